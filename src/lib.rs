@@ -1,0 +1,4 @@
+//! ditto copies events from an Event Store to a destination. See ARCHITECTURE.md for the map.
+
+pub mod event;
+pub mod pipeline;

@@ -1,0 +1,2 @@
+//! ditto
+fn main() {}

@@ -1,0 +1,5 @@
+//! One subscription's way from source to destination.
+//!
+//! `core` decides, without I/O. Never names a type of a client library.
+
+pub mod core;

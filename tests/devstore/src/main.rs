@@ -1,0 +1,2 @@
+//! devstore
+fn main() {}
