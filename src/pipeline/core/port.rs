@@ -692,3 +692,94 @@ pub struct CopiedEvent {
     /// Not delivered, but read from the source to fill a gap.
     pub repaired: bool,
 }
+
+/// What one subscription's core is made for. Comes validated; the core does not check again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoreSettings {
+    /// How revisions are kept.
+    pub mode: Mode,
+    /// The buffer size given by the operator; `None`: chosen by what is observed.
+    pub buffer_size: Option<u32>,
+    /// The number of streams that may have an append in flight; `None`: chosen by what is observed.
+    pub appends_in_flight: Option<u32>,
+    /// At least this long between two events; zero: no limit.
+    pub throttle_interval: Duration,
+    /// Merging stops at this many events.
+    pub max_append_events: u32,
+    /// Merging stops at this many bytes; a single event is always tried.
+    pub max_append_bytes: usize,
+    /// `$maxAge` for streams that ditto begins.
+    pub time_to_live: Option<Duration>,
+    /// What to do when the destination's stream holds something else.
+    pub on_conflict: OnConflict,
+    /// What to do when the source no longer has what comes next.
+    pub on_missing_history: OnMissingHistory,
+    /// Streams to know at once; only idle ones are forgotten.
+    pub known_streams: usize,
+}
+
+/// How revisions are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Revision N of a stream at the source is revision N at the destination.
+    Exact,
+    /// `skip_version_check`: ids in order behind the destination's own tail.
+    Behind,
+    /// The destination has no revisions (Kinesis): nothing is looked at, order is kept, a refused event is parked.
+    Unnumbered,
+}
+
+/// Policy for a destination stream that holds something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OnConflict {
+    /// Hold the stream, park its deliveries.
+    Park,
+    /// Hold the stream, acknowledge and count its deliveries.
+    Skip,
+    /// Stop the subscription.
+    Stop,
+}
+
+/// Policy for history that the source no longer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OnMissingHistory {
+    /// Hold the stream, park its deliveries.
+    Park,
+    /// Write a placeholder for each missing revision.
+    Fill,
+    /// Stop the subscription.
+    Stop,
+}
+
+/// A reading of the core, for status, metrics and the stall detector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// What the pipeline as a whole is doing.
+    pub state: PipelineState,
+    /// Buffer size of the present or next stay.
+    pub credit: u32,
+    /// Streams that may have an append in flight.
+    pub append_limit: u32,
+    /// Appends sent and not answered.
+    pub appends_in_flight: usize,
+    /// Events in those appends.
+    pub events_in_flight: usize,
+    /// Events held, in flight or waiting.
+    pub events_buffered: usize,
+    /// Their bytes.
+    pub bytes_buffered: usize,
+    /// Highest number up to which everything is done; `None` before the first.
+    pub done_up_to: Option<u64>,
+    /// Last number of the subscription's stream, as last seen.
+    pub last_number: Option<u64>,
+    /// When the source stored the oldest event that is not acknowledged.
+    pub oldest_created: Option<i64>,
+    /// Grows with every outcome, repair page and hole page: what the stall detector watches.
+    pub progress: u64,
+    /// Held streams by reason: conflict, missing history, refused.
+    pub held: [usize; 3],
+    /// Up to 100 held streams with first bad revision and text.
+    pub held_streams: Vec<(StreamName, u64, HeldReason, String)>,
+    /// Streams being repaired.
+    pub repairs: usize,
+}
