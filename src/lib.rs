@@ -1,4 +1,5 @@
 //! ditto copies events from an Event Store to a destination. See ARCHITECTURE.md for the map.
 
+pub mod config;
 pub mod event;
 pub mod pipeline;

@@ -1,0 +1,5 @@
+//! From `ditto.toml` and the environment to checked settings, every mistake reported at once.
+//!
+//! Never connects to anything.
+
+pub mod settings;

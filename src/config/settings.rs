@@ -1,0 +1,196 @@
+//! What ditto was asked to do, checked: the only form of the configuration that the rest of the program sees.
+//!
+//! Made by `validate` alone; an `Option` here means a choice of the operator ("ditto chooses"), never "not looked at
+//! yet". Never reads a file, and never prints a secret.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::event::StreamName;
+
+/// What identifies a subscription: one pipeline each.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SubscriptionKey {
+    /// The stream that the group reads.
+    pub stream: StreamName,
+    /// The group's name.
+    pub group: Arc<str>,
+}
+
+impl fmt::Display for SubscriptionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}::{}", self.stream, self.group)
+    }
+}
+
+/// One configured subscription, its replication settings resolved (own ones over `[replication]`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscriptionSettings {
+    /// The stream that the group reads.
+    pub stream: StreamName,
+    /// The group's name.
+    pub group: Arc<str>,
+    /// Whether a missing group is created.
+    pub create: bool,
+    /// What a group that ditto creates is like.
+    pub new_group: NewGroup,
+    /// How events are copied.
+    pub replication: Replication,
+}
+
+impl SubscriptionSettings {
+    /// What identifies it.
+    #[must_use]
+    pub fn key(&self) -> SubscriptionKey {
+        SubscriptionKey {
+            stream: self.stream.clone(),
+            group: self.group.clone(),
+        }
+    }
+}
+
+/// `[subscription.new_group]`: what of a new group the operator may choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewGroup {
+    /// Where it begins.
+    pub start: GroupStart,
+    /// How long the server waits for an acknowledgement before it takes a delivery back.
+    pub message_timeout: Duration,
+    /// After how many take-backs the server parks an event by itself.
+    pub max_retry_count: u32,
+}
+
+impl Default for NewGroup {
+    fn default() -> Self {
+        Self {
+            start: GroupStart::Beginning,
+            message_timeout: Duration::from_secs(60),
+            max_retry_count: 1000,
+        }
+    }
+}
+
+/// Where a new group begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupStart {
+    /// At the stream's first event.
+    Beginning,
+    /// Behind the stream's last event at the time of its creation.
+    End,
+    /// At this number in the subscription's stream.
+    Number(u64),
+}
+
+/// `[replication]` with a subscription's own keys over it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replication {
+    /// Buffer size to ask for when joining; `None`: ditto chooses and adapts.
+    pub buffer_size: Option<u32>,
+    /// At least this long between two events; zero: no limit.
+    pub throttle_interval: Duration,
+    /// Append at the destination's own tail instead of the source's revision.
+    pub skip_version_check: bool,
+    /// Write nothing and leave the group alone; report what would be written.
+    pub read_only: bool,
+    /// `$maxAge` for streams that ditto begins.
+    pub time_to_live: Option<Duration>,
+    /// What to do with a stream that holds something else at the destination.
+    pub on_conflict: OnConflict,
+    /// What to do when the source no longer has what comes next.
+    pub on_missing_history: OnMissingHistory,
+    /// Merging of events into one append stops at this many.
+    pub max_append_events: u32,
+    /// Merging stops at this many bytes; a single event is always tried.
+    pub max_append_bytes: usize,
+    /// Streams that may have an append in flight; `None`: ditto chooses and adapts.
+    pub appends_in_flight: Option<u32>,
+}
+
+impl Default for Replication {
+    fn default() -> Self {
+        Self {
+            buffer_size: None,
+            throttle_interval: Duration::ZERO,
+            skip_version_check: false,
+            read_only: false,
+            time_to_live: None,
+            on_conflict: OnConflict::Park,
+            on_missing_history: OnMissingHistory::Park,
+            max_append_events: 500,
+            max_append_bytes: 1024 * 1024,
+            appends_in_flight: None,
+        }
+    }
+}
+
+/// `on_conflict`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnConflict {
+    /// Hold the stream and park its deliveries.
+    Park,
+    /// Hold the stream, acknowledge and count its deliveries.
+    Skip,
+    /// Stop the subscription.
+    Stop,
+}
+
+/// `on_missing_history`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnMissingHistory {
+    /// Hold the stream and park its deliveries.
+    Park,
+    /// Write an empty placeholder for each missing revision.
+    Fill,
+    /// Stop the subscription.
+    Stop,
+}
+
+/// `[daemon]`: what concerns the process as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DaemonSettings {
+    /// How long a stop may take.
+    pub shutdown_timeout: Duration,
+    /// Bytes of events held in memory, shared among the subscriptions.
+    pub max_buffered_bytes: usize,
+}
+
+impl Default for DaemonSettings {
+    fn default() -> Self {
+        Self {
+            shutdown_timeout: Duration::from_secs(10),
+            max_buffered_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// `[http]`: where metrics, health and status are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 5000)),
+        }
+    }
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// A level, or directives as `RUST_LOG` takes them.
+    pub level: String,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+        }
+    }
+}
