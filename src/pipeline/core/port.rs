@@ -67,6 +67,8 @@ pub enum JoinRefusal {
     Missing,
     /// Wrong credentials or no right to read the group.
     Denied,
+    /// The group exists, but nothing can be copied through it as it is set up: text for the operator.
+    Unsuitable(&'static str),
     /// No answer, not ready, not leader, no connection.
     Unavailable,
 }
@@ -776,6 +778,8 @@ pub struct Status {
     pub oldest_created: Option<i64>,
     /// Grows with every outcome, repair page and hole page: what the stall detector watches.
     pub progress: u64,
+    /// Until when nothing needs to happen, on purpose (throttle, back-off, a number that may still come): not a stall.
+    pub waits_until: Option<Moment>,
     /// Held streams by reason: conflict, missing history, refused.
     pub held: [usize; 3],
     /// Up to 100 held streams with first bad revision and text.
