@@ -1,0 +1,19 @@
+# The commands of this repository; `make help` lists them. Everything beyond Rust, Python 3 and Node is set up inside
+# target/ by tests/setup, in pinned versions.
+
+STAGE := tests/setup/stage
+
+.PHONY: help check test test-rust
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+check: ## Formatting, lints, licences and sources of dependencies: what CI demands beside the tests
+	@$(STAGE) format cargo fmt --all --check
+	@$(STAGE) clippy cargo clippy --workspace --all-targets --locked -- -D warnings
+	@$(STAGE) dependencies tests/setup/cargo-deny --locked check licenses bans sources
+
+test: test-rust ## All tests; parts that cannot run here say so in one line
+
+test-rust: ## Unit, integration and simulation tests
+	@$(STAGE) cargo-test cargo test --workspace --locked
