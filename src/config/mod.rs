@@ -2,4 +2,6 @@
 //!
 //! Never connects to anything.
 
+pub mod cluster;
+pub mod secret;
 pub mod settings;
