@@ -3,5 +3,14 @@
 //! Never connects to anything.
 
 pub mod cluster;
+pub mod diff;
+mod directives;
+mod files;
+pub mod load;
+pub mod problem;
+mod raw;
 pub mod secret;
+mod section;
 pub mod settings;
+pub mod units;
+mod validate;

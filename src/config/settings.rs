@@ -8,7 +8,32 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cluster::ClusterSettings;
 use crate::event::StreamName;
+
+/// Everything that ditto was asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The Event Store that events come from.
+    pub source: ClusterSettings,
+    /// Where they go.
+    pub destination: Destination,
+    /// `[daemon]`.
+    pub daemon: DaemonSettings,
+    /// Each `[[subscription]]`, no two with the same stream and group.
+    pub subscriptions: Vec<SubscriptionSettings>,
+    /// `[http]`.
+    pub http: HttpSettings,
+    /// `[log]`.
+    pub log: LogSettings,
+}
+
+/// `[destination]`, by its `type`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// Another Event Store.
+    EventStore(ClusterSettings),
+}
 
 /// What identifies a subscription: one pipeline each.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,0 +1,110 @@
+//! Judges the files that a configuration names: password files, CA and client certificates.
+//!
+//! They are read again for each new client; this only sees to it that a mistake is reported at start, because the client
+//! library would panic on it later (`protocol.md` §11 T19, T20). Never keeps or shows what they hold.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::problem::{Collector, Origin};
+
+/// No password or certificate chain is longer.
+const LARGEST: u64 = 1 << 20;
+
+/// A file that a key names.
+#[derive(Debug)]
+pub(crate) struct NamedFile {
+    pub(crate) origin: Origin,
+    /// Dotted path of the key.
+    pub(crate) key: String,
+    pub(crate) file: PathBuf,
+    pub(crate) kind: FileKind,
+    /// Not being able to read it is only worth a note here: the service sees it, whoever checks does not.
+    pub(crate) may_be_unseen: bool,
+}
+
+/// What a file must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Password,
+    Certificates,
+    PrivateKey,
+}
+
+/// Opens and judges each file.
+pub(crate) fn judge(files: &[NamedFile], problems: &Collector, notes: &Collector) {
+    for named in files {
+        let shown = named.file.display();
+        match read(&named.file) {
+            Ok(content) => {
+                if let Err(text) = judge_content(&content, named.kind) {
+                    problems.add(&named.origin, named.key.as_str(), format!("{shown} {text}"));
+                }
+            }
+            Err(error) if named.may_be_unseen => {
+                let text = format!(
+                    "{shown} cannot be seen from here ({error}); the service itself judges it"
+                );
+                notes.add(&named.origin, named.key.as_str(), text);
+            }
+            Err(error) => {
+                let text = format!("{shown} cannot be read: {error}");
+                problems.add(&named.origin, named.key.as_str(), text);
+            }
+        }
+    }
+}
+
+/// Reads a file of at most 1 MiB; a larger one, a directory or a device is an error in words.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let say = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    };
+    // A pipe or a device would block or never end.
+    let metadata = std::fs::metadata(path).map_err(say)?;
+    if metadata.is_dir() {
+        return Err("it is a directory".to_owned());
+    }
+    if !metadata.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    let mut content = Vec::new();
+    let mut file = File::open(path).map_err(say)?.take(LARGEST + 1);
+    file.read_to_end(&mut content).map_err(say)?;
+    if content.len() as u64 > LARGEST {
+        return Err("it is larger than 1 MiB".to_owned());
+    }
+    Ok(content)
+}
+
+fn judge_content(content: &[u8], kind: FileKind) -> Result<(), String> {
+    match kind {
+        FileKind::Password => {
+            let text = std::str::from_utf8(content).map_err(|_| "is not UTF-8".to_owned())?;
+            if text.lines().next().is_none_or(str::is_empty) {
+                return Err("holds no password: expected one in its first line".to_owned());
+            }
+        }
+        FileKind::Certificates => {
+            let mut count = 0;
+            for certificate in CertificateDer::pem_slice_iter(content) {
+                certificate.map_err(|error| format!("is not PEM: {error}"))?;
+                count += 1;
+            }
+            if count == 0 {
+                return Err("holds no certificate: expected PEM (BEGIN CERTIFICATE)".to_owned());
+            }
+        }
+        FileKind::PrivateKey => {
+            PrivateKeyDer::from_pem_slice(content)
+                .map_err(|_| "holds no private key: expected PEM (BEGIN PRIVATE KEY)".to_owned())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! Reads a configuration file and the environment, and returns settings or every mistake in them.
+//!
+//! Never keeps the file's text, and never sets a variable.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::files;
+use super::problem::{Collector, Origin, Problem, Problems};
+use super::raw::{self, VARIABLE_PREFIX};
+use super::settings::Settings;
+use super::validate::{Context, CredentialsDirectory, validate};
+
+/// What of the process's environment has a meaning for the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// Variables that begin with `DITTO__`; `None`: not UTF-8.
+    pub variables: Vec<(String, Option<String>)>,
+    /// `$CREDENTIALS_DIRECTORY`, where systemd puts what `LoadCredential=` names.
+    pub credentials_directory: Option<PathBuf>,
+    /// Whether this is the service itself. Elsewhere a credential that cannot be seen is a note: systemd hides them.
+    pub is_service: bool,
+}
+
+impl Environment {
+    /// The present process's.
+    #[must_use]
+    pub fn of_process(is_service: bool) -> Self {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| {
+                let name = name.to_string_lossy().into_owned();
+                let is_ours = name.starts_with(VARIABLE_PREFIX);
+                is_ours.then(|| (name, value.into_string().ok()))
+            })
+            .collect();
+        Self {
+            variables,
+            credentials_directory: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+            is_service,
+        }
+    }
+}
+
+/// A valid configuration.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// What is allowed and yet worth a warning.
+    pub notes: Vec<Problem>,
+}
+
+/// Reads `file`, lays the environment over it, and judges all of it.
+///
+/// # Errors
+/// Every mistake that can be seen, in the order of the file.
+pub fn load(file: &Path, environment: &Environment) -> Result<Loaded, Problems> {
+    let origin = Arc::new(file.to_owned());
+    let whole = Origin::File(origin.clone());
+    let content = files::read(file)
+        .map_err(|error| Problems::one(whole.clone(), format!("cannot be read: {error}")))?;
+    let text = String::from_utf8(content).map_err(|error| {
+        let line = 1 + bytecount(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+        Problems::one(Origin::Line(origin.clone(), line), "is not UTF-8")
+    })?;
+    let (problems, notes) = (Collector::default(), Collector::default());
+    let mut tree = raw::parse(&origin, &text, &problems);
+    if !problems.is_empty() {
+        // What stands behind a syntax error is not what was meant: judging it would only add noise.
+        return Err(problems.into_problems());
+    }
+    raw::overlay(&mut tree, environment.variables.iter().cloned(), &problems);
+    let directory = environment.credentials_directory.clone();
+    let named = RefCell::default();
+    let context = Context {
+        credentials: if environment.is_service {
+            CredentialsDirectory::Judged(directory)
+        } else {
+            CredentialsDirectory::Unseen(directory)
+        },
+        problems: &problems,
+        notes: &notes,
+        files: &named,
+    };
+    let settings = validate(tree, whole.clone(), &context);
+    files::judge(&named.into_inner(), &problems, &notes);
+    warn_of_readable_secrets(file, &text, &whole, &notes);
+    match settings {
+        Some(settings) if problems.is_empty() => Ok(Loaded {
+            settings,
+            notes: notes.into_problems().0,
+        }),
+        _ => Err(problems.into_problems()),
+    }
+}
+
+/// A password in the file's own text is the operator's choice; that others may read it hardly ever is.
+fn warn_of_readable_secrets(file: &Path, text: &str, origin: &Origin, notes: &Collector) {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let others_may_read =
+        std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0);
+    let holds_password = text.lines().any(|line| {
+        let line = line.trim_start();
+        let is_key = line
+            .strip_prefix("password")
+            .is_some_and(|rest| rest.trim_start().starts_with('='));
+        let in_string = line.starts_with("connection_string") && line.contains('@');
+        is_key || in_string
+    });
+    if others_may_read && holds_password {
+        notes.add(
+            origin,
+            "",
+            "holds a password and can be read by everybody: use password_file, or chmod 0640",
+        );
+    }
+}
+
+fn bytecount(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte == b'\n').count()
+}
