@@ -1,0 +1,142 @@
+//! What writes expect and how they end, and the write of one append by itself (`protocol.md` §4.1).
+//!
+//! Never expects "any": it is not idempotent across a restart (`protocol.md` §5.1.3).
+
+use std::sync::Arc;
+
+use ditto_protocol::shared::Empty;
+use ditto_protocol::streams::append_req::options::ExpectedStreamRevision;
+use ditto_protocol::streams::append_req::{Content, Options, ProposedMessage};
+use ditto_protocol::streams::append_resp::success::CurrentRevisionOption;
+use ditto_protocol::streams::append_resp::{
+    Result as Answer, WrongExpectedVersion, wrong_expected_version as wrong,
+};
+use ditto_protocol::streams::{AppendReq, AppendResp};
+
+use super::super::error::{Class, Error};
+use super::{Client, Node, wire};
+use crate::event::{Event, StreamName};
+
+const ACTION: &str = "append to a stream";
+
+/// The stream revision that a write expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Expected {
+    /// The stream holds no event.
+    NoStream,
+    /// The stream's last event has this revision.
+    Exact(u64),
+}
+
+/// How an append was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppendOutcome {
+    /// Stored, or recognised as stored; the revision of the last event as the server says it.
+    Written(u64),
+    /// The stream does not end where the append expected it to.
+    WrongRevision,
+    /// Larger than the server accepts.
+    TooLarge,
+    /// No right to write this stream.
+    Denied,
+    /// The stream is deleted.
+    Deleted,
+    /// Refused for another lasting reason, in the server's own words.
+    Refused(String),
+    /// Not written: the server is not ready, too busy, or not the leader.
+    NotReady,
+    /// Written or not, the server does not know (its own time limit passed).
+    NoAnswer,
+}
+
+impl AppendOutcome {
+    /// What an error of a single append means for that append.
+    #[must_use]
+    pub fn of_error(error: &Error) -> Self {
+        match error.class() {
+            Class::WrongRevision => Self::WrongRevision,
+            Class::TooLarge => Self::TooLarge,
+            Class::Denied | Class::Unauthenticated => Self::Denied,
+            Class::Deleted => Self::Deleted,
+            Class::NotReady | Class::NotLeader(_) | Class::Configuration => Self::NotReady,
+            Class::Refused | Class::Unsupported => Self::Refused(error.detail().to_owned()),
+            _ => Self::NoAnswer,
+        }
+    }
+}
+
+impl Client {
+    /// Writes one append by a call of its own, and returns the revision of its last event. For metadata, and for what
+    /// must not share a call with others.
+    ///
+    /// # Errors
+    /// Everything but success: [`AppendOutcome::of_error`] says what it means for the append.
+    pub async fn append(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+        events: &[Event],
+    ) -> Result<u64, Error> {
+        let answer = self
+            .on_leader(ACTION, async |node: Arc<Node>| {
+                let messages = tokio_stream::iter(messages(stream, expected, events));
+                let mut request = node.request(messages);
+                request.set_timeout(self.settings().call_timeout);
+                let answer = node.streams().append(request).await;
+                answer.map_err(|status| Error::from_status(self.side(), ACTION, &status))
+            })
+            .await?;
+        self.revision(answer.into_inner())
+    }
+
+    fn revision(&self, answer: AppendResp) -> Result<u64, Error> {
+        let refused = |text: &str| Error::new(self.side(), Class::Refused, ACTION, text);
+        match answer.result {
+            Some(Answer::Success(success)) => match success.current_revision_option {
+                Some(CurrentRevisionOption::CurrentRevision(revision)) => Ok(revision),
+                _ => Err(refused("the server calls it a success without a revision")),
+            },
+            Some(Answer::WrongExpectedVersion(wrong)) => Err(Error::new(
+                self.side(),
+                Class::WrongRevision,
+                ACTION,
+                wrong_text(&wrong),
+            )),
+            None => Err(refused("the server's answer is empty")),
+        }
+    }
+}
+
+fn messages(stream: &StreamName, expected: Expected, events: &[Event]) -> Vec<AppendReq> {
+    let expected = match expected {
+        Expected::NoStream => ExpectedStreamRevision::NoStream(Empty {}),
+        Expected::Exact(revision) => ExpectedStreamRevision::Revision(revision),
+    };
+    let options = Content::Options(Options {
+        stream_identifier: Some(wire::identifier(stream)),
+        expected_stream_revision: Some(expected),
+    });
+    let proposed = events.iter().map(|event| {
+        Content::ProposedMessage(ProposedMessage {
+            id: Some(wire::id(event)),
+            metadata: wire::metadata(event),
+            custom_metadata: event.metadata.clone(),
+            data: event.data.clone(),
+        })
+    });
+    std::iter::once(options)
+        .chain(proposed)
+        .map(|content| AppendReq {
+            content: Some(content),
+        })
+        .collect()
+}
+
+fn wrong_text(answer: &WrongExpectedVersion) -> String {
+    match answer.current_revision_option {
+        Some(wrong::CurrentRevisionOption::CurrentRevision(revision)) => {
+            format!("the stream is at revision {revision}")
+        }
+        _ => "the stream holds no event".to_owned(),
+    }
+}

@@ -1,0 +1,120 @@
+//! Many appends over few long calls (`Streams.BatchAppend`, `protocol.md` §4.2), answered one by one.
+//!
+//! Each submitted append is answered exactly once, or listed once in [`BatchEvent::CallEnded`]; late, doubled and
+//! unknown answers are ignored. Never splits, merges or repeats an append, and never has a task of its own: all of it
+//! runs where [`BatchAppender::next`] is awaited, and dropping the appender ends its calls.
+
+mod answer;
+mod call;
+mod lane;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::task::Poll;
+use std::time::Duration;
+
+use super::super::error::Error;
+use super::{AppendOutcome, Client, Expected};
+use crate::event::{Event, StreamName};
+use lane::Lane;
+
+/// How a [`BatchAppender`] works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchOptions {
+    /// How many calls, each over a connection of its own. A stream is always written over the same one, so that the
+    /// order within it never depends on two connections.
+    pub lanes: usize,
+    /// A call that answers nothing for this long while appends are in flight is given up.
+    pub silence: Duration,
+}
+
+impl Default for BatchOptions {
+    fn default() -> Self {
+        Self {
+            lanes: 1,
+            silence: Duration::from_secs(10),
+        }
+    }
+}
+
+/// One append: one write to one stream, all or nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchAppend {
+    /// Given back with the answer.
+    pub tag: u64,
+    /// Where to.
+    pub stream: StreamName,
+    /// What must be there.
+    pub expected: Expected,
+    /// In order, never empty.
+    pub events: Vec<Event>,
+}
+
+/// What comes back.
+#[derive(Debug)]
+pub enum BatchEvent {
+    /// One append was answered.
+    Answered {
+        /// Its tag.
+        tag: u64,
+        /// How.
+        outcome: AppendOutcome,
+    },
+    /// A call ended, could not be opened, or was given up: these appends may or may not have been written.
+    CallEnded {
+        /// Tags without an answer, in the order of sending; never empty.
+        unanswered: Vec<u64>,
+        /// Why. [`Error::is_transient`] tells a server that is away from one that refuses what was sent.
+        why: Error,
+    },
+}
+
+/// Sends appends, and hands out their answers. Whoever owns it bounds what is in flight.
+#[derive(Debug)]
+pub struct BatchAppender {
+    lanes: Vec<Lane>,
+    /// The lane asked first next time, so that none starves the others.
+    turn: usize,
+}
+
+impl BatchAppender {
+    /// Makes an appender; the first append of each lane opens its call.
+    #[must_use]
+    pub fn new(client: &Client, options: BatchOptions) -> Self {
+        let lanes = (0..options.lanes.max(1))
+            .map(|_| Lane::new(client.clone(), options.silence))
+            .collect();
+        Self { lanes, turn: 0 }
+    }
+
+    /// Hands an append over. It goes out while [`BatchAppender::next`] is awaited, and in any case is answered there.
+    pub fn submit(&mut self, append: BatchAppend) {
+        let mut hasher = DefaultHasher::new();
+        append.stream.hash(&mut hasher);
+        let lane = hasher.finish() % self.lanes.len() as u64;
+        // The remainder is smaller than a length.
+        #[allow(clippy::cast_possible_truncation)]
+        self.lanes[lane as usize].submit(append);
+    }
+
+    /// Appends without an answer yet.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.lanes.iter().map(Lane::in_flight).sum()
+    }
+
+    /// Waits for the next answer; for ever while nothing is in flight. May be dropped at any point without loss.
+    pub async fn next(&mut self) -> BatchEvent {
+        std::future::poll_fn(|cx| {
+            let count = self.lanes.len();
+            for step in 0..count {
+                let lane = (self.turn + step) % count;
+                if let Poll::Ready(event) = self.lanes[lane].poll_event(cx) {
+                    self.turn = (lane + 1) % count;
+                    return Poll::Ready(event);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}

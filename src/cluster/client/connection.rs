@@ -1,0 +1,240 @@
+//! One node: its address, a connection to it, what is sent with each call, and what it can do.
+//!
+//! Files (password, certificates) are read when a node is opened, so that a new connection sees rotated ones. Never
+//! chooses a node.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use ditto_protocol::server_features::server_features_client::ServerFeaturesClient;
+use ditto_protocol::shared::Empty;
+use ditto_protocol::streams::streams_client::StreamsClient;
+use tonic::Request;
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
+use tonic::transport::Channel;
+
+use super::super::error::{Class, Error, Side};
+use super::super::files;
+use super::super::tls::TlsMaterial;
+use crate::config::cluster::{ClusterSettings, Endpoint, Tls};
+
+/// What a connection may hold unread of one call; the crate's 2 MiB limit reading over long distances (T39, design §10).
+const STREAM_WINDOW: u32 = 4 << 20;
+/// What a connection may hold unread altogether.
+const CONNECTION_WINDOW: u32 = 16 << 20;
+/// Two events of 16 MiB (event and link) with room to spare; a larger answer is refused.
+const LARGEST_ANSWER: usize = 36 << 20;
+
+/// The server's version and what of its abilities ditto depends on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// Three numbers, such as `23.10.4`; empty if the server does not say.
+    pub version: String,
+    /// It has `Streams.BatchAppend` (21.10 and later).
+    pub batch_append: bool,
+    /// Groups can be managed over gRPC; the crate otherwise falls back to HTTP.
+    pub group_management: bool,
+}
+
+/// `ditto/HOST/PID`, printable ASCII (`protocol.md` §11 T36): what GetInfo shows of whoever holds a group.
+#[must_use]
+pub fn connection_name(settings: &ClusterSettings) -> String {
+    if let Some(name) = &settings.connection_name {
+        return name.clone();
+    }
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host: String = host
+        .trim()
+        .chars()
+        .map(|c| if c.is_ascii_graphic() { c } else { '?' })
+        .collect();
+    let host = if host.is_empty() { "unknown" } else { &host };
+    format!("ditto/{host}/{}", std::process::id())
+}
+
+/// What is the same for all connections of one opening: files as they were then.
+#[derive(Clone, Debug)]
+pub(crate) struct Material {
+    pub(super) settings: Arc<ClusterSettings>,
+    tls: Option<TlsMaterial>,
+    headers: MetadataMap,
+}
+
+impl Material {
+    /// Reads and checks all files that the settings name.
+    pub(super) async fn load(side: Side, settings: Arc<ClusterSettings>) -> Result<Self, Error> {
+        let failed =
+            |text: String| Error::new(side, Class::Configuration, "prepare a connection", text);
+        let loading = tokio::task::spawn_blocking(move || Self::read(settings));
+        loading
+            .await
+            .map_err(|error| failed(error.to_string()))?
+            .map_err(failed)
+    }
+
+    fn read(settings: Arc<ClusterSettings>) -> Result<Self, String> {
+        let tls = match &settings.tls {
+            Tls::Off => None,
+            Tls::On(files) => Some(TlsMaterial::load(files)?),
+        };
+        let mut headers = MetadataMap::new();
+        headers.insert("requires-leader", AsciiMetadataValue::from_static("true"));
+        let name = connection_name(&settings);
+        headers.insert("connection-name", ascii(&name)?);
+        if let Some(credentials) = &settings.credentials {
+            let password = files::password(credentials)?;
+            let pair = format!("{}:{}", credentials.user, password.reveal());
+            let mut basic = ascii(&format!(
+                "Basic {}",
+                base64::engine::general_purpose::STANDARD.encode(pair)
+            ))?;
+            basic.set_sensitive(true);
+            headers.insert("authorization", basic);
+        }
+        Ok(Self {
+            settings,
+            tls,
+            headers,
+        })
+    }
+
+    /// A connection of its own to a node; it is made at the first call.
+    pub(super) fn channel(&self, side: Side, endpoint: &Endpoint) -> Result<Channel, Error> {
+        let failed = |error: tonic::transport::Error| {
+            let text = std::error::Error::source(&error)
+                .map_or_else(|| error.to_string(), ToString::to_string);
+            Error::new(
+                side,
+                Class::Configuration,
+                "prepare a connection",
+                format!("{endpoint}: {text}"),
+            )
+        };
+        let limit = self.settings.gossip_timeout;
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let mut builder = Channel::from_shared(format!("{scheme}://{endpoint}"))
+            .map_err(|error| {
+                Error::new(
+                    side,
+                    Class::Configuration,
+                    "prepare a connection",
+                    format!("{endpoint}: {error}"),
+                )
+            })?
+            .connect_timeout(limit)
+            .tcp_nodelay(true)
+            .tcp_keepalive(Some(Duration::from_secs(30)))
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW);
+        if let Some(keep_alive) = self.settings.keep_alive {
+            builder = builder
+                .http2_keep_alive_interval(keep_alive.interval)
+                .keep_alive_timeout(keep_alive.timeout);
+        }
+        if let Some(tls) = &self.tls {
+            let (config, verifier) = tls.for_host(&endpoint.host, limit);
+            builder = builder
+                .tls_config_with_verifier(config, verifier)
+                .map_err(failed)?;
+        }
+        Ok(builder.connect_lazy())
+    }
+
+    /// A request with ditto's headers.
+    pub(super) fn request<T>(&self, message: T) -> Request<T> {
+        Request::from_parts(self.headers.clone(), tonic::Extensions::new(), message)
+    }
+}
+
+/// A node that answered.
+#[derive(Debug)]
+pub(crate) struct Node {
+    side: Side,
+    endpoint: Endpoint,
+    material: Material,
+    channel: Channel,
+    features: Features,
+}
+
+impl Node {
+    /// Connects, and asks what the node can do.
+    pub(super) async fn open(
+        side: Side,
+        material: &Material,
+        endpoint: Endpoint,
+    ) -> Result<Self, Error> {
+        let action = "connect";
+        let channel = material.channel(side, &endpoint)?;
+        let mut client = ServerFeaturesClient::new(channel.clone());
+        let limit = material.settings.gossip_timeout;
+        let asked = client.get_supported_methods(material.request(Empty {}));
+        let features = match tokio::time::timeout(limit, asked).await {
+            Err(_) => {
+                let text = format!("{endpoint} does not answer within {limit:?}");
+                return Err(Error::new(side, Class::Timeout, action, text));
+            }
+            // Servers before 21.6 do not know the question.
+            Ok(Err(status)) if status.code() == tonic::Code::Unimplemented => Features::default(),
+            Ok(Err(status)) => return Err(Error::from_status(side, action, &status).at(&endpoint)),
+            Ok(Ok(answer)) => features(&answer.into_inner()),
+        };
+        Ok(Self {
+            side,
+            endpoint,
+            material: material.clone(),
+            channel,
+            features,
+        })
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    pub(crate) fn features(&self) -> &Features {
+        &self.features
+    }
+
+    pub(super) fn request<T>(&self, message: T) -> Request<T> {
+        self.material.request(message)
+    }
+
+    /// Streams over the connection that all calls share.
+    pub(super) fn streams(&self) -> StreamsClient<Channel> {
+        StreamsClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    /// Streams over a connection of its own.
+    pub(super) fn streams_apart(&self) -> Result<StreamsClient<Channel>, Error> {
+        let channel = self.material.channel(self.side, &self.endpoint)?;
+        Ok(StreamsClient::new(channel).max_decoding_message_size(LARGEST_ANSWER))
+    }
+}
+
+fn features(answer: &ditto_protocol::server_features::SupportedMethods) -> Features {
+    let has = |service: &str, method: &str| {
+        answer
+            .methods
+            .iter()
+            .any(|known| known.service_name == service && known.method_name == method)
+    };
+    let group = |method| {
+        has(
+            "event_store.client.persistent_subscriptions.persistentsubscriptions",
+            method,
+        )
+    };
+    Features {
+        version: answer.event_store_server_version.clone(),
+        batch_append: has("event_store.client.streams.streams", "batchappend"),
+        group_management: ["getinfo", "list", "replayparked", "restartsubsystem"]
+            .into_iter()
+            .all(group),
+    }
+}
+
+fn ascii(text: &str) -> Result<AsciiMetadataValue, String> {
+    text.parse()
+        .map_err(|_| "a header is not printable ASCII".to_owned())
+}

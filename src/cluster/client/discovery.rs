@@ -1,0 +1,269 @@
+//! Which node to call: the configured one, the one that gossip calls the leader, or the one that a *not leader* names.
+//!
+//! A node that failed is forgotten, so that the next call looks again (the crate never does: `protocol.md` §11 T6).
+//! One search at a time; whoever waits for it shares its outcome. Never waits without a limit.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ditto_protocol::gossip::gossip_client::GossipClient;
+use ditto_protocol::gossip::member_info::VNodeState;
+use ditto_protocol::gossip::{ClusterInfo, MemberInfo};
+use ditto_protocol::shared::Empty;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use super::super::error::{Class, Error, Side};
+use super::connection::{Material, Node};
+use crate::config::cluster::{ClusterSettings, Endpoint, Nodes};
+
+const ACTION: &str = "find the leader";
+/// More members than any cluster has; what else an answer names is not remembered.
+const MOST_MEMBERS: usize = 32;
+
+/// Finds the node for the next call and remembers it.
+pub(super) struct Finder {
+    side: Side,
+    settings: Arc<ClusterSettings>,
+    state: Mutex<State>,
+    searching: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    node: Option<Arc<Node>>,
+    /// Named by a *not leader*; tried once.
+    hint: Option<Endpoint>,
+    /// The last node that failed: gossip that still calls it the leader is believed last.
+    failed: Option<Endpoint>,
+    /// What the last gossip named.
+    members: BTreeSet<Endpoint>,
+    /// A lone node gave no answer: it may be a follower, which leaves batch appends unanswered (`protocol.md` §14.2).
+    suspect: bool,
+    /// Searches that failed, and how the last one did.
+    failures: u64,
+    failure: Option<Error>,
+}
+
+impl fmt::Debug for Finder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let node = self
+            .state()
+            .node
+            .as_ref()
+            .map(|node| node.endpoint().to_string());
+        f.debug_struct("Finder")
+            .field("side", &self.side)
+            .field("node", &node)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Finder {
+    pub(super) fn new(side: Side, settings: ClusterSettings) -> Self {
+        Self {
+            side,
+            settings: Arc::new(settings),
+            state: Mutex::default(),
+            searching: tokio::sync::Mutex::default(),
+        }
+    }
+
+    pub(super) fn side(&self) -> Side {
+        self.side
+    }
+
+    pub(super) fn settings(&self) -> &ClusterSettings {
+        &self.settings
+    }
+
+    /// The node to call now. The caller limits the time.
+    pub(super) async fn node(&self) -> Result<Arc<Node>, Error> {
+        let failures = {
+            let state = self.state();
+            if let Some(node) = &state.node {
+                return Ok(node.clone());
+            }
+            state.failures
+        };
+        let _searching = self.searching.lock().await;
+        {
+            let state = self.state();
+            if let Some(node) = &state.node {
+                return Ok(node.clone());
+            }
+            if let Some(failure) = state
+                .failure
+                .as_ref()
+                .filter(|_| state.failures != failures)
+            {
+                return Err(failure.clone());
+            }
+        }
+        match self.search().await {
+            Ok(node) => {
+                let node = Arc::new(node);
+                let mut state = self.state();
+                state.node = Some(node.clone());
+                state.suspect = false;
+                state.failure = None;
+                Ok(node)
+            }
+            Err(error) => {
+                let mut state = self.state();
+                state.failures += 1;
+                state.failure = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes note of an error that `node` caused: after most of them the next call looks for a node again.
+    pub(super) fn report(&self, node: &Arc<Node>, error: &Error) {
+        let mut state = self.state();
+        if !state
+            .node
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, node))
+        {
+            return;
+        }
+        match error.class() {
+            Class::NotLeader(leader) => state.hint.clone_from(leader),
+            Class::Transient | Class::Tls | Class::NotReady => {
+                state.failed = Some(node.endpoint().clone())
+            }
+            Class::Timeout => {
+                state.failed = Some(node.endpoint().clone());
+                state.suspect = true;
+            }
+            // The password file may hold another one by now.
+            Class::Unauthenticated => {}
+            _ => return,
+        }
+        state.node = None;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that holds the lock can leave the state half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn search(&self) -> Result<Node, Error> {
+        let material = Material::load(self.side, self.settings.clone()).await?;
+        let (hint, suspect) = {
+            let mut state = self.state();
+            (state.hint.take(), state.suspect)
+        };
+        if let Some(hint) = hint
+            && let Ok(node) = Node::open(self.side, &material, hint).await
+        {
+            return Ok(node);
+        }
+        if let Nodes::Single(endpoint) = &self.settings.nodes {
+            let leader = if suspect {
+                self.ask_all(&material).await.ok()
+            } else {
+                None
+            };
+            return Node::open(
+                self.side,
+                &material,
+                leader.unwrap_or_else(|| endpoint.clone()),
+            )
+            .await;
+        }
+        let mut attempt = 1;
+        loop {
+            let found = match self.ask_all(&material).await {
+                Ok(leader) => Node::open(self.side, &material, leader).await,
+                Err(error) => Err(error),
+            };
+            match found {
+                Err(error)
+                    if error.is_transient() && attempt < self.settings.max_discover_attempts =>
+                {
+                    attempt += 1;
+                    tokio::time::sleep(self.settings.discovery_interval).await;
+                }
+                found => return found,
+            }
+        }
+    }
+
+    /// Asks every known node at once, and believes the first that names a living leader.
+    async fn ask_all(&self, material: &Material) -> Result<Endpoint, Error> {
+        let (candidates, failed) = {
+            let state = self.state();
+            let mut candidates = state.members.clone();
+            candidates.extend(self.settings.nodes.seeds().iter().cloned());
+            (candidates, state.failed.clone())
+        };
+        let mut answers: FuturesUnordered<_> = candidates
+            .into_iter()
+            .map(|candidate| self.ask(material, candidate))
+            .collect();
+        let (mut doubted, mut problem) = (None, None);
+        while let Some(answer) = answers.next().await {
+            match answer {
+                Ok((asked, info)) => match self.leader_of(&asked, &info) {
+                    Some(leader) if Some(&leader) == failed.as_ref() => doubted = Some(leader),
+                    Some(leader) => return Ok(leader),
+                    None => {
+                        let text = format!("{asked} knows no leader that is alive");
+                        problem = Some(Error::new(self.side, Class::NotReady, ACTION, text));
+                    }
+                },
+                Err(error) => {
+                    problem.get_or_insert(error);
+                }
+            }
+        }
+        let nobody = || Error::new(self.side, Class::Transient, ACTION, "no node is known");
+        doubted.ok_or_else(|| problem.unwrap_or_else(nobody))
+    }
+
+    async fn ask(
+        &self,
+        material: &Material,
+        asked: Endpoint,
+    ) -> Result<(Endpoint, ClusterInfo), Error> {
+        let limit = self.settings.gossip_timeout;
+        let mut client = GossipClient::new(material.channel(self.side, &asked)?);
+        match tokio::time::timeout(limit, client.read(material.request(Empty {}))).await {
+            Ok(Ok(answer)) => Ok((asked, answer.into_inner())),
+            Ok(Err(status)) => Err(Error::from_status(self.side, ACTION, &status).at(&asked)),
+            Err(_) => {
+                let text = format!("{asked} does not answer within {limit:?}");
+                Err(Error::new(self.side, Class::Timeout, ACTION, text))
+            }
+        }
+    }
+
+    /// Whom an answer calls the leader. A cluster of one is called where it was reached: the address that it advertises
+    /// is often one that only its own network knows.
+    fn leader_of(&self, asked: &Endpoint, info: &ClusterInfo) -> Option<Endpoint> {
+        let leads = |member: &&MemberInfo| member.is_alive && member.state() == VNodeState::Leader;
+        if let [member] = &info.members[..] {
+            return leads(&member).then(|| asked.clone());
+        }
+        let members = info
+            .members
+            .iter()
+            .filter_map(address)
+            .take(MOST_MEMBERS)
+            .collect();
+        self.state().members = members;
+        info.members.iter().find(leads).and_then(address)
+    }
+}
+
+fn address(member: &MemberInfo) -> Option<Endpoint> {
+    let endpoint = member.http_end_point.as_ref()?;
+    let port = u16::try_from(endpoint.port).ok().filter(|port| *port > 0)?;
+    Some(Endpoint {
+        host: endpoint.address.clone(),
+        port,
+    })
+}

@@ -1,0 +1,131 @@
+//! Ditto's own client for every plain call: reads, appends, gossip, the server's features.
+//!
+//! Exists because the crate's client hangs, leaks and never leaves a dead node (`protocol.md` §11 T6, T11, T12, T15,
+//! T26). Every call has a time limit, goes to the leader, and follows a *not leader* at most twice. Never repeats a
+//! write whose outcome is not known.
+
+mod append;
+mod batch;
+mod connection;
+mod discovery;
+mod read;
+mod wire;
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::error::{Class, Error, Side};
+use crate::config::cluster::{ClusterSettings, Endpoint};
+
+pub use append::{AppendOutcome, Expected};
+pub use batch::{BatchAppend, BatchAppender, BatchEvent, BatchOptions};
+pub use connection::{Features, connection_name};
+pub use read::{Direction, ReadStream, ResolvedRecord, StartAt, StreamPage};
+
+pub(crate) use connection::Node;
+
+/// How often one call follows a server that says who leads.
+const HOPS: usize = 2;
+
+/// A client of one Event Store. Cheap to clone; clones share one connection.
+#[derive(Clone, Debug)]
+pub struct Client {
+    finder: Arc<discovery::Finder>,
+}
+
+impl Client {
+    /// Makes a client without connecting: the first call does, and every call after a connection was lost.
+    #[must_use]
+    pub fn connect(side: Side, settings: ClusterSettings) -> Self {
+        Self {
+            finder: Arc::new(discovery::Finder::new(side, settings)),
+        }
+    }
+
+    /// Which of the two servers it talks to.
+    #[must_use]
+    pub fn side(&self) -> Side {
+        self.finder.side()
+    }
+
+    /// As configured.
+    #[must_use]
+    pub fn settings(&self) -> &ClusterSettings {
+        self.finder.settings()
+    }
+
+    /// The node that leads now, as far as anybody says.
+    ///
+    /// # Errors
+    /// No node answers, none leads, or a file of the configuration is bad.
+    pub async fn leader(&self) -> Result<Endpoint, Error> {
+        self.on_leader("find the leader", async |node: Arc<Node>| {
+            Ok(node.endpoint().clone())
+        })
+        .await
+    }
+
+    /// What the leader can do (`protocol.md` §1.1).
+    ///
+    /// # Errors
+    /// As [`Client::leader`].
+    pub async fn features(&self) -> Result<Features, Error> {
+        self.on_leader("ask for the server's features", async |node: Arc<Node>| {
+            Ok(node.features().clone())
+        })
+        .await
+    }
+
+    /// Whether the server answers a read at all; a refusal of rights is an answer.
+    ///
+    /// # Errors
+    /// No answer, or one that says that the server cannot answer.
+    pub async fn probe(&self) -> Result<(), Error> {
+        let read = ReadStream {
+            stream: "ditto-probe".into(),
+            start: StartAt::End,
+            direction: Direction::Backwards,
+            count: 1,
+            resolve_links: false,
+            max_bytes: usize::MAX,
+        };
+        match self.read_stream(read).await {
+            Err(error) if *error.class() != Class::Denied => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes one call on the leader, inside the configured time limit.
+    pub(crate) async fn on_leader<T>(
+        &self,
+        action: &'static str,
+        call: impl AsyncFn(Arc<Node>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let limit = self.settings().call_timeout;
+        let deadline = Instant::now() + limit;
+        let late = || {
+            Error::new(
+                self.side(),
+                Class::Timeout,
+                action,
+                format!("no answer within {limit:?}"),
+            )
+        };
+        let mut hops = 0;
+        loop {
+            let node = timeout_at(deadline, self.finder.node())
+                .await
+                .map_err(|_| late())??;
+            let answer = timeout_at(deadline, call(node.clone()))
+                .await
+                .unwrap_or_else(|_| Err(late()));
+            let Err(error) = answer else { return answer };
+            self.finder.report(&node, &error);
+            if !matches!(error.class(), Class::NotLeader(Some(_))) || hops == HOPS {
+                return Err(error);
+            }
+            hops += 1;
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Finite reads of one stream (`protocol.md` §3), in pages with a bound in events and in bytes.
+//!
+//! Never leaves a read open: dropping the answer ends the call on the server too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ditto_protocol::shared::Empty;
+use ditto_protocol::streams::read_req::Options;
+use ditto_protocol::streams::read_req::options::stream_options::RevisionOption;
+use ditto_protocol::streams::read_req::options::{
+    ControlOption, CountOption, FilterOption, ReadDirection, StreamOption, StreamOptions,
+    UuidOption, uuid_option,
+};
+use ditto_protocol::streams::read_resp::{Content, ReadEvent};
+use ditto_protocol::streams::{ReadReq, ReadResp};
+use tokio::time::timeout;
+use tonic::Streaming;
+
+use super::super::error::{Class, Error};
+use super::{Client, Node, wire};
+use crate::event::{Event, StreamName};
+
+const ACTION: &str = "read a stream";
+
+/// Where a read begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartAt {
+    /// The first event.
+    Start,
+    /// This revision, included.
+    Revision(u64),
+    /// The last event; only backwards.
+    End,
+}
+
+/// Which way to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Towards the newest event.
+    Forwards,
+    /// Towards the oldest event.
+    Backwards,
+}
+
+/// A read of one page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadStream {
+    /// Which stream.
+    pub stream: StreamName,
+    /// Where to begin.
+    pub start: StartAt,
+    /// Which way.
+    pub direction: Direction,
+    /// At most this many events; 0 is read as 1 (the server refuses 0).
+    pub count: u64,
+    /// Whether links are followed.
+    pub resolve_links: bool,
+    /// The page ends behind the event with which its bytes reach this.
+    pub max_bytes: usize,
+}
+
+/// What a page holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamPage {
+    /// The stream exists, though perhaps no event of the range is readable.
+    Found {
+        /// In reading order.
+        records: Vec<ResolvedRecord>,
+        /// The next readable revision (or the one behind the end) when the range asked for begins with none
+        /// (`protocol.md` §3.2); only forwards.
+        first: Option<u64>,
+        /// Number of the stream's last event, readable or not. `None` if the page ended early, by `max_bytes`.
+        last: Option<u64>,
+    },
+    /// There is no such stream, or it is soft-deleted.
+    NotFound,
+    /// It is tombstoned.
+    Tombstoned,
+}
+
+/// One event of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedRecord {
+    /// The event; of a link that is followed, its target, if that can be read.
+    pub event: Option<Event>,
+    /// The link, if there is one that was followed.
+    pub link: Option<Event>,
+}
+
+impl ResolvedRecord {
+    /// What stands in the stream that was read: the link, if there is one.
+    #[must_use]
+    pub fn original(&self) -> Option<&Event> {
+        self.link.as_ref().or(self.event.as_ref())
+    }
+
+    fn size(&self) -> usize {
+        self.event.as_ref().map_or(0, Event::size) + self.link.as_ref().map_or(0, Event::size)
+    }
+}
+
+impl Client {
+    /// Reads one page.
+    ///
+    /// # Errors
+    /// No answer, or a refusal. A stream that is not there or tombstoned is no error.
+    pub async fn read_stream(&self, read: ReadStream) -> Result<StreamPage, Error> {
+        let read = &read;
+        let deleted = |error: &Error| *error.class() == Class::Deleted;
+        // Only the first answer is under the limit of the whole call: a large page over a slow line may take longer,
+        // and is bounded by its bytes and by the same limit for each further answer.
+        let opened = self
+            .on_leader(ACTION, async |node: Arc<Node>| {
+                self.begin(&node, read).await
+            })
+            .await;
+        let page = match opened {
+            Ok((node, first, rest)) => {
+                let page = self.collect(read, first, rest).await;
+                if let Err(error) = &page {
+                    self.finder.report(&node, error);
+                }
+                page
+            }
+            Err(error) => Err(error),
+        };
+        match page {
+            Err(error) if deleted(&error) => Ok(StreamPage::Tombstoned),
+            page => page,
+        }
+    }
+
+    /// Number of a stream's last event, readable or not; `None` if the stream is not there (or deleted).
+    ///
+    /// # Errors
+    /// As [`Client::read_stream`].
+    pub async fn last_revision(&self, stream: &StreamName) -> Result<Option<u64>, Error> {
+        let read = ReadStream {
+            stream: stream.clone(),
+            start: StartAt::End,
+            direction: Direction::Backwards,
+            count: 1,
+            resolve_links: false,
+            max_bytes: usize::MAX,
+        };
+        match self.read_stream(read).await? {
+            StreamPage::Found { last, .. } => Ok(last),
+            StreamPage::NotFound | StreamPage::Tombstoned => Ok(None),
+        }
+    }
+
+    async fn begin(
+        &self,
+        node: &Arc<Node>,
+        read: &ReadStream,
+    ) -> Result<(Arc<Node>, Option<ReadResp>, Streaming<ReadResp>), Error> {
+        let failed = |status: tonic::Status| Error::from_status(self.side(), ACTION, &status);
+        let answer = node
+            .streams()
+            .read(node.request(request(read)))
+            .await
+            .map_err(failed)?;
+        let mut rest = answer.into_inner();
+        let first = rest.message().await.map_err(failed)?;
+        Ok((node.clone(), first, rest))
+    }
+
+    async fn collect(
+        &self,
+        read: &ReadStream,
+        mut next: Option<ReadResp>,
+        mut rest: Streaming<ReadResp>,
+    ) -> Result<StreamPage, Error> {
+        let limit = self.settings().call_timeout;
+        let (mut records, mut first, mut last, mut bytes) = (Vec::new(), None, None, 0_usize);
+        while let Some(answer) = next {
+            match answer.content {
+                Some(Content::Event(event)) => {
+                    let record = self.record(event)?;
+                    bytes = bytes.saturating_add(record.size());
+                    records.push(record);
+                }
+                Some(Content::StreamNotFound(_)) => return Ok(StreamPage::NotFound),
+                Some(Content::FirstStreamPosition(position)) => first = Some(position),
+                Some(Content::LastStreamPosition(position)) => last = Some(position),
+                // Of finite reads nothing else is known, and a newer server may have something to add.
+                _ => {}
+            }
+            if bytes >= read.max_bytes && !records.is_empty() {
+                break;
+            }
+            next = self.following(&mut rest, limit).await?;
+        }
+        Ok(StreamPage::Found {
+            records,
+            first,
+            last,
+        })
+    }
+
+    async fn following(
+        &self,
+        rest: &mut Streaming<ReadResp>,
+        limit: Duration,
+    ) -> Result<Option<ReadResp>, Error> {
+        match timeout(limit, rest.message()).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(status)) => Err(Error::from_status(self.side(), ACTION, &status)),
+            Err(_) => Err(Error::new(
+                self.side(),
+                Class::Timeout,
+                ACTION,
+                format!("the page stopped for {limit:?}"),
+            )),
+        }
+    }
+
+    fn record(&self, event: ReadEvent) -> Result<ResolvedRecord, Error> {
+        let bad = |text: &str| {
+            Error::new(
+                self.side(),
+                Class::Refused,
+                ACTION,
+                format!("the server sent {text}"),
+            )
+        };
+        Ok(ResolvedRecord {
+            event: event.event.map(wire::event).transpose().map_err(bad)?,
+            link: event.link.map(wire::event).transpose().map_err(bad)?,
+        })
+    }
+}
+
+fn request(read: &ReadStream) -> ReadReq {
+    let revision = match read.start {
+        StartAt::Start => RevisionOption::Start(Empty {}),
+        StartAt::Revision(revision) => RevisionOption::Revision(revision),
+        StartAt::End => RevisionOption::End(Empty {}),
+    };
+    let direction = match read.direction {
+        Direction::Forwards => ReadDirection::Forwards,
+        Direction::Backwards => ReadDirection::Backwards,
+    };
+    ReadReq {
+        options: Some(Options {
+            stream_option: Some(StreamOption::Stream(StreamOptions {
+                stream_identifier: Some(wire::identifier(&read.stream)),
+                revision_option: Some(revision),
+            })),
+            read_direction: direction.into(),
+            resolve_links: read.resolve_links,
+            count_option: Some(CountOption::Count(read.count.max(1))),
+            filter_option: Some(FilterOption::NoFilter(Empty {})),
+            uuid_option: Some(UuidOption {
+                content: Some(uuid_option::Content::Structured(Empty {})),
+            }),
+            // 1 asks for `first_stream_position` and `last_stream_position`.
+            control_option: Some(ControlOption { compatibility: 1 }),
+        }),
+    }
+}

@@ -1,0 +1,160 @@
+//! The factory for the eventstore crate's client, which persistent subscriptions need.
+//!
+//! The crate gets one endpoint, the leader that ditto's own client found, files that were read and parsed before, and
+//! no credentials in its connection string: so most of its traps cannot spring (`protocol.md` §11 T1, T6, T8, T19 to
+//! T23, T36 to T38). Never shares a client: each one is a connection of its own, and is thrown away when it fails.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::client::{Client, connection_name};
+use super::error::{Class, Error};
+use super::{files, tls};
+use crate::config::cluster::{ClusterSettings, Endpoint, Tls};
+
+const ACTION: &str = "make a client";
+/// Everything but letters, digits and these four: above all no comma, which the crate takes for a host separator (T23).
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// A client of the crate, and whom its calls must name.
+#[derive(Clone)]
+pub struct CrateClient {
+    /// The client. Dead for good after its first failure to connect (T1).
+    pub client: eventstore::Client,
+    /// To be given with each call (T22); `None`: anonymous.
+    pub credentials: Option<eventstore::Credentials>,
+    /// The node it talks to.
+    pub node: Endpoint,
+}
+
+impl std::fmt::Debug for CrateClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CrateClient")
+            .field("node", &self.node)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CrateClient {
+    /// Makes a client of the node that leads now. Files are read anew.
+    ///
+    /// # Errors
+    /// No node answers or leads, or a file of the configuration is bad.
+    pub async fn new(own: &Client) -> Result<Self, Error> {
+        let node = own.leader().await?;
+        let side = own.side();
+        let failed = |text: String| Error::new(side, Class::Configuration, ACTION, text);
+        let settings = own.settings().clone();
+        let endpoint = node.clone();
+        let reading = tokio::task::spawn_blocking(move || prepare(&settings, &endpoint));
+        let (string, credentials) = reading
+            .await
+            .map_err(|error| failed(error.to_string()))?
+            .map_err(failed)?;
+        let settings = string
+            .parse()
+            .map_err(|error: eventstore::ClientSettingsParseError| failed(error.to_string()))?;
+        let client = eventstore::Client::new(settings)
+            .map_err(|error| Error::from_crate(side, ACTION, &error))?;
+        Ok(Self {
+            client,
+            credentials,
+            node,
+        })
+    }
+}
+
+/// The connection string and the credentials, once every file is known to be good.
+fn prepare(
+    settings: &ClusterSettings,
+    node: &Endpoint,
+) -> Result<(String, Option<eventstore::Credentials>), String> {
+    let roots_are_good = match &settings.tls {
+        Tls::Off => tls::native_roots().is_ok(),
+        Tls::On(files) => {
+            tls::TlsMaterial::load(files)?;
+            if files.ca_file.is_none() {
+                tls::native_roots()?;
+            }
+            true
+        }
+    };
+    let credentials = match &settings.credentials {
+        None => None,
+        Some(credentials) => {
+            let password = files::password(credentials)?;
+            Some(eventstore::Credentials::new(
+                credentials.user.clone(),
+                password.reveal().to_owned(),
+            ))
+        }
+    };
+    Ok((
+        connection_string(settings, node, roots_are_good),
+        credentials,
+    ))
+}
+
+fn connection_string(settings: &ClusterSettings, node: &Endpoint, roots_are_good: bool) -> String {
+    let mut parameters: Vec<(&str, String)> = vec![
+        ("nodePreference", "leader".to_owned()),
+        // The crate sleeps this long before its first attempt, and makes one attempt less than it is told (T8).
+        ("discoveryInterval", "1".to_owned()),
+        (
+            "maxDiscoverAttempts",
+            settings.max_discover_attempts.saturating_add(1).to_string(),
+        ),
+        (
+            "gossipTimeout",
+            settings.gossip_timeout.as_millis().to_string(),
+        ),
+        ("connectionName", connection_name(settings)),
+    ];
+    match settings.keep_alive {
+        None => parameters.push(("keepAliveInterval", "-1".to_owned())),
+        Some(keep_alive) => {
+            parameters.push((
+                "keepAliveInterval",
+                keep_alive.interval.as_millis().to_string(),
+            ));
+            parameters.push((
+                "keepAliveTimeout",
+                keep_alive.timeout.as_millis().to_string(),
+            ));
+        }
+    }
+    match &settings.tls {
+        Tls::Off => {
+            parameters.push(("tls", "false".to_owned()));
+            if !roots_are_good {
+                // The crate loads the machine's authorities even without TLS, and panics on a bad one (T19).
+                parameters.push(("tlsCaFile", "/dev/null".to_owned()));
+            }
+        }
+        Tls::On(files) => {
+            parameters.push(("tls", "true".to_owned()));
+            parameters.push(("tlsVerifyCert", files.verify.to_string()));
+            if let Some(file) = &files.ca_file {
+                parameters.push(("tlsCaFile", file.to_string_lossy().into_owned()));
+            }
+            if let Some(client) = &files.client {
+                parameters.push((
+                    "userCertFile",
+                    client.cert_file.to_string_lossy().into_owned(),
+                ));
+                parameters.push((
+                    "userKeyFile",
+                    client.key_file.to_string_lossy().into_owned(),
+                ));
+            }
+        }
+    }
+    let query: Vec<String> = parameters
+        .into_iter()
+        .map(|(name, value)| format!("{name}={}", utf8_percent_encode(&value, ENCODED)))
+        .collect();
+    format!("esdb://{node}?{}", query.join("&"))
+}

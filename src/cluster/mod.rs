@@ -1,0 +1,11 @@
+//! An Event Store as configured: error classes, TLS, credentials, ditto's own client, and the factory for the crate's.
+//!
+//! Never decides what to copy, and never retries a write by itself.
+
+pub mod client;
+pub mod crate_client;
+mod error;
+mod files;
+mod tls;
+
+pub use error::{Class, Error, Side};

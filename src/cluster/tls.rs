@@ -1,0 +1,184 @@
+//! TLS as ditto's own client uses it, and the check of every file before any client sees it.
+//!
+//! Never installs a process-wide provider: the crate does that itself and panics if it comes second
+//! (`protocol.md` §11 T18). Never skips verification unless the operator says so.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tonic::transport::{ClientTlsConfig, Identity};
+
+use super::files;
+use crate::config::cluster::{ClientCertificate, TlsFiles};
+
+/// Everything that TLS needs, read, parsed and known to fit together.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsMaterial {
+    verifier: Arc<dyn ServerCertVerifier>,
+    identity: Option<Identity>,
+}
+
+impl TlsMaterial {
+    /// Reads and checks the files. The error names file and reason.
+    pub(crate) fn load(files: &TlsFiles) -> Result<Self, String> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier: Arc<dyn ServerCertVerifier> = if files.verify {
+            let roots = match &files.ca_file {
+                Some(file) => roots_of(file)?,
+                None => native_roots()?,
+            };
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                .build()
+                .map_err(|error| format!("no certificate can be verified: {error}"))?
+        } else {
+            if let Some(file) = &files.ca_file {
+                // The crate loads it in any case, and panics on a bad one (T19).
+                roots_of(file)?;
+            }
+            Arc::new(Anybody(provider.clone()))
+        };
+        let identity = files
+            .client
+            .as_ref()
+            .map(|client| identity(client, &provider))
+            .transpose()?;
+        Ok(Self { verifier, identity })
+    }
+
+    /// For one connection: the name to be verified, and the limit of the handshake.
+    pub(crate) fn for_host(
+        &self,
+        host: &str,
+        limit: Duration,
+    ) -> (ClientTlsConfig, Arc<dyn ServerCertVerifier>) {
+        let mut config = ClientTlsConfig::new().domain_name(host).timeout(limit);
+        if let Some(identity) = &self.identity {
+            config = config.identity(identity.clone());
+        }
+        (config, self.verifier.clone())
+    }
+}
+
+fn roots_of(file: &Path) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(file, &files::read(file)?)? {
+        roots
+            .add(certificate)
+            .map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    Ok(roots)
+}
+
+fn certificates(file: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("{}: not PEM: {error}", file.display()))?;
+    if certificates.is_empty() {
+        return Err(format!(
+            "{}: holds no certificate in PEM form",
+            file.display()
+        ));
+    }
+    Ok(certificates)
+}
+
+/// The machine's own authorities. The crate panics on a single one that does not parse (T19), so neither may ditto
+/// tolerate it.
+pub(crate) fn native_roots() -> Result<RootCertStore, String> {
+    let loaded = rustls_native_certs::load_native_certs();
+    if let Some(error) = loaded.errors.first() {
+        return Err(format!(
+            "the machine's certificate store cannot be read: {error}; set tls_ca_file"
+        ));
+    }
+    let mut roots = RootCertStore::empty();
+    for certificate in loaded.certs {
+        roots.add(certificate).map_err(|error| {
+            format!("the machine's certificate store holds a certificate that does not parse: {error}; set tls_ca_file")
+        })?;
+    }
+    if roots.is_empty() {
+        return Err("the machine has no certificate authorities: install ca-certificates or set tls_ca_file".to_owned());
+    }
+    Ok(roots)
+}
+
+fn identity(
+    client: &ClientCertificate,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Identity, String> {
+    let (cert_file, key_file) = (&client.cert_file, &client.key_file);
+    let (cert_pem, key_pem) = (files::read(cert_file)?, files::read(key_file)?);
+    let chain = certificates(cert_file, &cert_pem)?;
+    let key = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| {
+        format!(
+            "{}: holds no private key in PEM form: {error}",
+            key_file.display()
+        )
+    })?;
+    // Also finds a key that does not belong to the certificate.
+    rustls::sign::CertifiedKey::from_der(chain, key, provider).map_err(|error| {
+        format!(
+            "{} and {} do not fit together: {error}",
+            cert_file.display(),
+            key_file.display()
+        )
+    })?;
+    Ok(Identity::from_pem(cert_pem, key_pem))
+}
+
+/// `tlsVerifyCert=false`: whoever answers is taken for the server; signatures are still checked.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            cert,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            cert,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
