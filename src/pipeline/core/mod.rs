@@ -1,5 +1,352 @@
 //! The state machine that decides everything between a delivery and its acknowledgement.
 //!
 //! Deterministic: no clock, no randomness, no I/O, no logging. Names nothing but `event`.
+//!
+//! [`Core::handle`] takes one input and appends commands. Inside, each file adds one concern to [`Core`]:
+//! `deliver` (what comes in), `advance` (what a stream does next), `look` and `search` (what the destination holds),
+//! `append` (what is written), `repair` (gaps), `hold` (streams that stop), `member` (joining and leaving),
+//! `sweep` (holes and what the server parked). The other files are pure parts without a view of the core.
 
+mod advance;
+mod append;
+mod credit;
+mod decide;
+mod deliver;
+mod hold;
+mod look;
+mod member;
+mod numbers;
 pub mod port;
+mod queue;
+mod repair;
+mod search;
+mod settle;
+mod status;
+mod stream;
+mod sweep;
+mod trial;
+mod window;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use self::append::Flight;
+use self::credit::Credit;
+use self::deliver::Forwarding;
+use self::member::{Ending, Member};
+use self::numbers::Numbers;
+use self::port::{
+    AppendId, Command, CoreSettings, GroupSeen, HeldReason, Input, LookId, Moment, PipelineState,
+    ReadId, Side, Tell, WriteId,
+};
+use self::stream::{State, Table};
+use self::sweep::Sweep;
+use self::trial::{Next, Trial, Verdict};
+use self::window::AppendWindow;
+use crate::event::StreamName;
+
+pub use self::port::Status;
+
+/// What repairs, looks and hole pages may hold beside the budget, so that deliveries that wait for them cannot
+/// keep them from ever getting memory.
+pub const RESERVE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Looks under way at once.
+const LOOKS_AT_ONCE: usize = 256;
+
+/// What a read of the source was for.
+#[derive(Clone, Debug)]
+enum Purpose {
+    /// The source's event at the destination's tail.
+    Verify(StreamName),
+    /// Events of a gap, asked for from this revision on.
+    Repair { stream: StreamName, from: u64 },
+    /// The tail of the stream that a user's link stands for.
+    Forward(Forwarding),
+    /// A page of the subscription's stream, numbers `from..=to`.
+    Links { from: u64, to: u64 },
+    /// A page of the parked stream.
+    Parked { count: u32 },
+}
+
+/// One subscription's state machine.
+#[derive(Debug)]
+pub struct Core {
+    settings: CoreSettings,
+    now: Moment,
+    out: Vec<Command>,
+    last_id: u64,
+
+    streams: Table,
+    /// Streams that may append, in turn.
+    line: VecDeque<StreamName>,
+    /// Streams that want a look, in turn.
+    look_line: VecDeque<StreamName>,
+    /// Streams in back-off, by the time it ends.
+    timers: BTreeSet<(Moment, StreamName)>,
+    looks: HashMap<LookId, StreamName>,
+    reads: HashMap<ReadId, Purpose>,
+    writes: HashMap<WriteId, (StreamName, State)>,
+    flights: HashMap<AppendId, Flight>,
+    events_in_flight: usize,
+
+    /// Entries waiting or in flight, and what they cost in bytes.
+    entries: usize,
+    bytes: usize,
+    /// Bytes of entries that nobody delivered (repairs, holes, placeholders).
+    reserve: usize,
+    budget: usize,
+
+    window: AppendWindow,
+    credit: Credit,
+    member: Member,
+    group: Option<GroupSeen>,
+    numbers: Numbers,
+    sweep: Sweep,
+    trial: Trial,
+
+    /// Acknowledgements to send at the end of this input.
+    acks: Vec<Uuid>,
+    /// Deliveries of this stay without an acknowledgement.
+    unacknowledged: usize,
+    /// Deliveries of this stay timed out at the server.
+    timed_out: bool,
+    /// When the destination last decided anything, and since when something waits for it.
+    last_verdict: Moment,
+    waiting_since: Option<Moment>,
+    /// When the last event was sent, for the throttle.
+    last_sent: Option<Moment>,
+
+    /// Something was written in this process: rights are there in general.
+    proven: bool,
+    /// Streams whose writes were denied before anything was proven.
+    denied: BTreeMap<StreamName, Moment>,
+    held: BTreeMap<StreamName, (u64, HeldReason, String)>,
+    repairs: usize,
+    /// Streams that want a page of their repair, in turn, and pages on their way.
+    repair_line: VecDeque<StreamName>,
+    pages: usize,
+    forwards: VecDeque<Forwarding>,
+    source_failing: bool,
+
+    ending: Option<Ending>,
+    progress: u64,
+    told: PipelineState,
+    wake: Option<Moment>,
+}
+
+impl Core {
+    /// A core that has not joined yet; the first [`Core::handle`] makes it ask to join.
+    #[must_use]
+    pub fn new(settings: CoreSettings) -> Self {
+        Self {
+            now: Moment::ZERO,
+            out: Vec::new(),
+            last_id: 0,
+            streams: Table::new(settings.known_streams),
+            line: VecDeque::new(),
+            look_line: VecDeque::new(),
+            timers: BTreeSet::new(),
+            looks: HashMap::new(),
+            reads: HashMap::new(),
+            writes: HashMap::new(),
+            flights: HashMap::new(),
+            events_in_flight: 0,
+            entries: 0,
+            bytes: 0,
+            reserve: 0,
+            budget: usize::MAX,
+            window: AppendWindow::new(settings.appends_in_flight),
+            credit: Credit::new(settings.buffer_size, settings.throttle_interval),
+            member: Member::new(),
+            group: None,
+            numbers: Numbers::default(),
+            sweep: Sweep::default(),
+            trial: Trial::new(),
+            acks: Vec::new(),
+            unacknowledged: 0,
+            timed_out: false,
+            last_verdict: Moment::ZERO,
+            waiting_since: None,
+            last_sent: None,
+            proven: false,
+            denied: BTreeMap::new(),
+            held: BTreeMap::new(),
+            repairs: 0,
+            repair_line: VecDeque::new(),
+            pages: 0,
+            forwards: VecDeque::new(),
+            source_failing: false,
+            ending: None,
+            progress: 0,
+            told: PipelineState::Connecting,
+            wake: None,
+            settings,
+        }
+    }
+
+    /// Takes one input at the time `now` (never less than before) and appends what is to be done to `out`.
+    pub fn handle(&mut self, now: Moment, input: Input, out: &mut Vec<Command>) {
+        if self.is_finished() {
+            return;
+        }
+        self.now = self.now.max(now);
+        std::mem::swap(&mut self.out, out);
+        self.take(input);
+        self.fire_timers();
+        self.pump();
+        self.flush_acks();
+        self.tell_state();
+        self.set_wake();
+        std::mem::swap(&mut self.out, out);
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Joined {
+                conn,
+                credit,
+                group,
+            } => self.on_joined(conn, credit, group),
+            Input::Refused { why } => self.on_refused(why),
+            Input::Left { conn, why } => self.on_left(conn, why),
+            Input::Delivery {
+                conn,
+                ack,
+                number,
+                item,
+            } => self.on_delivery(conn, ack, number, item),
+            Input::Appended { append, outcome } => self.on_appended(append, outcome),
+            Input::CallEnded { unanswered } => self.on_call_ended(unanswered),
+            Input::Looked { look, result } => self.on_looked(look, result),
+            Input::SourceRead { read, page } => self.on_source_read(read, page),
+            Input::LinksRead { read, page } => self.on_links_read(read, page),
+            Input::ParkedRead { read, page } => self.on_parked_read(read, page),
+            Input::MetadataDone { write, outcome } => self.on_metadata_done(write, outcome),
+            Input::GroupSeen(group) => self.on_group_seen(group),
+            Input::GroupUnseen(why) => self.on_group_unseen(why),
+            Input::Budget { bytes } => self.budget = bytes,
+            Input::Reachable { side, reachable } => self.on_reachable(side, reachable),
+            Input::Tick => self.on_tick(),
+            Input::Stop { deadline } => self.on_stop(deadline),
+        }
+    }
+
+    /// Everything that may go on after an input, in the order in which one makes way for the other.
+    fn pump(&mut self) {
+        self.pump_trial();
+        self.pump_looks();
+        self.pump_appends();
+        self.pump_repairs();
+        self.pump_forwards();
+        self.pump_sweep();
+        self.pump_member();
+    }
+
+    fn pump_trial(&mut self) {
+        match self.trial.next(self.now) {
+            Next::Wait => {}
+            Next::Send(appends) => appends
+                .into_iter()
+                .for_each(|append| self.send_again(append)),
+            Next::Probe => self.out.push(Command::Probe {
+                side: Side::Destination,
+            }),
+        }
+    }
+
+    fn on_reachable(&mut self, side: Side, reachable: bool) {
+        match side {
+            Side::Destination => {
+                if reachable {
+                    self.verdict();
+                }
+                if let Verdict::Refuse(append) = self.trial.probed(self.now, reachable) {
+                    self.on_ends_call_alone(append);
+                }
+            }
+            Side::Source => self.source_failing = !reachable,
+        }
+    }
+
+    fn fire_timers(&mut self) {
+        while self.timers.first().is_some_and(|(at, _)| *at <= self.now) {
+            let Some((_, name)) = self.timers.pop_first() else {
+                return;
+            };
+            if let Some(stream) = self.streams.get_mut(&name) {
+                stream.retry_at = None;
+                self.advance(&name);
+            }
+        }
+    }
+
+    /// Puts a stream into back-off after a failure that says nothing of its events.
+    fn back_off(&mut self, name: &StreamName) {
+        let now = self.now;
+        let Some(stream) = self.streams.get_mut(name) else {
+            return;
+        };
+        stream.failures += 1;
+        let at = now + trial::back_off(stream.failures);
+        if let Some(before) = stream.retry_at.replace(at) {
+            self.timers.remove(&(before, name.clone()));
+        }
+        self.timers.insert((at, name.clone()));
+    }
+
+    /// Asks to be woken at the earliest time at which anything is due.
+    fn set_wake(&mut self) {
+        let throttled = if self.line.is_empty() {
+            None
+        } else {
+            self.throttled_until()
+        };
+        let due = [
+            self.timers.first().map(|(at, _)| *at),
+            self.trial.retry_at(),
+            throttled,
+            self.member.due(),
+            self.sweep.retry_at(),
+            self.ending.as_ref().map(Ending::deadline),
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|at| *at > self.now)
+        .min();
+        if due.is_some() && due != self.wake {
+            self.out.extend(due.map(|at| Command::WakeAt { at }));
+        }
+        self.wake = due;
+    }
+
+    fn tell(&mut self, tell: Tell) {
+        self.out.push(Command::Tell(tell));
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// The destination decided something: it is there.
+    fn verdict(&mut self) {
+        self.last_verdict = self.now;
+        let waits = !self.flights.is_empty() || !self.looks.is_empty();
+        self.waiting_since = waits.then_some(self.now);
+    }
+
+    /// Something was sent to the destination.
+    fn asked_destination(&mut self) {
+        self.waiting_since.get_or_insert(self.now);
+    }
+
+    /// The group's message timeout; before the group is known, its default.
+    fn message_timeout(&self) -> Duration {
+        self.group
+            .as_ref()
+            .map_or(Duration::from_secs(60), |group| group.message_timeout)
+    }
+}

@@ -1,0 +1,228 @@
+//! What comes in: deliveries, and what is read in their place (holes, parked entries, tails behind a user's link).
+//!
+//! Puts events into their stream's queue. Never decides what a stream does next.
+
+use uuid::Uuid;
+
+use super::port::{
+    Command, ConnId, DuplicateReason, Mode, Moment, ReadFrom, ReadId, SourcePage, Tell,
+};
+use super::queue::{Claim, Entry, Origin};
+use super::stream::{State, Stream};
+use super::{Core, Purpose, trial};
+use crate::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
+
+/// Tails read at once for users' links.
+const FORWARDS_AT_ONCE: usize = 16;
+
+/// A user's link inside a category stream, until the tail it stands for is read.
+#[derive(Clone, Debug)]
+pub(super) struct Forwarding {
+    pub(super) stream: StreamName,
+    pub(super) claim: Claim,
+    failures: u32,
+    not_before: Moment,
+}
+
+impl Core {
+    pub(super) fn on_delivery(&mut self, conn: ConnId, ack: Uuid, number: Option<u64>, item: Item) {
+        if self.member.conn() != Some(conn) || self.ending.is_some() {
+            return;
+        }
+        if let Some(number) = number {
+            let joined = self.member.joined_time(self.now);
+            let at_once = self.numbers.is_untouched();
+            self.numbers.delivered(number, joined, at_once);
+            self.sweep.delivered(joined);
+        }
+        self.unacknowledged += 1;
+        self.accept(
+            item,
+            Claim {
+                ack: Some((conn, ack)),
+                number,
+                at: self.now,
+                hole: false,
+            },
+        );
+    }
+
+    /// Takes an item, however it came.
+    pub(super) fn accept(&mut self, item: Item, claim: Claim) {
+        match item {
+            Item::Never(reason) => self.skip(&claim, reason),
+            Item::Forward(stream) => {
+                self.forwards.push_back(Forwarding {
+                    stream,
+                    claim,
+                    failures: 0,
+                    not_before: Moment::ZERO,
+                });
+            }
+            Item::Event(event) if event.stream.is_system() => {
+                self.skip(&claim, SkipReason::SystemStream)
+            }
+            Item::Event(event) if event.revision >= TOMBSTONE_REVISION => {
+                self.skip(&claim, SkipReason::Tombstone)
+            }
+            Item::Event(event) => self.accept_event(event, claim),
+        }
+    }
+
+    fn accept_event(&mut self, event: Event, claim: Claim) {
+        let name = event.stream.clone();
+        let revision = event.revision;
+        let stream = self.streams.wake(&name);
+        if let Some(waiting) = stream.queue.get_mut(revision) {
+            if waiting.event.id == event.id {
+                let older = waiting.join(claim.clone());
+                self.note_second_delivery(&name, &claim, older.as_ref());
+                return;
+            }
+            // The source was changed under ditto (a stream deleted and written anew): what is in flight is
+            // brought to its answer first, this delivery comes again.
+            if stream.flight.is_some() {
+                self.drop_claim(&claim);
+                return;
+            }
+            if let Some(outdated) = stream.queue.remove(revision) {
+                self.settle_dropped(outdated);
+            }
+        }
+        if self.settle_known(&name, &event, &claim) {
+            return;
+        }
+        let entry = Entry::new(event, Origin::Delivered, Some(claim));
+        self.count_cost(&entry);
+        let stream = self.streams.wake(&name);
+        stream.queue.insert(entry);
+        if let State::Following(following) = &mut stream.state
+            && (stream.shared || stream.high.is_some_and(|high| revision <= high))
+        {
+            following.searched = false;
+        }
+        self.advance(&name);
+    }
+
+    /// The quick way for a revision at or below an aligned stream's tail: no queue, no I/O.
+    fn settle_known(&mut self, name: &StreamName, event: &Event, claim: &Claim) -> bool {
+        let stream = self.streams.wake(name);
+        let tail = match &stream.state {
+            State::Aligned { tail } => *tail,
+            State::Held(held) => held.tail,
+            _ => None,
+        };
+        if tail.is_none_or(|tail| event.revision > tail) {
+            return false;
+        }
+        self.tell(Tell::Duplicate {
+            stream: name.clone(),
+            revision: event.revision,
+            reason: DuplicateReason::Known,
+        });
+        self.acknowledge(claim);
+        self.rest(name);
+        true
+    }
+
+    /// A number that is delivered again over the same stay has timed out at the server, unless its stream has
+    /// a reason to be slow.
+    fn note_second_delivery(&mut self, name: &StreamName, claim: &Claim, older: Option<&Claim>) {
+        let Some(older) = older else { return };
+        let same_stay = older.ack.map(|(conn, _)| conn) == claim.ack.map(|(conn, _)| conn);
+        if !same_stay || claim.ack.is_none() {
+            return;
+        }
+        self.unacknowledged = self.unacknowledged.saturating_sub(1);
+        if let Some(number) = claim.number {
+            self.tell(Tell::TimedOut { number });
+        }
+        let excused = self
+            .streams
+            .get(name)
+            .is_some_and(Stream::is_slow_for_a_reason);
+        if !excused && self.trial.is_open() {
+            self.timed_out = true;
+        }
+    }
+
+    /// Acknowledges what is never copied.
+    pub(super) fn skip(&mut self, claim: &Claim, reason: SkipReason) {
+        self.tell(Tell::Skipped { reason });
+        self.acknowledge(claim);
+    }
+
+    /// Reads the tails that users' links stand for, a few at once.
+    pub(super) fn pump_forwards(&mut self) {
+        if self.ending.is_some() {
+            return;
+        }
+        let mut under_way = self
+            .reads
+            .values()
+            .filter(|purpose| matches!(purpose, Purpose::Forward(_)))
+            .count();
+        let mut later = Vec::new();
+        while under_way < FORWARDS_AT_ONCE
+            && let Some(forwarding) = self.forwards.pop_front()
+        {
+            if forwarding.not_before > self.now {
+                later.push(forwarding);
+                continue;
+            }
+            let read = ReadId(self.next_id());
+            self.out.push(Command::ReadSource {
+                read,
+                stream: forwarding.stream.clone(),
+                from: ReadFrom::Tail,
+                count: 1,
+                max_bytes: usize::MAX,
+            });
+            self.reads.insert(read, Purpose::Forward(forwarding));
+            under_way += 1;
+        }
+        self.forwards.extend(later);
+    }
+
+    pub(super) fn on_forward_read(&mut self, mut forwarding: Forwarding, page: SourcePage) {
+        match page {
+            SourcePage::Events { events, .. } => match events.into_iter().next() {
+                Some(event) => self.accept(Item::Event(event), forwarding.claim),
+                None => self.skip(&forwarding.claim, SkipReason::Unresolved),
+            },
+            SourcePage::NotFound | SourcePage::Tombstoned => {
+                self.skip(&forwarding.claim, SkipReason::Unresolved);
+            }
+            SourcePage::Denied => {
+                let reason = format!(
+                    "ditto: no right to read stream {} at the source",
+                    forwarding.stream
+                );
+                self.park(&forwarding.claim, &reason);
+            }
+            SourcePage::Failed => {
+                self.source_failing = true;
+                forwarding.failures += 1;
+                forwarding.not_before = self.now + trial::back_off(forwarding.failures);
+                self.forwards.push_back(forwarding);
+            }
+        }
+    }
+
+    /// True for destinations that are written without looking.
+    pub(super) fn is_unnumbered(&self) -> bool {
+        self.settings.mode == Mode::Unnumbered
+    }
+}
+
+impl Stream {
+    /// In repair, in a look or in back-off: its deliveries may time out without anything being wrong.
+    fn is_slow_for_a_reason(&self) -> bool {
+        self.repair.is_some()
+            || self.retry_at.is_some()
+            || matches!(
+                self.state,
+                State::Unknown | State::Looking(_) | State::WritingMetadata
+            )
+    }
+}

@@ -1,0 +1,482 @@
+//! Being in the subscription: joining, leaving, standing by, stopping, and with which buffer size.
+//!
+//! Leaves before the server parks healthy events (design "Message timeout and credit"). Never leaves for one slow stream.
+
+use std::time::Duration;
+
+use super::Core;
+use super::deliver::Forwarding;
+use super::numbers::Numbers;
+use super::port::{Command, ConnId, GroupSeen, JoinRefusal, LeaveReason, Moment, StopReason};
+use super::trial::back_off;
+
+/// A standby asks again this often.
+const STANDBY_ASKS: Duration = Duration::from_secs(2);
+
+/// A pipeline that is stopped with a reason looks at the group again this often.
+const STOPPED_ASKS: Duration = Duration::from_secs(30);
+
+/// A stay that lasted this long was a good one: the next join is not delayed.
+const GOOD_STAY: Duration = Duration::from_secs(10);
+
+/// Where the pipeline stands towards the group.
+#[derive(Clone, Debug, PartialEq)]
+enum Phase {
+    /// Not joined; joins at this time (`None`: when the destination has given a verdict).
+    Out { join_at: Option<Moment> },
+    /// Asked to join.
+    Joining,
+    /// Joined.
+    In {
+        conn: ConnId,
+        credit: u32,
+        since: Moment,
+        paused: Option<Moment>,
+    },
+    /// Asked to leave.
+    Leaving { conn: ConnId },
+    /// Nothing more will happen.
+    Finished,
+}
+
+/// Why the pipeline is not simply running.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Trouble {
+    None,
+    /// The source does not let it in, or drops it again and again.
+    Source,
+    Standby,
+    Stopped(String),
+}
+
+/// Membership of the group.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    phase: Phase,
+    trouble: Trouble,
+    attempts: u32,
+    left_at: Moment,
+    /// Time spent joined, without the present stay.
+    joined_before: Duration,
+    /// The group is looked at by plain calls while the pipeline is stopped with a reason.
+    ask_at: Option<Moment>,
+}
+
+impl Member {
+    pub(super) fn new() -> Self {
+        Self {
+            phase: Phase::Out {
+                join_at: Some(Moment::ZERO),
+            },
+            trouble: Trouble::None,
+            attempts: 0,
+            left_at: Moment::ZERO,
+            joined_before: Duration::ZERO,
+            ask_at: None,
+        }
+    }
+
+    /// The present stay.
+    pub(super) fn conn(&self) -> Option<ConnId> {
+        match self.phase {
+            Phase::In { conn, .. } => Some(conn),
+            _ => None,
+        }
+    }
+
+    pub(super) fn trouble(&self) -> &Trouble {
+        &self.trouble
+    }
+
+    /// Buffer size of the present stay.
+    pub(super) fn credit(&self) -> Option<u32> {
+        match self.phase {
+            Phase::In { credit, .. } => Some(credit),
+            _ => None,
+        }
+    }
+
+    /// Time spent joined so far.
+    pub(super) fn joined_time(&self, now: Moment) -> Duration {
+        match self.phase {
+            Phase::In { since, .. } => self.joined_before + now.saturating_sub(since),
+            _ => self.joined_before,
+        }
+    }
+
+    pub(super) fn due(&self) -> Option<Moment> {
+        match self.phase {
+            Phase::Out { join_at } => join_at.or(self.ask_at),
+            _ => None,
+        }
+    }
+}
+
+/// The pipeline is to end.
+#[derive(Clone, Debug)]
+pub(super) struct Ending {
+    deadline: Moment,
+    policy: Option<String>,
+}
+
+impl Ending {
+    pub(super) fn deadline(&self) -> Moment {
+        self.deadline
+    }
+}
+
+impl Core {
+    pub(super) fn is_finished(&self) -> bool {
+        self.member.phase == Phase::Finished
+    }
+
+    pub(super) fn on_joined(&mut self, conn: ConnId, credit: u32, group: GroupSeen) {
+        if self.member.phase != Phase::Joining {
+            return;
+        }
+        self.member.phase = Phase::In {
+            conn,
+            credit,
+            since: self.now,
+            paused: None,
+        };
+        self.member.trouble = Trouble::None;
+        self.source_failing = false;
+        self.unacknowledged = 0;
+        self.timed_out = false;
+        if !self.numbers.has_begun() {
+            let base = group.checkpoint.map(|number| number + 1).or(group.start);
+            if let Some(base) = base {
+                self.numbers.begin(base);
+            }
+        }
+        self.sweep.joined(self.member.joined_time(self.now));
+        let timeout = group.message_timeout;
+        self.group = Some(group);
+        if self.credit.throttle_cannot_work(timeout) {
+            let throttle = self.settings.throttle_interval;
+            self.stop_for_now(format!(
+                "throttle_interval {throttle:?} needs a message timeout of at least {:?}, the group has {timeout:?}",
+                throttle * 4
+            ));
+        } else if credit > self.credit.ask(Some(timeout)) && self.ending.is_none() {
+            // Only now is it known how much the throttle lets through before deliveries time out.
+            self.leave(LeaveReason::Credit);
+        } else {
+            self.out.push(Command::Poll { conn, on: true });
+        }
+    }
+
+    pub(super) fn on_refused(&mut self, why: JoinRefusal) {
+        if self.member.phase != Phase::Joining {
+            return;
+        }
+        let after = match why {
+            JoinRefusal::Taken => {
+                self.stand_by();
+                STANDBY_ASKS
+            }
+            JoinRefusal::Missing => {
+                return self.stopped("the group does not exist and create = false".to_owned());
+            }
+            JoinRefusal::Denied => {
+                return self.stopped(
+                    "the source refuses the user: wrong credentials, or no right to the group"
+                        .to_owned(),
+                );
+            }
+            JoinRefusal::Unavailable => {
+                self.member.trouble = Trouble::Source;
+                self.member.attempts += 1;
+                back_off(self.member.attempts)
+            }
+        };
+        self.member.phase = Phase::Out {
+            join_at: Some(self.now + after),
+        };
+    }
+
+    /// Another consumer has the group: it will get what waits here, so that is dropped.
+    fn stand_by(&mut self) {
+        self.member.trouble = Trouble::Standby;
+        self.member.attempts = 0;
+        self.drop_waiting();
+        self.numbers = Numbers::default();
+        self.sweep.begin();
+    }
+
+    pub(super) fn on_left(&mut self, conn: ConnId, why: LeaveReason) {
+        let since = match self.member.phase {
+            Phase::In {
+                conn: current,
+                since,
+                ..
+            } if current == conn => {
+                self.member.joined_before += self.now.saturating_sub(since);
+                Some(since)
+            }
+            Phase::Leaving { conn: current } if current == conn => None,
+            _ => return,
+        };
+        self.acks.clear();
+        self.member.left_at = self.now;
+        let join_at = match why {
+            LeaveReason::Waiting => None,
+            LeaveReason::Ended => {
+                if since.is_some_and(|since| self.now.saturating_sub(since) >= GOOD_STAY) {
+                    self.member.attempts = 0;
+                }
+                self.member.attempts += 1;
+                if self.member.attempts > 1 {
+                    self.member.trouble = Trouble::Source;
+                }
+                Some(self.now + back_off(self.member.attempts))
+            }
+            LeaveReason::Credit | LeaveReason::Stopping => Some(self.now),
+        };
+        self.member.phase = Phase::Out { join_at };
+        if let Trouble::Stopped(_) = self.member.trouble {
+            self.member.phase = Phase::Out { join_at: None };
+        }
+    }
+
+    /// Ends the stay: first what is acknowledged, then the end.
+    pub(super) fn leave(&mut self, why: LeaveReason) {
+        self.flush_acks();
+        let Phase::In { conn, since, .. } = self.member.phase else {
+            return;
+        };
+        self.member.joined_before += self.now.saturating_sub(since);
+        self.member.phase = Phase::Leaving { conn };
+        self.out.push(Command::Leave { conn, why });
+    }
+
+    /// Stops with a reason that an operator has to mend; looked at again every 30 s.
+    pub(super) fn stop_for_now(&mut self, text: String) {
+        self.leave(LeaveReason::Stopping);
+        self.drop_waiting();
+        self.stopped(text);
+    }
+
+    fn stopped(&mut self, text: String) {
+        self.member.trouble = Trouble::Stopped(text);
+        self.member.ask_at = Some(self.now + STOPPED_ASKS);
+        if self.member.phase == Phase::Joining {
+            self.member.phase = Phase::Out { join_at: None };
+        }
+    }
+
+    pub(super) fn on_group_seen(&mut self, group: GroupSeen) {
+        if self
+            .group
+            .as_ref()
+            .is_some_and(|before| group.parked > before.parked)
+        {
+            self.sweep.want_parked();
+        }
+        let hopeless = self.credit.throttle_cannot_work(group.message_timeout);
+        self.group = Some(group);
+        if matches!(self.member.trouble, Trouble::Stopped(_))
+            && !hopeless
+            && matches!(self.member.phase, Phase::Out { .. })
+        {
+            self.member.phase = Phase::Out {
+                join_at: Some(self.now),
+            };
+        }
+    }
+
+    pub(super) fn on_group_unseen(&mut self, why: JoinRefusal) {
+        if why == JoinRefusal::Unavailable
+            && self.member.conn().is_none()
+            && self.member.trouble == Trouble::None
+        {
+            self.member.trouble = Trouble::Source;
+        }
+    }
+
+    pub(super) fn on_stop(&mut self, deadline: Moment) {
+        match &mut self.ending {
+            Some(ending) => ending.deadline = ending.deadline.min(deadline),
+            None => {
+                self.ending = Some(Ending {
+                    deadline,
+                    policy: None,
+                })
+            }
+        }
+        if let Some(conn) = self.member.conn() {
+            self.out.push(Command::Poll { conn, on: false });
+        }
+    }
+
+    /// A policy "stop" was met: what is in flight is finished, then the pipeline ends.
+    pub(super) fn end_by_policy(&mut self, text: String) {
+        let deadline = self.now + self.message_timeout() / 4;
+        self.ending.get_or_insert(Ending {
+            deadline,
+            policy: Some(text),
+        });
+    }
+
+    pub(super) fn pump_member(&mut self) {
+        if self.ending.is_some() {
+            self.pump_ending();
+            return;
+        }
+        match self.member.phase.clone() {
+            Phase::Out { join_at } => self.pump_out(join_at),
+            Phase::In {
+                conn,
+                credit,
+                paused,
+                since,
+            } => self.pump_in(conn, credit, paused, since),
+            Phase::Joining | Phase::Leaving { .. } | Phase::Finished => {}
+        }
+    }
+
+    fn pump_ending(&mut self) {
+        let Some(Ending { deadline, policy }) = self.ending.clone() else {
+            return;
+        };
+        let late = self.now >= deadline;
+        let clean = self.flights.is_empty() && self.writes.is_empty();
+        match self.member.phase {
+            Phase::In { .. } if clean || late => self.leave(LeaveReason::Stopping),
+            Phase::Out { .. } if clean || late => self.finish(clean, policy),
+            // The server does not answer; nothing is lost by going.
+            Phase::Joining | Phase::Leaving { .. } if late => self.finish(clean, policy),
+            _ => {}
+        }
+    }
+
+    fn finish(&mut self, clean: bool, policy: Option<String>) {
+        self.member.phase = Phase::Finished;
+        let why = policy.map_or(StopReason::Asked { clean }, StopReason::Policy);
+        self.out.push(Command::Finished {
+            why,
+            left: self.entries,
+        });
+    }
+
+    fn pump_out(&mut self, join_at: Option<Moment>) {
+        if self.member.ask_at.is_some_and(|at| at <= self.now)
+            && matches!(self.member.trouble, Trouble::Stopped(_))
+        {
+            self.member.ask_at = Some(self.now + STOPPED_ASKS);
+            self.out.push(Command::AskGroup);
+        }
+        let due = match join_at {
+            Some(at) => at <= self.now,
+            None => !matches!(self.member.trouble, Trouble::Stopped(_)) && self.may_come_back(),
+        };
+        if due {
+            let credit = self
+                .credit
+                .ask(self.group.as_ref().map(|group| group.message_timeout));
+            self.member.phase = Phase::Joining;
+            self.out.push(Command::Join { credit });
+        }
+    }
+
+    /// After leaving because the destination gave no verdict, or for want of memory.
+    fn may_come_back(&self) -> bool {
+        let answered = self.last_verdict >= self.member.left_at && self.trial.is_open();
+        let nothing_asked =
+            self.flights.is_empty() && self.looks.is_empty() && self.trial.is_open();
+        (answered || nothing_asked) && self.has_room()
+    }
+
+    fn pump_in(&mut self, conn: ConnId, credit: u32, paused: Option<Moment>, since: Moment) {
+        let quarter = self.message_timeout() / 4;
+        let paused = match (paused, self.is_over_budget()) {
+            (None, true) => {
+                self.out.push(Command::Poll { conn, on: false });
+                Some(self.now)
+            }
+            (Some(_), _) if self.has_room() => {
+                self.out.push(Command::Poll { conn, on: true });
+                None
+            }
+            (paused, _) => paused,
+        };
+        self.member.phase = Phase::In {
+            conn,
+            credit,
+            since,
+            paused,
+        };
+        let silent = self
+            .waiting_since
+            .is_some_and(|since| self.now.saturating_sub(since) >= quarter);
+        let stuck = paused.is_some_and(|since| self.now.saturating_sub(since) >= quarter);
+        if silent || stuck {
+            self.leave(LeaveReason::Waiting);
+        } else if std::mem::take(&mut self.timed_out) {
+            self.credit.shrink(self.now, self.message_timeout());
+            self.rejoin_with_other_credit();
+        }
+    }
+
+    fn rejoin_with_other_credit(&mut self) {
+        let credit = self.credit.ask(Some(self.message_timeout()));
+        self.tell(super::port::Tell::Credit { credit });
+        self.leave(LeaveReason::Credit);
+    }
+
+    fn is_over_budget(&self) -> bool {
+        self.entries > 0 && self.bytes >= self.budget
+    }
+
+    /// A pipeline with nothing buffered may always take one delivery.
+    fn has_room(&self) -> bool {
+        self.entries == 0 || self.bytes < self.budget / 4 * 3
+    }
+
+    pub(super) fn on_tick(&mut self) {
+        let Some(credit) = self.member.credit() else {
+            return;
+        };
+        let quick = self.trial.is_open() && !self.is_over_budget() && !self.window_is_slow();
+        if self
+            .credit
+            .should_grow(self.now, self.unacknowledged, credit, quick)
+            && self.ending.is_none()
+        {
+            self.credit.grow(self.now);
+            if self.credit.ask(Some(self.message_timeout())) > credit {
+                self.rejoin_with_other_credit();
+            }
+        }
+    }
+
+    /// The destination lets appends wait: more deliveries would only wait longer.
+    fn window_is_slow(&self) -> bool {
+        self.waiting_since
+            .is_some_and(|since| self.now.saturating_sub(since) >= Duration::from_secs(1))
+    }
+
+    /// Drops everything that is not in flight; the source delivers it again, to whoever has the group.
+    fn drop_waiting(&mut self) {
+        for name in self.streams.busy_names() {
+            let Some(stream) = self.streams.get_mut(&name) else {
+                continue;
+            };
+            if stream.flight.is_some() {
+                continue;
+            }
+            let dropped: Vec<_> = stream.queue.drain().collect();
+            dropped
+                .into_iter()
+                .for_each(|entry| self.settle_dropped(entry));
+            self.end_repair(&name);
+            self.rest(&name);
+        }
+        self.sweep.parked_again();
+        let forwards: Vec<Forwarding> = self.forwards.drain(..).collect();
+        forwards
+            .iter()
+            .for_each(|forwarding| self.drop_claim(&forwarding.claim));
+    }
+}

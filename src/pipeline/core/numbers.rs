@@ -1,0 +1,283 @@
+//! Which numbers of the subscription's stream were delivered, which are done, and which the group left out.
+//!
+//! Pure bookkeeping in ranges, so that a checkpoint that jumped by a million costs one entry. Never asks a server.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// A range of numbers that were never delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Gap {
+    /// Last number of the range.
+    end: u64,
+    /// Joined time when a higher number came.
+    since: Duration,
+    /// Found at the first join: read at once.
+    at_once: bool,
+}
+
+/// The numbers from the base on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Numbers {
+    /// Everything below was done before this process came; `None` until known.
+    base: Option<u64>,
+    /// One more than the highest number known to exist for this process.
+    end: u64,
+    /// Delivered and not done.
+    open: BTreeSet<u64>,
+    /// Never delivered, by first number.
+    gaps: BTreeMap<u64, Gap>,
+}
+
+impl Numbers {
+    /// Begins anew: everything below `base` is done.
+    pub(super) fn begin(&mut self, base: u64) {
+        *self = Self {
+            base: Some(base),
+            end: base,
+            ..Self::default()
+        };
+    }
+
+    /// True once a base is known.
+    pub(super) fn has_begun(&self) -> bool {
+        self.base.is_some()
+    }
+
+    /// True if no number from the base on has been seen yet.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.base.is_none_or(|base| self.end == base)
+    }
+
+    /// A number was delivered. `joined` is the time spent joined so far; `at_once`: a gap before it is read at once.
+    pub(super) fn delivered(&mut self, number: u64, joined: Duration, at_once: bool) {
+        if self.base.is_none() {
+            self.begin(number);
+        }
+        if number >= self.end {
+            self.extend_to(number, joined, at_once);
+            self.end = number + 1;
+            self.open.insert(number);
+        } else if self.take_from_gap(number) {
+            self.open.insert(number);
+        }
+    }
+
+    /// All numbers up to `last` exist; those never delivered become a gap.
+    pub(super) fn exists_up_to(&mut self, last: u64, joined: Duration) {
+        if self.base.is_some() && last >= self.end {
+            self.extend_to(last + 1, joined, true);
+            self.end = last + 1;
+        }
+    }
+
+    /// Acknowledged, parked, skipped or closed.
+    pub(super) fn done(&mut self, number: u64) {
+        self.open.remove(&number);
+    }
+
+    /// Delivered, but dropped before it was done: it counts as never delivered from now on.
+    pub(super) fn forget(&mut self, number: u64, joined: Duration) {
+        if self.open.remove(&number) {
+            self.gaps.insert(
+                number,
+                Gap {
+                    end: number,
+                    since: joined,
+                    at_once: false,
+                },
+            );
+        }
+    }
+
+    /// The first range that is due: never delivered, and a higher number came `patience` ago (in joined time).
+    pub(super) fn due(&self, joined: Duration, patience: Duration) -> Option<(u64, u64)> {
+        self.gaps
+            .iter()
+            .find(|(_, gap)| gap.at_once || joined.saturating_sub(gap.since) >= patience)
+            .map(|(start, gap)| (*start, gap.end))
+    }
+
+    /// Takes the numbers `from..=to` out of the gaps; those that `handed` names are delivered now, the others closed.
+    pub(super) fn close(&mut self, from: u64, to: u64, handed: impl Fn(u64) -> bool) {
+        let starts: Vec<u64> = self.gaps.range(..=to).map(|(start, _)| *start).collect();
+        for start in starts {
+            let Some(gap) = self.gaps.get(&start).copied() else {
+                continue;
+            };
+            if gap.end < from {
+                continue;
+            }
+            self.gaps.remove(&start);
+            if start < from {
+                self.gaps.insert(
+                    start,
+                    Gap {
+                        end: from - 1,
+                        ..gap
+                    },
+                );
+            }
+            if gap.end > to {
+                self.gaps.insert(to + 1, gap);
+            }
+            let (low, high) = (start.max(from), gap.end.min(to));
+            self.open
+                .extend((low..=high).filter(|number| handed(*number)));
+        }
+    }
+
+    /// True if the number was never delivered.
+    pub(super) fn is_gap(&self, number: u64) -> bool {
+        self.gaps
+            .range(..=number)
+            .next_back()
+            .is_some_and(|(_, gap)| gap.end >= number)
+    }
+
+    /// Highest number up to which everything is done.
+    pub(super) fn done_up_to(&self) -> Option<u64> {
+        self.base?;
+        let first_gap = self.gaps.keys().next().copied().unwrap_or(self.end);
+        let first_open = self.open.first().copied().unwrap_or(self.end);
+        first_gap.min(first_open).min(self.end).checked_sub(1)
+    }
+
+    fn extend_to(&mut self, number: u64, since: Duration, at_once: bool) {
+        if number > self.end {
+            self.gaps.insert(
+                self.end,
+                Gap {
+                    end: number - 1,
+                    since,
+                    at_once,
+                },
+            );
+        }
+    }
+
+    fn take_from_gap(&mut self, number: u64) -> bool {
+        let Some((start, gap)) = self
+            .gaps
+            .range(..=number)
+            .next_back()
+            .map(|(start, gap)| (*start, *gap))
+        else {
+            return false;
+        };
+        if gap.end < number {
+            return false;
+        }
+        self.gaps.remove(&start);
+        if start < number {
+            self.gaps.insert(
+                start,
+                Gap {
+                    end: number - 1,
+                    ..gap
+                },
+            );
+        }
+        if number < gap.end {
+            self.gaps.insert(number + 1, gap);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn numbers(base: u64, delivered: &[u64]) -> Numbers {
+        let mut numbers = Numbers::default();
+        numbers.begin(base);
+        for number in delivered {
+            numbers.delivered(*number, at(0), false);
+        }
+        numbers
+    }
+
+    #[test]
+    fn done_up_to_stops_at_what_is_open_and_at_what_never_came() {
+        for (base, delivered, done, expected) in [
+            (0, &[][..], &[][..], None),
+            (10, &[], &[], Some(9)),
+            (10, &[10, 11, 12], &[10, 11], Some(11)),
+            (10, &[10, 11, 12], &[11, 12], Some(9)),
+            (10, &[10, 12], &[10, 12], Some(10)),
+            (10, &[12, 10, 11], &[10, 11, 12], Some(12)),
+        ] {
+            let mut numbers = numbers(base, delivered);
+            done.iter().for_each(|number| numbers.done(*number));
+            assert_eq!(
+                numbers.done_up_to(),
+                expected,
+                "{base} {delivered:?} {done:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_gap_is_due_after_the_patience_and_keeps_its_age_when_split() {
+        let mut numbers = numbers(0, &[0, 5]);
+        assert_eq!(numbers.due(at(59), PATIENCE), None);
+        numbers.delivered(3, at(59), false);
+        assert_eq!(numbers.due(at(60), PATIENCE), Some((1, 2)));
+        numbers.close(1, 2, |_| false);
+        assert_eq!(numbers.due(at(60), PATIENCE), Some((4, 4)));
+    }
+
+    #[test]
+    fn a_gap_at_the_first_join_is_due_at_once() {
+        let mut numbers = Numbers::default();
+        numbers.begin(3);
+        numbers.delivered(7, at(0), true);
+        assert_eq!(numbers.due(at(0), PATIENCE), Some((3, 6)));
+    }
+
+    #[test]
+    fn closing_a_page_leaves_the_rest_of_the_gap() {
+        let mut numbers = numbers(0, &[100]);
+        numbers.close(0, 9, |number| number % 2 == 0);
+        assert_eq!(numbers.due(at(60), PATIENCE), Some((10, 99)));
+        assert_eq!(numbers.done_up_to(), None, "0 was handed over and is open");
+        for number in [0, 2, 4, 6, 8] {
+            numbers.done(number);
+        }
+        assert_eq!(numbers.done_up_to(), Some(9));
+    }
+
+    #[test]
+    fn without_a_base_the_first_delivery_is_the_base() {
+        let mut numbers = Numbers::default();
+        numbers.delivered(40, at(0), true);
+        assert_eq!(
+            (numbers.done_up_to(), numbers.due(at(0), PATIENCE)),
+            (Some(39), None)
+        );
+    }
+
+    #[test]
+    fn what_was_dropped_is_a_gap_again() {
+        let mut numbers = numbers(0, &[0, 1, 2]);
+        numbers.forget(1, at(5));
+        assert!(numbers.is_gap(1));
+        assert_eq!(numbers.due(at(65), PATIENCE), Some((1, 1)));
+        numbers.done(1);
+        assert!(numbers.is_gap(1), "only a delivery or a page takes it out");
+    }
+
+    #[test]
+    fn numbers_known_to_exist_become_a_gap_that_is_due_at_once() {
+        let mut numbers = numbers(5, &[]);
+        numbers.exists_up_to(8, at(5));
+        assert_eq!(numbers.due(at(5), PATIENCE), Some((5, 8)));
+    }
+}

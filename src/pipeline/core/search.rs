@@ -1,0 +1,182 @@
+//! `skip_version_check`: copies go behind whatever the destination holds; what is there already is found by id.
+//!
+//! Never compares revisions of the two sides, and keeps no ids.
+
+use super::Core;
+use super::port::{DuplicateReason, LookRange, LookResult, Tell};
+use super::stream::{Following, LookStep, Looking, Search, State};
+use crate::event::{Event, StreamName};
+
+/// A copy is never older than its original, but clocks of two servers differ: ten minutes in ticks of 100 ns.
+const CLOCKS_DIFFER: i64 = 10 * 60 * 10_000_000;
+
+const PAGE: u32 = 100;
+
+impl Core {
+    pub(super) fn advance_following(&mut self, name: &StreamName, following: Following) {
+        let Some(stream) = self.streams.get_mut(name) else {
+            return;
+        };
+        if stream.flight.is_some() || stream.retry_at.is_some() {
+            return;
+        }
+        let Some(first) = stream.queue.first() else {
+            // What comes next was not looked for in a stream that others write too.
+            stream.state = State::Following(Following {
+                searched: false,
+                ..following
+            });
+            self.rest(name);
+            return;
+        };
+        let new = stream.high.is_none_or(|high| first > high);
+        if following.searched || (new && !stream.shared) {
+            stream.state = State::Following(Following {
+                searched: true,
+                ..following
+            });
+            self.line_up(name);
+        } else {
+            stream.state = State::Looking(Box::new(Looking {
+                step: LookStep::Wanted,
+                was_held: None,
+            }));
+            self.look_line.push_back(name.clone());
+        }
+    }
+
+    pub(super) fn start_search(&mut self, name: &StreamName) {
+        let look = self.look(
+            name,
+            LookRange::Backwards {
+                from: None,
+                count: PAGE,
+            },
+        );
+        let search = Search {
+            look,
+            from: None,
+            tail: None,
+            wanted: self.waiting(name),
+            found: Vec::new(),
+        };
+        self.set_step(name, LookStep::Search(search));
+    }
+
+    fn waiting(&self, name: &StreamName) -> Vec<u64> {
+        self.streams
+            .get(name)
+            .map(|stream| {
+                stream
+                    .queue
+                    .iter()
+                    .map(super::queue::Entry::revision)
+                    .collect()
+            })
+            .unwrap_or_default()
+    }
+
+    pub(super) fn on_search_page(
+        &mut self,
+        name: &StreamName,
+        mut search: Search,
+        result: LookResult,
+    ) {
+        let events = match result {
+            LookResult::Tail { last, events } => {
+                search.tail.get_or_insert(last);
+                events
+            }
+            _ => Vec::new(),
+        };
+        self.match_page(name, &mut search, &events);
+        let lowest = events.iter().map(|event| event.revision).min();
+        let next =
+            lowest.filter(|lowest| *lowest > 0 && !self.is_search_over(name, &search, &events));
+        match next {
+            Some(lowest) => {
+                search.from = Some(lowest - 1);
+                search.look = self.look(
+                    name,
+                    LookRange::Backwards {
+                        from: search.from,
+                        count: PAGE,
+                    },
+                );
+                self.set_step(name, LookStep::Search(search));
+            }
+            None => self.searched(name, search),
+        }
+    }
+
+    fn match_page(&self, name: &StreamName, search: &mut Search, events: &[Event]) {
+        let Some(stream) = self.streams.get(name) else {
+            return;
+        };
+        for revision in &search.wanted {
+            if let Some(entry) = stream.queue.get(*revision)
+                && events.iter().any(|event| event.id == entry.event.id)
+            {
+                search.found.push(*revision);
+            }
+        }
+        search
+            .wanted
+            .retain(|revision| !search.found.contains(revision));
+    }
+
+    /// All found, or the page reaches back to before anything that waits was written at the source.
+    fn is_search_over(&self, name: &StreamName, search: &Search, events: &[Event]) -> bool {
+        let Some(stream) = self.streams.get(name) else {
+            return true;
+        };
+        let oldest = search
+            .wanted
+            .iter()
+            .filter_map(|revision| stream.queue.get(*revision))
+            .map(|entry| entry.event.created)
+            .min();
+        let Some(oldest) = oldest else { return true };
+        events
+            .iter()
+            .any(|event| event.created < oldest.saturating_sub(CLOCKS_DIFFER))
+    }
+
+    fn searched(&mut self, name: &StreamName, search: Search) {
+        for revision in &search.found {
+            let entry = self
+                .streams
+                .get_mut(name)
+                .and_then(|stream| stream.queue.remove(*revision));
+            if let Some(entry) = entry {
+                self.settle_duplicate(name, entry, DuplicateReason::Found);
+            }
+        }
+        self.release(name);
+        let Some(stream) = self.streams.get_mut(name) else {
+            return;
+        };
+        let before = stream.high;
+        stream.high = before.max(search.found.iter().max().copied());
+        // What came while the search was under way was not looked for: it gets a search of its own.
+        let all = stream.queue.iter().all(|entry| {
+            let new = stream.high.is_none_or(|high| entry.revision() > high) && !stream.shared;
+            new || search.wanted.contains(&entry.revision())
+        });
+        stream.state = State::Following(Following {
+            tail: search.tail,
+            searched: all,
+        });
+        let late = search
+            .wanted
+            .iter()
+            .filter(|revision| before.is_some_and(|high| **revision < high));
+        for revision in late.copied().collect::<Vec<u64>>() {
+            self.tell(Tell::Late {
+                stream: name.clone(),
+                revision,
+            });
+        }
+        self.advance(name);
+    }
+}

@@ -1,0 +1,107 @@
+//! Readings of the core: the state in words, and the figures behind metrics and `/status`.
+//!
+//! Never changes anything but what was last told.
+
+use super::Core;
+use super::member::Trouble;
+use super::port::{HeldReason, PipelineState, ReadId, Side, SourcePage, Status, Tell};
+use super::{Purpose, stream};
+
+/// Held streams that are named; all are counted.
+const NAMED: usize = 100;
+
+impl Core {
+    /// What the pipeline holds and does at this moment.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let mut held = [0; 3];
+        for (_, reason, _) in self.held.values() {
+            let place = match reason {
+                HeldReason::Conflict => 0,
+                HeldReason::MissingHistory => 1,
+                HeldReason::Refused => 2,
+            };
+            held[place] += 1;
+        }
+        Status {
+            state: self.state(),
+            credit: self.member.credit().unwrap_or_else(|| {
+                self.credit
+                    .ask(self.group.as_ref().map(|group| group.message_timeout))
+            }),
+            append_limit: self.window.limit(),
+            appends_in_flight: self.flights.len(),
+            events_in_flight: self.events_in_flight,
+            events_buffered: self.entries,
+            bytes_buffered: self.bytes,
+            done_up_to: self.numbers.done_up_to(),
+            last_number: self.group.as_ref().and_then(|group| group.last_number),
+            oldest_created: self.oldest_created(),
+            progress: self.progress,
+            held,
+            held_streams: self
+                .held
+                .iter()
+                .take(NAMED)
+                .map(|(name, (revision, reason, text))| {
+                    (name.clone(), *revision, *reason, text.clone())
+                })
+                .collect(),
+            repairs: self.repairs,
+        }
+    }
+
+    fn oldest_created(&self) -> Option<i64> {
+        let claimed = |entry: &&super::queue::Entry| entry.claims().next().is_some();
+        let oldest = |stream: &stream::Stream| {
+            stream
+                .queue
+                .iter()
+                .filter(claimed)
+                .map(|entry| entry.event.created)
+                .min()
+        };
+        self.streams
+            .busy()
+            .filter_map(|(_, stream)| oldest(stream))
+            .min()
+    }
+
+    fn state(&self) -> PipelineState {
+        match self.member.trouble() {
+            Trouble::Stopped(text) => return PipelineState::Stopped(text.clone()),
+            Trouble::Standby => return PipelineState::Standby,
+            Trouble::Source => return PipelineState::Retrying(Side::Source),
+            Trouble::None => {}
+        }
+        if self.trial.is_away() {
+            PipelineState::Retrying(Side::Destination)
+        } else if self.source_failing {
+            PipelineState::Retrying(Side::Source)
+        } else if self.member.conn().is_some() || self.told != PipelineState::Connecting {
+            PipelineState::Running
+        } else {
+            PipelineState::Connecting
+        }
+    }
+
+    /// Tells a change of state, once.
+    pub(super) fn tell_state(&mut self) {
+        let state = self.state();
+        if state != self.told {
+            self.told = state.clone();
+            self.tell(Tell::State(state));
+        }
+    }
+
+    pub(super) fn on_source_read(&mut self, read: ReadId, page: SourcePage) {
+        match self.take_read(read) {
+            Some(Purpose::Verify(name)) => self.on_verify_read(read, &name, page),
+            Some(Purpose::Repair { stream, from }) => {
+                self.on_repair_read(read, &stream, from, page)
+            }
+            Some(Purpose::Forward(forwarding)) => self.on_forward_read(forwarding, page),
+            Some(Purpose::Links { .. } | Purpose::Parked { .. }) | None => {}
+        }
+    }
+}

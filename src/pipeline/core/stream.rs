@@ -1,0 +1,292 @@
+//! What the core knows of one destination stream, and the table of all streams that it knows.
+//!
+//! Busy streams (something waits or is in flight) are never forgotten; of idle ones only the most recently used are kept.
+
+use std::collections::HashMap;
+
+use lru::LruCache;
+
+use super::port::{AppendId, HeldReason, LookId, Moment, ReadId};
+use super::queue::Queue;
+use crate::event::{Event, StreamName};
+
+/// What is known of the destination's stream.
+#[derive(Clone, Debug)]
+pub(super) enum State {
+    /// Just met, evicted, or its last append was answered with anything but success: look.
+    Unknown,
+    /// Being looked at.
+    Looking(Box<Looking>),
+    /// The destination holds the source's event `tail` at revision `tail`; `None`: it holds nothing.
+    Aligned {
+        /// Highest revision known to be there.
+        tail: Option<u64>,
+    },
+    /// Only with `skip_version_check`.
+    Following(Following),
+    /// `$$S` is being written before revision 0.
+    WritingMetadata,
+    /// Not written to until somebody decides.
+    Held(Held),
+}
+
+/// A stream copied with `skip_version_check`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Following {
+    /// The destination's own last revision; `None`: it holds nothing.
+    pub(super) tail: Option<u64>,
+    /// What waits now was looked for and is not there: it may be appended.
+    pub(super) searched: bool,
+}
+
+/// Why and since when a stream is not written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    /// First bad revision.
+    pub(super) first_bad: u64,
+    /// Everything up to here is known to be there.
+    pub(super) tail: Option<u64>,
+    pub(super) reason: HeldReason,
+    pub(super) text: String,
+    /// When it was last looked at.
+    pub(super) looked: Moment,
+}
+
+/// A look under way. Several steps may be needed to decide.
+#[derive(Clone, Debug)]
+pub(super) struct Looking {
+    pub(super) step: LookStep,
+    /// The stream was held before: the same finding is not told again.
+    pub(super) was_held: Option<Held>,
+}
+
+/// What a look waits for.
+#[derive(Clone, Debug)]
+pub(super) enum LookStep {
+    /// In line for its turn.
+    Wanted,
+    /// `$$S` only, because revision 0 waits.
+    Metadata(LookId),
+    /// The destination's events from just before the first waiting revision on.
+    Full { look: LookId, from: u64 },
+    /// The destination's tail lies before what waits: both sides' event of that revision are compared.
+    Tail {
+        tail: u64,
+        destination: Half<LookId>,
+        source: Half<ReadId>,
+    },
+    /// `skip_version_check`: backwards through the destination's stream, by id.
+    Search(Search),
+}
+
+impl LookStep {
+    /// True if this look's answer is what the step waits for.
+    pub(super) fn waits_for(&self, answered: LookId) -> bool {
+        match self {
+            Self::Wanted => false,
+            Self::Metadata(look) | Self::Full { look, .. } => *look == answered,
+            Self::Tail { destination, .. } => {
+                matches!(destination, Half::Pending(look) if *look == answered)
+            }
+            Self::Search(search) => search.look == answered,
+        }
+    }
+}
+
+/// One of two answers that are compared.
+#[derive(Clone, Debug)]
+pub(super) enum Half<Id> {
+    Pending(Id),
+    /// `None`: not readable there.
+    Got(Option<Event>),
+}
+
+/// A backward search by id.
+#[derive(Clone, Debug)]
+pub(super) struct Search {
+    pub(super) look: LookId,
+    /// Where the page under way begins; `None`: at the tail.
+    pub(super) from: Option<u64>,
+    /// The destination's last revision, from the first page.
+    pub(super) tail: Option<u64>,
+    /// Source revisions that waited when it began and were not found yet.
+    pub(super) wanted: Vec<u64>,
+    /// Source revisions found so far.
+    pub(super) found: Vec<u64>,
+}
+
+/// Reading what lies between the destination's tail and the first delivered event.
+#[derive(Clone, Debug)]
+pub(super) struct Repair {
+    /// First revision that waits behind the gap.
+    pub(super) to: u64,
+    pub(super) read: Option<ReadId>,
+    /// In line for its next page.
+    pub(super) wanted: bool,
+    /// Written so far.
+    pub(super) written: u64,
+}
+
+/// One stream with something to do.
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    pub(super) state: State,
+    pub(super) queue: Queue,
+    pub(super) flight: Option<AppendId>,
+    /// In the line of streams that may append.
+    pub(super) in_line: bool,
+    /// Up to this revision events are sent one by one, to find the one that is refused.
+    pub(super) single_until: Option<u64>,
+    /// Attempts in a row without progress; sets the back-off.
+    pub(super) failures: u32,
+    /// Nothing is tried before this time.
+    pub(super) retry_at: Option<Moment>,
+    pub(super) metadata_done: bool,
+    pub(super) repair: Option<Repair>,
+    /// Placeholders are made for revisions below this one.
+    pub(super) fill_to: Option<u64>,
+    /// `skip_version_check`: highest source revision written or found at the destination.
+    pub(super) high: Option<u64>,
+    /// `skip_version_check`: somebody else writes there too, so each delivery is looked for.
+    pub(super) shared: bool,
+}
+
+impl Stream {
+    fn new(known: Idle) -> Self {
+        Self {
+            state: known.state,
+            queue: Queue::default(),
+            flight: None,
+            in_line: false,
+            single_until: None,
+            failures: 0,
+            retry_at: None,
+            metadata_done: false,
+            repair: None,
+            fill_to: None,
+            high: known.high,
+            shared: known.shared,
+        }
+    }
+
+    /// Nothing waits, nothing is under way.
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+            && self.flight.is_none()
+            && !matches!(self.state, State::Looking(_) | State::WritingMetadata)
+    }
+}
+
+/// What is kept of a stream with nothing to do.
+#[derive(Clone, Debug)]
+struct Idle {
+    state: State,
+    high: Option<u64>,
+    shared: bool,
+}
+
+impl Idle {
+    const STRANGER: Self = Self {
+        state: State::Unknown,
+        high: None,
+        shared: false,
+    };
+}
+
+/// All streams that the core knows.
+#[derive(Debug)]
+pub(super) struct Table {
+    busy: HashMap<StreamName, Stream>,
+    idle: LruCache<StreamName, Idle>,
+    limit: usize,
+}
+
+impl Table {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            busy: HashMap::new(),
+            idle: LruCache::unbounded(),
+            limit: limit.max(1),
+        }
+    }
+
+    /// The stream, made busy if it was idle or unknown.
+    pub(super) fn wake(&mut self, name: &StreamName) -> &mut Stream {
+        let idle = &mut self.idle;
+        self.busy
+            .entry(name.clone())
+            .or_insert_with(|| Stream::new(idle.pop(name).unwrap_or(Idle::STRANGER)))
+    }
+
+    /// The stream, if it is busy.
+    pub(super) fn get_mut(&mut self, name: &StreamName) -> Option<&mut Stream> {
+        self.busy.get_mut(name)
+    }
+
+    /// The stream, if it is busy.
+    pub(super) fn get(&self, name: &StreamName) -> Option<&Stream> {
+        self.busy.get(name)
+    }
+
+    /// Puts a stream with nothing to do to rest; returns the stream that was forgotten for it.
+    pub(super) fn rest(&mut self, name: &StreamName) -> Option<StreamName> {
+        if !self.busy.get(name).is_some_and(Stream::is_idle) {
+            return None;
+        }
+        let (name, stream) = self.busy.remove_entry(name)?;
+        self.idle.put(
+            name,
+            Idle {
+                state: stream.state,
+                high: stream.high,
+                shared: stream.shared,
+            },
+        );
+        if self.idle.len() > self.limit {
+            self.idle.pop_lru().map(|(name, _)| name)
+        } else {
+            None
+        }
+    }
+
+    /// All busy streams, in no particular order.
+    pub(super) fn busy(&self) -> impl Iterator<Item = (&StreamName, &Stream)> {
+        self.busy.iter()
+    }
+
+    /// Names of the busy streams, sorted: what is done to all must not depend on a hash.
+    pub(super) fn busy_names(&self) -> Vec<StreamName> {
+        let mut names: Vec<StreamName> = self.busy.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_idle_streams_are_forgotten_and_the_least_recent_first() {
+        let mut table = Table::new(2);
+        let names: Vec<StreamName> = ["a", "b", "c"].into_iter().map(StreamName::from).collect();
+        for name in &names {
+            table.wake(name).state = State::Aligned { tail: Some(7) };
+        }
+        table.wake(&names[0]).flight = Some(AppendId(1));
+        let forgotten: Vec<Option<StreamName>> =
+            names.iter().map(|name| table.rest(name)).collect();
+        assert_eq!(
+            forgotten,
+            [None, None, None],
+            "a has an append in flight and does not rest"
+        );
+        table.wake(&names[0]).flight = None;
+        assert_eq!(table.rest(&names[0]), Some(names[1].clone()));
+        assert!(matches!(table.wake(&names[1]).state, State::Unknown));
+        assert!(matches!(
+            table.wake(&names[2]).state,
+            State::Aligned { tail: Some(7) }
+        ));
+    }
+}
