@@ -185,6 +185,7 @@ impl Core {
                         .to_owned(),
                 );
             }
+            JoinRefusal::Unsuitable(text) => return self.stopped(text.to_owned()),
             JoinRefusal::Unavailable => {
                 self.member.trouble = Trouble::Source;
                 self.member.attempts += 1;

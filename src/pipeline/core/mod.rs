@@ -297,14 +297,14 @@ impl Core {
         self.timers.insert((at, name.clone()));
     }
 
-    /// Asks to be woken at the earliest time at which anything is due.
-    fn set_wake(&mut self) {
+    /// The earliest time at which anything is due.
+    fn due(&self) -> Option<Moment> {
         let throttled = if self.line.is_empty() {
             None
         } else {
             self.throttled_until()
         };
-        let due = [
+        [
             self.timers.first().map(|(at, _)| *at),
             self.trial.retry_at(),
             throttled,
@@ -315,7 +315,12 @@ impl Core {
         .into_iter()
         .flatten()
         .filter(|at| *at > self.now)
-        .min();
+        .min()
+    }
+
+    /// Asks to be woken when anything is due.
+    fn set_wake(&mut self) {
+        let due = self.due();
         if due.is_some() && due != self.wake {
             self.out.extend(due.map(|at| Command::WakeAt { at }));
         }

@@ -98,6 +98,18 @@ impl Numbers {
             .map(|(start, gap)| (*start, gap.end))
     }
 
+    /// How much more joined time must pass before the next range is due.
+    pub(super) fn due_in(&self, joined: Duration, patience: Duration) -> Option<Duration> {
+        let left = |gap: &Gap| {
+            if gap.at_once {
+                Duration::ZERO
+            } else {
+                (gap.since + patience).saturating_sub(joined)
+            }
+        };
+        self.gaps.values().map(left).min()
+    }
+
     /// Takes the numbers `from..=to` out of the gaps; those that `handed` names are delivered now, the others closed.
     pub(super) fn close(&mut self, from: u64, to: u64, handed: impl Fn(u64) -> bool) {
         let starts: Vec<u64> = self.gaps.range(..=to).map(|(start, _)| *start).collect();
