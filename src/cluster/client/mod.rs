@@ -129,3 +129,6 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

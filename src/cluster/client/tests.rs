@@ -1,0 +1,50 @@
+//! Ditto's own client against small servers that the tests script themselves. Never needs a real server.
+
+mod appends;
+mod batch;
+mod batch_ends;
+mod calls;
+mod discovery;
+mod fake;
+mod secured;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::super::error::Side;
+use super::Client;
+use crate::config::cluster::{ClusterKeys, ClusterSettings, ConnectionString};
+use crate::event::Event;
+
+/// Longer than anything takes; only a test that fails waits for it.
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn settings(string: &str) -> ClusterSettings {
+    let string = ConnectionString::parse(string).expect("a good connection string");
+    ClusterSettings::new(string, ClusterKeys::default()).expect("good settings")
+}
+
+fn client(string: &str) -> Client {
+    Client::connect(Side::Destination, settings(string))
+}
+
+fn event(number: u64) -> Event {
+    Event {
+        id: Uuid::from_u64_pair(7, number),
+        stream: "s".into(),
+        revision: number,
+        event_type: "customer_registered".into(),
+        is_json: number.is_multiple_of(2),
+        data: Bytes::from(format!("data {number}")),
+        metadata: Bytes::from_static(b"{}"),
+        created: 17_000_000_000_000_000,
+    }
+}
+
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LIMIT, what)
+        .await
+        .expect("it never came")
+}
