@@ -27,6 +27,9 @@ mod sweep;
 mod trial;
 mod window;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 

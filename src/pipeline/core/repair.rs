@@ -50,7 +50,8 @@ impl Core {
             return;
         };
         let frontier = stream.queue.end_of_run(first);
-        let gap = stream.queue.first_from(frontier).is_some();
+        let filling = stream.fill_to.is_some_and(|end| frontier < end);
+        let gap = !filling && stream.queue.first_from(frontier).is_some();
         if gap && frontier - first < u64::from(PAGE) {
             self.want_page(name);
         }

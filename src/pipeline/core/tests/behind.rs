@@ -1,0 +1,109 @@
+//! `skip_version_check`: copies behind the destination's own tail, found again by id.
+
+use super::super::port::{AppendOutcome, CoreSettings, LookResult, Mode, Tell};
+use super::{Bench, event, settings, stranger};
+use crate::event::Event;
+
+fn bench() -> Bench {
+    Bench::joined(CoreSettings {
+        mode: Mode::Behind,
+        ..settings()
+    })
+}
+
+/// The source's event as a copy at another revision of the destination.
+fn copy(source: u64, at: u64) -> Event {
+    Event {
+        revision: at,
+        ..event("s-1", source)
+    }
+}
+
+#[test]
+fn at_first_contact_what_waits_is_searched_by_id_and_the_rest_goes_behind_the_tail() {
+    let mut bench = bench();
+    bench.deliver("s-1", 5);
+    bench.deliver("s-1", 8);
+    assert_eq!(bench.commands(), ["look s-1 back from end"]);
+    bench.found(1, vec![copy(5, 0), stranger("s-1", 1)]);
+    // Revision 8 came while the search was under way: it gets its own.
+    assert_eq!(bench.commands(), ["append s-1 after 1: 8", "ack 0"]);
+    bench.written(2);
+    assert_eq!(bench.commands(), ["ack 1"]);
+}
+
+#[test]
+fn a_run_is_ascending_and_need_not_be_consecutive() {
+    let mut bench = bench();
+    bench.deliver("s-1", 5);
+    bench.looked(LookResult::NotFound);
+    bench.deliver("s-1", 8);
+    bench.deliver("s-1", 12);
+    bench.written(0);
+    assert_eq!(
+        bench.commands(),
+        [
+            "look s-1 back from end",
+            "append s-1 after nothing: 5",
+            "append s-1 after 0: 8 12",
+            "ack 0"
+        ]
+    );
+    bench.written(2);
+    assert_eq!(bench.commands(), ["ack 1 2"]);
+}
+
+#[test]
+fn a_search_goes_back_until_an_event_ten_minutes_older_than_the_original() {
+    let mut bench = bench();
+    bench.deliver("s-1", 700);
+    bench.commands();
+    let page: Vec<Event> = (100..200)
+        .map(|at| Event {
+            id: uuid::Uuid::from_u128(u128::from(at)),
+            ..copy(650, at)
+        })
+        .collect();
+    bench.found(199, page);
+    assert_eq!(bench.commands(), ["look s-1 back from 99"]);
+    bench.found(
+        199,
+        vec![Event {
+            id: uuid::Uuid::from_u128(1),
+            ..copy(50, 99)
+        }],
+    );
+    assert_eq!(bench.commands(), ["append s-1 after 199: 700"]);
+}
+
+#[test]
+fn somebody_else_in_the_stream_makes_every_delivery_be_looked_for() {
+    let mut bench = bench();
+    bench.deliver("s-1", 5);
+    bench.looked(LookResult::NotFound);
+    bench.commands();
+    bench.append_answered(AppendOutcome::WrongRevision);
+    assert_eq!(bench.commands(), ["look s-1 back from end"]);
+    bench.found(0, vec![stranger("s-1", 0)]);
+    assert_eq!(bench.commands(), ["append s-1 after 0: 5"]);
+    bench.written(1);
+    bench.deliver("s-1", 6);
+    assert_eq!(bench.commands(), ["ack 0", "look s-1 back from end"]);
+}
+
+#[test]
+fn an_event_older_than_the_newest_copy_is_searched_and_told_when_late() {
+    let mut bench = bench();
+    bench.deliver("s-1", 5);
+    bench.looked(LookResult::NotFound);
+    bench.written(0);
+    bench.commands();
+    bench.deliver("s-1", 3);
+    assert_eq!(bench.commands(), ["look s-1 back from end"]);
+    bench.found(0, vec![copy(5, 0)]);
+    assert_eq!(bench.commands(), ["append s-1 after 0: 3"]);
+    assert!(bench.tells().contains(&Tell::Late {
+        stream: "s-1".into(),
+        revision: 3
+    }));
+}

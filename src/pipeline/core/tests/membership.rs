@@ -1,0 +1,227 @@
+//! Joining, leaving, standing by, credit and stopping.
+
+use std::time::Duration;
+
+use super::super::port::{
+    AppendOutcome, CoreSettings, GroupSeen, Input, JoinRefusal, LeaveReason, LookResult,
+    PipelineState, Side,
+};
+use super::{Bench, event, group, settings};
+use crate::event::Item;
+
+const NOTHING: [String; 0] = [];
+
+#[test]
+fn a_refused_join_is_tried_again_as_the_reason_demands() {
+    for (why, state, after, again) in [
+        (JoinRefusal::Taken, PipelineState::Standby, 2000, "join 100"),
+        (
+            JoinRefusal::Unavailable,
+            PipelineState::Retrying(Side::Source),
+            200,
+            "join 100",
+        ),
+        (
+            JoinRefusal::Missing,
+            PipelineState::Stopped("the group does not exist and create = false".to_owned()),
+            30_000,
+            "ask group",
+        ),
+        (
+            JoinRefusal::Unsuitable("why"),
+            PipelineState::Stopped("why".to_owned()),
+            30_000,
+            "ask group",
+        ),
+    ] {
+        let mut bench = Bench::joined(settings());
+        bench.left(LeaveReason::Credit);
+        assert_eq!(bench.commands(), ["join 100"]);
+        bench.input(Input::Refused { why });
+        assert_eq!(bench.core.status().state, state);
+        bench.pass(Duration::from_millis(after - 1));
+        assert_eq!(bench.commands(), NOTHING, "{why:?}");
+        bench.pass(Duration::from_millis(1));
+        assert_eq!(bench.commands(), [again], "{why:?}");
+    }
+}
+
+#[test]
+fn a_stopped_pipeline_joins_when_the_group_is_there_again() {
+    let mut bench = Bench::joined(settings());
+    bench.left(LeaveReason::Credit);
+    bench.input(Input::Refused {
+        why: JoinRefusal::Missing,
+    });
+    bench.commands();
+    bench.input(Input::GroupSeen(group()));
+    assert_eq!(bench.commands(), ["join 100"]);
+}
+
+#[test]
+fn a_standby_drops_what_waits_and_keeps_what_is_in_flight() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.deliver("s-1", 2);
+    bench.deliver("s-2", 7);
+    bench.left(LeaveReason::Credit);
+    bench.input(Input::Refused {
+        why: JoinRefusal::Taken,
+    });
+    assert_eq!(bench.core.status().appends_in_flight, 1);
+    bench.commands();
+    bench.written(1);
+    assert!(
+        !bench.commands().iter().any(|line| line.starts_with("ack")),
+        "the stay is over"
+    );
+}
+
+#[test]
+fn an_unacknowledged_event_is_acknowledged_when_it_comes_again_over_the_next_stay() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.left(LeaveReason::Ended);
+    bench.written(1);
+    bench.pass(Duration::from_millis(200));
+    assert_eq!(
+        bench.commands().last().map(String::as_str),
+        Some("join 100")
+    );
+    bench.join(group());
+    bench.commands();
+    bench.deliver_as(1, Item::Event(event("s-1", 1)));
+    assert_eq!(bench.commands(), ["ack 1"]);
+}
+
+#[test]
+fn a_silent_destination_makes_ditto_leave_before_the_server_takes_events_back() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.commands();
+    bench.pass(Duration::from_millis(14_900));
+    assert_eq!(bench.commands(), NOTHING);
+    bench.pass(Duration::from_millis(200));
+    assert_eq!(bench.commands(), ["leave Waiting"]);
+    bench.left(LeaveReason::Waiting);
+    bench.pass(Duration::from_secs(60));
+    assert_eq!(bench.commands(), NOTHING, "not before a verdict");
+    bench.written(1);
+    assert_eq!(bench.commands(), ["join 100"]);
+}
+
+#[test]
+fn polling_pauses_over_the_budget_and_ditto_leaves_if_that_lasts() {
+    let mut bench = Bench::joined(settings());
+    bench.input(Input::Budget { bytes: 600 });
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.deliver("s-1", 2);
+    assert_eq!(bench.commands(), ["append s-1 after 0: 1"]);
+    bench.deliver("s-1", 3);
+    assert_eq!(bench.commands(), ["pause"]);
+    bench.written(1);
+    bench.written(3);
+    assert_eq!(bench.core.status().bytes_buffered, 0);
+}
+
+#[test]
+fn a_pipeline_with_nothing_buffered_takes_a_delivery_whatever_the_budget() {
+    let mut bench = Bench::joined(settings());
+    bench.input(Input::Budget { bytes: 0 });
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    assert_eq!(bench.commands(), ["append s-1 after 0: 1", "pause"]);
+}
+
+#[test]
+fn a_number_delivered_twice_over_one_stay_means_less_credit() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.commands();
+    bench.deliver_as(1, Item::Event(event("s-1", 1)));
+    assert_eq!(bench.commands(), ["leave Credit"]);
+    bench.left(LeaveReason::Credit);
+    assert_eq!(
+        bench.commands(),
+        ["join 1"],
+        "one got an outcome in the last quarter of the timeout"
+    );
+}
+
+#[test]
+fn a_stream_in_a_look_may_be_slow_without_anybody_leaving() {
+    let mut bench = Bench::joined(settings());
+    bench.deliver("s-1", 5);
+    bench.commands();
+    bench.deliver_as(0, Item::Event(event("s-1", 5)));
+    assert_eq!(bench.commands(), NOTHING);
+}
+
+#[test]
+fn a_throttle_that_cannot_work_stops_the_pipeline_with_the_reason() {
+    let throttled = CoreSettings {
+        throttle_interval: Duration::from_secs(60),
+        ..settings()
+    };
+    let bench = Bench::joined_to(
+        throttled,
+        GroupSeen {
+            message_timeout: Duration::from_secs(30),
+            ..group()
+        },
+    );
+    let text = "throttle_interval 60s needs a message timeout of at least 240s, the group has 30s";
+    assert_eq!(
+        bench.core.status().state,
+        PipelineState::Stopped(text.to_owned())
+    );
+}
+
+#[test]
+fn stopping_finishes_what_is_in_flight_and_takes_nothing_more() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.deliver("s-1", 2);
+    bench.commands();
+    bench.input(Input::Stop {
+        deadline: Duration::from_secs(10),
+    });
+    bench.deliver("s-1", 3);
+    assert_eq!(bench.commands(), ["pause"]);
+    bench.written(1);
+    assert_eq!(bench.commands(), ["ack 1", "leave Stopping"]);
+    bench.left(LeaveReason::Stopping);
+    assert_eq!(bench.commands(), ["finished Asked { clean: true } left 1"]);
+}
+
+#[test]
+fn stopping_ends_at_the_deadline_whatever_is_unanswered() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.input(Input::Stop {
+        deadline: Duration::from_secs(10),
+    });
+    bench.commands();
+    bench.pass(Duration::from_secs(10));
+    assert_eq!(bench.commands(), ["leave Stopping"]);
+    bench.left(LeaveReason::Stopping);
+    assert_eq!(bench.commands(), ["finished Asked { clean: false } left 1"]);
+}
+
+#[test]
+fn deliveries_of_an_ended_stay_are_ignored() {
+    let mut bench = Bench::joined(settings());
+    bench.left(LeaveReason::Ended);
+    bench.commands();
+    bench.deliver("s-1", 0);
+    bench.append_answered(AppendOutcome::Written(0));
+    bench.looked(LookResult::NotDeleted);
+    assert_eq!(bench.commands(), NOTHING);
+}

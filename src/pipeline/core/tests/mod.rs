@@ -1,0 +1,333 @@
+//! The core by table: what is told to do, written as one line a command, for each thing that happens.
+//!
+//! The harness never answers by itself; a test says what the servers answer.
+
+mod behind;
+mod exactness;
+mod membership;
+mod refusals;
+mod spine;
+mod sweeping;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::Core;
+use super::port::{
+    AppendId, AppendOutcome, Command, ConnId, CoreSettings, Expected, GroupSeen, Input,
+    LeaveReason, LookId, LookRange, LookResult, Mode, OnConflict, OnMissingHistory, ReadFrom,
+    ReadId, SourcePage, Tell, WriteId,
+};
+use crate::event::{Event, Item};
+
+pub(super) fn settings() -> CoreSettings {
+    CoreSettings {
+        mode: Mode::Exact,
+        buffer_size: Some(100),
+        appends_in_flight: None,
+        throttle_interval: Duration::ZERO,
+        max_append_events: 500,
+        max_append_bytes: 1024 * 1024,
+        time_to_live: None,
+        on_conflict: OnConflict::Park,
+        on_missing_history: OnMissingHistory::Park,
+        known_streams: 1000,
+    }
+}
+
+pub(super) fn group() -> GroupSeen {
+    GroupSeen {
+        message_timeout: Duration::from_secs(60),
+        max_retry_count: 10,
+        checkpoint: None,
+        start: Some(0),
+        parked: 0,
+        last_number: None,
+    }
+}
+
+/// The source's event: its id is made of stream and revision.
+pub(super) fn event(stream: &str, revision: u64) -> Event {
+    Event {
+        id: Uuid::new_v5(&Uuid::nil(), format!("{stream}/{revision}").as_bytes()),
+        stream: stream.into(),
+        revision,
+        event_type: "tested".into(),
+        is_json: true,
+        data: Bytes::from_static(b"{}"),
+        metadata: Bytes::new(),
+        created: i64::try_from(revision).unwrap().saturating_mul(10_000_000),
+    }
+}
+
+pub(super) fn events(stream: &str, revisions: impl IntoIterator<Item = u64>) -> Vec<Event> {
+    revisions
+        .into_iter()
+        .map(|revision| event(stream, revision))
+        .collect()
+}
+
+/// Somebody else's event.
+pub(super) fn stranger(stream: &str, revision: u64) -> Event {
+    Event {
+        id: Uuid::from_u128(999),
+        ..event(stream, revision)
+    }
+}
+
+pub(super) struct Bench {
+    pub(super) core: Core,
+    pub(super) now: Duration,
+    conn: ConnId,
+    next_number: u64,
+    log: Vec<String>,
+    tells: Vec<Tell>,
+    /// Newest ids by kind, for the answers.
+    append: u64,
+    look: u64,
+    read: u64,
+    write: u64,
+}
+
+impl Bench {
+    /// A core that has joined; what that took is not in the log.
+    pub(super) fn joined(settings: CoreSettings) -> Self {
+        Self::joined_to(settings, group())
+    }
+
+    pub(super) fn joined_to(settings: CoreSettings, group: GroupSeen) -> Self {
+        let mut bench = Self {
+            core: Core::new(settings),
+            now: Duration::ZERO,
+            conn: ConnId(0),
+            next_number: group
+                .checkpoint
+                .map_or(group.start.unwrap_or(0), |number| number + 1),
+            log: Vec::new(),
+            tells: Vec::new(),
+            append: 0,
+            look: 0,
+            read: 0,
+            write: 0,
+        };
+        bench.input(Input::Tick);
+        bench.join(group);
+        bench.commands();
+        bench
+    }
+
+    pub(super) fn join(&mut self, group: GroupSeen) {
+        self.conn = ConnId(self.conn.0 + 1);
+        let credit = self.core.status().credit;
+        self.input(Input::Joined {
+            conn: self.conn,
+            credit,
+            group,
+        });
+    }
+
+    pub(super) fn left(&mut self, why: LeaveReason) {
+        self.input(Input::Left {
+            conn: self.conn,
+            why,
+        });
+    }
+
+    pub(super) fn input(&mut self, input: Input) {
+        let mut out = Vec::new();
+        self.core.handle(self.now, input, &mut out);
+        for command in out {
+            self.note(command);
+        }
+    }
+
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.input(Input::Tick);
+    }
+
+    /// Delivers an event under the next number; its ack id is the number.
+    pub(super) fn deliver(&mut self, stream: &str, revision: u64) {
+        self.deliver_event(event(stream, revision));
+    }
+
+    pub(super) fn deliver_event(&mut self, event: Event) {
+        self.deliver_as(self.next_number, Item::Event(event));
+    }
+
+    pub(super) fn deliver_as(&mut self, number: u64, item: Item) {
+        self.next_number = self.next_number.max(number + 1);
+        let ack = Uuid::from_u128(u128::from(number));
+        self.input(Input::Delivery {
+            conn: self.conn,
+            ack,
+            number: Some(number),
+            item,
+        });
+    }
+
+    pub(super) fn append_answered(&mut self, outcome: AppendOutcome) {
+        self.input(Input::Appended {
+            append: AppendId(self.append),
+            outcome,
+        });
+    }
+
+    pub(super) fn written(&mut self, last: u64) {
+        self.append_answered(AppendOutcome::Written(last));
+    }
+
+    pub(super) fn call_ended(&mut self) {
+        self.input(Input::CallEnded {
+            unanswered: vec![AppendId(self.append)],
+        });
+    }
+
+    pub(super) fn looked(&mut self, result: LookResult) {
+        self.input(Input::Looked {
+            look: LookId(self.look),
+            result,
+        });
+    }
+
+    pub(super) fn found(&mut self, last: u64, events: Vec<Event>) {
+        self.looked(LookResult::Tail { last, events });
+    }
+
+    pub(super) fn source(&mut self, page: SourcePage) {
+        self.input(Input::SourceRead {
+            read: ReadId(self.read),
+            page,
+        });
+    }
+
+    pub(super) fn source_events(&mut self, events: Vec<Event>, last: u64) {
+        self.source(SourcePage::Events { events, last });
+    }
+
+    pub(super) fn last_read(&self) -> ReadId {
+        ReadId(self.read)
+    }
+
+    pub(super) fn last_write(&self) -> WriteId {
+        WriteId(self.write)
+    }
+
+    /// A stream whose first event was copied.
+    pub(super) fn begun(&mut self, stream: &str) {
+        self.deliver(stream, 0);
+        self.looked(LookResult::NotDeleted);
+        self.written(0);
+        self.commands();
+        self.tells();
+    }
+
+    /// The commands since the last call, a line each.
+    pub(super) fn commands(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.log)
+    }
+
+    pub(super) fn tells(&mut self) -> Vec<Tell> {
+        std::mem::take(&mut self.tells)
+    }
+
+    fn note(&mut self, command: Command) {
+        let line = match &command {
+            Command::Tell(tell) => {
+                self.tells.push(tell.clone());
+                return;
+            }
+            Command::WakeAt { .. } | Command::Poll { on: true, .. } => return,
+            Command::Append { append, .. } => {
+                self.append = append.0;
+                line_of(command)
+            }
+            Command::Look { look, .. } => {
+                self.look = look.0;
+                line_of(command)
+            }
+            Command::WriteMetadata { write, .. } => {
+                self.write = write.0;
+                line_of(command)
+            }
+            Command::ReadParked { read, from: 0, .. } => {
+                self.read = read.0;
+                return;
+            }
+            Command::ReadSource { read, .. }
+            | Command::ReadLinks { read, .. }
+            | Command::ReadParked { read, .. } => {
+                self.read = read.0;
+                line_of(command)
+            }
+            _ => line_of(command),
+        };
+        self.log.push(line);
+    }
+}
+
+fn line_of(command: Command) -> String {
+    match command {
+        Command::Join { credit } => format!("join {credit}"),
+        Command::Leave { why, .. } => format!("leave {why:?}"),
+        Command::Poll { .. } => "pause".to_owned(),
+        Command::Ack { ids, .. } => format!("ack {}", numbers(&ids)),
+        Command::Park { ids, reason, .. } => format!("park {} {reason}", numbers(&ids)),
+        Command::Append {
+            stream,
+            expected,
+            events,
+            ..
+        } => {
+            let expected = match expected {
+                Expected::NoStream => "nothing".to_owned(),
+                Expected::Exact(revision) => revision.to_string(),
+            };
+            let revisions: Vec<String> = events
+                .iter()
+                .map(|event| event.revision.to_string())
+                .collect();
+            format!("append {stream} after {expected}: {}", revisions.join(" "))
+        }
+        Command::Look { stream, range, .. } => match range {
+            LookRange::Metadata => format!("look {stream} metadata"),
+            LookRange::Forwards { from, count } => {
+                format!("look {stream} from {from} count {count}")
+            }
+            LookRange::Backwards { from: None, .. } => format!("look {stream} back from end"),
+            LookRange::Backwards {
+                from: Some(from), ..
+            } => format!("look {stream} back from {from}"),
+        },
+        Command::WriteMetadata {
+            stream,
+            max_age,
+            truncate_before,
+            ..
+        } => {
+            format!("metadata {stream} {max_age:?} {truncate_before:?}")
+        }
+        Command::ReadSource {
+            stream,
+            from: ReadFrom::Revision(from),
+            count,
+            ..
+        } => {
+            format!("source {stream} from {from} count {count}")
+        }
+        Command::ReadSource { stream, .. } => format!("source {stream} tail"),
+        Command::ReadLinks { from, count, .. } => format!("links from {from} count {count}"),
+        Command::ReadParked { from, .. } => format!("parked from {from}"),
+        Command::AskGroup => "ask group".to_owned(),
+        Command::Probe { .. } => "probe".to_owned(),
+        Command::Finished { why, left } => format!("finished {why:?} left {left}"),
+        Command::WakeAt { .. } | Command::Tell(_) => String::new(),
+    }
+}
+
+fn numbers(ids: &[Uuid]) -> String {
+    let numbers: Vec<String> = ids.iter().map(|id| id.as_u128().to_string()).collect();
+    numbers.join(" ")
+}

@@ -1,0 +1,206 @@
+//! Appends that are refused, calls that end, and destinations that are away.
+
+use std::time::Duration;
+
+use super::super::port::{
+    AppendOutcome, CoreSettings, HeldReason, Input, LookResult, Mode, PipelineState, Side, Tell,
+};
+use super::{Bench, event, events, settings};
+
+const NOTHING: [String; 0] = [];
+
+fn reachable(bench: &mut Bench, reachable: bool) {
+    bench.input(Input::Reachable {
+        side: Side::Destination,
+        reachable,
+    });
+}
+
+#[test]
+fn a_refused_merge_is_sent_again_one_by_one_and_the_culprit_holds_its_stream() {
+    for (outcome, text) in [
+        (
+            AppendOutcome::TooLarge,
+            "larger than the destination accepts",
+        ),
+        (AppendOutcome::Refused("no".to_owned()), "no"),
+        (
+            AppendOutcome::Denied,
+            "no right to write this stream at the destination",
+        ),
+    ] {
+        let mut bench = Bench::joined(settings());
+        bench.begun("s-1");
+        bench.deliver("s-1", 1);
+        (2..=4).for_each(|revision| bench.deliver("s-1", revision));
+        bench.written(1);
+        bench.commands();
+        bench.append_answered(outcome.clone());
+        assert_eq!(bench.commands(), ["look s-1 from 1 count 4"]);
+        bench.found(1, events("s-1", [1]));
+        bench.source_events(events("s-1", [1]), 4);
+        assert_eq!(
+            bench.commands(),
+            ["source s-1 from 1 count 1", "append s-1 after 1: 2"]
+        );
+        bench.written(2);
+        assert_eq!(bench.commands(), ["append s-1 after 2: 3", "ack 2"]);
+        bench.append_answered(outcome.clone());
+        let expected = format!("ditto: refused: revision 3 was refused: {text}");
+        assert_eq!(
+            bench.commands(),
+            [format!("park 3 {expected}"), format!("park 4 {expected}")]
+        );
+    }
+}
+
+#[test]
+fn a_refused_event_of_a_destination_without_revisions_is_parked_and_the_stream_goes_on() {
+    let mut bench = Bench::joined(CoreSettings {
+        mode: Mode::Unnumbered,
+        ..settings()
+    });
+    bench.deliver("s-1", 0);
+    bench.deliver("s-1", 1);
+    bench.commands();
+    bench.append_answered(AppendOutcome::TooLarge);
+    let commands = bench.commands();
+    assert!(
+        commands[0].starts_with("park 0 ditto: refused: "),
+        "{commands:?}"
+    );
+    assert_eq!(commands[1], "append s-1 after 0: 1");
+}
+
+#[test]
+fn a_user_who_may_write_nothing_parks_nothing() {
+    let mut bench = Bench::joined(settings());
+    for stream in ["a-1", "b-1", "c-1"] {
+        bench.deliver(stream, 0);
+        bench.looked(LookResult::NotDeleted);
+        bench.append_answered(AppendOutcome::Denied);
+    }
+    let commands = bench.commands();
+    assert!(
+        !commands
+            .iter()
+            .any(|line| line.starts_with("park") || line.starts_with("ack")),
+        "{commands:?}"
+    );
+    assert_eq!(commands.last().map(String::as_str), Some("leave Stopping"));
+    let stopped =
+        PipelineState::Stopped("no right to write any stream at the destination".to_owned());
+    assert_eq!(bench.core.status().state, stopped);
+}
+
+#[test]
+fn what_was_in_flight_on_a_call_that_ended_is_sent_again_as_it_was() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.commands();
+    bench.deliver("s-1", 2);
+    bench.call_ended();
+    assert_eq!(
+        bench.commands(),
+        ["append s-1 after 0: 1"],
+        "frozen: the second event does not join it"
+    );
+    bench.call_ended();
+    assert_eq!(bench.commands(), NOTHING, "twice in a row: after a pause");
+    bench.pass(Duration::from_millis(200));
+    assert_eq!(bench.commands(), ["append s-1 after 0: 1"]);
+    bench.written(1);
+    assert_eq!(bench.commands(), ["append s-1 after 1: 2", "ack 1"]);
+}
+
+#[test]
+fn what_ends_the_call_alone_while_the_server_answers_is_refused() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.call_ended();
+    bench.call_ended();
+    bench.pass(Duration::from_millis(200));
+    bench.commands();
+    bench.call_ended();
+    assert_eq!(bench.commands(), ["probe"]);
+    reachable(&mut bench, true);
+    assert_eq!(
+        bench.commands(),
+        ["append s-1 after 0: 1"],
+        "once is no proof"
+    );
+    bench.call_ended();
+    reachable(&mut bench, true);
+    let commands = bench.commands();
+    assert!(
+        commands[1]
+            .starts_with("park 1 ditto: refused: revision 1 was refused: the destination ended"),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn a_destination_that_is_away_is_tried_with_one_append_until_it_answers() {
+    let mut bench = Bench::joined(settings());
+    ["a-1", "b-1"].iter().for_each(|stream| bench.begun(stream));
+    bench.deliver("a-1", 1);
+    bench.deliver("b-1", 1);
+    bench.commands();
+    bench.append_answered(AppendOutcome::NotReady);
+    assert_eq!(
+        bench.core.status().state,
+        PipelineState::Retrying(Side::Destination)
+    );
+    bench.pass(Duration::from_millis(200));
+    assert_eq!(bench.commands(), ["append b-1 after 0: 1"]);
+    bench.append_answered(AppendOutcome::NotReady);
+    bench.pass(Duration::from_millis(300));
+    assert_eq!(bench.commands(), NOTHING, "the pause grows");
+    bench.pass(Duration::from_millis(100));
+    bench.written(1);
+    assert_eq!(bench.commands(), ["append b-1 after 0: 1", "ack 3"]);
+    assert_eq!(bench.core.status().state, PipelineState::Running);
+}
+
+#[test]
+fn nothing_new_is_sent_to_a_destination_that_is_away() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("a-1");
+    bench.deliver("a-1", 1);
+    bench.append_answered(AppendOutcome::NotReady);
+    bench.commands();
+    bench.deliver("b-1", 0);
+    assert_eq!(bench.commands(), NOTHING);
+}
+
+#[test]
+fn no_right_to_read_the_source_stream_holds_the_stream() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 5);
+    bench.source(super::super::port::SourcePage::Denied);
+    assert_eq!(bench.core.status().held, [0, 0, 1]);
+    let parked = bench.commands().pop().unwrap_or_default();
+    assert!(
+        parked.starts_with("park 1 ditto: refused: no right to read this stream at the source"),
+        "{parked}"
+    );
+    let held = bench.tells().into_iter().any(|tell| {
+        matches!(
+            tell,
+            Tell::Held {
+                reason: HeldReason::Refused,
+                ..
+            }
+        )
+    });
+    assert!(held);
+    bench.deliver_event(event("s-1", 0));
+    assert_eq!(
+        bench.commands(),
+        ["ack 2"],
+        "what is known to be there is acknowledged all the same"
+    );
+}

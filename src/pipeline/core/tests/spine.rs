@@ -1,0 +1,247 @@
+//! The way of an event when nothing is wrong.
+
+use std::time::Duration;
+
+use super::super::port::{
+    AppendOutcome, CoreSettings, DuplicateReason, Input, LookResult, Mode, Tell,
+};
+use super::{Bench, event, settings};
+use crate::event::{Item, SkipReason};
+
+#[test]
+fn a_new_stream_is_looked_at_written_and_only_then_acknowledged() {
+    let mut bench = Bench::joined(settings());
+    bench.deliver("s-1", 0);
+    assert_eq!(bench.commands(), ["look s-1 metadata"]);
+    bench.looked(LookResult::NotDeleted);
+    assert_eq!(bench.commands(), ["append s-1 after nothing: 0"]);
+    bench.written(0);
+    assert_eq!(bench.commands(), ["ack 0"]);
+}
+
+#[test]
+fn what_waits_is_merged_and_only_consecutive_revisions_are() {
+    for (delivered, first, second) in [
+        (&[1, 2, 3][..], "append s-1 after 0: 1 2 3", None),
+        (
+            &[1, 2, 4],
+            "append s-1 after 0: 1 2",
+            Some("source s-1 from 3 count 1"),
+        ),
+        (&[1, 2, 2, 3], "append s-1 after 0: 1 2 3", None),
+        (&[3, 1, 2], "append s-1 after 0: 1 2 3", None),
+    ] {
+        let mut bench = Bench::joined(settings());
+        bench.begun("other-1");
+        bench.begun("s-1");
+        // Something in flight keeps the rest waiting.
+        bench.core.window = super::super::window::AppendWindow::new(Some(1));
+        bench.deliver("other-1", 1);
+        bench.commands();
+        delivered
+            .iter()
+            .for_each(|revision| bench.deliver("s-1", *revision));
+        bench.commands();
+        bench.written(1);
+        let sent: Vec<String> = bench
+            .commands()
+            .into_iter()
+            .filter(|line| line.starts_with("append"))
+            .collect();
+        assert_eq!(sent, [first], "{delivered:?}");
+        if let Some(second) = second {
+            bench.written(2);
+            assert!(
+                bench.commands().iter().any(|line| line == second),
+                "{delivered:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_append_stops_merging_at_its_limits_but_takes_one_event_always() {
+    for (events, bytes, expected) in [
+        (2, 1000, "1 2"),
+        (500, 13, "1"),
+        (500, 1, "1"),
+        (500, 16, "1 2"),
+    ] {
+        let limits = CoreSettings {
+            max_append_events: events,
+            max_append_bytes: bytes,
+            ..settings()
+        };
+        let mut bench = Bench::joined(limits);
+        bench.begun("s-1");
+        bench.deliver("s-1", 1);
+        [2, 3]
+            .iter()
+            .for_each(|revision| bench.deliver("s-1", *revision));
+        bench.append_answered(AppendOutcome::WrongRevision);
+        bench.commands();
+        // After the look everything waits at once.
+        bench.found(0, vec![event("s-1", 0)]);
+        bench.source_events(vec![event("s-1", 0)], 3);
+        let sent = bench.commands().pop();
+        assert_eq!(
+            sent,
+            Some(format!("append s-1 after 0: {expected}")),
+            "{events} events, {bytes} bytes"
+        );
+    }
+}
+
+#[test]
+fn one_append_of_a_stream_is_in_flight_and_many_streams_at_once() {
+    let mut bench = Bench::joined(settings());
+    ["a-1", "b-1"].iter().for_each(|stream| bench.begun(stream));
+    for stream in ["a-1", "b-1"] {
+        bench.deliver(stream, 1);
+        bench.deliver(stream, 2);
+    }
+    assert_eq!(
+        bench.commands(),
+        ["append a-1 after 0: 1", "append b-1 after 0: 1"]
+    );
+    bench.written(1);
+    assert_eq!(bench.commands(), ["append b-1 after 1: 2", "ack 4"]);
+}
+
+#[test]
+fn a_second_delivery_joins_the_first_and_both_are_acknowledged() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.deliver("s-1", 1);
+    bench.commands();
+    bench.written(1);
+    assert_eq!(bench.commands(), ["ack 1 2"]);
+    bench.deliver("s-1", 1);
+    assert_eq!(bench.commands(), ["ack 3"], "known without any I/O");
+    let known = Tell::Duplicate {
+        stream: "s-1".into(),
+        revision: 1,
+        reason: DuplicateReason::Known,
+    };
+    assert!(bench.tells().contains(&known));
+}
+
+#[test]
+fn only_the_last_events_revision_counts_as_success() {
+    for answered in [0, 2, 7] {
+        let mut bench = Bench::joined(settings());
+        bench.begun("s-1");
+        bench.deliver("s-1", 1);
+        bench.commands();
+        bench.written(answered);
+        assert_eq!(
+            bench.commands(),
+            ["look s-1 from 0 count 2"],
+            "answered {answered}"
+        );
+    }
+}
+
+#[test]
+fn answers_to_unknown_ids_are_ignored() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.commands();
+    bench.written(1);
+    assert_eq!(bench.commands(), ["ack 1"]);
+    bench.written(1);
+    bench.append_answered(AppendOutcome::WrongRevision);
+    bench.looked(LookResult::Tombstoned);
+    assert_eq!(bench.commands(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_never_copied_is_acknowledged_at_once() {
+    for (item, reason) in [
+        (Item::Never(SkipReason::Deleted), SkipReason::Deleted),
+        (Item::Event(event("$ce-x", 3)), SkipReason::SystemStream),
+        (
+            Item::Event(event("s-1", i64::MAX as u64)),
+            SkipReason::Tombstone,
+        ),
+    ] {
+        let mut bench = Bench::joined(settings());
+        bench.deliver_as(0, item);
+        assert_eq!(bench.commands(), ["ack 0"]);
+        assert!(bench.tells().contains(&Tell::Skipped { reason }));
+    }
+}
+
+#[test]
+fn a_users_link_stands_for_the_tail_of_its_stream() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver_as(7, Item::Forward("s-1".into()));
+    assert_eq!(bench.commands(), ["source s-1 tail"]);
+    bench.source_events(vec![event("s-1", 1)], 1);
+    assert_eq!(bench.commands(), ["append s-1 after 0: 1"]);
+    bench.written(1);
+    assert_eq!(bench.commands(), ["ack 7"]);
+}
+
+#[test]
+fn the_throttle_lets_one_event_through_at_a_time() {
+    let mut bench = Bench::joined(CoreSettings {
+        throttle_interval: Duration::from_millis(100),
+        buffer_size: Some(10),
+        ..settings()
+    });
+    bench.begun("s-1");
+    bench.pass(Duration::from_millis(100));
+    (1..=3).for_each(|revision| bench.deliver("s-1", revision));
+    assert_eq!(bench.commands(), ["append s-1 after 0: 1"]);
+    bench.written(1);
+    assert_eq!(bench.commands(), ["ack 1"], "the next one waits");
+    bench.pass(Duration::from_millis(99));
+    assert_eq!(bench.commands(), Vec::<String>::new());
+    bench.pass(Duration::from_millis(1));
+    assert_eq!(bench.commands(), ["append s-1 after 1: 2"]);
+}
+
+#[test]
+fn time_to_live_is_written_before_the_first_event() {
+    let day = Duration::from_secs(86_400);
+    let mut bench = Bench::joined(CoreSettings {
+        time_to_live: Some(day),
+        ..settings()
+    });
+    bench.deliver("s-1", 0);
+    bench.looked(LookResult::NotDeleted);
+    assert_eq!(
+        bench.commands(),
+        ["look s-1 metadata", "metadata s-1 Some(86400s) None"]
+    );
+    let write = bench.last_write();
+    bench.input(Input::MetadataDone {
+        write,
+        outcome: super::super::port::MetadataOutcome::Exists,
+    });
+    assert_eq!(bench.commands(), ["append s-1 after nothing: 0"]);
+    assert!(bench.tells().contains(&Tell::MetadataKept {
+        stream: "s-1".into()
+    }));
+}
+
+#[test]
+fn a_destination_without_revisions_is_not_looked_at() {
+    let mut bench = Bench::joined(CoreSettings {
+        mode: Mode::Unnumbered,
+        ..settings()
+    });
+    bench.deliver("s-1", 4);
+    bench.deliver("s-1", 5);
+    assert_eq!(bench.commands(), ["append s-1 after 3: 4"]);
+    bench.written(4);
+    assert_eq!(
+        bench.commands(),
+        ["append s-1 after 4: 5", "ack 0"],
+        "one record of a stream at a time"
+    );
+}

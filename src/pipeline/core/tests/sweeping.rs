@@ -1,0 +1,162 @@
+//! Holes in the group's numbers, and events that the server parked by itself.
+
+use std::time::Duration;
+
+use super::super::port::{
+    GroupSeen, Input, LinkPage, LookResult, ParkedEntry, ParkedPage, ReadId, Tell,
+};
+use super::{Bench, event, group, settings};
+use crate::event::{Item, SkipReason};
+
+fn links(bench: &mut Bench, items: Vec<(u64, Item)>) {
+    let page = LinkPage::Items {
+        items,
+        last: Some(100),
+    };
+    let read = bench.last_read();
+    bench.input(Input::LinksRead { read, page });
+}
+
+#[test]
+fn what_lies_between_the_checkpoint_and_the_first_delivery_is_read_at_once() {
+    let mut bench = Bench::joined_to(
+        settings(),
+        GroupSeen {
+            checkpoint: Some(9),
+            ..group()
+        },
+    );
+    bench.deliver_as(12, Item::Event(event("s-1", 2)));
+    assert_eq!(
+        bench.commands(),
+        ["look s-1 from 1 count 2", "links from 10 count 2"]
+    );
+    links(
+        &mut bench,
+        vec![
+            (10, Item::Event(event("s-2", 0))),
+            (11, Item::Never(SkipReason::Unresolved)),
+        ],
+    );
+    assert_eq!(bench.commands(), ["look s-2 metadata"]);
+    bench.looked(LookResult::NotDeleted);
+    bench.written(0);
+    assert_eq!(
+        bench.commands(),
+        ["append s-2 after nothing: 0"],
+        "nothing to acknowledge"
+    );
+    assert!(bench.tells().contains(&Tell::Hole {
+        number: 10,
+        stream: "s-2".into(),
+        revision: 0
+    }));
+    assert_eq!(bench.core.status().done_up_to, Some(11));
+}
+
+#[test]
+fn a_hole_that_the_destination_has_is_not_counted() {
+    let mut bench = Bench::joined_to(
+        settings(),
+        GroupSeen {
+            checkpoint: Some(9),
+            ..group()
+        },
+    );
+    bench.deliver_as(11, Item::Event(event("s-1", 0)));
+    links(&mut bench, vec![(10, Item::Event(event("s-2", 3)))]);
+    bench.found(3, vec![event("s-2", 3)]);
+    assert!(
+        !bench
+            .tells()
+            .iter()
+            .any(|tell| matches!(tell, Tell::Hole { .. }))
+    );
+    assert_eq!(bench.core.status().done_up_to, Some(10));
+}
+
+#[test]
+fn a_later_hole_is_read_after_twice_the_message_timeout() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver_as(3, Item::Event(event("s-1", 1)));
+    bench.written(1);
+    bench.commands();
+    bench.pass(Duration::from_secs(119));
+    assert_eq!(bench.commands(), Vec::<String>::new());
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.commands(), ["links from 1 count 2"]);
+}
+
+#[test]
+fn a_group_that_is_quiet_at_first_is_read_up_to_its_streams_last_number() {
+    let mut bench = Bench::joined_to(
+        settings(),
+        GroupSeen {
+            checkpoint: Some(4),
+            last_number: Some(7),
+            ..group()
+        },
+    );
+    bench.pass(Duration::from_millis(4900));
+    assert_eq!(bench.commands(), Vec::<String>::new());
+    bench.pass(Duration::from_millis(100));
+    assert_eq!(bench.commands(), ["links from 5 count 3"]);
+    links(&mut bench, Vec::new());
+    assert_eq!(
+        bench.core.status().done_up_to,
+        Some(7),
+        "what cannot be read any more is closed"
+    );
+}
+
+#[test]
+fn what_the_server_parked_by_itself_is_copied_and_what_ditto_parked_is_not() {
+    let mut bench = Bench::joined(settings());
+    let entry = |entry, reason: &str, revision| ParkedEntry {
+        entry,
+        reason: reason.to_owned(),
+        item: Item::Event(event("s-1", revision)),
+    };
+    let read: ReadId = bench.last_read();
+    let page = ParkedPage::Entries(vec![
+        entry(
+            0,
+            "Client explicitly NAK'ed message.\nditto: conflict: x",
+            0,
+        ),
+        entry(1, "Reached retry count of 10", 1),
+    ]);
+    bench.input(Input::ParkedRead { read, page });
+    assert_eq!(bench.commands(), ["look s-1 from 0 count 2"]);
+    let told = Tell::ServerParked {
+        entry: 1,
+        reason: "Reached retry count of 10".to_owned(),
+    };
+    assert!(bench.tells().contains(&told));
+    bench.input(Input::GroupSeen(GroupSeen {
+        parked: 3,
+        ..group()
+    }));
+    assert_eq!(bench.commands(), ["parked from 2"]);
+}
+
+#[test]
+fn a_parked_stream_that_may_not_be_read_is_said_once() {
+    let mut bench = Bench::joined(settings());
+    let read = bench.last_read();
+    bench.input(Input::ParkedRead {
+        read,
+        page: ParkedPage::Denied,
+    });
+    bench.input(Input::GroupSeen(GroupSeen {
+        parked: 3,
+        ..group()
+    }));
+    let said = bench
+        .tells()
+        .iter()
+        .filter(|tell| matches!(tell, Tell::ParkedUnreadable))
+        .count();
+    assert_eq!(said, 1);
+}
