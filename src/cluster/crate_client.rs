@@ -44,6 +44,15 @@ impl CrateClient {
     /// # Errors
     /// No node answers or leads, or a file of the configuration is bad.
     pub async fn new(own: &Client) -> Result<Self, Error> {
+        Self::new_on(own, tokio::runtime::Handle::current()).await
+    }
+
+    /// The same, its connection living on a runtime of the caller's choice: ending that runtime ends the connection,
+    /// and the crate's task for it, which otherwise outlives the client.
+    ///
+    /// # Errors
+    /// As [`CrateClient::new`].
+    pub async fn new_on(own: &Client, runtime: tokio::runtime::Handle) -> Result<Self, Error> {
         let node = own.leader().await?;
         let side = own.side();
         let failed = |text: String| Error::new(side, Class::Configuration, ACTION, text);
@@ -57,7 +66,7 @@ impl CrateClient {
         let settings = string
             .parse()
             .map_err(|error: eventstore::ClientSettingsParseError| failed(error.to_string()))?;
-        let client = eventstore::Client::new(settings)
+        let client = eventstore::Client::with_runtime_handle(runtime, settings)
             .map_err(|error| Error::from_crate(side, ACTION, &error))?;
         Ok(Self {
             client,

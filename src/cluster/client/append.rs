@@ -78,7 +78,7 @@ impl Client {
         events: &[Event],
     ) -> Result<u64, Error> {
         let answer = self
-            .on_leader(ACTION, async |node: Arc<Node>| {
+            .on_leader(ACTION, |node: Arc<Node>| async move {
                 let messages = tokio_stream::iter(messages(stream, expected, events));
                 let mut request = node.request(messages);
                 request.set_timeout(self.settings().call_timeout);

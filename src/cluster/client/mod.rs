@@ -11,6 +11,7 @@ mod discovery;
 mod read;
 mod wire;
 
+use std::future::Future;
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
@@ -60,7 +61,7 @@ impl Client {
     /// # Errors
     /// No node answers, none leads, or a file of the configuration is bad.
     pub async fn leader(&self) -> Result<Endpoint, Error> {
-        self.on_leader("find the leader", async |node: Arc<Node>| {
+        self.on_leader("find the leader", |node| async move {
             Ok(node.endpoint().clone())
         })
         .await
@@ -71,7 +72,7 @@ impl Client {
     /// # Errors
     /// As [`Client::leader`].
     pub async fn features(&self) -> Result<Features, Error> {
-        self.on_leader("ask for the server's features", async |node: Arc<Node>| {
+        self.on_leader("ask for the server's features", |node| async move {
             Ok(node.features().clone())
         })
         .await
@@ -97,11 +98,17 @@ impl Client {
     }
 
     /// Makes one call on the leader, inside the configured time limit.
-    pub(crate) async fn on_leader<T>(
+    ///
+    /// `call` is no async closure: the compiler does not see that the future of one is `Send` whatever it borrows, and
+    /// then no caller's is.
+    pub(crate) async fn on_leader<T, F>(
         &self,
         action: &'static str,
-        call: impl AsyncFn(Arc<Node>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+        call: impl Fn(Arc<Node>) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
         let limit = self.settings().call_timeout;
         let deadline = Instant::now() + limit;
         let late = || {

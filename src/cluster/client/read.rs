@@ -111,9 +111,7 @@ impl Client {
         // Only the first answer is under the limit of the whole call: a large page over a slow line may take longer,
         // and is bounded by its bytes and by the same limit for each further answer.
         let opened = self
-            .on_leader(ACTION, async |node: Arc<Node>| {
-                self.begin(&node, read).await
-            })
+            .on_leader(ACTION, |node| async move { self.begin(&node, read).await })
             .await;
         let page = match opened {
             Ok((node, first, rest)) => {
