@@ -4,3 +4,4 @@ pub mod cluster;
 pub mod config;
 pub mod event;
 pub mod pipeline;
+pub mod source;

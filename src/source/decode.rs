@@ -1,0 +1,90 @@
+//! From what a server hands over (an event, a link, or both) to what ditto does with it.
+//!
+//! Decided by stream name, link and revision, never by event type. Pure: no I/O, no logging.
+
+#[cfg(test)]
+mod tests;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::cluster::client::ResolvedRecord;
+use crate::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
+
+/// Decides what becomes of it. A link is looked at first: what it says of a deletion or of its origin is lost in its
+/// target.
+#[must_use]
+pub fn decode(record: ResolvedRecord) -> Item {
+    if let Some(item) = record.link.as_ref().and_then(by_link) {
+        return item;
+    }
+    let Some(event) = record.event else {
+        return Item::Never(SkipReason::Unresolved);
+    };
+    if event.stream.is_system() {
+        Item::Never(SkipReason::SystemStream)
+    } else if event.revision == TOMBSTONE_REVISION {
+        Item::Never(SkipReason::Tombstone)
+    } else {
+        Item::Event(event)
+    }
+}
+
+/// What the link alone decides, if it does.
+fn by_link(link: &Event) -> Option<Item> {
+    let notes = LinkNotes::of(link);
+    if notes.deleted.is_some() {
+        return Some(Item::Never(SkipReason::Deleted));
+    }
+    let target = LinkTarget::of(link)?;
+    if target.stream.starts_with('$') {
+        return Some(Item::Never(SkipReason::SystemStream));
+    }
+    match notes.origin {
+        // Servers' `$by_category` links to the event itself: the stream in the text is the one in `$o`. Where they
+        // differ, the event in `$o` is a user's own link, and the text is that link's (`protocol.md` §6.2).
+        Some(origin) if origin != target.stream => Some(if origin.starts_with('$') {
+            Item::Never(SkipReason::SystemStream)
+        } else {
+            Item::Forward(StreamName::new(origin))
+        }),
+        _ if target.revision == TOMBSTONE_REVISION => Some(Item::Never(SkipReason::Tombstone)),
+        _ => None,
+    }
+}
+
+/// The text of a link: `<revision>@<stream>`, split at the first `@` (`protocol.md` §6.1).
+struct LinkTarget<'a> {
+    revision: u64,
+    stream: &'a str,
+}
+
+impl<'a> LinkTarget<'a> {
+    fn of(link: &'a Event) -> Option<Self> {
+        let text = std::str::from_utf8(&link.data).ok()?;
+        let (revision, stream) = text.split_once('@')?;
+        Some(Self {
+            revision: revision.parse().ok()?,
+            stream,
+        })
+    }
+}
+
+/// What the projection notes in a link's metadata (`protocol.md` §6.2). Metadata that is no such JSON says nothing.
+#[derive(Default, Deserialize)]
+struct LinkNotes {
+    #[serde(rename = "$o", default)]
+    origin: Option<String>,
+    #[serde(rename = "$deleted", default)]
+    deleted: Option<IgnoredAny>,
+}
+
+impl LinkNotes {
+    fn of(link: &Event) -> Self {
+        // A JSON array would be taken for the fields in their order.
+        if !link.metadata.trim_ascii_start().starts_with(b"{") {
+            return Self::default();
+        }
+        serde_json::from_slice(&link.metadata).unwrap_or_default()
+    }
+}

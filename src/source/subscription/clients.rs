@@ -1,0 +1,161 @@
+//! The crate's client of one subscription: made when needed, thrown away when it is dead.
+//!
+//! Each client has a thread of its own, on which its connection and the stays over it live. So throwing a client away
+//! really ends them (the crate's connection task has no other end), and whatever the crate does to the thread it runs
+//! on, it does to its own. Never decides when to try again.
+
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+use crate::cluster::client::Client;
+use crate::cluster::crate_client::CrateClient;
+use crate::cluster::{Class, Error};
+
+/// So many failures in a row that may be the server's are taken for the client's: it never leaves a dead node
+/// (`protocol.md` §11 T6).
+const PATIENCE: u32 = 3;
+
+/// The server counts a consumer that left until it has handled the end of its call.
+const SERVER_SEES_END: Duration = Duration::from_secs(2);
+
+const ACTION: &str = "make a client";
+
+/// Makes and keeps the client.
+#[derive(Debug)]
+pub(super) struct Clients {
+    own: Client,
+    making: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    live: Option<Live>,
+    failures: u32,
+    last_stay: Option<Instant>,
+}
+
+/// A client, and the runtime that its connection lives on.
+#[derive(Clone, Debug)]
+pub(super) struct Usable {
+    /// The client.
+    pub(super) client: CrateClient,
+    /// Its runtime: stays over it are spawned there.
+    pub(super) runtime: Handle,
+}
+
+#[derive(Debug)]
+struct Live {
+    usable: Usable,
+    /// The thread ends when this is dropped.
+    _end: oneshot::Sender<()>,
+}
+
+impl Clients {
+    /// None yet. `own` finds the leader, and is what plain calls go through.
+    pub(super) fn new(own: Client) -> Self {
+        Self {
+            own,
+            making: tokio::sync::Mutex::new(()),
+            state: Mutex::default(),
+        }
+    }
+
+    /// The client; a new one if there is none.
+    pub(super) async fn get(&self) -> Result<Usable, Error> {
+        let limit = self.own.settings().call_timeout;
+        let getting = async {
+            let _one_at_a_time = self.making.lock().await;
+            if let Some(live) = &self.state().live {
+                return Ok(live.usable.clone());
+            }
+            let live = make(&self.own).await?;
+            let usable = live.usable.clone();
+            self.state().live = Some(live);
+            Ok(usable)
+        };
+        timeout(limit * 2, getting)
+            .await
+            .unwrap_or_else(|_| Err(self.error(Class::Timeout, "no answer in time")))
+    }
+
+    /// A call over the client was answered.
+    pub(super) fn worked(&self) {
+        self.state().failures = 0;
+    }
+
+    /// A call over the client failed. What the server refuses says nothing against the client.
+    pub(super) fn failed(&self, error: &Error) {
+        let mut state = self.state();
+        if !error.is_transient() {
+            state.failures = 0;
+            return;
+        }
+        state.failures += 1;
+        // A client follows no leader that moves (T7): a new one asks who leads.
+        let dead = matches!(error.class(), Class::RebuildClient | Class::NotLeader(_));
+        if dead || state.failures >= PATIENCE {
+            state.failures = 0;
+            state.live = None;
+        }
+    }
+
+    /// A stay is over: the server may take a moment to see it.
+    pub(super) fn stay_ended(&self) {
+        self.state().last_stay = Some(Instant::now());
+    }
+
+    /// Whether a stay of ditto's own may still be counted by the server.
+    pub(super) fn may_be_own_stay(&self) -> bool {
+        self.state()
+            .last_stay
+            .is_some_and(|ended| ended.elapsed() < SERVER_SEES_END)
+    }
+
+    /// Throws the client away whatever it says of itself.
+    pub(super) fn discard(&self) {
+        let mut state = self.state();
+        state.failures = 0;
+        state.live = None;
+    }
+
+    /// An error of this side.
+    pub(super) fn error(&self, class: Class, text: impl Into<String>) -> Error {
+        Error::new(self.own.side(), class, ACTION, text)
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn make(own: &Client) -> Result<Live, Error> {
+    let failed =
+        |error: std::io::Error| Error::new(own.side(), Class::Transient, ACTION, error.to_string());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(failed)?;
+    let handle = runtime.handle().clone();
+    let (end, ended) = oneshot::channel::<()>();
+    thread::Builder::new()
+        .name("subscription".to_owned())
+        .spawn(move || {
+            // Either answer means that the client is not wanted any more.
+            drop(runtime.block_on(ended));
+        })
+        .map_err(failed)?;
+    let client = CrateClient::new_on(own, handle.clone()).await?;
+    Ok(Live {
+        usable: Usable {
+            client,
+            runtime: handle,
+        },
+        _end: end,
+    })
+}

@@ -1,0 +1,247 @@
+//! A source that is a persistent subscription: its group, stays in it, and plain reads beside it.
+//!
+//! Beside the crate client's factory and error classes the only place that names types of the eventstore crate. Never
+//! acknowledges by itself, and never changes a group that exists.
+
+mod clients;
+mod desk;
+mod group;
+mod reader;
+mod stay;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventstore::{
+    GetPersistentSubscriptionInfoOptions, PersistentSubscription, PersistentSubscriptionEvent,
+    SubscribeToPersistentSubscriptionOptions,
+};
+use tokio::time::timeout;
+
+pub use stay::SubscriptionStay;
+
+use self::clients::{Clients, Usable};
+use self::group::Info;
+use self::stay::SubscriptionCall;
+use crate::cluster::client::{Client, connection_name};
+use crate::cluster::{Class, Error};
+use crate::config::settings::SubscriptionSettings;
+use crate::event::StreamName;
+use crate::pipeline::core::port::{
+    GroupSeen, JoinRefusal, LinkPage, ParkedPage, ReadFrom, SourcePage,
+};
+use crate::source::{Joined, Refusal, Source, history};
+
+/// Between two attempts while the server may still count ditto's own last stay.
+const SHORT_PAUSE: Duration = Duration::from_millis(100);
+
+/// One group, as a source.
+#[derive(Debug)]
+pub struct Subscription {
+    settings: SubscriptionSettings,
+    own: Client,
+    clients: Arc<Clients>,
+}
+
+impl Subscription {
+    /// The group of these settings on the server that `own` talks to. Connects when first used.
+    #[must_use]
+    pub fn new(own: Client, settings: SubscriptionSettings) -> Self {
+        Self {
+            settings,
+            clients: Arc::new(Clients::new(own.clone())),
+            own,
+        }
+    }
+
+    /// Gets the group, creating it if that is allowed, and judges it.
+    async fn prepare(&self, usable: &Usable) -> Result<Info, Refusal> {
+        let info = match self.info(usable).await {
+            Err(error) if *error.class() == Class::GroupNotFound && self.settings.create => {
+                self.create(usable).await?;
+                self.info(usable).await?
+            }
+            info => info?,
+        };
+        match group::unsuitable(&self.settings.stream, &info) {
+            None => Ok(info),
+            Some(hint) => Err(Refusal {
+                why: JoinRefusal::Unsuitable(hint),
+                text: hint.to_owned(),
+            }),
+        }
+    }
+
+    async fn create(&self, usable: &Usable) -> Result<(), Error> {
+        let options = group::options(&self.settings.new_group);
+        let options = match usable.client.credentials.clone() {
+            Some(credentials) => options.authenticated(credentials),
+            None => options,
+        };
+        let SubscriptionSettings { stream, group, .. } = &self.settings;
+        let creating = usable.client.client.create_persistent_subscription(
+            stream.as_str(),
+            &**group,
+            &options,
+        );
+        match self.call("create the group", creating).await {
+            Err(error) if *error.class() == Class::GroupExists => Ok(()),
+            created => created,
+        }
+    }
+
+    async fn info(&self, usable: &Usable) -> Result<Info, Error> {
+        let options = GetPersistentSubscriptionInfoOptions::default();
+        let options = match usable.client.credentials.clone() {
+            Some(credentials) => options.authenticated(credentials),
+            None => options,
+        };
+        let SubscriptionSettings { stream, group, .. } = &self.settings;
+        let asking = usable.client.client.get_persistent_subscription_info(
+            stream.as_str(),
+            &**group,
+            &options,
+        );
+        self.call("look at the group", asking).await
+    }
+
+    async fn seen(&self, info: &Info) -> Result<GroupSeen, Error> {
+        let last_number = self.own.last_revision(&self.settings.stream).await?;
+        Ok(group::seen(info, last_number))
+    }
+
+    /// Enters the group and waits for the confirmation, which some servers never send (`protocol.md` §14.2).
+    async fn enter(&self, usable: &Usable, credit: u32) -> Result<PersistentSubscription, Error> {
+        let options = SubscribeToPersistentSubscriptionOptions::default()
+            .buffer_size(usize::try_from(credit).unwrap_or(usize::MAX));
+        let options = match usable.client.credentials.clone() {
+            Some(credentials) => options.authenticated(credentials),
+            None => options,
+        };
+        let SubscriptionSettings { stream, group, .. } = &self.settings;
+        let entering = async {
+            let mut call = usable
+                .client
+                .client
+                .subscribe_to_persistent_subscription(stream.as_str(), &**group, &options)
+                .await?;
+            match call.next_subscription_event().await? {
+                PersistentSubscriptionEvent::Confirmed(_) => Ok(call),
+                PersistentSubscriptionEvent::EventAppeared { .. } => {
+                    Err(eventstore::Error::InternalParsingError(
+                        "the server sent an event before it confirmed the subscription".to_owned(),
+                    ))
+                }
+            }
+        };
+        self.call("join the subscription", entering).await
+    }
+
+    /// Enters, with patience for a stay of ditto's own that the server has not seen end.
+    async fn enter_patiently(
+        &self,
+        usable: &Usable,
+        credit: u32,
+    ) -> Result<PersistentSubscription, Error> {
+        loop {
+            match self.enter(usable, credit).await {
+                Err(error)
+                    if *error.class() == Class::GroupTaken && self.clients.may_be_own_stay() =>
+                {
+                    tokio::time::sleep(SHORT_PAUSE).await;
+                }
+                entered => return entered,
+            }
+        }
+    }
+
+    /// One call of the crate, under ditto's own time limit: the crate has none (`protocol.md` §11 T26).
+    async fn call<T>(
+        &self,
+        action: &'static str,
+        call: impl Future<Output = eventstore::Result<T>>,
+    ) -> Result<T, Error> {
+        let limit = self.own.settings().call_timeout;
+        let answer = match timeout(limit, call).await {
+            Ok(answer) => {
+                answer.map_err(|error| Error::from_crate(self.own.side(), action, &error))
+            }
+            Err(_) => {
+                let text = format!("no answer within {limit:?}");
+                Err(Error::new(self.own.side(), Class::Timeout, action, text))
+            }
+        };
+        match &answer {
+            Ok(_) => self.clients.worked(),
+            Err(error) => self.clients.failed(error),
+        }
+        answer
+    }
+}
+
+impl Source for Subscription {
+    type Stay = SubscriptionStay;
+
+    async fn join(&self, credit: u32) -> Result<Joined<SubscriptionStay>, Refusal> {
+        let usable = self.clients.get().await?;
+        let info = self.prepare(&usable).await?;
+        let group = self.seen(&info).await?;
+        let warnings = group::warnings(&info, &connection_name(self.own.settings()));
+        let call = SubscriptionCall {
+            call: self.enter_patiently(&usable, credit).await?,
+            stream: self.settings.stream.clone(),
+            side: self.own.side(),
+        };
+        Ok(Joined {
+            stay: SubscriptionStay::start(call, credit, &usable, self.clients.clone()),
+            group,
+            warnings,
+        })
+    }
+
+    async fn group(&self) -> Result<GroupSeen, Refusal> {
+        let usable = self.clients.get().await?;
+        let info = self.info(&usable).await?;
+        Ok(self.seen(&info).await?)
+    }
+
+    async fn read_stream(
+        &self,
+        stream: StreamName,
+        from: ReadFrom,
+        count: u32,
+        max_bytes: usize,
+    ) -> SourcePage {
+        history::stream(&self.own, stream, from, count, max_bytes).await
+    }
+
+    async fn read_links(&self, from: u64, count: u32, max_bytes: usize) -> LinkPage {
+        history::links(&self.own, &self.settings.stream, from, count, max_bytes).await
+    }
+
+    async fn read_parked(&self, from: u64, count: u32) -> ParkedPage {
+        let SubscriptionSettings { stream, group, .. } = &self.settings;
+        history::parked(&self.own, stream, group, from, count).await
+    }
+
+    async fn probe(&self) -> bool {
+        self.own.probe().await.is_ok()
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let why = match error.class() {
+            Class::GroupTaken => JoinRefusal::Taken,
+            Class::GroupNotFound => JoinRefusal::Missing,
+            Class::Denied | Class::Unauthenticated => JoinRefusal::Denied,
+            _ => JoinRefusal::Unavailable,
+        };
+        let text = match error.hint() {
+            Some(hint) => format!("{error} ({hint})"),
+            None => error.to_string(),
+        };
+        Self { why, text }
+    }
+}

@@ -1,0 +1,185 @@
+//! One stay over the crate's call: the task that reads it, and what the pipeline holds of it.
+//!
+//! Never outlives what holds it: dropping a stay cuts its task short.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use eventstore::{
+    NakAction, PersistentSubscription, PersistentSubscriptionEvent, RecordedEvent, ResolvedEvent,
+};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::clients::{Clients, Usable};
+use super::desk::Desk;
+use super::reader::{self, Call, End};
+use crate::cluster::client::ResolvedRecord;
+use crate::cluster::{Error, Side};
+use crate::event::{Event, StreamName};
+use crate::source::decode::decode;
+use crate::source::{Arrival, Delivered, Stay};
+
+/// A stay in a persistent subscription.
+#[derive(Debug)]
+pub struct SubscriptionStay {
+    desk: Arc<Desk>,
+    reader: JoinHandle<()>,
+}
+
+impl SubscriptionStay {
+    /// Takes over a call that the server has confirmed.
+    pub(super) fn start(
+        call: SubscriptionCall,
+        credit: u32,
+        usable: &Usable,
+        clients: Arc<Clients>,
+    ) -> Self {
+        let desk = Arc::new(Desk::default());
+        let ending = Ending {
+            desk: desk.clone(),
+            clients,
+        };
+        let reader = usable.runtime.spawn(async move {
+            let end = reader::read(call, credit, &ending.desk).await;
+            ending.clients.stay_ended();
+            match end {
+                End::Left => ending.desk.close(None),
+                End::Failed(error) => {
+                    ending.clients.failed(&error);
+                    ending.desk.close(Some(error.to_string()));
+                }
+                End::Stuck => {
+                    ending.clients.discard();
+                    ending.desk.close(Some(
+                        "the connection took no acknowledgements any more".to_owned(),
+                    ));
+                }
+            }
+        });
+        Self { desk, reader }
+    }
+}
+
+impl Stay for SubscriptionStay {
+    fn poll(&self, on: bool) {
+        self.desk.poll(on);
+    }
+
+    fn ack(&self, ids: Vec<Uuid>) {
+        self.desk.order(|orders| orders.acks.extend(ids));
+    }
+
+    fn park(&self, ids: Vec<Uuid>, reason: String) {
+        self.desk.order(|orders| orders.parks.push((ids, reason)));
+    }
+
+    fn leave(&self) {
+        self.desk.order(|orders| orders.leave = true);
+    }
+
+    async fn arrivals(&mut self, into: &mut VecDeque<Delivered>) -> Arrival {
+        self.desk.arrivals(into).await
+    }
+}
+
+impl Drop for SubscriptionStay {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+/// Closes the desk however the reader ends: the crate panics when a call ends with OK or names no stream (`protocol.md`
+/// §11 T4, T5), and throwing a client away ends its stays.
+struct Ending {
+    desk: Arc<Desk>,
+    clients: Arc<Clients>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.clients.discard();
+        }
+        self.desk.close(Some("the client gave up".to_owned()));
+    }
+}
+
+/// The crate's call. The only owner of it (`protocol.md` §11 T16).
+pub(super) struct SubscriptionCall {
+    pub(super) call: PersistentSubscription,
+    pub(super) stream: StreamName,
+    pub(super) side: Side,
+}
+
+impl SubscriptionCall {
+    fn error(&self, action: &'static str) -> impl FnOnce(eventstore::Error) -> Error + use<> {
+        let side = self.side;
+        move |error| Error::from_crate(side, action, &error)
+    }
+}
+
+impl Call for SubscriptionCall {
+    type Error = Error;
+
+    async fn next(&mut self) -> Result<Delivered, Error> {
+        let failed = self.error("read the subscription");
+        loop {
+            match self.call.next_subscription_event().await {
+                Ok(PersistentSubscriptionEvent::EventAppeared { event, .. }) => {
+                    if let Some(delivered) = delivered(&self.stream, event) {
+                        return Ok(delivered);
+                    }
+                }
+                Ok(PersistentSubscriptionEvent::Confirmed(_)) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    }
+
+    async fn ack(&mut self, ids: Vec<Uuid>) -> Result<(), Error> {
+        let failed = self.error("acknowledge");
+        self.call.ack_ids(ids).await.map_err(failed)
+    }
+
+    async fn park(&mut self, ids: Vec<Uuid>, reason: String) -> Result<(), Error> {
+        let failed = self.error("park");
+        self.call
+            .nack_ids(ids, NakAction::Park, reason)
+            .await
+            .map_err(failed)
+    }
+}
+
+/// What the server pushed, or nothing if it pushed neither an event nor a link: there is no id to answer with (T32).
+fn delivered(subscribed: &StreamName, pushed: ResolvedEvent) -> Option<Delivered> {
+    let record = ResolvedRecord {
+        event: pushed.event.map(event),
+        link: pushed.link.map(event),
+    };
+    let original = record.original()?;
+    Some(Delivered {
+        ack: original.id,
+        // An entry of the parked stream that is replayed has a number there, not in the subscription's stream.
+        number: (original.stream == *subscribed).then_some(original.revision),
+        item: decode(record),
+    })
+}
+
+fn event(recorded: RecordedEvent) -> Event {
+    Event {
+        id: recorded.id,
+        stream: StreamName::new(recorded.stream_id),
+        revision: recorded.revision,
+        event_type: recorded.event_type.into(),
+        is_json: recorded.is_json,
+        data: recorded.data,
+        metadata: recorded.custom_metadata,
+        // The crate's own field is cut to whole seconds (T30).
+        created: recorded
+            .metadata
+            .get("created")
+            .and_then(|ticks| ticks.parse().ok())
+            .unwrap_or(0),
+    }
+}
