@@ -137,6 +137,7 @@ impl Log {
             position = Some(record.position);
             self.project(stream, &record);
         }
+        let last_revision = self.stream(stream).last();
         if was_deleted {
             self.truncate_by_server(stream, first);
         }
@@ -145,7 +146,7 @@ impl Log {
             self.truncate_by_server(of, next);
         }
         Written {
-            last_revision: self.stream(stream).last(),
+            last_revision,
             position,
             recognised: false,
         }

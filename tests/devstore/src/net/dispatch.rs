@@ -1,0 +1,122 @@
+//! Which service a request goes to: gRPC by its path, everything else to the HTTP pages.
+//!
+//! Never answers a call's question itself; it only says what no service knows (`protocol.md` §1.1).
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use ditto_protocol::gossip::gossip_server::{GossipServer, SERVICE_NAME as GOSSIP};
+use ditto_protocol::server_features::server_features_server::{
+    SERVICE_NAME as FEATURES, ServerFeaturesServer,
+};
+use ditto_protocol::streams::streams_server::{SERVICE_NAME as STREAMS, StreamsServer};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::{Request, Response, StatusCode};
+use tokio::time::Instant;
+use tonic::codegen::Service as _;
+use tonic::{Code, Status};
+
+use super::body::{Body, CallBody, OpenCall, deadline_exceeded, timeout};
+use crate::http;
+use crate::node::Node;
+use crate::services::{self, Features, Gossip, Streams};
+
+/// Largest message that a client may send (`protocol.md` §4.1.4).
+const MAX_MESSAGE: usize = 16_767_216;
+
+/// The services of one node.
+#[derive(Clone)]
+pub(crate) struct Dispatch {
+    node: Arc<Node>,
+    streams: StreamsServer<Streams>,
+    gossip: GossipServer<Gossip>,
+    features: ServerFeaturesServer<Features>,
+}
+
+impl Dispatch {
+    pub(crate) fn new(node: &Arc<Node>) -> Self {
+        Self {
+            node: Arc::clone(node),
+            streams: StreamsServer::new(Streams::new(node)).max_decoding_message_size(MAX_MESSAGE),
+            gossip: GossipServer::new(Gossip::new(node)),
+            features: ServerFeaturesServer::new(Features),
+        }
+    }
+
+    async fn answer(self, request: Request<Incoming>) -> Response<Body> {
+        if !is_grpc(request.headers()) {
+            return http::answer(&self.node, request).await;
+        }
+        let open = OpenCall::new(&self.node);
+        let deadline = deadline(request.headers());
+        let call = self.call(request);
+        let answer = match deadline {
+            None => call.await,
+            Some(at) => match tokio::time::timeout_at(at, call).await {
+                Ok(answer) => answer,
+                Err(_) => deadline_exceeded().into_http(),
+            },
+        };
+        answer.map(|body| Body::new(CallBody::new(body, deadline, open)))
+    }
+
+    async fn call(mut self, request: Request<Incoming>) -> Response<Body> {
+        let path = request.uri().path().to_owned();
+        let Some((service, method)) = path.strip_prefix('/').and_then(|path| path.split_once('/'))
+        else {
+            return not_found();
+        };
+        if !services::is_service(service) {
+            return not_found();
+        }
+        if !services::is_served(service, method) {
+            return Status::new(Code::Unimplemented, "Method is unimplemented.").into_http();
+        }
+        let answer = match service {
+            STREAMS => self.streams.call(request).await,
+            GOSSIP => self.gossip.call(request).await,
+            FEATURES => self.features.call(request).await,
+            _ => return not_found(),
+        };
+        match answer {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Dispatch {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let dispatch = self.clone();
+        Box::pin(async move { Ok(dispatch.answer(request).await) })
+    }
+}
+
+fn is_grpc(headers: &HeaderMap<HeaderValue>) -> bool {
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|text| text.starts_with("application/grpc"))
+}
+
+fn deadline(headers: &HeaderMap<HeaderValue>) -> Option<Instant> {
+    let within = headers
+        .get("grpc-timeout")?
+        .to_str()
+        .ok()
+        .and_then(timeout)?;
+    Instant::now().checked_add(within)
+}
+
+/// A service that does not exist: not even a gRPC answer (`protocol.md` §1.1).
+fn not_found() -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = StatusCode::NOT_FOUND;
+    answer
+}

@@ -1,0 +1,13 @@
+//! The gRPC services, and which methods the server says it has (`protocol.md` §1).
+//!
+//! Never keeps state of its own: all of it is the node's.
+
+mod features;
+mod gossip;
+mod status;
+mod streams;
+mod wire;
+
+pub(crate) use features::{Features, is_served, is_service};
+pub(crate) use gossip::Gossip;
+pub(crate) use streams::Streams;

@@ -1,0 +1,135 @@
+//! The statuses of calls that fail: codes, texts and trailers as the real server has them (`protocol.md` §9).
+//!
+//! Never words a status of its own: what the real server says differently is a fault of this file.
+
+use std::fmt::Write;
+
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
+use tonic::{Code, Status};
+
+use crate::store::Expected;
+
+/// What the real server answers when its handler throws.
+pub(crate) fn handler_exception() -> Status {
+    Status::unknown("Exception was thrown by handler.")
+}
+
+/// An option, or a combination of options, that there is not.
+pub(crate) fn invalid(text: impl Into<String>) -> Status {
+    Status::invalid_argument(text)
+}
+
+pub(crate) fn stream_deleted(stream: &str) -> Status {
+    with_trailers(
+        Code::FailedPrecondition,
+        format!("Event stream '{stream}' is deleted."),
+        &[("exception", "stream-deleted"), ("stream-name", stream)],
+    )
+}
+
+/// A delete of either kind that found the stream otherwise.
+pub(crate) fn delete_wrong_expected(
+    stream: &str,
+    expected: Expected,
+    current: Option<u64>,
+) -> Status {
+    let expected = match expected {
+        Expected::NoStream => "-1".to_owned(),
+        Expected::Any => "-2".to_owned(),
+        Expected::StreamExists => "-4".to_owned(),
+        Expected::Exact(revision) => revision.to_string(),
+    };
+    let actual = current.map_or_else(|| "-1".to_owned(), |last| last.to_string());
+    with_trailers(
+        Code::FailedPrecondition,
+        format!(
+            "Delete failed due to WrongExpectedVersion. Stream: {stream}, Expected version: {expected}, Actual version: {actual}"
+        ),
+        &[
+            ("exception", "wrong-expected-version"),
+            ("stream-name", stream),
+            ("expected-version", &expected),
+            ("actual-version", &actual),
+        ],
+    )
+}
+
+pub(crate) fn append_too_large(limit: usize) -> Status {
+    with_trailers(
+        Code::InvalidArgument,
+        format!("Maximum Append Size of {limit} Exceeded."),
+        &[
+            ("exception", "maximum-append-size-exceeded"),
+            ("maximum-append-size", &limit.to_string()),
+        ],
+    )
+}
+
+pub(crate) fn missing_metadata_property(name: &str) -> Status {
+    with_trailers(
+        Code::InvalidArgument,
+        format!("Required Metadata Property '{name}' is missing"),
+        &[
+            ("exception", "missing-required-metadata-property"),
+            ("required-metadata-properties", "type,content-type"),
+        ],
+    )
+}
+
+/// What reading a client's messages failed with: only a message over the limit is the client's fault.
+pub(crate) fn bad_message(error: Status) -> Status {
+    match error.code() {
+        Code::OutOfRange => Status::resource_exhausted(
+            "Received message exceeds the maximum configured message size.",
+        ),
+        _ => error,
+    }
+}
+
+/// A status with trailers. Names may be any text, trailers are ASCII: what does not fit is percent-encoded.
+pub(crate) fn with_trailers(code: Code, text: String, trailers: &[(&'static str, &str)]) -> Status {
+    let mut metadata = MetadataMap::new();
+    for &(key, value) in trailers {
+        let value = AsciiMetadataValue::try_from(value)
+            .or_else(|_| AsciiMetadataValue::try_from(percent_encoded(value)));
+        if let Ok(value) = value {
+            metadata.insert(key, value);
+        }
+    }
+    Status::with_metadata(code, text, metadata)
+}
+
+fn percent_encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte == b' ' || (byte.is_ascii_graphic() && byte != b'%') {
+            out.push(char::from(byte));
+        } else if write!(out, "%{byte:02X}").is_err() {
+            break;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trailers_hold_any_name() {
+        for (name, expected) in [
+            ("a b", "a b"),
+            ("ü%", "%C3%BC%25"),
+            ("line\nbreak", "line%0Abreak"),
+        ] {
+            let status = stream_deleted(name);
+            let found = status
+                .metadata()
+                .get("stream-name")
+                .unwrap()
+                .to_str()
+                .unwrap();
+            assert_eq!(found, expected);
+        }
+    }
+}

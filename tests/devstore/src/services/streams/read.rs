@@ -1,0 +1,277 @@
+//! Finite reads of a stream and of `$all` (`protocol.md` §3.2, §3.3).
+//!
+//! Reads page by page, and a page only when the one before was taken; never holds more than one.
+
+use std::sync::Arc;
+
+use ditto_protocol::ids::{IdForm, stream_identifier};
+use ditto_protocol::streams::read_resp::{Content, StreamNotFound};
+use ditto_protocol::streams::{ReadReq, ReadResp};
+use futures_util::{StreamExt, stream};
+use tonic::Status;
+
+use super::Answers;
+use super::read_options::{self, From, Query, Target, Windowed};
+use crate::filter::{Filter, shows_in_all};
+use crate::node::Node;
+use crate::services::status::stream_deleted;
+use crate::services::wire::{BareLinks, content, read_event};
+use crate::store::{
+    AllPage, MAX_REVISION, NotARecord, Record, Resolved, Store, StreamPage, StreamRead,
+};
+
+/// Events of one page (`protocol.md` §3.2).
+pub(super) const PAGE: u64 = 32;
+
+type Page = Vec<Result<ReadResp, Status>>;
+
+pub(super) async fn read(node: &Arc<Node>, request: ReadReq) -> Result<Answers<ReadResp>, Status> {
+    let Some(query) = read_options::parse(request.options)? else {
+        // The real server never answers this call; it ends when the client gives up (protocol.md §3.1).
+        return std::future::pending().await;
+    };
+    let Some(count) = query.count else {
+        return Err(Status::unimplemented("catch-up subscriptions"));
+    };
+    let look = Look {
+        store: node.store.clone(),
+        resolve: query.resolve,
+        form: query.form,
+    };
+    match query.target {
+        Target::Stream { ref name, from } => {
+            refuse_size(count, "ReadStreamResult")?;
+            Ok(stream_answers(look, &query, name.clone(), from, count)?)
+        }
+        Target::All { from, filter } => {
+            let kind = if filter.is_some() {
+                "FilteredReadAllResult"
+            } else {
+                "ReadAllResult"
+            };
+            refuse_size(count, kind)?;
+            Ok(all_answers(
+                look,
+                query.backwards,
+                from,
+                filter,
+                count,
+                kind,
+            ))
+        }
+    }
+}
+
+fn refuse_size(count: u64, kind: &str) -> Result<(), Status> {
+    if count == 0 {
+        return Err(unexpected(kind));
+    }
+    Ok(())
+}
+
+fn unexpected(kind: &str) -> Status {
+    Status::unknown(format!("Unexpected {kind}: Error"))
+}
+
+/// How records become messages.
+#[derive(Clone, Debug)]
+pub(super) struct Look {
+    pub(super) store: Store,
+    pub(super) resolve: bool,
+    pub(super) form: IdForm,
+}
+
+impl Look {
+    pub(super) fn events(&self, records: &[Arc<Record>], bare_links: BareLinks) -> Vec<ReadResp> {
+        if !self.resolve {
+            let plain =
+                |record: &Arc<Record>| read_event(record, &Resolved::Plain, self.form, bare_links);
+            return records.iter().map(plain).collect();
+        }
+        let resolved = self.store.resolve(records);
+        let both = records.iter().zip(&resolved);
+        both.map(|(record, resolved)| read_event(record, resolved, self.form, bare_links))
+            .collect()
+    }
+}
+
+/// Where a finite read of a stream is.
+struct StreamReading {
+    look: Look,
+    name: String,
+    backwards: bool,
+    compatible: bool,
+    next: Option<u64>,
+    remaining: u64,
+    over: bool,
+}
+
+fn stream_answers(
+    look: Look,
+    query: &Query,
+    name: String,
+    from: From,
+    count: u64,
+) -> Result<Answers<ReadResp>, Status> {
+    let next = match (from, query.backwards) {
+        (From::End, false) => return Err(unexpected("ReadStreamResult")),
+        (From::End, true) => None,
+        (From::Start, _) => Some(0),
+        (From::At(revision), _) => Some(revision),
+    };
+    let reading = StreamReading {
+        look,
+        name,
+        backwards: query.backwards,
+        compatible: query.compatibility >= 1,
+        next,
+        remaining: count,
+        over: false,
+    };
+    Ok(pages(reading, StreamReading::page))
+}
+
+impl StreamReading {
+    fn page(&mut self) -> Option<Page> {
+        if self.over {
+            return None;
+        }
+        let max = usize::try_from(self.remaining.min(PAGE)).unwrap_or(usize::MAX);
+        let read = if self.backwards {
+            self.look.store.read_backward(&self.name, self.next, max)
+        } else {
+            self.look
+                .store
+                .read_forward(&self.name, self.next.unwrap_or(0), max)
+        };
+        Some(match read {
+            StreamRead::Page(page) => self.take(page),
+            StreamRead::NotFound => {
+                self.over = true;
+                let stream_identifier = Some(stream_identifier(&self.name));
+                vec![Ok(content(Content::StreamNotFound(StreamNotFound {
+                    stream_identifier,
+                })))]
+            }
+            StreamRead::Deleted => {
+                self.over = true;
+                vec![Err(stream_deleted(&self.name))]
+            }
+        })
+    }
+
+    fn take(&mut self, page: StreamPage) -> Page {
+        let mut messages: Page = Vec::with_capacity(page.events.len() + 1);
+        // Tells a client that asked for it where the readable part begins, or ends (protocol.md §3.2).
+        if self.compatible
+            && !self.backwards
+            && page.events.is_empty()
+            && self.next != Some(page.next)
+        {
+            messages.push(Ok(content(Content::FirstStreamPosition(page.next))));
+        }
+        messages.extend(
+            self.look
+                .events(&page.events, BareLinks::Events)
+                .into_iter()
+                .map(Ok),
+        );
+        self.remaining -= page.events.len() as u64;
+        self.next = Some(page.next);
+        self.over = page.at_end || self.remaining == 0 || page.next > MAX_REVISION;
+        if self.over && self.compatible {
+            messages.push(Ok(content(Content::LastStreamPosition(page.last))));
+        }
+        messages
+    }
+}
+
+/// Where a finite read of `$all` is.
+struct AllReading {
+    look: Look,
+    backwards: bool,
+    next: Option<u64>,
+    filter: Option<Filter>,
+    window: usize,
+    remaining: u64,
+    kind: &'static str,
+    over: bool,
+}
+
+fn all_answers(
+    look: Look,
+    backwards: bool,
+    from: From,
+    filter: Option<Windowed>,
+    count: u64,
+    kind: &'static str,
+) -> Answers<ReadResp> {
+    let (next, over) = match (from, backwards) {
+        (From::Start, false) => (Some(0), false),
+        (From::End, true) => (None, false),
+        (From::Start, true) | (From::End, false) => (None, true),
+        (From::At(position), _) => (Some(position), false),
+    };
+    let reading = AllReading {
+        look,
+        backwards,
+        next,
+        window: usize::try_from(PAGE).unwrap_or(usize::MAX),
+        filter: filter.map(|windowed| windowed.filter),
+        remaining: count,
+        kind,
+        over,
+    };
+    pages(reading, AllReading::page)
+}
+
+impl AllReading {
+    fn page(&mut self) -> Option<Page> {
+        if self.over {
+            return None;
+        }
+        let read = if self.backwards {
+            self.look.store.read_all_backward(self.next, self.window)
+        } else {
+            self.look
+                .store
+                .read_all_forward(self.next.unwrap_or(0), self.window)
+        };
+        Some(match read {
+            Ok(page) => self.take(page),
+            Err(NotARecord) => {
+                self.over = true;
+                vec![Err(unexpected(self.kind))]
+            }
+        })
+    }
+
+    fn take(&mut self, page: AllPage) -> Page {
+        let wanted = |record: &Arc<Record>| {
+            shows_in_all(record)
+                && self
+                    .filter
+                    .as_ref()
+                    .is_none_or(|filter| filter.matches(record))
+        };
+        let limit = usize::try_from(self.remaining).unwrap_or(usize::MAX);
+        let events: Vec<_> = page.events.into_iter().filter(wanted).take(limit).collect();
+        self.remaining -= events.len() as u64;
+        self.next = Some(page.next);
+        self.over = page.at_end || self.remaining == 0;
+        self.look
+            .events(&events, BareLinks::Events)
+            .into_iter()
+            .map(Ok)
+            .collect()
+    }
+}
+
+/// The messages of page after page, until there is none.
+fn pages<T: Send + 'static>(reading: T, page: fn(&mut T) -> Option<Page>) -> Answers<ReadResp> {
+    let pages = stream::unfold(reading, move |mut reading| async move {
+        let messages = page(&mut reading)?;
+        Some((stream::iter(messages), reading))
+    });
+    Box::pin(pages.flatten())
+}
