@@ -90,8 +90,15 @@ pub(crate) fn bad_message(error: Status) -> Status {
 pub(crate) fn with_trailers(code: Code, text: String, trailers: &[(&'static str, &str)]) -> Status {
     let mut metadata = MetadataMap::new();
     for &(key, value) in trailers {
-        let value = AsciiMetadataValue::try_from(value)
-            .or_else(|_| AsciiMetadataValue::try_from(percent_encoded(value)));
+        let fits = value
+            .bytes()
+            .all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        let value = if fits {
+            value.to_owned()
+        } else {
+            percent_encoded(value)
+        };
+        let value = AsciiMetadataValue::try_from(value);
         if let Ok(value) = value {
             metadata.insert(key, value);
         }
