@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod config;
+pub mod destination;
 pub mod event;
 pub mod pipeline;
 pub mod source;

@@ -3,3 +3,4 @@
 //! `core` decides, without I/O. Never names a type of a client library.
 
 pub mod core;
+pub mod replicate;

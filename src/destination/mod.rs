@@ -1,0 +1,80 @@
+//! Where events go: what a pipeline asks of a destination, and the destinations there are.
+//!
+//! Never decides whether an event may be written, and never acknowledges anything.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::event::{Event, StreamName};
+use crate::pipeline::core::port::{
+    AppendId, AppendOutcome, Expected, LookRange, LookResult, MetadataOutcome,
+};
+
+/// What a pipeline asks of its destination. Every call has a time limit of its own and can be dropped at any time.
+pub trait Destination: Send + Sync + 'static {
+    /// A pipeline's own way of sending appends.
+    type Appends: Appends;
+
+    /// Opens a way of sending appends; connects when the first is sent.
+    fn appends(&self) -> Self::Appends;
+
+    /// Reads what the decision about a stream needs; at most `max_bytes` of events, but one event at least.
+    fn look(
+        &self,
+        stream: StreamName,
+        range: LookRange,
+        max_bytes: usize,
+    ) -> impl Future<Output = LookResult> + Send;
+
+    /// Writes the stream's metadata, if it has none.
+    fn write_metadata(
+        &self,
+        stream: StreamName,
+        max_age: Option<Duration>,
+        truncate_before: Option<u64>,
+    ) -> impl Future<Output = MetadataOutcome> + Send;
+
+    /// Whether the destination answers a read.
+    fn probe(&self) -> impl Future<Output = bool> + Send;
+}
+
+/// Appends on their way. Many at once; the answers come in any order.
+pub trait Appends: Send + 'static {
+    /// Sends an append, or an earlier one again under the same id. Never waits.
+    fn send(&mut self, append: Append);
+
+    /// Waits until there are answers, then moves all of them to the end of `into`. Loses nothing when dropped.
+    fn answers(&mut self, into: &mut Vec<Answer>) -> impl Future<Output = ()> + Send;
+}
+
+/// One append: events of one stream in order, never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Append {
+    /// Names it in its answer.
+    pub id: AppendId,
+    /// Stream to write to.
+    pub stream: StreamName,
+    /// What must be there.
+    pub expected: Expected,
+    /// In order.
+    pub events: Vec<Event>,
+}
+
+/// What came of an append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It was answered.
+    Appended {
+        /// Which.
+        append: AppendId,
+        /// How.
+        outcome: AppendOutcome,
+    },
+    /// The call that carried these ended without answering them, in the order of sending.
+    CallEnded {
+        /// Which.
+        unanswered: Vec<AppendId>,
+        /// Why, for the operator.
+        why: String,
+    },
+}

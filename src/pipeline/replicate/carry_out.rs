@@ -1,0 +1,167 @@
+//! Carries out the core's commands: starts what takes time, and tells what happened.
+//!
+//! Never waits, and never feeds the core.
+
+use super::Outcome;
+use super::drive::{Done, Loop, Machine};
+use super::observer::Call;
+use crate::destination::{Append, Appends, Destination};
+use crate::pipeline::core::port::{Command, ConnId, Input, LeaveReason, Side, StopReason, Tell};
+use crate::source::{Source, Stay};
+
+impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
+    /// Carries out all that the core has said since the last time; `Some` if that was the end.
+    pub(super) fn carry_out(&mut self) -> Option<Outcome> {
+        let mut commands = std::mem::take(&mut self.commands);
+        let mut outcome = None;
+        for command in commands.drain(..) {
+            outcome = self.carry_out_one(command);
+            if outcome.is_some() {
+                break;
+            }
+        }
+        // Its room is used again: commands come by the thousand.
+        commands.clear();
+        self.commands = commands;
+        outcome
+    }
+
+    fn carry_out_one(&mut self, command: Command) -> Option<Outcome> {
+        match command {
+            Command::Append {
+                append: id,
+                stream,
+                expected,
+                events,
+            } => self.appends.send(Append {
+                id,
+                stream,
+                expected,
+                events,
+            }),
+            Command::Ack { conn, ids } => self.with_stay(conn, |stay| stay.ack(ids)),
+            Command::Park { conn, ids, reason } => {
+                self.with_stay(conn, |stay| stay.park(ids, reason))
+            }
+            Command::Poll { conn, on } => self.with_stay(conn, |stay| stay.poll(on)),
+            Command::Tell(tell) => self.tell(&tell),
+            Command::WakeAt { at } => self.timers.wake_at(at),
+            Command::Join { credit } => self.join(credit),
+            Command::Leave { conn, why } => self.leave(conn, why),
+            Command::AskGroup => self.ask_group(),
+            Command::Finished { why, left } => return Some(self.finished(why, left)),
+            read => self.start(read),
+        }
+        None
+    }
+
+    /// Starts what is answered by one input.
+    fn start(&mut self, command: Command) {
+        let source = self.pipeline.source.clone();
+        let destination = self.pipeline.destination.clone();
+        match command {
+            Command::Look {
+                look,
+                stream,
+                range,
+                max_bytes,
+            } => self.operations.start(Call::Look, async move {
+                let result = destination.look(stream, range, max_bytes).await;
+                Done::Input(Input::Looked { look, result })
+            }),
+            Command::WriteMetadata {
+                write,
+                stream,
+                max_age,
+                truncate_before,
+            } => {
+                self.operations.start(Call::Metadata, async move {
+                    let outcome = destination
+                        .write_metadata(stream, max_age, truncate_before)
+                        .await;
+                    Done::Input(Input::MetadataDone { write, outcome })
+                });
+            }
+            Command::ReadSource {
+                read,
+                stream,
+                from,
+                count,
+                max_bytes,
+            } => {
+                self.operations.start(Call::SourceRead, async move {
+                    let page = source.read_stream(stream, from, count, max_bytes).await;
+                    Done::Input(Input::SourceRead { read, page })
+                });
+            }
+            Command::ReadLinks {
+                read,
+                from,
+                count,
+                max_bytes,
+            } => {
+                self.operations.start(Call::SourceRead, async move {
+                    let page = source.read_links(from, count, max_bytes).await;
+                    Done::Input(Input::LinksRead { read, page })
+                });
+            }
+            Command::ReadParked { read, from, count } => {
+                self.operations.start(Call::SourceRead, async move {
+                    let page = source.read_parked(from, count).await;
+                    Done::Input(Input::ParkedRead { read, page })
+                })
+            }
+            Command::Probe { side } => self.operations.start(Call::Probe(side), async move {
+                let reachable = match side {
+                    Side::Source => source.probe().await,
+                    Side::Destination => destination.probe().await,
+                };
+                Done::Input(Input::Reachable { side, reachable })
+            }),
+            _ => {}
+        }
+    }
+
+    fn join(&mut self, credit: u32) {
+        let source = self.pipeline.source.clone();
+        self.operations.start(Call::Join, async move {
+            let result = source.join(credit).await;
+            Done::Joined { credit, result }
+        });
+    }
+
+    fn leave(&mut self, conn: ConnId, why: LeaveReason) {
+        if let Some(current) = self.current.as_mut().filter(|current| current.conn == conn) {
+            current.leaving = Some(why);
+            current.stay.leave();
+        }
+    }
+
+    /// What is meant for a stay that is over is dropped: the server hands its deliveries over again.
+    fn with_stay(&self, conn: ConnId, act: impl FnOnce(&S::Stay)) {
+        if let Some(current) = self.current.as_ref().filter(|current| current.conn == conn) {
+            act(&current.stay);
+        }
+    }
+
+    fn tell(&mut self, tell: &Tell) {
+        if let Tell::State(state) = tell {
+            self.state = state.clone();
+        }
+        self.journal.tell(tell);
+        self.pipeline.observer.tell(tell);
+    }
+
+    fn finished(&mut self, why: StopReason, left: usize) -> Outcome {
+        match why {
+            StopReason::Asked { clean } => {
+                self.journal.finished(clean, left);
+                Outcome::Stopped { clean, left }
+            }
+            StopReason::Policy(text) => {
+                self.journal.refused_for_good(&text);
+                Outcome::Refused(text)
+            }
+        }
+    }
+}

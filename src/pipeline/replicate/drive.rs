@@ -1,0 +1,344 @@
+//! The loop itself: one turn waits for whatever comes first, hands all of it to the core, and carries out what the
+//! core says.
+//!
+//! Never waits for a single call: everything slow runs beside it and comes back as an input.
+
+use std::collections::VecDeque;
+
+use super::journal::Journal;
+use super::observer::Call;
+use super::operations::{Finished, Operations};
+use super::stall::StallDetector;
+use super::timers::Timers;
+use super::{Outcome, Pipeline};
+use crate::destination::{Answer, Appends, Destination};
+use crate::pipeline::core::Core;
+use crate::pipeline::core::port::{
+    Command, ConnId, Input, LeaveReason, Moment, PipelineState, Side, Status,
+};
+use crate::source::{Arrival, Delivered, Joined, Refusal, Source, Stay};
+
+/// After the deadline of a stop the core gets this long to say that it is finished.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// What the loop needs of the core; a seam for the loop's own tests.
+pub(super) trait Machine: Send {
+    /// Takes an input and adds commands to `out`.
+    fn handle(&mut self, now: Moment, input: Input, out: &mut Vec<Command>);
+    /// A reading.
+    fn status(&self) -> Status;
+}
+
+impl Machine for Core {
+    fn handle(&mut self, now: Moment, input: Input, out: &mut Vec<Command>) {
+        Self::handle(self, now, input, out);
+    }
+
+    fn status(&self) -> Status {
+        Self::status(self)
+    }
+}
+
+/// Runs the loop until the core is finished, or a stall.
+pub(super) async fn drive<M: Machine, S: Source, D: Destination>(
+    machine: M,
+    pipeline: Pipeline<S, D>,
+) -> Outcome {
+    let mut running = Loop::new(machine, pipeline);
+    running.budget();
+    running.stop();
+    running.feed(Input::Tick);
+    loop {
+        if let Some(outcome) = running.carry_out() {
+            return outcome;
+        }
+        let woken = running.wait().await;
+        if let Some(outcome) = running.take(woken) {
+            return outcome;
+        }
+    }
+}
+
+/// A call's answer, as the loop gets it back.
+pub(super) enum Done<T> {
+    /// To a join.
+    Joined {
+        credit: u32,
+        result: Result<Joined<T>, Refusal>,
+    },
+    /// To a look at the group.
+    Group(Input),
+    /// To anything else.
+    Input(Input),
+}
+
+/// What ended a wait. What it brought is mostly in the loop's own buffers, so that nothing is lost when the other
+/// waits are dropped.
+enum Woken<T> {
+    Arrival(Arrival),
+    Answers,
+    Done(Finished<Done<T>>),
+    Alarm,
+    Budget { open: bool },
+    Stop { open: bool },
+}
+
+/// The present stay.
+pub(super) struct Current<T> {
+    pub(super) conn: ConnId,
+    pub(super) stay: T,
+    pub(super) leaving: Option<LeaveReason>,
+}
+
+/// Everything that the loop holds. `carry_out` is in a file of its own.
+pub(super) struct Loop<M, S: Source, D: Destination> {
+    machine: M,
+    pub(super) pipeline: Pipeline<S, D>,
+    pub(super) appends: D::Appends,
+    pub(super) operations: Operations<Done<S::Stay>>,
+    pub(super) current: Option<Current<S::Stay>>,
+    pub(super) commands: Vec<Command>,
+    pub(super) timers: Timers,
+    pub(super) journal: Journal,
+    pub(super) state: PipelineState,
+    pub(super) asking_group: bool,
+    joins: u64,
+    arrived: VecDeque<Delivered>,
+    answers: Vec<Answer>,
+    budget_open: bool,
+    stop_open: bool,
+    give_up: Option<Moment>,
+    stall: StallDetector,
+}
+
+impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
+    fn new(machine: M, pipeline: Pipeline<S, D>) -> Self {
+        let timers = Timers::new();
+        Self {
+            machine,
+            appends: pipeline.destination.appends(),
+            operations: Operations::new(),
+            current: None,
+            commands: Vec::new(),
+            journal: Journal::new(pipeline.key.clone()),
+            state: PipelineState::Connecting,
+            asking_group: false,
+            joins: 0,
+            arrived: VecDeque::new(),
+            answers: Vec::new(),
+            budget_open: true,
+            stop_open: true,
+            give_up: None,
+            stall: StallDetector::new(timers.now()),
+            timers,
+            pipeline,
+        }
+    }
+
+    async fn wait(&mut self) -> Woken<S::Stay> {
+        tokio::select! {
+            arrival = next_arrival(self.current.as_mut(), &mut self.arrived) => Woken::Arrival(arrival),
+            () = self.appends.answers(&mut self.answers) => Woken::Answers,
+            finished = self.operations.next() => Woken::Done(finished),
+            () = self.timers.alarm() => Woken::Alarm,
+            changed = self.pipeline.budget.changed(), if self.budget_open => Woken::Budget { open: changed.is_ok() },
+            changed = self.pipeline.stop.changed(), if self.stop_open => Woken::Stop { open: changed.is_ok() },
+        }
+    }
+
+    fn take(&mut self, woken: Woken<S::Stay>) -> Option<Outcome> {
+        match woken {
+            Woken::Arrival(Arrival::Deliveries) => self.deliveries(),
+            Woken::Arrival(Arrival::Over { why }) => self.over(why),
+            Woken::Answers => self.answers(),
+            Woken::Done(first) => {
+                self.done(first);
+                while let Some(next) = self.operations.ready() {
+                    self.done(next);
+                }
+            }
+            Woken::Alarm => return self.alarm(),
+            Woken::Budget { open } => {
+                self.budget_open = open;
+                self.budget();
+            }
+            Woken::Stop { open } => {
+                self.stop_open = open;
+                self.stop();
+            }
+        }
+        None
+    }
+
+    fn feed(&mut self, input: Input) {
+        let now = self.timers.now();
+        self.machine.handle(now, input, &mut self.commands);
+    }
+
+    fn deliveries(&mut self) {
+        let Some(conn) = self.current.as_ref().map(|current| current.conn) else {
+            self.arrived.clear();
+            return;
+        };
+        self.pipeline.observer.received(self.arrived.len() as u64);
+        let now = self.timers.now();
+        for Delivered { ack, number, item } in self.arrived.drain(..) {
+            let input = Input::Delivery {
+                conn,
+                ack,
+                number,
+                item,
+            };
+            self.machine.handle(now, input, &mut self.commands);
+        }
+    }
+
+    fn over(&mut self, text: Option<String>) {
+        let Some(Current { conn, leaving, .. }) = self.current.take() else {
+            return;
+        };
+        match leaving {
+            Some(_) => self.journal.left(),
+            None => {
+                let text = text.unwrap_or_default();
+                self.journal.thrown_out(&text);
+                self.pipeline.observer.reconnect(Side::Source, &text);
+            }
+        }
+        let why = leaving.unwrap_or(LeaveReason::Ended);
+        self.feed(Input::Left { conn, why });
+    }
+
+    fn answers(&mut self) {
+        let now = self.timers.now();
+        for answer in self.answers.drain(..) {
+            let input = match answer {
+                Answer::Appended { append, outcome } => Input::Appended { append, outcome },
+                Answer::CallEnded { unanswered, why } => {
+                    self.journal.call_ended(&why, unanswered.len());
+                    self.pipeline.observer.reconnect(Side::Destination, &why);
+                    Input::CallEnded { unanswered }
+                }
+            };
+            self.machine.handle(now, input, &mut self.commands);
+        }
+    }
+
+    fn done(&mut self, finished: Finished<Done<S::Stay>>) {
+        self.pipeline.observer.call(finished.call, finished.took);
+        match finished.result {
+            Done::Joined { credit, result } => self.joined(credit, result),
+            Done::Group(input) => {
+                self.asking_group = false;
+                if let Input::GroupSeen(group) = &input {
+                    self.pipeline.observer.group(group);
+                }
+                self.feed(input);
+            }
+            Done::Input(input) => self.feed(input),
+        }
+    }
+
+    fn joined(&mut self, credit: u32, result: Result<Joined<S::Stay>, Refusal>) {
+        let joined = match result {
+            Ok(joined) => joined,
+            Err(refusal) => {
+                self.journal.refused(&refusal);
+                self.pipeline.observer.refused(&refusal);
+                self.feed(Input::Refused { why: refusal.why });
+                return;
+            }
+        };
+        // The core has one stay at a time; were there an older one, its end must be reported before the new one.
+        self.over(None);
+        self.joins += 1;
+        let conn = ConnId(self.joins);
+        self.journal.joined(credit, joined.warnings);
+        self.pipeline.observer.group(&joined.group);
+        self.current = Some(Current {
+            conn,
+            stay: joined.stay,
+            leaving: None,
+        });
+        let group = joined.group;
+        self.feed(Input::Joined {
+            conn,
+            credit,
+            group,
+        });
+    }
+
+    fn budget(&mut self) {
+        let bytes = *self.pipeline.budget.borrow_and_update();
+        self.feed(Input::Budget { bytes });
+    }
+
+    fn stop(&mut self) {
+        let wanted = *self.pipeline.stop.borrow_and_update();
+        let deadline = match wanted {
+            Some(instant) => self.timers.moment(instant),
+            None if self.stop_open => return,
+            None => self.timers.now(),
+        };
+        self.give_up = Some(deadline + GRACE);
+        self.feed(Input::Stop { deadline });
+    }
+
+    fn alarm(&mut self) -> Option<Outcome> {
+        let due = self.timers.due();
+        self.feed(Input::Tick);
+        if due.group && self.is_group_worth_asking() {
+            self.ask_group();
+        }
+        if due.second { self.second() } else { None }
+    }
+
+    /// Once a second: what metrics and the log want to know, and whether anything still moves.
+    fn second(&mut self) -> Option<Outcome> {
+        let now = self.timers.now();
+        let status = self.machine.status();
+        self.pipeline.observer.status(&status);
+        self.journal.sum_up(now, &status);
+        if self.give_up.is_some_and(|give_up| now >= give_up) {
+            let left = status.events_buffered;
+            self.journal.finished(false, left);
+            return Some(Outcome::Stopped { clean: false, left });
+        }
+        if self.give_up.is_none() && self.stall.is_stalled(now, &status) {
+            self.journal.stalled(&status);
+            return Some(Outcome::Stalled);
+        }
+        None
+    }
+
+    /// While the source is away, or an operator is needed, the core itself says when to look.
+    fn is_group_worth_asking(&self) -> bool {
+        !matches!(
+            self.state,
+            PipelineState::Stopped(_) | PipelineState::Retrying(Side::Source)
+        )
+    }
+
+    pub(super) fn ask_group(&mut self) {
+        if std::mem::replace(&mut self.asking_group, true) {
+            return;
+        }
+        let source = self.pipeline.source.clone();
+        self.operations.start(Call::Group, async move {
+            Done::Group(match source.group().await {
+                Ok(group) => Input::GroupSeen(group),
+                Err(refusal) => Input::GroupUnseen(refusal.why),
+            })
+        });
+    }
+}
+
+async fn next_arrival<T: Stay>(
+    current: Option<&mut Current<T>>,
+    arrived: &mut VecDeque<Delivered>,
+) -> Arrival {
+    match current {
+        Some(current) => current.stay.arrivals(arrived).await,
+        None => std::future::pending().await,
+    }
+}

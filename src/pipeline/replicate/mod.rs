@@ -1,0 +1,80 @@
+//! The loop around the core: carries out its commands, reports what came of them, and says so in the log.
+//!
+//! Decides nothing about events, and knows neither server nor client library: it talks to a
+//! [`Source`] and a [`Destination`].
+
+mod carry_out;
+mod drive;
+mod journal;
+mod observer;
+mod operations;
+mod settings;
+mod stall;
+mod timers;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+pub use observer::{Call, Observer, Unobserved};
+pub use settings::{KNOWN_STREAMS, core_settings};
+
+use crate::config::settings::SubscriptionKey;
+use crate::destination::Destination;
+use crate::pipeline::core::Core;
+use crate::pipeline::core::port::CoreSettings;
+use crate::source::Source;
+
+/// Everything that one run of a pipeline needs.
+pub struct Pipeline<S, D> {
+    /// Which subscription, for the log.
+    pub key: SubscriptionKey,
+    /// What the core is made for, see [`core_settings`].
+    pub settings: CoreSettings,
+    /// Where events come from. A new one, with new clients, for each run.
+    pub source: Arc<S>,
+    /// Where they go. May be shared: each run opens appends of its own.
+    pub destination: Arc<D>,
+    /// Told of everything that happens.
+    pub observer: Arc<dyn Observer>,
+    /// Bytes of events that this pipeline may hold; may change at any time.
+    pub budget: watch::Receiver<usize>,
+    /// `Some`: take nothing more and be done by then. An earlier time later on is taken too; a sender that is dropped
+    /// means at once.
+    pub stop: watch::Receiver<Option<Instant>>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// As asked. `clean`: everything in flight was answered, and acknowledged where it could be.
+    Stopped {
+        /// Whether nothing was left open.
+        clean: bool,
+        /// Deliveries dropped without an acknowledgement; the source hands them over again.
+        left: usize,
+    },
+    /// A policy or a setting stops this subscription until an operator acts: text for the operator.
+    Refused(String),
+    /// Nothing moved for a minute although there was more to copy: to be run again with new clients.
+    Stalled,
+}
+
+/// Copies events until told to stop. Runs for ever whatever the servers do; only the [`Outcome`]s end it.
+///
+/// Spawn it as a supervised task: a panic in a client library is a failure of this run alone, and it may simply be run
+/// again, since nothing is remembered that the servers do not know.
+pub async fn run<S: Source, D: Destination>(pipeline: Pipeline<S, D>) -> Outcome {
+    let core = Core::new(pipeline.settings.clone());
+    drive::drive(core, pipeline).await
+}
+
+impl<S, D> std::fmt::Debug for Pipeline<S, D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("key", &self.key)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

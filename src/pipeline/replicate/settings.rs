@@ -1,0 +1,39 @@
+//! From a subscription's settings to what its core is made for.
+//!
+//! Never checks: settings come validated.
+
+use crate::config::settings::{OnConflict, OnMissingHistory, Replication};
+use crate::pipeline::core::port;
+use crate::pipeline::core::port::{CoreSettings, Mode};
+
+/// Streams that one pipeline remembers; about 200 bytes each. Only idle ones are forgotten, and are looked at again.
+pub const KNOWN_STREAMS: usize = 100_000;
+
+/// The settings of a core. `numbered`: the destination has revisions (an Event Store, unlike Kinesis).
+#[must_use]
+pub fn core_settings(replication: &Replication, numbered: bool) -> CoreSettings {
+    CoreSettings {
+        mode: match (numbered, replication.skip_version_check) {
+            (false, _) => Mode::Unnumbered,
+            (true, true) => Mode::Behind,
+            (true, false) => Mode::Exact,
+        },
+        buffer_size: replication.buffer_size,
+        appends_in_flight: replication.appends_in_flight,
+        throttle_interval: replication.throttle_interval,
+        max_append_events: replication.max_append_events,
+        max_append_bytes: replication.max_append_bytes,
+        time_to_live: replication.time_to_live,
+        on_conflict: match replication.on_conflict {
+            OnConflict::Park => port::OnConflict::Park,
+            OnConflict::Skip => port::OnConflict::Skip,
+            OnConflict::Stop => port::OnConflict::Stop,
+        },
+        on_missing_history: match replication.on_missing_history {
+            OnMissingHistory::Park => port::OnMissingHistory::Park,
+            OnMissingHistory::Fill => port::OnMissingHistory::Fill,
+            OnMissingHistory::Stop => port::OnMissingHistory::Stop,
+        },
+        known_streams: KNOWN_STREAMS,
+    }
+}
