@@ -1,27 +1,27 @@
-//! Being in the subscription: joining, leaving, standing by, stopping, and with which buffer size.
+//! Being in the subscription: joining, being refused, leaving, standing by.
 //!
-//! Leaves before the server parks healthy events (design "Message timeout and credit"). Never leaves for one slow stream.
+//! Where the pipeline stands towards the group, and what changes that from outside. Never decides by time: see `stay`.
 
 use std::time::Duration;
 
 use super::Core;
 use super::deliver::Forwarding;
 use super::numbers::Numbers;
-use super::port::{Command, ConnId, GroupSeen, JoinRefusal, LeaveReason, Moment, StopReason};
+use super::port::{Command, ConnId, GroupSeen, JoinRefusal, LeaveReason, Moment};
 use super::trial::back_off;
 
 /// A standby asks again this often.
 const STANDBY_ASKS: Duration = Duration::from_secs(2);
 
 /// A pipeline that is stopped with a reason looks at the group again this often.
-const STOPPED_ASKS: Duration = Duration::from_secs(30);
+pub(super) const STOPPED_ASKS: Duration = Duration::from_secs(30);
 
 /// A stay that lasted this long was a good one: the next join is not delayed.
 const GOOD_STAY: Duration = Duration::from_secs(10);
 
 /// Where the pipeline stands towards the group.
 #[derive(Clone, Debug, PartialEq)]
-enum Phase {
+pub(super) enum Phase {
     /// Not joined; joins at this time (`None`: when the destination has given a verdict).
     Out { join_at: Option<Moment> },
     /// Asked to join.
@@ -52,14 +52,14 @@ pub(super) enum Trouble {
 /// Membership of the group.
 #[derive(Clone, Debug)]
 pub(super) struct Member {
-    phase: Phase,
-    trouble: Trouble,
+    pub(super) phase: Phase,
+    pub(super) trouble: Trouble,
     attempts: u32,
-    left_at: Moment,
+    pub(super) left_at: Moment,
     /// Time spent joined, without the present stay.
-    joined_before: Duration,
+    pub(super) joined_before: Duration,
     /// The group is looked at by plain calls while the pipeline is stopped with a reason.
-    ask_at: Option<Moment>,
+    pub(super) ask_at: Option<Moment>,
 }
 
 impl Member {
@@ -109,19 +109,6 @@ impl Member {
             Phase::Out { join_at } => join_at.or(self.ask_at),
             _ => None,
         }
-    }
-}
-
-/// The pipeline is to end.
-#[derive(Clone, Debug)]
-pub(super) struct Ending {
-    deadline: Moment,
-    policy: Option<String>,
-}
-
-impl Ending {
-    pub(super) fn deadline(&self) -> Moment {
-        self.deadline
     }
 }
 
@@ -294,168 +281,6 @@ impl Core {
         {
             self.member.trouble = Trouble::Source;
         }
-    }
-
-    pub(super) fn on_stop(&mut self, deadline: Moment) {
-        match &mut self.ending {
-            Some(ending) => ending.deadline = ending.deadline.min(deadline),
-            None => {
-                self.ending = Some(Ending {
-                    deadline,
-                    policy: None,
-                })
-            }
-        }
-        if let Some(conn) = self.member.conn() {
-            self.out.push(Command::Poll { conn, on: false });
-        }
-    }
-
-    /// A policy "stop" was met: what is in flight is finished, then the pipeline ends.
-    pub(super) fn end_by_policy(&mut self, text: String) {
-        let deadline = self.now + self.message_timeout() / 4;
-        self.ending.get_or_insert(Ending {
-            deadline,
-            policy: Some(text),
-        });
-    }
-
-    pub(super) fn pump_member(&mut self) {
-        if self.ending.is_some() {
-            self.pump_ending();
-            return;
-        }
-        match self.member.phase.clone() {
-            Phase::Out { join_at } => self.pump_out(join_at),
-            Phase::In {
-                conn,
-                credit,
-                paused,
-                since,
-            } => self.pump_in(conn, credit, paused, since),
-            Phase::Joining | Phase::Leaving { .. } | Phase::Finished => {}
-        }
-    }
-
-    fn pump_ending(&mut self) {
-        let Some(Ending { deadline, policy }) = self.ending.clone() else {
-            return;
-        };
-        let late = self.now >= deadline;
-        let clean = self.flights.is_empty() && self.writes.is_empty();
-        match self.member.phase {
-            Phase::In { .. } if clean || late => self.leave(LeaveReason::Stopping),
-            Phase::Out { .. } if clean || late => self.finish(clean, policy),
-            // The server does not answer; nothing is lost by going.
-            Phase::Joining | Phase::Leaving { .. } if late => self.finish(clean, policy),
-            _ => {}
-        }
-    }
-
-    fn finish(&mut self, clean: bool, policy: Option<String>) {
-        self.member.phase = Phase::Finished;
-        let why = policy.map_or(StopReason::Asked { clean }, StopReason::Policy);
-        self.out.push(Command::Finished {
-            why,
-            left: self.entries,
-        });
-    }
-
-    fn pump_out(&mut self, join_at: Option<Moment>) {
-        if self.member.ask_at.is_some_and(|at| at <= self.now)
-            && matches!(self.member.trouble, Trouble::Stopped(_))
-        {
-            self.member.ask_at = Some(self.now + STOPPED_ASKS);
-            self.out.push(Command::AskGroup);
-        }
-        let due = match join_at {
-            Some(at) => at <= self.now,
-            None => !matches!(self.member.trouble, Trouble::Stopped(_)) && self.may_come_back(),
-        };
-        if due {
-            let credit = self
-                .credit
-                .ask(self.group.as_ref().map(|group| group.message_timeout));
-            self.member.phase = Phase::Joining;
-            self.out.push(Command::Join { credit });
-        }
-    }
-
-    /// After leaving because the destination gave no verdict, or for want of memory.
-    fn may_come_back(&self) -> bool {
-        let answered = self.last_verdict >= self.member.left_at && self.trial.is_open();
-        let nothing_asked =
-            self.flights.is_empty() && self.looks.is_empty() && self.trial.is_open();
-        (answered || nothing_asked) && self.has_room()
-    }
-
-    fn pump_in(&mut self, conn: ConnId, credit: u32, paused: Option<Moment>, since: Moment) {
-        let quarter = self.message_timeout() / 4;
-        let paused = match (paused, self.is_over_budget()) {
-            (None, true) => {
-                self.out.push(Command::Poll { conn, on: false });
-                Some(self.now)
-            }
-            (Some(_), _) if self.has_room() => {
-                self.out.push(Command::Poll { conn, on: true });
-                None
-            }
-            (paused, _) => paused,
-        };
-        self.member.phase = Phase::In {
-            conn,
-            credit,
-            since,
-            paused,
-        };
-        let silent = self
-            .waiting_since
-            .is_some_and(|since| self.now.saturating_sub(since) >= quarter);
-        let stuck = paused.is_some_and(|since| self.now.saturating_sub(since) >= quarter);
-        if silent || stuck {
-            self.leave(LeaveReason::Waiting);
-        } else if std::mem::take(&mut self.timed_out) {
-            self.credit.shrink(self.now, self.message_timeout());
-            self.rejoin_with_other_credit();
-        }
-    }
-
-    fn rejoin_with_other_credit(&mut self) {
-        let credit = self.credit.ask(Some(self.message_timeout()));
-        self.tell(super::port::Tell::Credit { credit });
-        self.leave(LeaveReason::Credit);
-    }
-
-    fn is_over_budget(&self) -> bool {
-        self.entries > 0 && self.bytes >= self.budget
-    }
-
-    /// A pipeline with nothing buffered may always take one delivery.
-    fn has_room(&self) -> bool {
-        self.entries == 0 || self.bytes < self.budget / 4 * 3
-    }
-
-    pub(super) fn on_tick(&mut self) {
-        let Some(credit) = self.member.credit() else {
-            return;
-        };
-        let quick = self.trial.is_open() && !self.is_over_budget() && !self.window_is_slow();
-        if self
-            .credit
-            .should_grow(self.now, self.unacknowledged, credit, quick)
-            && self.ending.is_none()
-        {
-            self.credit.grow(self.now);
-            if self.credit.ask(Some(self.message_timeout())) > credit {
-                self.rejoin_with_other_credit();
-            }
-        }
-    }
-
-    /// The destination lets appends wait: more deliveries would only wait longer.
-    fn window_is_slow(&self) -> bool {
-        self.waiting_since
-            .is_some_and(|since| self.now.saturating_sub(since) >= Duration::from_secs(1))
     }
 
     /// Drops everything that is not in flight; the source delivers it again, to whoever has the group.

@@ -4,24 +4,30 @@
 //!
 //! [`Core::handle`] takes one input and appends commands. Inside, each file adds one concern to [`Core`]:
 //! `deliver` (what comes in), `advance` (what a stream does next), `look` and `search` (what the destination holds),
-//! `append` (what is written), `repair` (gaps), `hold` (streams that stop), `member` (joining and leaving),
+//! `append`, `answer`, `refuse` and `metadata` (what is written), `repair` (gaps), `hold` (streams that stop),
+//! `member`, `stay` and `ending` (joining, staying, leaving), `settle` (acknowledging and parking),
 //! `sweep` (holes and what the server parked). The other files are pure parts without a view of the core.
 
 mod advance;
+mod answer;
 mod append;
 mod credit;
 mod decide;
 mod deliver;
+mod ending;
 mod hold;
 mod look;
 mod member;
+mod metadata;
 mod numbers;
 pub mod port;
 mod queue;
+mod refuse;
 mod repair;
 mod search;
 mod settle;
 mod status;
+mod stay;
 mod stream;
 mod sweep;
 mod trial;
@@ -38,7 +44,8 @@ use uuid::Uuid;
 use self::append::Flight;
 use self::credit::Credit;
 use self::deliver::Forwarding;
-use self::member::{Ending, Member};
+use self::ending::Ending;
+use self::member::Member;
 use self::numbers::Numbers;
 use self::port::{
     AppendId, Command, CoreSettings, GroupSeen, HeldReason, Input, LookId, Moment, PipelineState,

@@ -1,0 +1,70 @@
+//! Stopping: as asked, or by a policy.
+//!
+//! Finishes what is in flight, within its deadline. Never drops an answer that it could still wait for.
+
+use super::Core;
+use super::member::Phase;
+use super::port::{Command, LeaveReason, Moment, StopReason};
+
+/// The pipeline is to end.
+#[derive(Clone, Debug)]
+pub(super) struct Ending {
+    deadline: Moment,
+    policy: Option<String>,
+}
+
+impl Ending {
+    pub(super) fn deadline(&self) -> Moment {
+        self.deadline
+    }
+}
+
+impl Core {
+    pub(super) fn on_stop(&mut self, deadline: Moment) {
+        match &mut self.ending {
+            Some(ending) => ending.deadline = ending.deadline.min(deadline),
+            None => {
+                self.ending = Some(Ending {
+                    deadline,
+                    policy: None,
+                })
+            }
+        }
+        if let Some(conn) = self.member.conn() {
+            self.out.push(Command::Poll { conn, on: false });
+        }
+    }
+
+    /// A policy "stop" was met: what is in flight is finished, then the pipeline ends.
+    pub(super) fn end_by_policy(&mut self, text: String) {
+        let deadline = self.now + self.message_timeout() / 4;
+        self.ending.get_or_insert(Ending {
+            deadline,
+            policy: Some(text),
+        });
+    }
+
+    pub(super) fn pump_ending(&mut self) {
+        let Some(Ending { deadline, policy }) = self.ending.clone() else {
+            return;
+        };
+        let late = self.now >= deadline;
+        let clean = self.flights.is_empty() && self.writes.is_empty();
+        match self.member.phase {
+            Phase::In { .. } if clean || late => self.leave(LeaveReason::Stopping),
+            Phase::Out { .. } if clean || late => self.finish(clean, policy),
+            // The server does not answer; nothing is lost by going.
+            Phase::Joining | Phase::Leaving { .. } if late => self.finish(clean, policy),
+            _ => {}
+        }
+    }
+
+    fn finish(&mut self, clean: bool, policy: Option<String>) {
+        self.member.phase = Phase::Finished;
+        let why = policy.map_or(StopReason::Asked { clean }, StopReason::Policy);
+        self.out.push(Command::Finished {
+            why,
+            left: self.entries,
+        });
+    }
+}

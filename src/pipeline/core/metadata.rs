@@ -1,0 +1,71 @@
+//! The metadata of a stream that ditto begins: written before revision 0, at most once.
+//!
+//! Never overwrites anybody's metadata.
+
+use super::Core;
+use super::port::{Command, HeldReason, MetadataOutcome, Tell, WriteId};
+use super::stream::State;
+use crate::event::StreamName;
+
+impl Core {
+    /// True if `$$S` has to be written before revision 0, which is now under way.
+    pub(super) fn write_metadata_first(&mut self, name: &StreamName) -> bool {
+        let max_age = self.settings.time_to_live;
+        let Some(stream) = self.streams.get_mut(name) else {
+            return false;
+        };
+        let truncate_before = stream.fill_to;
+        if stream.metadata_done || (max_age.is_none() && truncate_before.is_none()) {
+            return false;
+        }
+        let write = WriteId(self.next_id());
+        if let Some(stream) = self.streams.get_mut(name) {
+            let before = std::mem::replace(&mut stream.state, State::WritingMetadata);
+            self.writes.insert(write, (name.clone(), before));
+        }
+        self.out.push(Command::WriteMetadata {
+            write,
+            stream: name.clone(),
+            max_age,
+            truncate_before,
+        });
+        self.asked_destination();
+        true
+    }
+
+    pub(super) fn on_metadata_done(&mut self, write: WriteId, outcome: MetadataOutcome) {
+        let Some((name, before)) = self.writes.remove(&write) else {
+            return;
+        };
+        if let Some(stream) = self.streams.get_mut(&name) {
+            stream.state = before;
+            stream.metadata_done =
+                matches!(outcome, MetadataOutcome::Written | MetadataOutcome::Exists);
+        }
+        if outcome == MetadataOutcome::NoAnswer {
+            self.trial.look_failed(self.now);
+            self.back_off(&name);
+            return;
+        }
+        self.trial.look_answered();
+        self.verdict();
+        match outcome {
+            MetadataOutcome::Exists => self.tell(Tell::MetadataKept {
+                stream: name.clone(),
+            }),
+            MetadataOutcome::Denied => {
+                let first = self
+                    .streams
+                    .get(&name)
+                    .and_then(|stream| stream.queue.first())
+                    .unwrap_or_default();
+                let text =
+                    format!("no right to write its metadata stream $${name} at the destination");
+                self.hold(&name, first, HeldReason::Refused, text);
+                return;
+            }
+            MetadataOutcome::Written | MetadataOutcome::NoAnswer => {}
+        }
+        self.advance(&name);
+    }
+}

@@ -1,0 +1,125 @@
+//! While joined: is there room, does the destination answer, is the credit right? And when to come back.
+//!
+//! Leaves before the server parks healthy events (design "Message timeout and credit"). Never leaves for one slow stream.
+
+use std::time::Duration;
+
+use super::Core;
+use super::member::{Phase, STOPPED_ASKS, Trouble};
+use super::port::{Command, ConnId, LeaveReason, Moment, Tell};
+
+impl Core {
+    pub(super) fn pump_member(&mut self) {
+        if self.ending.is_some() {
+            self.pump_ending();
+            return;
+        }
+        match self.member.phase.clone() {
+            Phase::Out { join_at } => self.pump_out(join_at),
+            Phase::In {
+                conn,
+                credit,
+                paused,
+                since,
+            } => self.pump_in(conn, credit, paused, since),
+            Phase::Joining | Phase::Leaving { .. } | Phase::Finished => {}
+        }
+    }
+
+    fn pump_out(&mut self, join_at: Option<Moment>) {
+        if self.member.ask_at.is_some_and(|at| at <= self.now)
+            && matches!(self.member.trouble, Trouble::Stopped(_))
+        {
+            self.member.ask_at = Some(self.now + STOPPED_ASKS);
+            self.out.push(Command::AskGroup);
+        }
+        let due = match join_at {
+            Some(at) => at <= self.now,
+            None => !matches!(self.member.trouble, Trouble::Stopped(_)) && self.may_come_back(),
+        };
+        if due {
+            let credit = self
+                .credit
+                .ask(self.group.as_ref().map(|group| group.message_timeout));
+            self.member.phase = Phase::Joining;
+            self.out.push(Command::Join { credit });
+        }
+    }
+
+    /// After leaving because the destination gave no verdict, or for want of memory.
+    fn may_come_back(&self) -> bool {
+        let answered = self.last_verdict >= self.member.left_at && self.trial.is_open();
+        let nothing_asked =
+            self.flights.is_empty() && self.looks.is_empty() && self.trial.is_open();
+        (answered || nothing_asked) && self.has_room()
+    }
+
+    fn pump_in(&mut self, conn: ConnId, credit: u32, paused: Option<Moment>, since: Moment) {
+        let quarter = self.message_timeout() / 4;
+        let paused = match (paused, self.is_over_budget()) {
+            (None, true) => {
+                self.out.push(Command::Poll { conn, on: false });
+                Some(self.now)
+            }
+            (Some(_), _) if self.has_room() => {
+                self.out.push(Command::Poll { conn, on: true });
+                None
+            }
+            (paused, _) => paused,
+        };
+        self.member.phase = Phase::In {
+            conn,
+            credit,
+            since,
+            paused,
+        };
+        let silent = self
+            .waiting_since
+            .is_some_and(|since| self.now.saturating_sub(since) >= quarter);
+        let stuck = paused.is_some_and(|since| self.now.saturating_sub(since) >= quarter);
+        if silent || stuck {
+            self.leave(LeaveReason::Waiting);
+        } else if std::mem::take(&mut self.timed_out) {
+            self.credit.shrink(self.now, self.message_timeout());
+            self.rejoin_with_other_credit();
+        }
+    }
+
+    fn rejoin_with_other_credit(&mut self) {
+        let credit = self.credit.ask(Some(self.message_timeout()));
+        self.tell(Tell::Credit { credit });
+        self.leave(LeaveReason::Credit);
+    }
+
+    fn is_over_budget(&self) -> bool {
+        self.entries > 0 && self.bytes >= self.budget
+    }
+
+    /// A pipeline with nothing buffered may always take one delivery.
+    fn has_room(&self) -> bool {
+        self.entries == 0 || self.bytes < self.budget / 4 * 3
+    }
+
+    pub(super) fn on_tick(&mut self) {
+        let Some(credit) = self.member.credit() else {
+            return;
+        };
+        let quick = self.trial.is_open() && !self.is_over_budget() && !self.window_is_slow();
+        if self
+            .credit
+            .should_grow(self.now, self.unacknowledged, credit, quick)
+            && self.ending.is_none()
+        {
+            self.credit.grow(self.now);
+            if self.credit.ask(Some(self.message_timeout())) > credit {
+                self.rejoin_with_other_credit();
+            }
+        }
+    }
+
+    /// The destination lets appends wait: more deliveries would only wait longer.
+    fn window_is_slow(&self) -> bool {
+        self.waiting_since
+            .is_some_and(|since| self.now.saturating_sub(since) >= Duration::from_secs(1))
+    }
+}
