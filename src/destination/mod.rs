@@ -2,6 +2,8 @@
 //!
 //! Never decides whether an event may be written, and never acknowledges anything.
 
+pub mod event_store;
+
 use std::future::Future;
 use std::time::Duration;
 

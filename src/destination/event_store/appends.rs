@@ -1,0 +1,90 @@
+//! A pipeline's appends: many at once over a few long calls.
+//!
+//! Never repeats an append by itself; the pipeline says what is sent again.
+
+use futures_util::FutureExt;
+
+use crate::cluster::client::{
+    AppendOutcome as Answered, BatchAppend, BatchAppender, BatchEvent, BatchOptions, Client,
+    Expected as Expectation,
+};
+use crate::destination::{Answer, Append, Appends};
+use crate::pipeline::core::port::{AppendId, AppendOutcome, Expected};
+
+/// A call's window is 768 KiB at the server (measured): over a long line one call is not enough. Each is opened when
+/// the first stream needs it.
+const CALLS: usize = 4;
+
+/// Answers taken at once, so that deliveries get their turn.
+const MOST_ANSWERS: usize = 1_024;
+
+/// The calls of one pipeline.
+#[derive(Debug)]
+pub struct EventStoreAppends {
+    batch: BatchAppender,
+}
+
+impl EventStoreAppends {
+    pub(super) fn new(client: &Client) -> Self {
+        let options = BatchOptions {
+            lanes: CALLS,
+            ..BatchOptions::default()
+        };
+        Self {
+            batch: BatchAppender::new(client, options),
+        }
+    }
+}
+
+impl Appends for EventStoreAppends {
+    fn send(&mut self, append: Append) {
+        self.batch.submit(BatchAppend {
+            tag: append.id.0,
+            stream: append.stream,
+            expected: match append.expected {
+                Expected::NoStream => Expectation::NoStream,
+                Expected::Exact(revision) => Expectation::Exact(revision),
+            },
+            events: append.events,
+        });
+    }
+
+    async fn answers(&mut self, into: &mut Vec<Answer>) {
+        into.push(answer(self.batch.next().await));
+        while into.len() < MOST_ANSWERS {
+            match self.batch.next().now_or_never() {
+                Some(event) => into.push(answer(event)),
+                None => break,
+            }
+        }
+    }
+}
+
+fn answer(event: BatchEvent) -> Answer {
+    match event {
+        BatchEvent::Answered { tag, outcome } => Answer::Appended {
+            append: AppendId(tag),
+            outcome: self::outcome(outcome),
+        },
+        BatchEvent::CallEnded { unanswered, why } => Answer::CallEnded {
+            unanswered: unanswered.into_iter().map(AppendId).collect(),
+            why: match why.hint() {
+                Some(hint) => format!("{why} ({hint})"),
+                None => why.to_string(),
+            },
+        },
+    }
+}
+
+fn outcome(answered: Answered) -> AppendOutcome {
+    match answered {
+        Answered::Written(last) => AppendOutcome::Written(last),
+        Answered::WrongRevision => AppendOutcome::WrongRevision,
+        Answered::TooLarge => AppendOutcome::TooLarge,
+        Answered::Denied => AppendOutcome::Denied,
+        Answered::Deleted => AppendOutcome::Deleted,
+        Answered::Refused(text) => AppendOutcome::Refused(text),
+        Answered::NotReady => AppendOutcome::NotReady,
+        Answered::NoAnswer => AppendOutcome::NoAnswer,
+    }
+}

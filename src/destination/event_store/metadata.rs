@@ -1,0 +1,143 @@
+//! Stream metadata: what ditto writes before revision 0, and what tells a soft-deleted stream (`protocol.md` §5.2).
+//!
+//! Never replaces metadata that is there.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::cluster::client::{AppendOutcome, Client, Expected};
+use crate::event::{Event, StreamName};
+use crate::pipeline::core::port::MetadataOutcome;
+
+/// `$tb` of a stream that was soft-deleted.
+const DELETED_BEFORE: u64 = i64::MAX as u64;
+
+/// Writes `$$S`, if there is none.
+pub(super) async fn write(
+    client: &Client,
+    stream: &StreamName,
+    max_age: Option<Duration>,
+    truncate_before: Option<u64>,
+) -> MetadataOutcome {
+    let event = event(stream, max_age, truncate_before);
+    match client
+        .append(
+            &event.stream,
+            Expected::NoStream,
+            std::slice::from_ref(&event),
+        )
+        .await
+    {
+        Ok(_) => MetadataOutcome::Written,
+        Err(error) => match AppendOutcome::of_error(&error) {
+            // Of a tombstoned stream too: the append that follows finds that out.
+            AppendOutcome::WrongRevision | AppendOutcome::Deleted => MetadataOutcome::Exists,
+            AppendOutcome::Denied | AppendOutcome::TooLarge | AppendOutcome::Refused(_) => {
+                MetadataOutcome::Denied
+            }
+            AppendOutcome::Written(_) | AppendOutcome::NotReady | AppendOutcome::NoAnswer => {
+                MetadataOutcome::NoAnswer
+            }
+        },
+    }
+}
+
+/// True if this event of `$$S` says that `S` was soft-deleted. Only a JSON object of the right types counts as
+/// metadata at all.
+pub(super) fn says_deleted(event: &Event) -> bool {
+    let metadata: Option<Map<String, Value>> = event
+        .is_json
+        .then(|| serde_json::from_slice(&event.data).ok())
+        .flatten();
+    metadata.and_then(|metadata| metadata.get("$tb")?.as_u64()) == Some(DELETED_BEFORE)
+}
+
+/// The event to write. Its id follows from stream and content, so that one sent twice is recognised.
+fn event(stream: &StreamName, max_age: Option<Duration>, truncate_before: Option<u64>) -> Event {
+    let mut metadata = Map::new();
+    if let Some(max_age) = max_age {
+        metadata.insert("$maxAge".to_owned(), max_age.as_secs().max(1).into());
+    }
+    if let Some(truncate_before) = truncate_before {
+        metadata.insert("$tb".to_owned(), truncate_before.into());
+    }
+    let data = Value::Object(metadata).to_string();
+    Event {
+        id: Uuid::new_v5(
+            &Uuid::NAMESPACE_URL,
+            format!("ditto:metadata:{stream}:{data}").as_bytes(),
+        ),
+        stream: stream.metadata_stream(),
+        revision: 0,
+        event_type: "$metadata".into(),
+        is_json: true,
+        data: Bytes::from(data),
+        metadata: Bytes::new(),
+        created: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{event, says_deleted};
+    use crate::event::{Event, StreamName};
+    use bytes::Bytes;
+    use std::time::Duration;
+
+    #[test]
+    fn only_what_is_set_is_written() {
+        let day = Some(Duration::from_secs(86_400));
+        let rows = [
+            (day, None, r#"{"$maxAge":86400}"#),
+            (None, Some(7), r#"{"$tb":7}"#),
+            (day, Some(7), r#"{"$maxAge":86400,"$tb":7}"#),
+            // 0 would count as absent.
+            (Some(Duration::from_millis(3)), None, r#"{"$maxAge":1}"#),
+        ];
+        for (max_age, truncate_before, expected) in rows {
+            let event = event(&StreamName::from("customer-1"), max_age, truncate_before);
+            assert_eq!(event.data, expected.as_bytes());
+            assert_eq!(event.stream.as_str(), "$$customer-1");
+            assert!(event.is_json);
+        }
+    }
+
+    #[test]
+    fn the_id_is_the_same_for_the_same_and_another_for_another() {
+        let id = |stream: &str, truncate_before| {
+            event(&StreamName::from(stream), None, Some(truncate_before)).id
+        };
+        assert_eq!(id("a", 1), id("a", 1));
+        assert_ne!(id("a", 1), id("b", 1));
+        assert_ne!(id("a", 1), id("a", 2));
+    }
+
+    #[test]
+    fn a_soft_delete_is_told_from_a_truncation() {
+        let rows = [
+            (r#"{"$tb":9223372036854775807}"#, true, true),
+            (
+                r#"{"$maxAge":5,"$tb":9223372036854775807,"mine":[1]}"#,
+                true,
+                true,
+            ),
+            (r#"{"$tb":9223372036854775807}"#, false, false),
+            (r#"{"$tb":12}"#, true, false),
+            (r#"{"$tb":"9223372036854775807"}"#, true, false),
+            (r#"{"$tb":-1}"#, true, false),
+            (r#"[9223372036854775807]"#, true, false),
+            ("", true, false),
+        ];
+        for (data, is_json, expected) in rows {
+            let stored = Event {
+                data: Bytes::from(data),
+                is_json,
+                ..event(&StreamName::from("customer-1"), None, None)
+            };
+            assert_eq!(says_deleted(&stored), expected, "{data} {is_json}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! A destination that is another Event Store.
+//!
+//! Names no type of a client library: it talks through ditto's own client. Never expects "any" revision.
+
+mod appends;
+mod look;
+mod metadata;
+
+use std::time::Duration;
+
+pub use appends::EventStoreAppends;
+
+use crate::cluster::client::Client;
+use crate::destination::Destination;
+use crate::event::StreamName;
+use crate::pipeline::core::port::{LookRange, LookResult, MetadataOutcome};
+
+/// An Event Store to write to. Its reads share one connection; each pipeline's appends have their own.
+#[derive(Clone, Debug)]
+pub struct EventStore {
+    client: Client,
+}
+
+impl EventStore {
+    /// The Event Store that `client` talks to.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+}
+
+impl Destination for EventStore {
+    type Appends = EventStoreAppends;
+
+    fn appends(&self) -> EventStoreAppends {
+        EventStoreAppends::new(&self.client)
+    }
+
+    async fn look(&self, stream: StreamName, range: LookRange, max_bytes: usize) -> LookResult {
+        look::look(&self.client, stream, range, max_bytes).await
+    }
+
+    async fn write_metadata(
+        &self,
+        stream: StreamName,
+        max_age: Option<Duration>,
+        truncate_before: Option<u64>,
+    ) -> MetadataOutcome {
+        metadata::write(&self.client, &stream, max_age, truncate_before).await
+    }
+
+    async fn probe(&self) -> bool {
+        self.client.probe().await.is_ok()
+    }
+}
