@@ -1,0 +1,188 @@
+//! What the core tells the loop to do.
+//!
+//! Plain data; every command that is answered carries the id that its answer must name.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{AppendId, ConnId, LeaveReason, LookId, Moment, ReadId, Side, Tell, WriteId};
+use crate::event::{Event, StreamName};
+
+/// The stream revision an append expects. Never "any" (`protocol.md` §5.1.3: not idempotent across a restart).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Expected {
+    /// The stream holds no event.
+    NoStream,
+    /// The stream's last event has this revision.
+    Exact(u64),
+}
+
+/// What to read of a destination stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LookRange {
+    /// Only `$$S`: has it been soft-deleted?
+    Metadata,
+    /// Forwards from a revision; if the stream is not found, `$$S` too.
+    Forwards {
+        /// First revision wanted.
+        from: u64,
+        /// At most this many events.
+        count: u32,
+    },
+    /// Backwards; `from: None` begins at the tail.
+    Backwards {
+        /// First revision wanted.
+        from: Option<u64>,
+        /// At most this many events.
+        count: u32,
+    },
+}
+
+/// Where a read of a source stream begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReadFrom {
+    /// At a revision, forwards.
+    Revision(u64),
+    /// At the tail, backwards.
+    Tail,
+}
+
+/// Why a pipeline ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// As asked by [`Input::Stop`]; `clean` is false if appends were still unanswered at the deadline.
+    Asked {
+        /// Whether everything in flight was brought to an answer.
+        clean: bool,
+    },
+    /// By a policy `stop`, an impossible throttle, or rights missing for every stream. Text for the operator.
+    Policy(String),
+}
+
+/// What the loop is told to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Look at the group (create it if allowed), then join with this buffer size: [`Input::Joined`] or [`Input::Refused`].
+    Join {
+        /// Buffer size to ask for.
+        credit: u32,
+    },
+    /// Send what is acknowledged, then leave: [`Input::Left`].
+    Leave {
+        /// The stay to end.
+        conn: ConnId,
+        /// Why, to be handed back.
+        why: LeaveReason,
+    },
+    /// Take deliveries from the subscription, or do not for now.
+    Poll {
+        /// Which stay.
+        conn: ConnId,
+        /// Whether to take.
+        on: bool,
+    },
+    /// Acknowledge.
+    Ack {
+        /// The stay that they were delivered over.
+        conn: ConnId,
+        /// Ids to acknowledge.
+        ids: Vec<Uuid>,
+    },
+    /// Park at the source.
+    Park {
+        /// The stay that they were delivered over.
+        conn: ConnId,
+        /// Ids to park.
+        ids: Vec<Uuid>,
+        /// Begins with `ditto: `.
+        reason: String,
+    },
+    /// Append to a destination stream. The same id again is the same append sent again.
+    Append {
+        /// Id for the answer.
+        append: AppendId,
+        /// Stream to write to.
+        stream: StreamName,
+        /// What must be there.
+        expected: Expected,
+        /// In order; never empty. Their `revision` is the source's.
+        events: Vec<Event>,
+    },
+    /// Look at a destination stream: [`Input::Looked`].
+    Look {
+        /// Id for the answer.
+        look: LookId,
+        /// Stream to look at.
+        stream: StreamName,
+        /// What to read.
+        range: LookRange,
+        /// Stop reading when this many bytes of events were read (at least one event is read).
+        max_bytes: usize,
+    },
+    /// Write `$$S` at the destination with *no stream* expected: [`Input::MetadataDone`].
+    WriteMetadata {
+        /// Id for the answer.
+        write: WriteId,
+        /// The stream `S`.
+        stream: StreamName,
+        /// `$maxAge`.
+        max_age: Option<Duration>,
+        /// `$tb`.
+        truncate_before: Option<u64>,
+    },
+    /// Read a source stream, links not resolved: [`Input::SourceRead`].
+    ReadSource {
+        /// Id for the answer.
+        read: ReadId,
+        /// Stream to read.
+        stream: StreamName,
+        /// Where to begin, and in which direction.
+        from: ReadFrom,
+        /// At most this many events.
+        count: u32,
+        /// Stop reading when this many bytes of events were read (at least one event is read).
+        max_bytes: usize,
+    },
+    /// Read the subscription's stream, links resolved: [`Input::LinksRead`].
+    ReadLinks {
+        /// Id for the answer.
+        read: ReadId,
+        /// First number wanted.
+        from: u64,
+        /// At most this many.
+        count: u32,
+        /// Stop reading when this many bytes of events were read (at least one is read).
+        max_bytes: usize,
+    },
+    /// Read the group's parked stream, links resolved: [`Input::ParkedRead`].
+    ReadParked {
+        /// Id for the answer.
+        read: ReadId,
+        /// First entry wanted.
+        from: u64,
+        /// At most this many.
+        count: u32,
+    },
+    /// Look at the group: [`Input::GroupSeen`] or [`Input::GroupUnseen`].
+    AskGroup,
+    /// Does this server answer a read? [`Input::Reachable`].
+    Probe {
+        /// Which server.
+        side: Side,
+    },
+    /// Send [`Input::Tick`] at this time; replaces an earlier wish. The loop may add jitter and may tick earlier.
+    WakeAt {
+        /// When.
+        at: Moment,
+    },
+    /// Nothing more will come; the loop ends.
+    Finished {
+        /// Why.
+        why: StopReason,
+        /// Entries that were dropped without an acknowledgement (the source delivers them again).
+        left: usize,
+    },
+    /// For logs and metrics only.
+    Tell(Tell),
+}

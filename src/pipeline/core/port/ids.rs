@@ -1,0 +1,37 @@
+//! Ids of everything that is answered, and the time that every input comes with.
+//!
+//! Plain data. Ids are never reused within a pipeline.
+
+use std::time::Duration;
+
+/// Monotonic time since the pipeline's start. The core has no clock of its own.
+pub type Moment = Duration;
+
+/// One stay in the subscription: given by the loop, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnId(pub u64);
+
+/// Identifies an append from its first sending to its answer; sent again under the same id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AppendId(pub u64);
+
+/// Identifies a look at a destination stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LookId(pub u64);
+
+/// Identifies a read at the source (of a stream, of links, of parked entries).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReadId(pub u64);
+
+/// Identifies a write of metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WriteId(pub u64);
+
+/// Which of the two servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// Where events come from.
+    Source,
+    /// Where they go.
+    Destination,
+}

@@ -1,0 +1,279 @@
+//! What the loop reports to the core.
+//!
+//! Plain data; an answer to an id that the core does not wait for is ignored.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{AppendId, ConnId, LookId, Moment, ReadId, Side, WriteId};
+use crate::event::{Event, Item};
+
+/// What GetInfo says of the group, as far as the core decides by it (`protocol.md` §8.11).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupSeen {
+    /// How long the server lets a delivery wait for its acknowledgement before it takes it back.
+    pub message_timeout: Duration,
+    /// After how many take-backs the server parks by itself.
+    pub max_retry_count: u32,
+    /// Number of the last event that the stored checkpoint covers; `None` without a checkpoint.
+    pub checkpoint: Option<u64>,
+    /// The group's configured start: `None` for "end".
+    pub start: Option<u64>,
+    /// The group's count of parked entries (it may jump: `protocol.md` §8.8).
+    pub parked: u64,
+    /// Number of the last event in the subscription's stream, read over another connection; `None`: the stream is empty.
+    pub last_number: Option<u64>,
+}
+
+/// Why joining was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum JoinRefusal {
+    /// Another consumer has the group (maximum subscribers reached).
+    Taken,
+    /// There is no such group, and it may not be created.
+    Missing,
+    /// Wrong credentials or no right to read the group.
+    Denied,
+    /// The group exists, but nothing can be copied through it as it is set up: text for the operator.
+    Unsuitable(&'static str),
+    /// No answer, not ready, not leader, no connection.
+    Unavailable,
+}
+
+/// How a stay in the subscription ended, or why ditto ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LeaveReason {
+    /// The server ended it: dropped, restarted, connection lost.
+    Ended,
+    /// Deliveries would wait past the message timeout: nothing came from the destination, or polling is paused.
+    Waiting,
+    /// To join again with another credit.
+    Credit,
+    /// The pipeline stops.
+    Stopping,
+}
+
+/// How an append was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppendOutcome {
+    /// Stored (or recognised as stored); the revision of the last event as the server says it.
+    Written(u64),
+    /// The destination's stream does not end where the append expected it to.
+    WrongRevision,
+    /// Larger than the server accepts.
+    TooLarge,
+    /// No right to write this stream.
+    Denied,
+    /// The stream is deleted.
+    Deleted,
+    /// Refused for another lasting reason, in the server's own words.
+    Refused(String),
+    /// Not written: the server is not ready, too busy, or not the leader.
+    NotReady,
+    /// No answer within the time limit: written or not, nobody knows.
+    NoAnswer,
+}
+
+/// What a look found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LookResult {
+    /// The stream exists. `last` is the number of its last event ever (readable or not); `events` are what was
+    /// readable of the range asked for, ascending.
+    Tail {
+        /// Last event number (`protocol.md` §3.2 `last_stream_position`).
+        last: u64,
+        /// The readable events of the range asked for.
+        events: Vec<Event>,
+    },
+    /// The stream does not exist (and is not soft-deleted, where metadata was asked for).
+    NotFound,
+    /// `$tb` of its metadata says that it was soft-deleted.
+    SoftDeleted,
+    /// It was tombstoned.
+    Tombstoned,
+    /// The metadata says nothing of a deletion: the answer to [`LookRange::Metadata`].
+    NotDeleted,
+    /// No right to read it.
+    Denied,
+    /// No answer, or none that says anything about the stream.
+    Failed,
+}
+
+/// What a read of a source stream brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourcePage {
+    /// Readable events in the direction asked for; `last` is the stream's last event number.
+    Events {
+        /// Readable events, in reading order. May be fewer than asked for; empty if the range holds none.
+        events: Vec<Event>,
+        /// Number of the stream's last event.
+        last: u64,
+    },
+    /// There is no such stream, or it is soft-deleted.
+    NotFound,
+    /// It was tombstoned.
+    Tombstoned,
+    /// No right to read it.
+    Denied,
+    /// No answer.
+    Failed,
+}
+
+/// What a read of the subscription's own stream brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkPage {
+    /// What is readable from the number asked for on, ascending.
+    Items {
+        /// Number in the subscription's stream, and what stands there.
+        items: Vec<(u64, Item)>,
+        /// Number of the stream's last event; `None`: no such stream.
+        last: Option<u64>,
+    },
+    /// No right to read it.
+    Denied,
+    /// No answer.
+    Failed,
+}
+
+/// One entry of the group's parked stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParkedEntry {
+    /// Its revision in the parked stream.
+    pub entry: u64,
+    /// The reason as stored, the server's prefix included (`protocol.md` §8.6, §8.8).
+    pub reason: String,
+    /// What the entry points to.
+    pub item: Item,
+}
+
+/// What a read of the group's parked stream brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParkedPage {
+    /// Ascending from the entry asked for. Fewer than asked for: the end.
+    Entries(Vec<ParkedEntry>),
+    /// No right to read it: the server's own parking cannot be seen.
+    Denied,
+    /// No answer.
+    Failed,
+}
+
+/// How a write of metadata was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MetadataOutcome {
+    /// Stored.
+    Written,
+    /// The stream has metadata already: it stays as it is.
+    Exists,
+    /// No right to write it.
+    Denied,
+    /// No answer, or the server was not ready.
+    NoAnswer,
+}
+
+/// What the loop reports.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Confirmed by the server. `credit` is the buffer size that was asked for.
+    Joined {
+        /// The new stay.
+        conn: ConnId,
+        /// Buffer size of this stay.
+        credit: u32,
+        /// The group as it was just before joining.
+        group: GroupSeen,
+    },
+    /// Joining did not succeed.
+    Refused {
+        /// Why.
+        why: JoinRefusal,
+    },
+    /// The stay is over; nothing of it will come or be sent any more.
+    Left {
+        /// Which stay.
+        conn: ConnId,
+        /// [`LeaveReason::Ended`] if the server ended it, otherwise the reason of the command.
+        why: LeaveReason,
+    },
+    /// The subscription handed something over.
+    Delivery {
+        /// The stay that it came over.
+        conn: ConnId,
+        /// What to acknowledge: the link's id if it came through a link (`protocol.md` §8.6).
+        ack: Uuid,
+        /// Number of the original event in the subscription's stream; `None` for a replayed parked entry.
+        number: Option<u64>,
+        /// What it is.
+        item: Item,
+    },
+    /// An append was answered.
+    Appended {
+        /// Which.
+        append: AppendId,
+        /// How.
+        outcome: AppendOutcome,
+    },
+    /// A batch call ended, or was given up after it gave no answer for too long; these appends were in flight on it.
+    CallEnded {
+        /// Appends without an answer, in the order of sending.
+        unanswered: Vec<AppendId>,
+    },
+    /// A look was answered.
+    Looked {
+        /// Which.
+        look: LookId,
+        /// What it found.
+        result: LookResult,
+    },
+    /// A read of a source stream was answered.
+    SourceRead {
+        /// Which.
+        read: ReadId,
+        /// What it brought.
+        page: SourcePage,
+    },
+    /// A read of the subscription's stream was answered.
+    LinksRead {
+        /// Which.
+        read: ReadId,
+        /// What it brought.
+        page: LinkPage,
+    },
+    /// A read of the parked stream was answered.
+    ParkedRead {
+        /// Which.
+        read: ReadId,
+        /// What it brought.
+        page: ParkedPage,
+    },
+    /// A write of metadata was answered.
+    MetadataDone {
+        /// Which.
+        write: WriteId,
+        /// How.
+        outcome: MetadataOutcome,
+    },
+    /// The group as GetInfo shows it now, with the stream's last number.
+    GroupSeen(GroupSeen),
+    /// GetInfo could not be had.
+    GroupUnseen(JoinRefusal),
+    /// Bytes that this pipeline may hold in events from now on.
+    Budget {
+        /// The limit.
+        bytes: usize,
+    },
+    /// The answer to a probe.
+    Reachable {
+        /// Which server.
+        side: Side,
+        /// Whether it answered a read.
+        reachable: bool,
+    },
+    /// The time of [`Command::WakeAt`] has come, or the loop's own second passed.
+    Tick,
+    /// Stop: take nothing more, finish what is in flight until `deadline`.
+    Stop {
+        /// When to give up.
+        deadline: Moment,
+    },
+}

@@ -1,0 +1,251 @@
+//! What happened, for logs and metrics, and a reading of the core for status.
+//!
+//! Never decides anything: the loop may drop it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Moment, Side};
+use crate::event::{SkipReason, StreamName};
+
+/// Why an event was found to be at the destination already. The word is a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DuplicateReason {
+    /// Ditto wrote or saw it in this process.
+    Known,
+    /// A look found it by its id.
+    Found,
+    /// Its revision is no longer readable at the destination.
+    Unreadable,
+}
+
+/// Why a stream is held. The word is a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HeldReason {
+    /// The destination's stream holds something else.
+    Conflict,
+    /// The source no longer has what comes next.
+    MissingHistory,
+    /// The destination refuses an event.
+    Refused,
+}
+
+impl HeldReason {
+    /// The word used in logs and as the metric label `reason`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Conflict => "conflict",
+            Self::MissingHistory => "missing_history",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What the pipeline as a whole is doing. The word is a metric label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PipelineState {
+    /// Not joined yet, nothing known to be wrong.
+    Connecting,
+    /// Joined, and the destination answers.
+    Running,
+    /// One side does not answer; tried again for ever.
+    Retrying(Side),
+    /// Another consumer has the group.
+    Standby,
+    /// Cannot go on without an operator; looked at again every 30 s. Text for the operator.
+    Stopped(String),
+}
+
+/// Something that happened, for logs and metrics.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tell {
+    /// Events were written: all of one append.
+    Copied {
+        /// Stream they are in, both sides.
+        stream: StreamName,
+        /// The events, in order.
+        events: Vec<CopiedEvent>,
+        /// From the first sending of the append to its answer.
+        took: Duration,
+    },
+    /// An event was at the destination already.
+    Duplicate {
+        /// Its stream.
+        stream: StreamName,
+        /// Its revision.
+        revision: u64,
+        /// How that is known.
+        reason: DuplicateReason,
+    },
+    /// Equal id, other content at the destination (reported once for each time that it is seen).
+    Differs {
+        /// The stream.
+        stream: StreamName,
+        /// The revision.
+        revision: u64,
+    },
+    /// A delivery that is never copied, acknowledged.
+    Skipped {
+        /// Why.
+        reason: SkipReason,
+    },
+    /// An event of a held stream was acknowledged by policy `skip`.
+    Passed {
+        /// Its stream.
+        stream: StreamName,
+        /// Its revision.
+        revision: u64,
+        /// Why the stream is held.
+        reason: HeldReason,
+    },
+    /// An event was put into the group's parked queue.
+    Parked {
+        /// Its stream.
+        stream: StreamName,
+        /// Its revision.
+        revision: u64,
+        /// Why the stream is held.
+        reason: HeldReason,
+        /// The whole reason as parked.
+        text: String,
+    },
+    /// A stream is no longer written to.
+    Held {
+        /// Which.
+        stream: StreamName,
+        /// First bad revision.
+        revision: u64,
+        /// Why.
+        reason: HeldReason,
+        /// Text for the operator.
+        text: String,
+    },
+    /// A held stream goes on.
+    Released {
+        /// Which.
+        stream: StreamName,
+    },
+    /// The destination's tail could not be compared: readable on one side only, or on none.
+    Unverified {
+        /// Which stream.
+        stream: StreamName,
+        /// Its tail at the destination.
+        revision: u64,
+    },
+    /// With `skip_version_check`: a source event older than the newest one copied was appended behind it.
+    Late {
+        /// Its stream.
+        stream: StreamName,
+        /// Its source revision.
+        revision: u64,
+    },
+    /// Events between the destination's tail and what was delivered are being read from the source.
+    RepairStarted {
+        /// Which stream.
+        stream: StreamName,
+        /// First revision that is lacking.
+        from: u64,
+        /// First revision that was delivered.
+        to: u64,
+    },
+    /// That repair is done.
+    RepairEnded {
+        /// Which stream.
+        stream: StreamName,
+        /// Events that it wrote.
+        events: u64,
+    },
+    /// Placeholders were written for events that the source no longer has.
+    Placeholders {
+        /// Which stream.
+        stream: StreamName,
+        /// How many.
+        count: u64,
+    },
+    /// A number that the group never delivered, whose event the destination lacked.
+    Hole {
+        /// The number in the subscription's stream.
+        number: u64,
+        /// Stream of the event.
+        stream: StreamName,
+        /// Revision of the event.
+        revision: u64,
+    },
+    /// The server parked this by itself; ditto copies it, the entry stays.
+    ServerParked {
+        /// Entry in the parked stream.
+        entry: u64,
+        /// The server's reason.
+        reason: String,
+    },
+    /// The parked stream may not be read.
+    ParkedUnreadable,
+    /// Metadata was not written because the stream has some already.
+    MetadataKept {
+        /// Which stream.
+        stream: StreamName,
+    },
+    /// A delivery came again over the same stay: the server took it back.
+    TimedOut {
+        /// Its number.
+        number: u64,
+    },
+    /// The pipeline asked for another buffer size.
+    Credit {
+        /// The new one.
+        credit: u32,
+    },
+    /// The pipeline's state changed.
+    State(PipelineState),
+}
+
+/// One event of [`Tell::Copied`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopiedEvent {
+    /// Its type.
+    pub event_type: Arc<str>,
+    /// Its revision at the source.
+    pub revision: u64,
+    /// Its number in the subscription's stream, if it was delivered.
+    pub number: Option<u64>,
+    /// When the source stored it: ticks of 100 ns since 1970.
+    pub created: i64,
+    /// Not delivered, but read from the source to fill a gap.
+    pub repaired: bool,
+}
+
+/// A reading of the core, for status, metrics and the stall detector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// What the pipeline as a whole is doing.
+    pub state: PipelineState,
+    /// Buffer size of the present or next stay.
+    pub credit: u32,
+    /// Streams that may have an append in flight.
+    pub append_limit: u32,
+    /// Appends sent and not answered.
+    pub appends_in_flight: usize,
+    /// Events in those appends.
+    pub events_in_flight: usize,
+    /// Events held, in flight or waiting.
+    pub events_buffered: usize,
+    /// Their bytes.
+    pub bytes_buffered: usize,
+    /// Highest number up to which everything is done; `None` before the first.
+    pub done_up_to: Option<u64>,
+    /// Last number of the subscription's stream, as last seen.
+    pub last_number: Option<u64>,
+    /// When the source stored the oldest event that is not acknowledged.
+    pub oldest_created: Option<i64>,
+    /// Grows with every outcome, repair page and hole page: what the stall detector watches.
+    pub progress: u64,
+    /// Until when nothing needs to happen, on purpose (throttle, back-off, a number that may still come): not a stall.
+    pub waits_until: Option<Moment>,
+    /// Held streams by reason: conflict, missing history, refused.
+    pub held: [usize; 3],
+    /// Up to 100 held streams with first bad revision and text.
+    pub held_streams: Vec<(StreamName, u64, HeldReason, String)>,
+    /// Streams being repaired.
+    pub repairs: usize,
+}
