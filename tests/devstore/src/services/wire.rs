@@ -69,7 +69,6 @@ pub(crate) enum BareLinks {
     /// As an event of the type `$>`: finite reads and history.
     Events,
     /// As a link whose target is absent: live.
-    #[expect(dead_code, reason = "for the live part of subscriptions")]
     Links,
 }
 

@@ -239,11 +239,14 @@ impl Log {
             body,
         });
         self.records.push(Arc::clone(&record));
-        let end = self.end;
-        if let Some(watch) = &self.stream(stream).watch {
-            watch.send_replace(end);
-        }
+        self.notify(stream);
         record
+    }
+
+    fn notify(&self, stream: StreamId) {
+        if let Some(watch) = &self.stream(stream).watch {
+            watch.send_replace(self.end);
+        }
     }
 
     fn note_metadata(&mut self, stream: StreamId, record: &Record) {
@@ -255,6 +258,8 @@ impl Log {
             _ => StreamMetadata::default(),
         };
         self.stream_mut(of).metadata = metadata;
+        // What can be read of it may have changed.
+        self.notify(of);
     }
 
     /// The number under which this id was last written, if that was in this stream.

@@ -7,6 +7,7 @@
 mod append;
 mod delete;
 mod links;
+mod live;
 mod log;
 mod metadata;
 mod projections;
@@ -155,6 +156,19 @@ impl Store {
     #[must_use]
     pub fn read_backward(&self, stream: &str, from: Option<u64>, max: usize) -> StreamRead {
         self.lock().read_backward(stream, from, max)
+    }
+
+    /// Up to `max` events of a stream from revision `from` on as they were written: metadata hides nothing, a tombstone
+    /// is not among them.
+    #[must_use]
+    pub fn appended(&self, stream: &str, from: u64, max: usize) -> Vec<Arc<Record>> {
+        self.lock().appended(stream, from, max)
+    }
+
+    /// The record that ended a stream for good.
+    #[must_use]
+    pub fn tombstone_of(&self, stream: &str) -> Option<Arc<Record>> {
+        self.lock().tombstone_of(stream)
     }
 
     /// Up to `max` records of the log from position `from` on, whatever their streams' metadata says.

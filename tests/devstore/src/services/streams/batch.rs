@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ditto_protocol::ids::{IdForm, from_wire, to_wire};
+use ditto_protocol::ids::{IdForm, from_wire, stream_identifier, to_wire};
 use ditto_protocol::shared::{StreamIdentifier, Uuid as WireUuid};
 use ditto_protocol::streams::batch_append_req::Options;
 use ditto_protocol::streams::batch_append_req::options::{DeadlineOption, ExpectedStreamPosition};
@@ -118,10 +118,16 @@ impl Session {
 
     fn take(&mut self, message: BatchAppendReq) {
         let correlation = message.correlation_id.clone();
-        let identifier = message
-            .options
-            .as_ref()
-            .and_then(|options| options.stream_identifier.clone());
+        let begun = from_wire(correlation.as_ref())
+            .ok()
+            .and_then(|id| self.pending.get(&id));
+        let identifier = match begun {
+            Some(pending) => Some(stream_identifier(&pending.stream)),
+            None => message
+                .options
+                .as_ref()
+                .and_then(|options| options.stream_identifier.clone()),
+        };
         if let Err(failure) = self.accept(message) {
             self.ready
                 .push_back(batch_answer::failed(correlation, identifier, failure));
@@ -177,7 +183,7 @@ impl Session {
             ..
         } = write;
         let count = events.len() as u64;
-        let identifier = Some(ditto_protocol::ids::stream_identifier(&stream));
+        let identifier = Some(stream_identifier(&stream));
         let answer = match self.node.store.append(&stream, expected, events) {
             Ok(written) => {
                 self.node
@@ -203,7 +209,7 @@ impl Session {
         self.pending.remove(&id);
         let answer = batch_answer::failed(
             Some(to_wire(id, IdForm::Structured)),
-            Some(ditto_protocol::ids::stream_identifier(stream)),
+            Some(stream_identifier(stream)),
             Failure::Timeout,
         );
         self.later.push_back((Instant::now() + ABANDONED, answer));

@@ -9,6 +9,9 @@ mod delete;
 mod proposed;
 mod read;
 mod read_options;
+mod subscribe_all;
+mod subscribe_stream;
+mod subscription;
 
 use std::pin::Pin;
 use std::sync::Arc;

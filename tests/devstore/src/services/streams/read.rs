@@ -11,7 +11,8 @@ use futures_util::{StreamExt, stream};
 use tonic::Status;
 
 use super::Answers;
-use super::read_options::{self, From, Query, Target, Windowed};
+use super::read_options::{self, From, Target, Windowed};
+use super::{subscribe_all, subscribe_stream};
 use crate::filter::{Filter, shows_in_all};
 use crate::node::Node;
 use crate::services::status::stream_deleted;
@@ -30,20 +31,26 @@ pub(super) async fn read(node: &Arc<Node>, request: ReadReq) -> Result<Answers<R
         // The real server never answers this call; it ends when the client gives up (protocol.md §3.1).
         return std::future::pending().await;
     };
-    let Some(count) = query.count else {
-        return Err(Status::unimplemented("catch-up subscriptions"));
-    };
     let look = Look {
         store: node.store.clone(),
         resolve: query.resolve,
         form: query.form,
     };
-    match query.target {
-        Target::Stream { ref name, from } => {
+    match (query.target, query.count) {
+        (Target::Stream { name, from }, None) => Ok(subscribe_stream::subscribe(look, name, from)),
+        (Target::All { from, filter }, None) => subscribe_all::subscribe(look, from, filter),
+        (Target::Stream { name, from }, Some(count)) => {
             refuse_size(count, "ReadStreamResult")?;
-            Ok(stream_answers(look, &query, name.clone(), from, count)?)
+            stream_answers(
+                look,
+                name,
+                from,
+                query.backwards,
+                query.compatibility,
+                count,
+            )
         }
-        Target::All { from, filter } => {
+        (Target::All { from, filter }, Some(count)) => {
             let kind = if filter.is_some() {
                 "FilteredReadAllResult"
             } else {
@@ -108,12 +115,13 @@ struct StreamReading {
 
 fn stream_answers(
     look: Look,
-    query: &Query,
     name: String,
     from: From,
+    backwards: bool,
+    compatibility: u32,
     count: u64,
 ) -> Result<Answers<ReadResp>, Status> {
-    let next = match (from, query.backwards) {
+    let next = match (from, backwards) {
         (From::End, false) => return Err(unexpected("ReadStreamResult")),
         (From::End, true) => None,
         (From::Start, _) => Some(0),
@@ -122,8 +130,8 @@ fn stream_answers(
     let reading = StreamReading {
         look,
         name,
-        backwards: query.backwards,
-        compatible: query.compatibility >= 1,
+        backwards,
+        compatible: compatibility >= 1,
         next,
         remaining: count,
         over: false,

@@ -61,9 +61,7 @@ pub(super) enum From {
 #[derive(Debug)]
 pub(super) struct Windowed {
     pub(super) filter: Filter,
-    #[expect(dead_code, reason = "for the checkpoints of subscriptions")]
     pub(super) window: u32,
-    #[expect(dead_code, reason = "for the checkpoints of subscriptions")]
     pub(super) multiplier: u32,
 }
 

@@ -1,0 +1,228 @@
+//! A catch-up subscription to `$all`, filtered or not, with checkpoints (`protocol.md` §7.1 to §7.3).
+//!
+//! A checkpoint never lies behind an event that has not been sent.
+
+use std::sync::Arc;
+
+use ditto_protocol::streams::ReadResp;
+use ditto_protocol::streams::read_resp::{Checkpoint, Content};
+use tokio::sync::watch;
+use tonic::Status;
+
+use super::Answers;
+use super::read::{Look, PAGE};
+use super::read_options::{From, Windowed};
+use super::subscription::{
+    LIVE_PAGE, Messages, Subscription, answers, caught_up, confirmation, too_slow,
+};
+use crate::filter::shows_in_all;
+use crate::services::status::handler_exception;
+use crate::services::wire::{BareLinks, content};
+use crate::store::{AllPage, NotARecord, Record};
+
+pub(super) fn subscribe(
+    look: Look,
+    from: From,
+    filter: Option<Windowed>,
+) -> Result<Answers<ReadResp>, Status> {
+    if filter
+        .as_ref()
+        .is_some_and(|windowed| windowed.interval() == 0)
+    {
+        return Err(handler_exception());
+    }
+    let written = look.store.watch_log();
+    let (next, after) = match from {
+        From::Start | From::At(0) => (0, None),
+        From::End => (look.store.end(), None),
+        From::At(position) if position >= look.store.end() => (look.store.end(), Some(position)),
+        From::At(position) => match look.store.read_all_forward(position, 1) {
+            Ok(page) => (page.next, None),
+            Err(NotARecord) => return Err(handler_exception()),
+        },
+    };
+    Ok(answers(AllSubscription {
+        look,
+        written,
+        phase: Phase::CatchingUp,
+        confirmed: false,
+        next,
+        after,
+        filter,
+        examined: 0,
+    }))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    CatchingUp,
+    Live,
+}
+
+struct AllSubscription {
+    look: Look,
+    written: watch::Receiver<u64>,
+    phase: Phase,
+    confirmed: bool,
+    /// Position from which to read on.
+    next: u64,
+    /// A position beyond the end from which it began: nothing up to it is wanted.
+    after: Option<u64>,
+    filter: Option<Windowed>,
+    /// Records looked at since the last checkpoint.
+    examined: u64,
+}
+
+impl Windowed {
+    fn interval(&self) -> u64 {
+        u64::from(self.window) * u64::from(self.multiplier)
+    }
+}
+
+impl Subscription for AllSubscription {
+    async fn next(&mut self) -> Messages {
+        loop {
+            self.written.borrow_and_update();
+            let messages = match self.phase {
+                Phase::CatchingUp => self.catch_up(),
+                Phase::Live => self.live(),
+            };
+            match messages {
+                Some(messages) if messages.is_empty() => {}
+                Some(messages) => return messages,
+                None => {
+                    if self.written.changed().await.is_err() {
+                        return std::future::pending().await;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl AllSubscription {
+    /// The next page of history.
+    fn catch_up(&mut self) -> Option<Messages> {
+        let window = self
+            .filter
+            .as_ref()
+            .map_or(PAGE, |windowed| u64::from(windowed.window));
+        let window = usize::try_from(window.max(1)).unwrap_or(usize::MAX);
+        let Ok(page) = self.look.store.read_all_forward(self.next, window) else {
+            return Some(vec![Err(handler_exception())]);
+        };
+        let mut messages = Vec::new();
+        if !self.confirmed {
+            self.confirmed = true;
+            messages.push(Ok(confirmation()));
+        }
+        let at_end = page.at_end;
+        self.history(page, &mut messages);
+        if at_end && self.phase == Phase::Live {
+            messages.push(Ok(caught_up()));
+        }
+        Some(messages)
+    }
+
+    /// A page of at most as many matches as a page may hold; the rest of its window is looked at again.
+    fn history(&mut self, page: AllPage, messages: &mut Messages) {
+        let start = page.events.first().map(|record| record.position);
+        let limit = usize::try_from(PAGE).unwrap_or(usize::MAX);
+        let mut matches = Vec::new();
+        let mut examined = 0;
+        let mut next = page.next;
+        for record in &page.events {
+            if matches.len() == limit {
+                next = record.position;
+                break;
+            }
+            examined += 1;
+            if self.wants(record) {
+                matches.push(Arc::clone(record));
+            }
+        }
+        let all_seen = examined == page.events.len();
+        self.next = next;
+        self.examined += examined as u64;
+        messages.extend(
+            self.look
+                .events(&matches, BareLinks::Events)
+                .into_iter()
+                .map(Ok),
+        );
+        if page.at_end && all_seen {
+            self.phase = Phase::Live;
+            return;
+        }
+        let Some(windowed) = &self.filter else {
+            return;
+        };
+        if self.examined >= windowed.interval()
+            && let Some(start) = start
+        {
+            self.examined = 0;
+            // A page without a match is told by where it began, with prepare position 0 (protocol.md §7.3).
+            messages.push(Ok(match matches.last() {
+                Some(last) => checkpoint(last.position, last.position),
+                None => checkpoint(start, 0),
+            }));
+        }
+    }
+
+    /// What was written since; `None` if nothing was.
+    fn live(&mut self) -> Option<Messages> {
+        let page = self
+            .look
+            .store
+            .read_all_forward(self.next, LIVE_PAGE)
+            .ok()?;
+        if page.events.is_empty() {
+            return None;
+        }
+        self.next = page.next;
+        let matches: Vec<_> = page
+            .events
+            .iter()
+            .filter(|record| self.wants(record))
+            .cloned()
+            .collect();
+        if let Some(status) = too_slow(&matches) {
+            return Some(vec![Err(status)]);
+        }
+        let events = self.look.events(&matches, BareLinks::Links);
+        let mut wanted = matches
+            .iter()
+            .map(|record| record.position)
+            .zip(events)
+            .peekable();
+        let mut messages = Vec::new();
+        let interval = self.filter.as_ref().map(Windowed::interval);
+        for record in &page.events {
+            if let Some((_, event)) = wanted.next_if(|(position, _)| *position == record.position) {
+                messages.push(Ok(event));
+            }
+            self.examined += 1;
+            if interval.is_some_and(|interval| self.examined >= interval) {
+                self.examined = 0;
+                messages.push(Ok(checkpoint(record.position, record.position)));
+            }
+        }
+        Some(messages)
+    }
+
+    fn wants(&self, record: &Record) -> bool {
+        self.after.is_none_or(|after| record.position > after)
+            && shows_in_all(record)
+            && self
+                .filter
+                .as_ref()
+                .is_none_or(|windowed| windowed.filter.matches(record))
+    }
+}
+
+fn checkpoint(commit_position: u64, prepare_position: u64) -> ReadResp {
+    content(Content::Checkpoint(Checkpoint {
+        commit_position,
+        prepare_position,
+    }))
+}
