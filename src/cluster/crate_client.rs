@@ -55,19 +55,20 @@ impl CrateClient {
     pub async fn new_on(own: &Client, runtime: tokio::runtime::Handle) -> Result<Self, Error> {
         let node = own.leader().await?;
         let side = own.side();
-        let failed = |text: String| Error::new(side, Class::Configuration, ACTION, text);
+        let failed = move |text: String| Error::new(side, Class::Configuration, ACTION, text);
         let settings = own.settings().clone();
         let endpoint = node.clone();
-        let reading = tokio::task::spawn_blocking(move || prepare(&settings, &endpoint));
-        let (string, credentials) = reading
-            .await
-            .map_err(|error| failed(error.to_string()))?
-            .map_err(failed)?;
-        let settings = string
-            .parse()
-            .map_err(|error: eventstore::ClientSettingsParseError| failed(error.to_string()))?;
-        let client = eventstore::Client::with_runtime_handle(runtime, settings)
-            .map_err(|error| Error::from_crate(side, ACTION, &error))?;
+        // Reading files and the machine's certificates takes long enough to be kept off the runtime's threads.
+        let making = tokio::task::spawn_blocking(move || {
+            let (string, credentials) = prepare(&settings, &endpoint).map_err(failed)?;
+            let settings = string
+                .parse()
+                .map_err(|error: eventstore::ClientSettingsParseError| failed(error.to_string()))?;
+            let client = eventstore::Client::with_runtime_handle(runtime, settings)
+                .map_err(|error| Error::from_crate(side, ACTION, &error))?;
+            Ok((client, credentials))
+        });
+        let (client, credentials) = making.await.map_err(|error| failed(error.to_string()))??;
         Ok(Self {
             client,
             credentials,

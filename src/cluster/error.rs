@@ -3,6 +3,8 @@
 //! Classed by gRPC code and by the server's `exception` trailer (`protocol.md` §9), never by message text where either
 //! says it. Never holds a secret.
 
+mod status;
+
 use std::fmt;
 
 use crate::config::cluster::Endpoint;
@@ -99,9 +101,9 @@ impl Error {
     /// What a status means (`protocol.md` §9).
     #[must_use]
     pub fn from_status(side: Side, action: &'static str, status: &tonic::Status) -> Self {
-        let class = class_of_status(status);
+        let class = status::class(status);
         let detail = match std::error::Error::source(status) {
-            Some(source) => innermost(source).to_string(),
+            Some(source) => status::innermost(source).to_string(),
             None if status.message().is_empty() => status.code().description().to_owned(),
             None => status.message().to_owned(),
         };
@@ -216,20 +218,36 @@ impl Error {
             Class::Transient => {
                 "is the server running, and is its address right and reachable from here?"
             }
+            Class::Timeout => {
+                "the server takes calls and leaves them unanswered: is it starting, overloaded, or cut off?"
+            }
             Class::Tls => {
-                "check tls_ca_file, the server's certificate and its name, or tls=false for a server without TLS"
+                "check tls_ca_file, the server's certificate and its name; tls=false is for servers without TLS"
+            }
+            Class::NotReady => {
+                "the server is starting, stopping or without a leader: its /health/live and /gossip tell"
+            }
+            Class::NotLeader(_) => {
+                "ditto goes to the leader by itself; if this stays, the cluster has none"
             }
             Class::Unauthenticated => "check user and password_file",
             Class::Denied => {
-                "give the user the right: $ops or $admins to create groups, read on the source, write on the destination"
+                "give the user the right: read on the source, write on the destination, $ops for groups"
             }
             Class::GroupNotFound => "create the group, or set create = true",
-            Class::GroupTaken => "another consumer has the group; GetInfo names its connection",
+            Class::GroupTaken => "another consumer has the group; its connection name tells who",
+            Class::Dropped => "somebody deleted or changed the group",
+            Class::Deleted => "the stream was deleted for good: it cannot be written again",
             Class::TooLarge => {
                 "raise the server's MaxAppendSize, or lower max_append_bytes for merged appends"
             }
             Class::Unsupported => "ditto needs EventStoreDB 21.10 or later",
-            _ => return None,
+            Class::Configuration => {
+                "correct the file or the setting; it is read again at the next attempt"
+            }
+            Class::GroupExists | Class::WrongRevision | Class::Refused | Class::RebuildClient => {
+                return None;
+            }
         })
     }
 }
@@ -250,100 +268,66 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-fn class_of_status(status: &tonic::Status) -> Class {
-    // Only what never came from the server has a source: a connection that broke or could not be made.
-    if let Some(source) = std::error::Error::source(status) {
-        return if chain(source).any(|error| error.is::<rustls::Error>()) {
-            Class::Tls
-        } else {
-            Class::Transient
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_crate_are_classed_by_type_and_code() {
+        use eventstore::Error as Crate;
+        let class = |error: Crate| {
+            Error::from_crate(Side::Source, "join the group", &error)
+                .class()
+                .clone()
         };
-    }
-    let trailer = |name| {
-        status
-            .metadata()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
-    if let Some(exception) = trailer("exception")
-        && let Some(class) = class_of_exception(exception, &trailer)
-    {
-        return class;
-    }
-    match status.code() {
-        tonic::Code::Unavailable => Class::NotReady,
-        tonic::Code::DeadlineExceeded => Class::Timeout,
-        tonic::Code::Unauthenticated => Class::Unauthenticated,
-        tonic::Code::PermissionDenied => Class::Denied,
-        tonic::Code::AlreadyExists => Class::GroupExists,
-        tonic::Code::NotFound => Class::GroupNotFound,
-        tonic::Code::ResourceExhausted => Class::TooLarge,
-        tonic::Code::Unimplemented => Class::Unsupported,
-        tonic::Code::InvalidArgument
-        | tonic::Code::OutOfRange
-        | tonic::Code::FailedPrecondition => Class::Refused,
-        tonic::Code::Unknown => class_of_unknown(status.message()),
-        _ => Class::Transient,
-    }
-}
-
-fn class_of_exception<'a>(
-    exception: &str,
-    trailer: &impl Fn(&'static str) -> Option<&'a str>,
-) -> Option<Class> {
-    Some(match exception {
-        "not-leader" => Class::NotLeader(
-            trailer("leader-endpoint-host")
-                .zip(trailer("leader-endpoint-port").and_then(|port| port.parse().ok()))
-                .map(|(host, port)| Endpoint {
-                    host: host.to_owned(),
-                    port,
-                }),
-        ),
-        "stream-deleted" => Class::Deleted,
-        "access-denied" => Class::Denied,
-        "wrong-expected-version" => Class::WrongRevision,
-        "maximum-append-size-exceeded" | "maximum-append-event-size-exceeded" => Class::TooLarge,
-        "missing-required-metadata-property"
-        | "invalid-transaction"
-        | "persistent-subscription-failed" => Class::Refused,
-        "persistent-subscription-does-not-exist" => Class::GroupNotFound,
-        "persistent-subscription-exists" => Class::GroupExists,
-        "persistent-subscription-dropped" => Class::Dropped,
-        "maximum-subscribers-reached" => Class::GroupTaken,
-        _ => return None,
-    })
-}
-
-/// UNKNOWN comes without any trailer, so that only the text is left: a handler that threw refuses the same request
-/// again, a node without a leader does not (`protocol.md` §9).
-fn class_of_unknown(text: &str) -> Class {
-    if text.starts_with("Exception was thrown by handler") || text.starts_with("Unexpected Read") {
-        Class::Refused
-    } else if text.starts_with("No leader info") {
-        Class::NotReady
-    } else {
-        Class::Transient
-    }
-}
-
-fn chain<'a>(
-    first: &'a (dyn std::error::Error + 'static),
-) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(first), |error| {
-        // An io::Error shows what it wraps only this way, and TLS errors come wrapped in one.
-        match error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-        {
-            Some(inner) => Some(inner as &(dyn std::error::Error + 'static)),
-            None => error.source(),
+        for (error, expected) in [
+            (Crate::ServerError("x".to_owned()), Class::Transient),
+            (Crate::ConnectionClosed, Class::RebuildClient),
+            (Crate::InternalClientError, Class::RebuildClient),
+            (Crate::AccessDenied, Class::Denied),
+            (Crate::ResourceAlreadyExists, Class::GroupExists),
+            (Crate::ResourceNotFound, Class::GroupNotFound),
+            (Crate::ResourceDeleted, Class::Deleted),
+            (Crate::UnsupportedFeature, Class::Unsupported),
+            (Crate::DeadlineExceeded, Class::Timeout),
+            (
+                Crate::InitializationError("x".to_owned()),
+                Class::Configuration,
+            ),
+            (Crate::IllegalStateError("x".to_owned()), Class::Dropped),
+        ] {
+            let text = error.to_string();
+            assert_eq!(class(error), expected, "{text}");
         }
-    })
-}
+    }
 
-fn innermost<'a>(
-    first: &'a (dyn std::error::Error + 'static),
-) -> &'a (dyn std::error::Error + 'static) {
-    chain(first).last().unwrap_or(first)
+    #[test]
+    fn an_error_says_side_action_and_reason() {
+        let leader = Endpoint {
+            host: "node2".to_owned(),
+            port: 2113,
+        };
+        let error = |class, detail: &str| {
+            Error::new(Side::Destination, class, "read a stream", detail).to_string()
+        };
+        for (class, detail, expected) in [
+            (
+                Class::Denied,
+                "Access Denied",
+                "destination: failed to read a stream: Access Denied",
+            ),
+            (
+                Class::NotLeader(Some(leader)),
+                "Leader info available",
+                "destination: failed to read a stream: the node is not the leader, node2:2113 is",
+            ),
+            (
+                Class::NotLeader(None),
+                "",
+                "destination: failed to read a stream: the node is not the leader",
+            ),
+        ] {
+            assert_eq!(error(class, detail), expected);
+        }
+    }
 }

@@ -107,6 +107,7 @@ impl Finder {
                 let mut state = self.state();
                 state.node = Some(node.clone());
                 state.suspect = false;
+                state.failed = None;
                 state.failure = None;
                 Ok(node)
             }

@@ -1,0 +1,106 @@
+//! From a gRPC status to a class (`protocol.md` §9).
+//!
+//! Never looks at a text where code, trailer or source say it.
+
+use super::Class;
+use crate::config::cluster::Endpoint;
+
+/// What a status means.
+pub(super) fn class(status: &tonic::Status) -> Class {
+    // Only what never came from the server has a source: a connection that broke or could not be made.
+    if let Some(source) = std::error::Error::source(status) {
+        return if chain(source).any(|error| error.is::<rustls::Error>()) {
+            Class::Tls
+        } else {
+            Class::Transient
+        };
+    }
+    let trailer = |name| {
+        status
+            .metadata()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    if let Some(exception) = trailer("exception")
+        && let Some(class) = class_of_exception(exception, &trailer)
+    {
+        return class;
+    }
+    match status.code() {
+        tonic::Code::Unavailable => Class::NotReady,
+        tonic::Code::DeadlineExceeded => Class::Timeout,
+        tonic::Code::Unauthenticated => Class::Unauthenticated,
+        tonic::Code::PermissionDenied => Class::Denied,
+        tonic::Code::AlreadyExists => Class::GroupExists,
+        tonic::Code::NotFound => Class::GroupNotFound,
+        tonic::Code::ResourceExhausted => Class::TooLarge,
+        tonic::Code::Unimplemented => Class::Unsupported,
+        tonic::Code::InvalidArgument
+        | tonic::Code::OutOfRange
+        | tonic::Code::FailedPrecondition => Class::Refused,
+        tonic::Code::Unknown => class_of_unknown(status.message()),
+        _ => Class::Transient,
+    }
+}
+
+fn class_of_exception<'a>(
+    exception: &str,
+    trailer: &impl Fn(&'static str) -> Option<&'a str>,
+) -> Option<Class> {
+    Some(match exception {
+        "not-leader" => Class::NotLeader(
+            trailer("leader-endpoint-host")
+                .zip(trailer("leader-endpoint-port").and_then(|port| port.parse().ok()))
+                .map(|(host, port)| Endpoint {
+                    host: host.to_owned(),
+                    port,
+                }),
+        ),
+        "stream-deleted" => Class::Deleted,
+        "access-denied" => Class::Denied,
+        "wrong-expected-version" => Class::WrongRevision,
+        "maximum-append-size-exceeded" | "maximum-append-event-size-exceeded" => Class::TooLarge,
+        "missing-required-metadata-property"
+        | "invalid-transaction"
+        | "persistent-subscription-failed" => Class::Refused,
+        "persistent-subscription-does-not-exist" => Class::GroupNotFound,
+        "persistent-subscription-exists" => Class::GroupExists,
+        "persistent-subscription-dropped" => Class::Dropped,
+        "maximum-subscribers-reached" => Class::GroupTaken,
+        _ => return None,
+    })
+}
+
+/// UNKNOWN comes without any trailer, so that only the text is left: a handler that threw refuses the same request
+/// again, a node without a leader does not (`protocol.md` §9).
+fn class_of_unknown(text: &str) -> Class {
+    if text.starts_with("Exception was thrown by handler") || text.starts_with("Unexpected Read") {
+        Class::Refused
+    } else if text.starts_with("No leader info") {
+        Class::NotReady
+    } else {
+        Class::Transient
+    }
+}
+
+fn chain<'a>(
+    first: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(first), |error| {
+        // An io::Error shows what it wraps only this way, and TLS errors come wrapped in one.
+        match error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+        {
+            Some(inner) => Some(inner as &(dyn std::error::Error + 'static)),
+            None => error.source(),
+        }
+    })
+}
+
+/// What an error comes from in the end.
+pub(super) fn innermost<'a>(
+    first: &'a (dyn std::error::Error + 'static),
+) -> &'a (dyn std::error::Error + 'static) {
+    chain(first).last().unwrap_or(first)
+}
