@@ -2,6 +2,7 @@
 //! demos. Never part of the product, never durable, never secure.
 
 mod filter;
+mod groups;
 mod http;
 mod net;
 mod node;

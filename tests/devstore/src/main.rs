@@ -19,6 +19,9 @@ struct Arguments {
     /// Host and port that gossip names instead of the address.
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     advertise: Option<(String, u16)>,
+    /// How much faster than the day's the clocks of the groups run.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    time_scale: f64,
 }
 
 #[tokio::main]
@@ -33,6 +36,7 @@ async fn main() -> Result<()> {
     let options = Options {
         listen: arguments.listen,
         advertise: arguments.advertise,
+        time_scale: arguments.time_scale,
         ..Options::default()
     };
     let server = Server::start(options)

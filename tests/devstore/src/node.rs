@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
 
+use crate::groups::Groups;
 use crate::options::Options;
 use crate::store::Store;
 
@@ -16,6 +17,7 @@ pub(crate) const VERSION: &str = "23.10.4";
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) store: Store,
+    pub(crate) groups: Groups,
     pub(crate) instance: Uuid,
     pub(crate) advertised: (String, u16),
     pub(crate) options: Options,

@@ -13,6 +13,8 @@ pub struct Options {
     pub advertise: Option<(String, u16)>,
     /// Largest sum of data in one append (`protocol.md` §4.1).
     pub max_append_size: usize,
+    /// How much faster than the day's the clocks of the groups run: ticks, message timeouts, checkpoints.
+    pub time_scale: f64,
 }
 
 impl Default for Options {
@@ -21,6 +23,7 @@ impl Default for Options {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             advertise: None,
             max_append_size: 1024 * 1024,
+            time_scale: 1.0,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
+use crate::groups::Groups;
 use crate::net::{self, Listening};
 use crate::node::{Counters, Node, Tally};
 use crate::options::Options;
@@ -34,8 +35,11 @@ impl Server {
             .advertise
             .clone()
             .unwrap_or_else(|| (address.ip().to_string(), address.port()));
+        let store = Store::new();
+        let groups = Groups::new(store.clone(), options.time_scale);
         let node = Arc::new(Node {
-            store: Store::new(),
+            store,
+            groups,
             instance: Uuid::new_v4(),
             advertised,
             options,
@@ -87,6 +91,7 @@ impl Server {
     pub async fn start_again(&mut self) -> io::Result<()> {
         self.stop().await;
         self.node.store.forget_recent_ids();
+        self.node.groups.restart().await;
         let listener = TcpListener::bind(self.address).await?;
         self.listening = Some(net::serve(listener, &self.node));
         Ok(())

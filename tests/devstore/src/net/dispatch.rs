@@ -7,6 +7,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use ditto_protocol::gossip::gossip_server::{GossipServer, SERVICE_NAME as GOSSIP};
+use ditto_protocol::persistent_subscriptions::persistent_subscriptions_server::{
+    PersistentSubscriptionsServer, SERVICE_NAME as GROUPS,
+};
 use ditto_protocol::server_features::server_features_server::{
     SERVICE_NAME as FEATURES, ServerFeaturesServer,
 };
@@ -19,6 +22,7 @@ use tonic::codegen::Service as _;
 use tonic::{Code, Status};
 
 use super::body::{Body, CallBody, OpenCall, deadline_exceeded, timeout};
+use crate::groups;
 use crate::http;
 use crate::node::Node;
 use crate::services::{self, Features, Gossip, Streams};
@@ -31,6 +35,7 @@ const MAX_MESSAGE: usize = 16_767_216;
 pub(crate) struct Dispatch {
     node: Arc<Node>,
     streams: StreamsServer<Streams>,
+    groups: PersistentSubscriptionsServer<groups::Service>,
     gossip: GossipServer<Gossip>,
     features: ServerFeaturesServer<Features>,
 }
@@ -40,6 +45,8 @@ impl Dispatch {
         Self {
             node: Arc::clone(node),
             streams: StreamsServer::new(Streams::new(node)).max_decoding_message_size(MAX_MESSAGE),
+            groups: PersistentSubscriptionsServer::new(groups::Service::new(node.groups.clone()))
+                .max_decoding_message_size(MAX_MESSAGE),
             gossip: GossipServer::new(Gossip::new(node)),
             features: ServerFeaturesServer::new(Features),
         }
@@ -76,6 +83,7 @@ impl Dispatch {
         }
         let answer = match service {
             STREAMS => self.streams.call(request).await,
+            GROUPS => self.groups.call(request).await,
             GOSSIP => self.gossip.call(request).await,
             FEATURES => self.features.call(request).await,
             _ => return not_found(),

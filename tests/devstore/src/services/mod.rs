@@ -4,9 +4,9 @@
 
 mod features;
 mod gossip;
-mod status;
+pub(crate) mod status;
 mod streams;
-mod wire;
+pub(crate) mod wire;
 
 pub(crate) use features::{Features, is_served, is_service};
 pub(crate) use gossip::Gossip;
