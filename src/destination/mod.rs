@@ -3,6 +3,7 @@
 //! Never decides whether an event may be written, and never acknowledges anything.
 
 pub mod event_store;
+pub mod preview;
 
 use std::future::Future;
 use std::time::Duration;
@@ -14,6 +15,9 @@ use crate::pipeline::core::port::{
 
 /// What a pipeline asks of its destination. Every call has a time limit of its own and can be dropped at any time.
 pub trait Destination: Send + Sync + 'static {
+    /// False for one that is only looked at: what is "written" there is what would be.
+    const WRITES: bool = true;
+
     /// A pipeline's own way of sending appends.
     type Appends: Appends;
 

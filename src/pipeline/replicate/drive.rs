@@ -120,7 +120,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
             operations: Operations::new(),
             current: None,
             commands: Vec::new(),
-            journal: Journal::new(pipeline.key.clone()),
+            journal: Journal::new(pipeline.key.clone(), D::WRITES),
             state: PipelineState::Connecting,
             asking_group: false,
             joins: 0,

@@ -23,6 +23,8 @@ const DIFFERENCES_REMEMBERED: usize = 1_000;
 #[derive(Debug)]
 pub(super) struct Journal {
     key: SubscriptionKey,
+    /// False with `read_only`: everything is told as what would be done.
+    writes: bool,
     copied: u64,
     summed_up: Moment,
     attempts: u64,
@@ -40,9 +42,10 @@ macro_rules! line {
 
 impl Journal {
     /// The log of this subscription.
-    pub(super) fn new(key: SubscriptionKey) -> Self {
+    pub(super) fn new(key: SubscriptionKey, writes: bool) -> Self {
         Self {
             key,
+            writes,
             copied: 0,
             summed_up: Moment::ZERO,
             attempts: 0,
@@ -151,6 +154,7 @@ impl Journal {
             per_second,
             lag,
             held = status.held.iter().sum::<usize>(),
+            read_only = !self.writes,
             "copied in the last minute"
         );
     }
@@ -170,7 +174,7 @@ impl Journal {
                 reason,
                 text,
             } => {
-                line!(self, error, ditto.event_stream = %stream, revision, reason = reason.as_str(), detail = %text, "holding a stream: it is not written to until this is resolved");
+                line!(self, error, ditto.event_stream = %stream, revision, reason = reason.as_str(), detail = %text, read_only = !self.writes, "holding a stream: it is not written to until this is resolved");
             }
             Tell::Released { stream } => {
                 line!(self, info, ditto.event_stream = %stream, "a held stream goes on");
@@ -181,7 +185,7 @@ impl Journal {
                 reason,
                 text,
             } => {
-                line!(self, debug, ditto.event_stream = %stream, revision, reason = reason.as_str(), detail = %text, "parked an event");
+                line!(self, debug, ditto.event_stream = %stream, revision, reason = reason.as_str(), detail = %text, read_only = !self.writes, "parked an event");
             }
             Tell::RepairStarted { stream, from, to } => {
                 line!(self, info, ditto.event_stream = %stream, from, to, "reading events that were not delivered from the source");
@@ -203,7 +207,7 @@ impl Journal {
                 line!(self, warn, ditto.event_stream = %stream, revision, "an event came late and was appended behind newer ones");
             }
             Tell::Placeholders { stream, count } => {
-                line!(self, warn, ditto.event_stream = %stream, count, "wrote placeholders for events that the source no longer has");
+                line!(self, warn, ditto.event_stream = %stream, count, read_only = !self.writes, "wrote placeholders for events that the source no longer has");
             }
             Tell::Hole {
                 number,
@@ -261,7 +265,12 @@ impl Journal {
             return;
         }
         for event in events {
-            line!(self, debug, "{}", replicated(stream, event, took));
+            line!(
+                self,
+                debug,
+                "{}",
+                replicated(stream, event, took, self.writes)
+            );
         }
     }
 
@@ -321,15 +330,23 @@ fn lag(status: &Status) -> Option<u64> {
 }
 
 /// The line for one event, in the words of the tool that ditto replaces.
-fn replicated(stream: &StreamName, event: &CopiedEvent, took: Duration) -> String {
-    let milliseconds = took.as_secs_f64() * 1000.0;
+fn replicated(stream: &StreamName, event: &CopiedEvent, took: Duration, writes: bool) -> String {
+    let (verb, end) = if writes {
+        let milliseconds = took.as_secs_f64() * 1000.0;
+        ("Replicating", format!("completed in {milliseconds:.1} ms"))
+    } else {
+        (
+            "Would replicate",
+            "and writes nothing: read_only".to_owned(),
+        )
+    };
     let origin = match event.number {
         Some(number) => format!("Original Event: #{number}"),
         None => "not delivered, read from the source".to_owned(),
     };
     format!(
-        "Replicating {} #{} from {} ({}) completed in {:.1} ms",
-        event.event_type, event.revision, stream, origin, milliseconds
+        "{verb} {} #{} from {} ({}) {end}",
+        event.event_type, event.revision, stream, origin
     )
 }
 
@@ -346,14 +363,21 @@ mod tests {
         let rows = [
             (
                 Some(16),
+                true,
                 "Replicating customer_registered #0 from customer-8a1d (Original Event: #16) completed in 17.7 ms",
             ),
             (
+                Some(16),
+                false,
+                "Would replicate customer_registered #0 from customer-8a1d (Original Event: #16) and writes nothing: read_only",
+            ),
+            (
                 None,
+                true,
                 "Replicating customer_registered #0 from customer-8a1d (not delivered, read from the source) completed in 17.7 ms",
             ),
         ];
-        for (number, expected) in rows {
+        for (number, writes, expected) in rows {
             let event = CopiedEvent {
                 event_type: "customer_registered".into(),
                 revision: 0,
@@ -362,7 +386,7 @@ mod tests {
                 repaired: number.is_none(),
             };
             assert_eq!(
-                replicated(&stream, &event, Duration::from_micros(17_700)),
+                replicated(&stream, &event, Duration::from_micros(17_700), writes),
                 expected
             );
         }

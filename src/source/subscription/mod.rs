@@ -4,7 +4,7 @@
 //! acknowledges by itself, and never changes a group that exists.
 
 mod clients;
-mod desk;
+
 mod group;
 mod reader;
 mod stay;
@@ -53,6 +53,11 @@ impl Subscription {
             clients: Arc::new(Clients::new(own.clone())),
             own,
         }
+    }
+
+    /// Number of the last event in the subscription's stream, read by a plain call.
+    pub(super) async fn last_number(&self) -> Result<Option<u64>, Error> {
+        self.own.last_revision(&self.settings.stream).await
     }
 
     /// Gets the group, creating it if that is allowed, and judges it.
@@ -107,8 +112,7 @@ impl Subscription {
     }
 
     async fn seen(&self, info: &Info) -> Result<GroupSeen, Error> {
-        let last_number = self.own.last_revision(&self.settings.stream).await?;
-        Ok(group::seen(info, last_number))
+        Ok(group::seen(info, self.last_number().await?))
     }
 
     /// Enters the group and waits for the confirmation, which some servers never send (`protocol.md` §14.2).

@@ -12,12 +12,12 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::clients::{Clients, Usable};
-use super::desk::Desk;
 use super::reader::{self, Call, End};
 use crate::cluster::client::ResolvedRecord;
 use crate::cluster::{Error, Side};
 use crate::event::{Event, StreamName};
 use crate::source::decode::decode;
+use crate::source::desk::Desk;
 use crate::source::{Arrival, Delivered, Stay};
 
 /// A stay in a persistent subscription.

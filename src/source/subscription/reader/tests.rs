@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{Call, End, LINGER, read};
 use crate::event::{Item, SkipReason};
-use crate::source::subscription::desk::Desk;
+use crate::source::desk::Desk;
 use crate::source::{Arrival, Delivered};
 
 #[derive(Clone, Debug, PartialEq, Eq)]

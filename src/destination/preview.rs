@@ -1,0 +1,361 @@
+//! `read_only`: what a destination would hold if it were written to.
+//!
+//! Reads the real destination, and keeps the tails that streams would have. Never writes.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use lru::LruCache;
+
+use super::{Answer, Append, Appends, Destination};
+use crate::event::{Event, StreamName};
+use crate::pipeline::core::port::{
+    AppendOutcome, Expected, LookRange, LookResult, MetadataOutcome,
+};
+
+/// Streams whose virtual tail is remembered; about 200 bytes each.
+const KNOWN_STREAMS: usize = 100_000;
+
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// A destination that is only looked at.
+#[derive(Debug)]
+pub struct Preview<D> {
+    real: Arc<D>,
+    tails: Arc<Tails>,
+}
+
+impl<D: Destination> Preview<D> {
+    /// Looks at what writing to `real` would do.
+    #[must_use]
+    pub fn new(real: Arc<D>) -> Self {
+        Self {
+            real,
+            tails: Arc::new(Tails::new()),
+        }
+    }
+}
+
+impl<D: Destination> Destination for Preview<D> {
+    const WRITES: bool = false;
+
+    type Appends = PreviewAppends<D>;
+
+    fn appends(&self) -> PreviewAppends<D> {
+        PreviewAppends {
+            real: self.real.clone(),
+            tails: self.tails.clone(),
+            under_way: FuturesUnordered::new(),
+        }
+    }
+
+    async fn look(&self, stream: StreamName, range: LookRange, max_bytes: usize) -> LookResult {
+        let found = self.real.look(stream.clone(), range, max_bytes).await;
+        let Some(tail) = self.tails.get(&stream) else {
+            return found;
+        };
+        match found {
+            LookResult::Tail { last, events } if last < tail => {
+                LookResult::Tail { last: tail, events }
+            }
+            LookResult::NotFound => LookResult::Tail {
+                last: tail,
+                events: Vec::new(),
+            },
+            found => found,
+        }
+    }
+
+    async fn write_metadata(
+        &self,
+        _stream: StreamName,
+        _max_age: Option<Duration>,
+        _truncate_before: Option<u64>,
+    ) -> MetadataOutcome {
+        MetadataOutcome::Written
+    }
+
+    async fn probe(&self) -> bool {
+        self.real.probe().await
+    }
+}
+
+/// The revisions at which streams would end.
+#[derive(Debug)]
+struct Tails(Mutex<LruCache<StreamName, u64>>);
+
+impl Tails {
+    fn new() -> Self {
+        Self(Mutex::new(LruCache::unbounded()))
+    }
+
+    fn get(&self, stream: &StreamName) -> Option<u64> {
+        self.lock().get(stream).copied()
+    }
+
+    fn set(&self, stream: &StreamName, tail: u64) {
+        let mut tails = self.lock();
+        tails.put(stream.clone(), tail);
+        if tails.len() > KNOWN_STREAMS {
+            tails.pop_lru();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LruCache<StreamName, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Appends that are judged as the server would judge them, and not sent.
+pub struct PreviewAppends<D> {
+    real: Arc<D>,
+    tails: Arc<Tails>,
+    under_way: FuturesUnordered<BoxFuture<'static, Answer>>,
+}
+
+impl<D> std::fmt::Debug for PreviewAppends<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PreviewAppends")
+            .field("under_way", &self.under_way.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<D: Destination> Appends for PreviewAppends<D> {
+    fn send(&mut self, append: Append) {
+        let (real, tails) = (self.real.clone(), self.tails.clone());
+        self.under_way.push(Box::pin(async move {
+            let id = append.id;
+            let outcome = judge(&*real, &tails, append).await;
+            Answer::Appended {
+                append: id,
+                outcome,
+            }
+        }));
+    }
+
+    async fn answers(&mut self, into: &mut Vec<Answer>) {
+        match self.under_way.next().await {
+            Some(answer) => into.push(answer),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// What the server would answer (`protocol.md` §5.1): written at the tail, recognised by ids before it, else wrong.
+async fn judge<D: Destination>(real: &D, tails: &Tails, append: Append) -> AppendOutcome {
+    let Append {
+        stream,
+        expected,
+        events,
+        ..
+    } = append;
+    let first = match expected {
+        Expected::NoStream => 0,
+        Expected::Exact(revision) => revision + 1,
+    };
+    let count = events.len() as u64;
+    let last = first + count - 1;
+    if tails.get(&stream).is_some_and(|tail| tail + 1 == first) {
+        tails.set(&stream, last);
+        return AppendOutcome::Written(last);
+    }
+    let range = LookRange::Forwards {
+        from: first,
+        count: u32::try_from(count).unwrap_or(u32::MAX),
+    };
+    let there = match real.look(stream.clone(), range, PAGE_BYTES).await {
+        LookResult::NotFound if first == 0 => None,
+        LookResult::Tail { last: tail, .. } if tail + 1 == first => None,
+        LookResult::Tail { last: tail, events } if tail >= last => Some(events),
+        LookResult::Tombstoned => return AppendOutcome::Deleted,
+        LookResult::Denied => return AppendOutcome::Denied,
+        LookResult::Failed => return AppendOutcome::NoAnswer,
+        _ => return AppendOutcome::WrongRevision,
+    };
+    match there {
+        None => tails.set(&stream, last),
+        Some(there) => {
+            // What is no longer readable there cannot be compared, and the real server would still know it.
+            let same = |there: &Event| {
+                let at = usize::try_from(there.revision - first).ok();
+                at.and_then(|at| events.get(at))
+                    .is_none_or(|event| event.id == there.id)
+            };
+            if !there.iter().all(same) {
+                return AppendOutcome::WrongRevision;
+            }
+        }
+    }
+    AppendOutcome::Written(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::core::port::AppendId;
+    use bytes::Bytes;
+    use uuid::Uuid;
+
+    /// A destination that answers every look in one way.
+    struct Canned(LookResult);
+
+    struct NoAppends;
+
+    impl Appends for NoAppends {
+        fn send(&mut self, _append: Append) {}
+
+        async fn answers(&mut self, _into: &mut Vec<Answer>) {
+            std::future::pending().await
+        }
+    }
+
+    impl Destination for Canned {
+        type Appends = NoAppends;
+
+        fn appends(&self) -> NoAppends {
+            NoAppends
+        }
+
+        async fn look(
+            &self,
+            _stream: StreamName,
+            _range: LookRange,
+            _max_bytes: usize,
+        ) -> LookResult {
+            self.0.clone()
+        }
+
+        async fn write_metadata(
+            &self,
+            _stream: StreamName,
+            _max_age: Option<Duration>,
+            _truncate_before: Option<u64>,
+        ) -> MetadataOutcome {
+            MetadataOutcome::Denied
+        }
+
+        async fn probe(&self) -> bool {
+            true
+        }
+    }
+
+    fn event(revision: u64, id: u64) -> Event {
+        Event {
+            id: Uuid::from_u128(id.into()),
+            stream: "s-1".into(),
+            revision,
+            event_type: "t".into(),
+            is_json: true,
+            data: Bytes::new(),
+            metadata: Bytes::new(),
+            created: 0,
+        }
+    }
+
+    fn tail(last: u64, events: Vec<Event>) -> LookResult {
+        LookResult::Tail { last, events }
+    }
+
+    fn append(expected: Expected, first: u64) -> Append {
+        Append {
+            id: AppendId(1),
+            stream: "s-1".into(),
+            expected,
+            events: vec![event(first, first), event(first + 1, first + 1)],
+        }
+    }
+
+    #[tokio::test]
+    async fn an_append_is_judged_as_the_server_would() {
+        let wrong = AppendOutcome::WrongRevision;
+        let rows = [
+            (
+                "behind the tail",
+                Expected::Exact(4),
+                tail(4, vec![]),
+                AppendOutcome::Written(6),
+            ),
+            (
+                "new stream",
+                Expected::NoStream,
+                LookResult::NotFound,
+                AppendOutcome::Written(1),
+            ),
+            (
+                "there already",
+                Expected::Exact(4),
+                tail(6, vec![event(5, 5), event(6, 6)]),
+                AppendOutcome::Written(6),
+            ),
+            (
+                "there, and aged",
+                Expected::Exact(4),
+                tail(9, vec![]),
+                AppendOutcome::Written(6),
+            ),
+            (
+                "another event",
+                Expected::Exact(4),
+                tail(6, vec![event(5, 5), event(6, 99)]),
+                wrong.clone(),
+            ),
+            (
+                "half of it there",
+                Expected::Exact(4),
+                tail(5, vec![event(5, 5)]),
+                wrong.clone(),
+            ),
+            (
+                "beyond the tail",
+                Expected::Exact(4),
+                tail(2, vec![]),
+                wrong.clone(),
+            ),
+            (
+                "no such stream",
+                Expected::Exact(4),
+                LookResult::NotFound,
+                wrong,
+            ),
+            (
+                "tombstoned",
+                Expected::Exact(4),
+                LookResult::Tombstoned,
+                AppendOutcome::Deleted,
+            ),
+            (
+                "no answer",
+                Expected::Exact(4),
+                LookResult::Failed,
+                AppendOutcome::NoAnswer,
+            ),
+        ];
+        for (name, expected, found, outcome) in rows {
+            let first = if expected == Expected::NoStream { 0 } else { 5 };
+            let judged = judge(&Canned(found), &Tails::new(), append(expected, first)).await;
+            assert_eq!(judged, outcome, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_written_virtually_is_the_tail_of_later_appends_and_looks() {
+        let preview = Preview::new(Arc::new(Canned(LookResult::NotFound)));
+        for (expected, first) in [(Expected::NoStream, 0), (Expected::Exact(1), 2)] {
+            let judged = judge(&*preview.real, &preview.tails, append(expected, first)).await;
+            assert_eq!(judged, AppendOutcome::Written(first + 1));
+        }
+        let range = LookRange::Forwards { from: 0, count: 1 };
+        assert_eq!(
+            preview.look("s-1".into(), range, 100).await,
+            tail(3, vec![])
+        );
+        assert_eq!(
+            preview.look("s-2".into(), range, 100).await,
+            LookResult::NotFound
+        );
+    }
+}
