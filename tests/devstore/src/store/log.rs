@@ -68,6 +68,10 @@ impl Log {
         let epoch = log.intern("$epoch-information");
         let event = super::Store::json_event("$epoch-information", "{}");
         log.push_event(epoch, event);
+        // The epoch shows to nobody; the first record that readers of an unfiltered `$all` see is the server's too.
+        let projections = log.intern("$projections-$all");
+        let event = super::Store::json_event("$ProjectionsInitialized", "{}");
+        log.push_event(projections, event);
         log
     }
 
