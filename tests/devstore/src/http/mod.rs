@@ -4,6 +4,7 @@
 
 mod pages;
 mod streams;
+mod subscriptions;
 
 use std::sync::Arc;
 
@@ -24,6 +25,10 @@ pub(crate) async fn answer(node: &Arc<Node>, request: Request<Incoming>) -> Resp
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     match segments.as_slice() {
         ["streams", stream] => streams::answer(node, stream, request).await,
+        _ if subscriptions::exists(&segments) && is_read => {
+            subscriptions::answer(node, &segments).await
+        }
+        _ if subscriptions::exists(&segments) => status(StatusCode::METHOD_NOT_ALLOWED),
         _ if !pages::exists(&segments) => status(StatusCode::NOT_FOUND),
         _ if !is_read => status(StatusCode::METHOD_NOT_ALLOWED),
         _ => pages::answer(node, &segments),
