@@ -47,6 +47,9 @@ impl Value {
     pub(crate) fn describe(&self, secret: bool) -> String {
         match self {
             _ if secret => match self {
+                Self::Text(text) | Self::Variable(text) if text.is_empty() => {
+                    "an empty text".to_owned()
+                }
                 Self::Text(_) | Self::Variable(_) => "a text".to_owned(),
                 Self::List(_) => "a list".to_owned(),
                 Self::Table(_) => "a table".to_owned(),
@@ -167,7 +170,13 @@ fn convert(value: Spanned<DeValue<'_>>, origin: Origin, lines: &Lines<'_>) -> No
         DeValue::String(text) => Value::Text(text.into_owned()),
         DeValue::Integer(integer) => {
             let parsed = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
-            Value::Integer(parsed, integer.as_str().to_owned())
+            let prefix = match integer.radix() {
+                2 => "0b",
+                8 => "0o",
+                16 => "0x",
+                _ => "",
+            };
+            Value::Integer(parsed, format!("{prefix}{}", integer.as_str()))
         }
         DeValue::Boolean(value) => Value::Boolean(value),
         DeValue::Float(float) => Value::Other("number", float.as_str().to_owned()),

@@ -21,6 +21,8 @@ pub(crate) struct Section<'p> {
     origin: Origin,
     table: Table,
     known: BTreeSet<&'static str>,
+    /// Something else stood in its place, which was reported: what it lacks is not worth a word.
+    is_broken: bool,
 }
 
 /// A value with its place.
@@ -38,6 +40,7 @@ impl<'p> Section<'p> {
             origin,
             table,
             known: BTreeSet::new(),
+            is_broken: false,
         }
     }
 
@@ -157,7 +160,7 @@ impl<'p> Section<'p> {
     ) -> Option<T> {
         let expected = format!(
             "{} or an integer from {} to {}",
-            one_of(words.iter().map(|(name, _)| *name)),
+            quoted(words.iter().map(|(name, _)| *name)),
             range.start(),
             range.end()
         );
@@ -186,6 +189,7 @@ impl<'p> Section<'p> {
     /// A sub-table; an empty one if it is absent.
     pub(crate) fn section(&mut self, key: &'static str) -> Section<'p> {
         let path = self.path_of(key);
+        let mut is_broken = false;
         let (origin, table) = match self.take(key) {
             None => (self.origin.clone(), Table::new()),
             Some(Node {
@@ -193,11 +197,15 @@ impl<'p> Section<'p> {
                 value: Value::Table(table),
             }) => (origin, table),
             Some(node) => {
+                is_broken = true;
                 self.mismatch(&node, key, &format!("a section [{path}]"), true);
                 (node.origin, Table::new())
             }
         };
-        Section::new(self.problems, &path, origin, table)
+        Section {
+            is_broken,
+            ..Section::new(self.problems, &path, origin, table)
+        }
     }
 
     /// A list of tables; none if it is absent.
@@ -255,11 +263,10 @@ impl<'p> Section<'p> {
 
     /// Reports that a needed key is absent.
     pub(crate) fn missing(&self, key: &str, expected: &str) {
-        self.problem(
-            &self.origin.clone(),
-            key,
-            format!("missing, expected {expected}"),
-        );
+        if !self.is_broken {
+            let text = format!("missing, expected {expected}");
+            self.problem(&self.origin, key, text);
+        }
     }
 
     fn value<T>(
@@ -320,6 +327,10 @@ fn as_integer(value: &Value) -> Option<u64> {
 }
 
 fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    format!("one of {}", quoted(words))
+}
+
+fn quoted<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let words: Vec<String> = words
         .into_iter()
         .map(|word| format!("\"{word}\""))

@@ -157,7 +157,10 @@ fn connection_string(
 ) -> Option<ConnectionString> {
     const KEY: &str = "connection_string";
     if !section.has(KEY) {
-        section.missing(KEY, "such as \"esdb://node.example.net:2113\"");
+        section.missing(
+            KEY,
+            "a connection string such as \"esdb://node.example.net:2113\"",
+        );
     }
     let found = section.secret(KEY)?;
     origins.insert(KEY, found.origin.clone());
@@ -208,6 +211,7 @@ fn password(
     origins: &mut BTreeMap<&'static str, Origin>,
     context: &Context<'_>,
 ) -> Option<PasswordSource> {
+    let was_given = section.has("password") || section.has("password_file");
     let text = section.secret("password");
     let file = section.name("password_file");
     if let (Some(_), Some(file)) = (&text, &file) {
@@ -221,7 +225,10 @@ fn password(
         origins.insert("password", text.origin);
         return Some(PasswordSource::Text(Secret::new(text.value)));
     }
-    let file = file?;
+    let Some(file) = file else {
+        // A bad password was reported; that the user then has none need not be.
+        return was_given.then(|| PasswordSource::Text(Secret::new("bad")));
+    };
     origins.insert("password", file.origin.clone());
     Some(PasswordSource::File(password_path(&file, section, context)))
 }

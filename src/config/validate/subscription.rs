@@ -60,7 +60,7 @@ fn subscription(
     daemon: &DaemonSettings,
     context: &Context<'_>,
 ) -> Option<SubscriptionSettings> {
-    let stream = required(section, "stream", "such as \"$ce-customer\"");
+    let stream = required(section, "stream", "a stream such as \"$ce-customer\"");
     let group = required(
         section,
         "group",
