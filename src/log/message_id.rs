@@ -1,0 +1,24 @@
+//! `MESSAGE_ID`s of what operators alert on; `journalctl MESSAGE_ID=…` finds them whatever the wording.
+//!
+//! An id never changes its meaning and is never used again for another.
+
+/// ditto has started.
+pub const STARTED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e01";
+/// ditto has stopped.
+pub const STOPPED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e02";
+/// A new configuration is in use.
+pub const RELOADED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e03";
+/// A new configuration was refused; the old one goes on.
+pub const RELOAD_REFUSED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e04";
+/// A subscription is stopped until an operator acts.
+pub const SUBSCRIPTION_STOPPED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e05";
+/// A subscription failed (panic, stall) and is started again.
+pub const SUBSCRIPTION_RESTARTED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e06";
+/// A stream is no longer written to.
+pub const STREAM_HELD: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e07";
+/// One side does not answer; ditto tries until it does.
+pub const RETRYING: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e08";
+/// A task panicked.
+pub const PANIC: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e09";
+/// The configuration is not valid.
+pub const CONFIGURATION_INVALID: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e0a";

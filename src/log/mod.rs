@@ -1,0 +1,163 @@
+//! The log: one line for each thing that happened, to the journal or to stderr.
+//!
+//! Lines go through a bounded queue to a thread of its own, so that a log that stalls never stalls copying; what does not
+//! fit is dropped and counted. Never shows a secret: it is not given any, and what client libraries say about headers
+//! stays out.
+
+mod journal;
+mod layer;
+mod limit;
+pub mod message_id;
+mod queue;
+mod record;
+mod text;
+
+use std::io::IsTerminal as _;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{EnvFilter, Registry, reload};
+
+use journal::Journal;
+use layer::RecordLayer;
+use queue::Queue;
+use text::Text;
+
+/// How long the end of the program waits for a log that stalls.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The running log.
+#[derive(Debug)]
+pub struct Log {
+    queue: Arc<Queue>,
+    filter: reload::Handle<EnvFilter, Registry>,
+    /// Set by `RUST_LOG`, which the file does not override.
+    fixed: bool,
+    done: Mutex<mpsc::Receiver<()>>,
+}
+
+/// Starts the log at level info, or as `RUST_LOG` says.
+///
+/// # Errors
+/// If a log was started before in this process, or its thread cannot be.
+pub fn start() -> anyhow::Result<Log> {
+    let queue = Arc::new(Queue::new());
+    let (finished, done) = mpsc::channel();
+    let mut sink = Sink::choose();
+    let lines = queue.clone();
+    std::thread::Builder::new()
+        .name("log".to_owned())
+        .spawn(move || {
+            while let Some(record) = lines.pop() {
+                if !sink.write(&record) {
+                    lines.count_dropped();
+                }
+            }
+            // Nobody may be waiting any more.
+            finished.send(()).unwrap_or_default();
+        })?;
+    let directives = std::env::var("RUST_LOG")
+        .ok()
+        .filter(|text| !text.is_empty());
+    let filter = directives
+        .as_deref()
+        .map_or_else(|| filter("info"), EnvFilter::new);
+    let (filter, handle) = reload::Layer::new(filter);
+    let subscriber = Registry::default()
+        .with(filter)
+        .with(RecordLayer::new(queue.clone()));
+    tracing::subscriber::set_global_default(subscriber)?;
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(
+            message_id = message_id::PANIC,
+            ditto.panic = panic_text(panic.payload()),
+            ditto.place = place,
+            "a task panicked"
+        );
+    }));
+    Ok(Log {
+        queue,
+        filter: handle,
+        fixed: directives.is_some(),
+        done: Mutex::new(done),
+    })
+}
+
+impl Log {
+    /// Applies `[log] level`, unless `RUST_LOG` is set.
+    pub fn set_level(&self, level: &str) {
+        if self.fixed {
+            tracing::debug!("RUST_LOG is set: the configured log level is not used");
+        } else if let Err(error) = self.filter.reload(filter(level)) {
+            tracing::error!(ditto.error = %error, "failed to change the log level");
+        }
+    }
+
+    /// Lines lost so far because the log could not keep up.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.queue.dropped()
+    }
+
+    /// A reading of [`Log::dropped`] that outlives this value.
+    #[must_use]
+    pub fn dropped_counter(&self) -> Box<dyn Fn() -> u64 + Send + Sync> {
+        let queue = self.queue.clone();
+        Box::new(move || queue.dropped())
+    }
+}
+
+impl Drop for Log {
+    /// Writes what is queued, for a while.
+    fn drop(&mut self) {
+        self.queue.close();
+        // Too late to report a log that does not end in time.
+        let done = self.done.get_mut().unwrap_or_else(PoisonError::into_inner);
+        done.recv_timeout(FLUSH_TIMEOUT).unwrap_or_default();
+    }
+}
+
+/// A single level is meant for ditto; libraries stay at info at most.
+fn filter(directives: &str) -> EnvFilter {
+    let is_level = directives.chars().all(|c| c.is_ascii_alphanumeric());
+    if is_level && matches!(directives.to_ascii_lowercase().as_str(), "debug" | "trace") {
+        EnvFilter::new(format!("info,ditto={directives}"))
+    } else {
+        EnvFilter::new(directives)
+    }
+}
+
+fn panic_text(payload: &(dyn std::any::Any + Send)) -> &str {
+    payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no text")
+}
+
+/// Where lines end up.
+enum Sink {
+    Journal(Journal),
+    Text(Text),
+}
+
+impl Sink {
+    fn choose() -> Self {
+        if journal::is_stderr()
+            && let Ok(journal) = Journal::open()
+        {
+            return Self::Journal(journal);
+        }
+        Self::Text(Text::new(std::io::stderr().is_terminal()))
+    }
+
+    /// False if the line is lost.
+    fn write(&mut self, record: &record::Record) -> bool {
+        match self {
+            Self::Journal(journal) => journal.write(record),
+            Self::Text(text) => text.write(record),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! One line of the log as owned data.
+//!
+//! Never larger than a datagram to the journal may be.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level};
+
+/// A longer value is cut: the journal takes larger ones only by other means.
+const LONGEST_VALUE: usize = 8 * 1024;
+/// More fields than this are not kept.
+const MOST_FIELDS: usize = 24;
+
+/// One line.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    pub(super) time: SystemTime,
+    pub(super) level: Level,
+    pub(super) target: &'static str,
+    pub(super) message: String,
+    pub(super) message_id: Option<String>,
+    /// Names without `ditto.`, in the order of the call.
+    pub(super) fields: Vec<(&'static str, String)>,
+    /// Lines like this one that were left out before it.
+    pub(super) suppressed: u64,
+}
+
+impl Record {
+    pub(super) fn of(event: &Event<'_>) -> Self {
+        let metadata = event.metadata();
+        let mut record = Self {
+            time: SystemTime::now(),
+            level: *metadata.level(),
+            target: metadata.target(),
+            message: String::new(),
+            message_id: None,
+            fields: Vec::new(),
+            suppressed: 0,
+        };
+        event.record(&mut record);
+        record
+    }
+
+    /// A field's value.
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        let found = self.fields.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Bytes that it takes in the queue, about.
+    pub(super) fn size(&self) -> usize {
+        let fields: usize = self.fields.iter().map(|(_, value)| value.len() + 32).sum();
+        size_of::<Self>() + self.message.len() + fields
+    }
+
+    /// The message with its fields, for people.
+    pub(super) fn line(&self) -> String {
+        let mut line = self.message.clone();
+        let mut add = |name: &str, value: &dyn fmt::Display| {
+            // Writing to a String cannot fail.
+            write!(line, " {name}={value}").unwrap_or_default();
+        };
+        for (name, value) in &self.fields {
+            if value.contains([' ', '"', '\n']) || value.is_empty() {
+                add(name, &format_args!("{value:?}"));
+            } else {
+                add(name, value);
+            }
+        }
+        if self.suppressed > 0 {
+            add("suppressed", &self.suppressed);
+        }
+        line
+    }
+
+    fn put(&mut self, field: &Field, mut value: String) {
+        if value.len() > LONGEST_VALUE {
+            let end = (0..=LONGEST_VALUE)
+                .rev()
+                .find(|at| value.is_char_boundary(*at));
+            value.truncate(end.unwrap_or(0));
+            value.push('…');
+        }
+        match field.name() {
+            "message" => self.message = value,
+            "message_id" => self.message_id = Some(value),
+            // Added by the bridge of the `log` crate.
+            name if name.starts_with("log.") => {}
+            name if self.fields.len() < MOST_FIELDS => {
+                let name = name.strip_prefix("ditto.").unwrap_or(name);
+                self.fields.push((name, value));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Visit for Record {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value.to_owned());
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.put(field, value.to_string());
+    }
+}
