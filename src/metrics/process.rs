@@ -1,0 +1,129 @@
+//! Series of the process as a whole: version, sides, reloads, log.
+//!
+//! Never a label that grows with the data.
+
+use std::time::{Duration, SystemTime};
+
+use prometheus::core::Collector;
+use prometheus::{
+    Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+/// Series without a subscription.
+#[derive(Debug)]
+pub struct ProcessMetrics {
+    up: IntGaugeVec,
+    certificate_expiry: GaugeVec,
+    reloads: IntCounterVec,
+    last_reload: Gauge,
+    lines_dropped: IntCounter,
+    buffered_limit: IntGauge,
+}
+
+impl ProcessMetrics {
+    pub(super) fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let build = IntGaugeVec::new(
+            Opts::new(
+                "ditto_build_info",
+                "Always 1; the labels tell which ditto this is.",
+            ),
+            &["version"],
+        )?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let start = Gauge::new(
+            "ditto_start_time_seconds",
+            "When this process started, in seconds since 1970.",
+        )?;
+        start.set(seconds_since_epoch(SystemTime::now()));
+        let metrics = Self {
+            up: IntGaugeVec::new(
+                Opts::new(
+                    "ditto_up",
+                    "1 if this side answers, 0 if ditto waits for it to answer.",
+                ),
+                &["side"],
+            )?,
+            certificate_expiry: GaugeVec::new(
+                Opts::new(
+                    "ditto_tls_certificate_expiry_timestamp_seconds",
+                    "When the certificate that this side last showed expires, in seconds since 1970.",
+                ),
+                &["side"],
+            )?,
+            reloads: IntCounterVec::new(
+                Opts::new(
+                    "ditto_reloads_total",
+                    "Reloads of the configuration by their result.",
+                ),
+                &["result"],
+            )?,
+            last_reload: Gauge::new(
+                "ditto_config_last_reload_success_timestamp_seconds",
+                "When a configuration was last taken into use, in seconds since 1970.",
+            )?,
+            lines_dropped: IntCounter::new(
+                "ditto_log_lines_dropped_total",
+                "Lines of the log that were lost because the journal did not take them in time.",
+            )?,
+            buffered_limit: IntGauge::new(
+                "ditto_buffered_bytes_limit",
+                "Bytes of events that all subscriptions together may hold in memory.",
+            )?,
+        };
+        for result in ["applied", "unchanged", "refused"] {
+            metrics.reloads.with_label_values(&[result]);
+        }
+        let collectors: [Box<dyn Collector>; 8] = [
+            Box::new(build),
+            Box::new(start),
+            Box::new(metrics.up.clone()),
+            Box::new(metrics.certificate_expiry.clone()),
+            Box::new(metrics.reloads.clone()),
+            Box::new(metrics.last_reload.clone()),
+            Box::new(metrics.lines_dropped.clone()),
+            Box::new(metrics.buffered_limit.clone()),
+        ];
+        for collector in collectors {
+            registry.register(collector)?;
+        }
+        registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
+        Ok(metrics)
+    }
+
+    /// Whether a side (`source`, `destination`) answers.
+    pub fn up(&self, side: &str, is_up: bool) {
+        self.up.with_label_values(&[side]).set(is_up.into());
+    }
+
+    /// A side showed a certificate that expires at this time.
+    pub fn certificate_expiry(&self, side: &str, since_epoch: Duration) {
+        self.certificate_expiry
+            .with_label_values(&[side])
+            .set(since_epoch.as_secs_f64());
+    }
+
+    /// A reload ended: `applied`, `unchanged` or `refused`.
+    pub fn reload(&self, result: &str) {
+        self.reloads.with_label_values(&[result]).inc();
+    }
+
+    /// A configuration is in use.
+    pub fn configured(&self, at: SystemTime, max_buffered_bytes: usize) {
+        self.last_reload.set(seconds_since_epoch(at));
+        self.buffered_limit
+            .set(max_buffered_bytes.try_into().unwrap_or(i64::MAX));
+    }
+
+    /// Lines lost since the start.
+    pub fn lines_dropped(&self, total: u64) {
+        self.lines_dropped
+            .inc_by(total.saturating_sub(self.lines_dropped.get()));
+    }
+}
+
+fn seconds_since_epoch(time: SystemTime) -> f64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs_f64()
+}

@@ -1,0 +1,343 @@
+//! One subscription's series: a method for each thing that can happen.
+//!
+//! Never keeps a series of a subscription that is no longer configured.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
+
+use super::families::Families;
+
+const STATES: [&str; 5] = ["connecting", "running", "retrying", "standby", "stopped"];
+const HELD: [&str; 3] = ["conflict", "missing_history", "refused"];
+const SKIPPED: [&str; 7] = [
+    "system_stream",
+    "deleted",
+    "tombstone",
+    "unresolved",
+    "conflict",
+    "missing_history",
+    "refused",
+];
+const DUPLICATE: [&str; 3] = ["known", "found", "unreadable"];
+const SIDES: [&str; 2] = ["source", "destination"];
+/// Ticks of 100 ns in a second, the unit of an event's time.
+const TICKS_PER_SECOND: f64 = 10_000_000.0;
+
+/// An event that was written, as far as it is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Written {
+    /// Its number in the subscription's stream, if it was delivered.
+    pub number: Option<u64>,
+    /// When the source stored it: ticks of 100 ns since 1970.
+    pub created: i64,
+    /// Read from the source instead of being delivered.
+    pub repaired: bool,
+}
+
+/// A reading of a pipeline, as far as it is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// Events not done; `None` while that is unknown.
+    pub lag_events: Option<u64>,
+    /// Age of the oldest event that is not acknowledged.
+    pub lag: Duration,
+    /// Events sent and not answered.
+    pub in_flight: usize,
+    /// Bytes of events held.
+    pub buffered_bytes: usize,
+    /// Held streams: conflict, missing history, refused.
+    pub held: [usize; 3],
+}
+
+/// Handles of one subscription.
+#[derive(Debug)]
+pub struct SubscriptionMetrics {
+    families: Arc<Families>,
+    stream: String,
+    group: String,
+    received: IntCounter,
+    unresolved: IntCounter,
+    processed: IntCounter,
+    failed: IntCounter,
+    differ: IntCounter,
+    unverified: IntCounter,
+    holes: IntCounter,
+    repairs: IntCounter,
+    repaired: IntCounter,
+    placeholders: IntCounter,
+    restarts: IntCounter,
+    current_event: IntGauge,
+    parked_events: IntGauge,
+    lag_events: IntGauge,
+    lag_seconds: Gauge,
+    in_flight: IntGauge,
+    buffered_bytes: IntGauge,
+    delay: Histogram,
+    append_events: Histogram,
+}
+
+impl SubscriptionMetrics {
+    pub(super) fn new(families: Arc<Families>, stream: &str, group: &str) -> Self {
+        let labels = [stream, group];
+        let metrics = Self {
+            stream: stream.to_owned(),
+            group: group.to_owned(),
+            received: families.received.with_label_values(&labels),
+            unresolved: families.unresolved.with_label_values(&labels),
+            processed: families.processed.with_label_values(&labels),
+            failed: families.failed.with_label_values(&labels),
+            differ: families.differ.with_label_values(&labels),
+            unverified: families.unverified.with_label_values(&labels),
+            holes: families.holes.with_label_values(&labels),
+            repairs: families.repairs.with_label_values(&labels),
+            repaired: families.repaired.with_label_values(&labels),
+            placeholders: families.placeholders.with_label_values(&labels),
+            restarts: families.restarts.with_label_values(&labels),
+            current_event: families.current_event.with_label_values(&labels),
+            parked_events: families.parked_events.with_label_values(&labels),
+            lag_events: families.lag_events.with_label_values(&labels),
+            lag_seconds: families.lag_seconds.with_label_values(&labels),
+            in_flight: families.in_flight.with_label_values(&labels),
+            buffered_bytes: families.buffered_bytes.with_label_values(&labels),
+            delay: families.delay.with_label_values(&labels),
+            append_events: families.append_events.with_label_values(&labels),
+            families,
+        };
+        // Series that can be counted on from the start, so that a first increase is seen as one.
+        for reason in SKIPPED {
+            metrics
+                .families
+                .skipped
+                .with_label_values(&[stream, group, reason]);
+        }
+        for reason in HELD {
+            metrics
+                .families
+                .parked
+                .with_label_values(&[stream, group, reason]);
+        }
+        for reason in DUPLICATE {
+            metrics
+                .families
+                .duplicate
+                .with_label_values(&[stream, group, reason]);
+        }
+        for side in SIDES {
+            metrics
+                .families
+                .reconnects
+                .with_label_values(&[stream, group, side]);
+        }
+        metrics.state("connecting");
+        metrics
+    }
+
+    /// The subscription handed over this many.
+    pub fn received(&self, deliveries: u64) {
+        self.received.inc_by(deliveries);
+    }
+
+    /// One append was written.
+    pub fn written(&self, events: impl ExactSizeIterator<Item = Written>) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.unwrap_or_default().as_secs_f64();
+        let count = events.len() as u64;
+        self.processed.inc_by(count);
+        self.append_events
+            .observe(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+        for event in events {
+            let created = event.created as f64 / TICKS_PER_SECOND;
+            self.delay.observe((now - created).max(0.0));
+            if event.repaired {
+                self.repaired.inc();
+            }
+            if let Some(number) = event.number {
+                self.current_event.set(as_gauge(number));
+            }
+        }
+    }
+
+    /// An event was there already.
+    pub fn duplicate(&self, reason: &str) {
+        self.families
+            .duplicate
+            .with_label_values(&[self.stream.as_str(), self.group.as_str(), reason])
+            .inc();
+    }
+
+    /// An event differs at equal id.
+    pub fn differs(&self) {
+        self.differ.inc();
+    }
+
+    /// An event was acknowledged without being copied, by rule.
+    pub fn skipped(&self, reason: &str) {
+        self.families
+            .skipped
+            .with_label_values(&[self.stream.as_str(), self.group.as_str(), reason])
+            .inc();
+        if reason == "unresolved" {
+            self.unresolved.inc();
+        }
+    }
+
+    /// An event of a held stream was acknowledged by policy.
+    pub fn passed(&self, reason: &str) {
+        self.skipped(reason);
+        self.failed.inc();
+    }
+
+    /// An event was parked.
+    pub fn parked(&self, reason: &str) {
+        self.families
+            .parked
+            .with_label_values(&[self.stream.as_str(), self.group.as_str(), reason])
+            .inc();
+        self.failed.inc();
+    }
+
+    /// A stream was continued without a comparison.
+    pub fn unverified(&self) {
+        self.unverified.inc();
+    }
+
+    /// A repair began.
+    pub fn repair(&self) {
+        self.repairs.inc();
+    }
+
+    /// Placeholders were written.
+    pub fn placeholders(&self, count: u64) {
+        self.placeholders.inc_by(count);
+    }
+
+    /// The group had lost an event.
+    pub fn hole(&self) {
+        self.holes.inc();
+    }
+
+    /// A run failed and is started again.
+    pub fn restart(&self) {
+        self.restarts.inc();
+    }
+
+    /// A connection was lost.
+    pub fn reconnect(&self, side: &str) {
+        self.families
+            .reconnects
+            .with_label_values(&[self.stream.as_str(), self.group.as_str(), side])
+            .inc();
+    }
+
+    /// A call to a server was answered.
+    pub fn call(&self, side: &str, operation: &str, took: Duration) {
+        let labels = ["eventstore", side, operation];
+        self.families
+            .io_duration
+            .with_label_values(&labels)
+            .observe(took.as_secs_f64());
+    }
+
+    /// What the subscription is doing.
+    pub fn state(&self, word: &str) {
+        for state in STATES {
+            let gauge = self.families.state.with_label_values(&[
+                self.stream.as_str(),
+                self.group.as_str(),
+                state,
+            ]);
+            gauge.set((state == word).into());
+        }
+    }
+
+    /// The group's parked queue.
+    pub fn parked_in_group(&self, count: u64) {
+        self.parked_events.set(as_gauge(count));
+    }
+
+    /// A reading.
+    pub fn reading(&self, reading: &Reading) {
+        if let Some(lag) = reading.lag_events {
+            self.lag_events.set(as_gauge(lag));
+        }
+        self.lag_seconds.set(reading.lag.as_secs_f64());
+        self.in_flight.set(as_gauge(reading.in_flight as u64));
+        self.buffered_bytes
+            .set(as_gauge(reading.buffered_bytes as u64));
+        for (reason, count) in HELD.into_iter().zip(reading.held) {
+            let gauge = self.families.held.with_label_values(&[
+                self.stream.as_str(),
+                self.group.as_str(),
+                reason,
+            ]);
+            gauge.set(as_gauge(count as u64));
+        }
+    }
+}
+
+impl Drop for SubscriptionMetrics {
+    fn drop(&mut self) {
+        let f = &self.families;
+        let labels = [self.stream.as_str(), self.group.as_str()];
+        let counters = [
+            &f.received,
+            &f.unresolved,
+            &f.processed,
+            &f.failed,
+            &f.differ,
+            &f.unverified,
+            &f.holes,
+            &f.repairs,
+            &f.repaired,
+            &f.placeholders,
+            &f.restarts,
+        ];
+        // A series that was never made cannot be removed, and need not be.
+        for family in counters {
+            family.remove_label_values(&labels).unwrap_or_default();
+        }
+        for family in [
+            &f.current_event,
+            &f.parked_events,
+            &f.lag_events,
+            &f.in_flight,
+            &f.buffered_bytes,
+        ] {
+            family.remove_label_values(&labels).unwrap_or_default();
+        }
+        f.lag_seconds
+            .remove_label_values(&labels)
+            .unwrap_or_default();
+        f.delay.remove_label_values(&labels).unwrap_or_default();
+        f.append_events
+            .remove_label_values(&labels)
+            .unwrap_or_default();
+        let words: [(_, &[&str]); 4] = [
+            (&f.skipped, &SKIPPED),
+            (&f.parked, &HELD),
+            (&f.duplicate, &DUPLICATE),
+            (&f.reconnects, &SIDES),
+        ];
+        for (family, words) in words {
+            for word in words {
+                family
+                    .remove_label_values(&[labels[0], labels[1], word])
+                    .unwrap_or_default();
+            }
+        }
+        let gauges: [(_, &[&str]); 2] = [(&f.state, &STATES), (&f.held, &HELD)];
+        for (family, words) in gauges {
+            for word in words {
+                family
+                    .remove_label_values(&[labels[0], labels[1], word])
+                    .unwrap_or_default();
+            }
+        }
+    }
+}
+
+fn as_gauge(number: u64) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
