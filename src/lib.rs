@@ -1,8 +1,13 @@
 //! ditto copies events from an Event Store to a destination. See ARCHITECTURE.md for the map.
 
+pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod daemon;
 pub mod destination;
 pub mod event;
+pub mod http;
+pub mod log;
+pub mod metrics;
 pub mod pipeline;
 pub mod source;

@@ -1,0 +1,113 @@
+//! `ditto run`: the daemon.
+//!
+//! Short and in order: log, version, settings, address, runtimes, run. Never opens a socket before the settings are valid.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tracing::{error, info, warn};
+
+use super::Exit;
+use crate::config::load::{Environment, Loaded, load};
+use crate::config::settings::{Destination, Settings};
+use crate::daemon::{self, Board, EventStoreLauncher, Notifier, Parts};
+use crate::http;
+use crate::log::{self, Log, message_id};
+use crate::metrics::Metrics;
+
+pub(super) fn run(file: &Path) -> Exit {
+    let log = match log::start() {
+        Ok(log) => Arc::new(log),
+        Err(error) => {
+            super::complain(&format!("failed to start the log: {error:#}"));
+            return Exit::Failed;
+        }
+    };
+    info!(ditto.version = env!("CARGO_PKG_VERSION"), ditto.file = %file.display(), "ditto is starting");
+    let Loaded { settings, notes } = match load(file, &Environment::of_process(true)) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            for problem in &problems.0 {
+                error!(message_id = message_id::CONFIGURATION_INVALID, "{problem}");
+            }
+            return Exit::Configuration;
+        }
+    };
+    log.set_level(&settings.log.level);
+    for note in &notes {
+        warn!("{note}");
+    }
+    match serve(file, settings, log.clone()) {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            error!("{error:#}");
+            Exit::Failed
+        }
+    }
+}
+
+fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
+    let listener = http::listen(settings.http.listen)?;
+    announce(&settings);
+    // Handlers before READY: a signal must never find the default action, which ends the process.
+    let pipelines =
+        daemon::runtime::for_pipelines().context("failed to start the pipelines' threads")?;
+    let supervising = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the supervisor's runtime")?;
+    let metrics = Metrics::new().context("failed to register the metrics")?;
+    let board = Board::new();
+    let path = file.to_owned();
+    let finish = supervising.block_on(async {
+        let (control, forward) = daemon::watch_signals().context("failed to handle signals")?;
+        let mut services = tokio::task::JoinSet::new();
+        services.spawn(forward);
+        let service = http::Service {
+            board: board.clone(),
+            metrics: metrics.clone(),
+            facts: http::Facts::new(file, &settings),
+        };
+        services.spawn(http::serve(listener, Arc::new(service)));
+        let launcher = Arc::new(EventStoreLauncher::new(&settings));
+        let parts = Parts {
+            launcher,
+            pipelines: pipelines.handle().clone(),
+            board,
+            metrics,
+            notifier: Notifier::default(),
+            control,
+            load: Box::new(move || load(&path, &Environment::of_process(true))),
+            log: Some(log),
+            file: file.to_owned(),
+        };
+        anyhow::Ok(daemon::run(settings, parts).await)
+    })?;
+    // What a library's task still does must not hold up the end.
+    pipelines.shutdown_background();
+    tracing::debug!(ditto.clean = finish.clean, "the end");
+    Ok(())
+}
+
+fn announce(settings: &Settings) {
+    let Destination::EventStore(destination) = &settings.destination;
+    let shown = |cluster: &crate::config::cluster::ClusterSettings| {
+        let seeds: Vec<String> = cluster
+            .nodes
+            .seeds()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        seeds.join(",")
+    };
+    info!(
+        message_id = message_id::STARTED,
+        ditto.version = env!("CARGO_PKG_VERSION"),
+        ditto.source = shown(&settings.source),
+        ditto.destination = shown(destination),
+        ditto.subscriptions = settings.subscriptions.len(),
+        ditto.http = %settings.http.listen,
+        "ditto is configured"
+    );
+}

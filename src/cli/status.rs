@@ -1,0 +1,250 @@
+//! `ditto status`: how is the running daemon?
+//!
+//! Asks over HTTP, at the configured address or another. Never reads more of the configuration than that address.
+
+use std::io;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{ConfigurationFile, Exit, complain, say};
+use crate::config::load::{Environment, load};
+use crate::config::units::parse_duration;
+use crate::http::report::{Report, SubscriptionReport};
+
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(500);
+const LARGEST_ANSWER: u64 = 64 << 20;
+
+/// Options of the command.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    file: ConfigurationFile,
+    /// Print the whole report as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Ask here instead of reading the address from the configuration.
+    #[arg(long, value_name = "URL", value_parser = address_of_url)]
+    url: Option<String>,
+    /// Wait until this is so: every subscription has copied all that there is.
+    #[arg(long, value_name = "STATE")]
+    wait: Option<Wait>,
+    /// Give up waiting after this long.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration, requires = "wait")]
+    timeout: Duration,
+}
+
+/// What can be waited for.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Wait {
+    /// Lag 0 and nothing in flight, everywhere.
+    CaughtUp,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Exit {
+    let address = match &arguments.url {
+        Some(address) => address.clone(),
+        None => match load(&arguments.file.config, &Environment::of_process(false)) {
+            Ok(loaded) => loaded.settings.http.listen.to_string(),
+            Err(problems) => {
+                complain(&format!(
+                    "the configuration is not valid (or give --url):\n{problems}"
+                ));
+                return Exit::Configuration;
+            }
+        },
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let outcome = runtime
+        .context("failed to start")
+        .and_then(|runtime| runtime.block_on(ask_and_show(arguments, &address)));
+    match outcome {
+        Ok(exit) => exit,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            Exit::Failed
+        }
+    }
+}
+
+async fn ask_and_show(arguments: &Arguments, address: &str) -> anyhow::Result<Exit> {
+    let (report, failure) = match arguments.wait {
+        None => {
+            let report = ask(address).await?;
+            let failure = complaints(&report);
+            (report, failure)
+        }
+        Some(Wait::CaughtUp) => wait_caught_up(address, arguments.timeout).await?,
+    };
+    if arguments.json {
+        say(&serde_json::to_string_pretty(&report).context("failed to write the report")?);
+    } else {
+        say(&table(&report));
+    }
+    if failure.is_empty() {
+        return Ok(Exit::Ok);
+    }
+    complain(&failure.join("\n"));
+    Ok(Exit::Failed)
+}
+
+/// What is not as it should be.
+fn complaints(report: &Report) -> Vec<String> {
+    let mut all = report.unhealthy.clone();
+    all.extend(report.unready.iter().cloned());
+    for one in report.subscriptions.iter().filter(|one| one.held > 0) {
+        all.push(format!(
+            "{}::{}: {} streams held",
+            one.stream, one.group, one.held
+        ));
+    }
+    all
+}
+
+/// Asks until everything is copied; a report counts only if its readings are younger than the wait.
+async fn wait_caught_up(address: &str, limit: Duration) -> anyhow::Result<(Report, Vec<String>)> {
+    let began = Instant::now();
+    loop {
+        let report = ask(address).await?;
+        let waited = began.elapsed().as_secs_f64();
+        let behind: Vec<String> = report
+            .subscriptions
+            .iter()
+            .filter_map(|one| behind(one, waited))
+            .collect();
+        if behind.is_empty() {
+            return Ok((report, behind));
+        }
+        if began.elapsed() >= limit {
+            return Ok((report, behind));
+        }
+        sleep(POLL).await;
+    }
+}
+
+/// Why a subscription has not caught up; `None` if it has.
+fn behind(one: &SubscriptionReport, waited: f64) -> Option<String> {
+    let name = format!("{}::{}", one.stream, one.group);
+    if one.state != "running" {
+        return Some(
+            format!("{name}: {} {}", one.state, one.reason)
+                .trim_end()
+                .to_owned(),
+        );
+    }
+    match (one.lag_events, one.looked_seconds_ago) {
+        (Some(lag), _) if lag > 0 => Some(format!("{name}: {lag} events behind")),
+        (Some(_), Some(ago)) if ago < waited => {
+            let left = one.in_flight_events.max(one.buffered_events);
+            (left > 0).then(|| format!("{name}: {left} events on their way"))
+        }
+        _ => Some(format!("{name}: not looked at yet")),
+    }
+}
+
+async fn ask(address: &str) -> anyhow::Result<Report> {
+    let answer = timeout(CALL_TIMEOUT, get(address, "/status"))
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        .with_context(|| format!("failed to ask ditto at {address}: is it running?"))?;
+    let text = String::from_utf8(answer).context("the answer is not UTF-8")?;
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        bail!("{address} did not answer with HTTP");
+    };
+    let status = head.split(' ').nth(1).unwrap_or_default();
+    if status != "200" {
+        bail!("{address} answered {status}: is it ditto?");
+    }
+    serde_json::from_str(body).with_context(|| format!("{address} does not answer as ditto does"))
+}
+
+/// One request in HTTP/1.0: the answer ends with the connection.
+async fn get(address: &str, path: &str) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(LARGEST_ANSWER).read_to_end(&mut answer).await?;
+    Ok(answer)
+}
+
+fn table(report: &Report) -> String {
+    let header = [
+        "STREAM",
+        "GROUP",
+        "STATE",
+        "COPIED",
+        "LAG",
+        "IN FLIGHT",
+        "PARKED",
+        "HELD",
+    ];
+    let unknown = || "?".to_owned();
+    let mut rows = vec![header.map(str::to_owned)];
+    for one in &report.subscriptions {
+        rows.push([
+            one.stream.clone(),
+            one.group.clone(),
+            one.state.clone(),
+            one.copied.to_string(),
+            one.lag_events.map_or_else(unknown, |lag| lag.to_string()),
+            one.in_flight_events.to_string(),
+            one.parked.map_or_else(unknown, |parked| parked.to_string()),
+            one.held.to_string(),
+        ]);
+    }
+    let widths: Vec<usize> = (0..header.len())
+        .map(|column| {
+            rows.iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let mut text = format!(
+        "ditto {} (pid {}), up since {}: {} → {}\n{}\n",
+        report.version,
+        report.pid,
+        report.started,
+        report.source,
+        report.destination,
+        report.summary
+    );
+    if report.subscriptions.is_empty() {
+        return text.trim_end().to_owned();
+    }
+    for row in &rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        text.push('\n');
+        text.push_str(cells.join("  ").trim_end());
+    }
+    text
+}
+
+/// `http://HOST:PORT` → `HOST:PORT`.
+fn address_of_url(url: &str) -> Result<String, String> {
+    let expected = "expected http://HOST:PORT";
+    let rest = url.strip_prefix("http://").ok_or(expected)?;
+    let authority = rest.split('/').next().unwrap_or_default();
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+            Ok(authority.to_owned())
+        }
+        None if !authority.is_empty() => Ok(format!("{authority}:80")),
+        _ => Err(expected.to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| crate::config::units::DURATION_FORM.to_owned())
+}

@@ -1,0 +1,92 @@
+//! Starts one run of a pipeline between the configured servers.
+//!
+//! Never decides when: that is the keeper's.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::cluster::Side;
+use crate::cluster::client::Client;
+use crate::config::cluster::ClusterSettings;
+use crate::config::settings::{Destination, Settings, SubscriptionSettings};
+use crate::destination::event_store::EventStore;
+use crate::pipeline::replicate::{self, Observer, Outcome, Pipeline, core_settings};
+use crate::source::subscription::Subscription;
+
+/// What one run of a pipeline needs from the daemon.
+pub struct Run {
+    /// What to copy, and how.
+    pub settings: SubscriptionSettings,
+    /// Told of everything that happens.
+    pub observer: Arc<dyn Observer>,
+    /// Bytes of events that the pipeline may hold.
+    pub budget: watch::Receiver<usize>,
+    /// `Some`: be done by then.
+    pub stop: watch::Receiver<Option<Instant>>,
+}
+
+impl std::fmt::Debug for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Run")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A run under way.
+pub type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// Makes runs; a seam, so that the supervisor is tested without servers.
+pub trait Launch: Send + Sync + 'static {
+    /// Begins a run, with clients of its own. Polled on the pipelines' runtime.
+    fn launch(&self, run: Run) -> Running;
+}
+
+/// Runs between the two configured Event Stores.
+#[derive(Debug)]
+pub struct EventStoreLauncher {
+    source: ClusterSettings,
+    destination: ClusterSettings,
+}
+
+impl EventStoreLauncher {
+    /// Takes the two sides of the settings.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        let Destination::EventStore(destination) = &settings.destination;
+        Self {
+            source: settings.source.clone(),
+            destination: destination.clone(),
+        }
+    }
+}
+
+impl Launch for EventStoreLauncher {
+    fn launch(&self, run: Run) -> Running {
+        let source = self.source.clone();
+        let destination = self.destination.clone();
+        // Clients are made inside of the run, so that their tasks live on the runtime that it is polled on.
+        Box::pin(async move {
+            if run.settings.replication.read_only {
+                return Outcome::Refused(
+                    "read_only is not in this version: nothing is read or written".to_owned(),
+                );
+            }
+            let source = Client::connect(Side::Source, source);
+            let destination = Client::connect(Side::Destination, destination);
+            replicate::run(Pipeline {
+                key: run.settings.key(),
+                settings: core_settings(&run.settings.replication, true),
+                source: Arc::new(Subscription::new(source, run.settings)),
+                destination: Arc::new(EventStore::new(destination)),
+                observer: run.observer,
+                budget: run.budget,
+                stop: run.stop,
+            })
+            .await
+        })
+    }
+}

@@ -1,0 +1,21 @@
+//! The process around the pipelines: starts, watches, changes and stops them, and tells systemd the truth.
+//!
+//! The only part that knows systemd and signals. Never touches an event.
+
+mod board;
+mod budget;
+mod keeper;
+mod launch;
+mod notify;
+mod observer;
+mod reload;
+pub mod runtime;
+mod signals;
+mod supervisor;
+
+pub use board::{Board, SubscriptionView, state_word};
+pub use keeper::Wanted;
+pub use launch::{EventStoreLauncher, Launch, Run, Running};
+pub use notify::Notifier;
+pub use signals::{Control, watch as watch_signals};
+pub use supervisor::{Finish, Parts, run};

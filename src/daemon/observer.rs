@@ -1,0 +1,103 @@
+//! What a pipeline tells, brought to the board and to the metrics.
+//!
+//! Never waits: it is called from the pipeline's own task.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::board::{Entry, state_word};
+use crate::metrics::{Reading, SubscriptionMetrics, Written};
+use crate::pipeline::core::port::{CopiedEvent, DuplicateReason, GroupSeen, Side, Status, Tell};
+use crate::pipeline::replicate::{Call, Observer};
+use crate::source::Refusal;
+
+/// Observes one subscription, over all its runs.
+pub(super) struct BoardObserver {
+    pub(super) entry: Arc<Entry>,
+    pub(super) metrics: Arc<SubscriptionMetrics>,
+}
+
+impl Observer for BoardObserver {
+    fn tell(&self, what: &Tell) {
+        let metrics = &self.metrics;
+        match what {
+            Tell::Copied { events, .. } => {
+                self.entry.copied(events.len() as u64);
+                metrics.written(events.iter().map(written));
+            }
+            Tell::Duplicate { reason, .. } => metrics.duplicate(duplicate_word(*reason)),
+            Tell::Differs { .. } => metrics.differs(),
+            Tell::Skipped { reason } => metrics.skipped(reason.as_str()),
+            Tell::Passed { reason, .. } => metrics.passed(reason.as_str()),
+            Tell::Parked { reason, .. } => metrics.parked(reason.as_str()),
+            Tell::Unverified { .. } => metrics.unverified(),
+            Tell::RepairStarted { .. } => metrics.repair(),
+            Tell::Placeholders { count, .. } => metrics.placeholders(*count),
+            Tell::Hole { .. } => metrics.hole(),
+            Tell::State(state) => {
+                metrics.state(state_word(state));
+                self.entry.state(state.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn received(&self, deliveries: u64) {
+        self.metrics.received(deliveries);
+    }
+
+    fn status(&self, status: &Status) {
+        self.metrics.state(state_word(&status.state));
+        self.entry.status(status);
+        let (lag_events, lag) = self.entry.lag(SystemTime::now());
+        self.metrics.reading(&Reading {
+            lag_events,
+            lag,
+            in_flight: status.events_in_flight,
+            buffered_bytes: status.bytes_buffered,
+            held: status.held,
+        });
+    }
+
+    fn group(&self, group: &GroupSeen) {
+        self.metrics.parked_in_group(group.parked);
+        self.entry.group(group);
+    }
+
+    fn call(&self, call: Call, took: Duration) {
+        self.metrics
+            .call(side_word(call.side()), call.operation(), took);
+    }
+
+    fn reconnect(&self, side: Side, why: &str) {
+        self.metrics.reconnect(side_word(side));
+        self.entry.trouble(side, why);
+    }
+
+    fn refused(&self, refusal: &Refusal) {
+        self.entry.trouble(Side::Source, &refusal.text);
+    }
+}
+
+fn written(event: &CopiedEvent) -> Written {
+    Written {
+        number: event.number,
+        created: event.created,
+        repaired: event.repaired,
+    }
+}
+
+fn duplicate_word(reason: DuplicateReason) -> &'static str {
+    match reason {
+        DuplicateReason::Known => "known",
+        DuplicateReason::Found => "found",
+        DuplicateReason::Unreadable => "unreadable",
+    }
+}
+
+fn side_word(side: Side) -> &'static str {
+    match side {
+        Side::Source => "source",
+        Side::Destination => "destination",
+    }
+}

@@ -1,0 +1,34 @@
+//! What to do about a configuration that was read again.
+//!
+//! Pure. Never applies anything.
+
+use crate::config::diff::{Difference, difference};
+use crate::config::load::Loaded;
+use crate::config::problem::Problems;
+use crate::config::settings::Settings;
+
+/// The verdict on a reload.
+#[derive(Debug)]
+pub(super) enum Reload {
+    /// Nothing differs.
+    Unchanged,
+    /// To be applied: the settings from now on, and what that changes.
+    Apply(Box<(Settings, Difference)>),
+    /// Nothing may be applied: a line for each reason.
+    Refused(Vec<String>),
+}
+
+/// Judges.
+pub(super) fn plan(running: &Settings, loaded: Result<Loaded, Problems>) -> Reload {
+    let wanted = match loaded {
+        Ok(loaded) => loaded.settings,
+        Err(problems) => {
+            return Reload::Refused(problems.0.iter().map(ToString::to_string).collect());
+        }
+    };
+    match difference(running, &wanted) {
+        Err(refusal) => Reload::Refused(vec![refusal.to_string()]),
+        Ok(difference) if difference.is_empty() => Reload::Unchanged,
+        Ok(difference) => Reload::Apply(Box::new((wanted, difference))),
+    }
+}

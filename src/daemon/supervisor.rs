@@ -1,0 +1,419 @@
+//! The daemon's one loop: keepers, reloads, readiness, status, watchdog, shutdown.
+//!
+//! Never runs a pipeline itself, and never waits for one.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+use tracing::{error, info, warn};
+
+use super::board::{Board, Entry};
+use super::budget::shares;
+use super::keeper::{Keeper, Wanted};
+use super::launch::Launch;
+use super::notify::Notifier;
+use super::reload::{Reload, plan};
+use super::runtime::Pulse;
+use super::signals::Control;
+use crate::config::load::Loaded;
+use crate::config::problem::Problems;
+use crate::config::settings::{Settings, SubscriptionKey, SubscriptionSettings};
+use crate::log::{Log, message_id};
+use crate::metrics::Metrics;
+use crate::pipeline::core::port::{PipelineState, Side};
+
+/// READY is said after this long even if a subscription has not been heard of.
+const LONGEST_START: Duration = Duration::from_secs(10);
+/// Budget, metrics and the pipelines' pulse are looked after this often, or as often as the watchdog needs.
+const TICK: Duration = Duration::from_millis(500);
+/// While stopping, what is left is named this often.
+const NAG: Duration = Duration::from_secs(5);
+/// After the last deadline nothing is waited for any longer than this.
+const CUT_OFF: Duration = Duration::from_secs(4);
+
+/// What the supervisor works with.
+pub struct Parts {
+    /// Starts runs of pipelines.
+    pub launcher: Arc<dyn Launch>,
+    /// Where they run.
+    pub pipelines: Handle,
+    /// Everybody's state.
+    pub board: Arc<Board>,
+    /// All series.
+    pub metrics: Arc<Metrics>,
+    /// The way to systemd.
+    pub notifier: Notifier,
+    /// What to do; a closed channel means stop.
+    pub control: mpsc::Receiver<Control>,
+    /// Reads the configuration anew.
+    pub load: Box<dyn Fn() -> Result<Loaded, Problems> + Send>,
+    /// For the log's level and its losses; `None` in tests.
+    pub log: Option<Arc<Log>>,
+    /// For messages.
+    pub file: PathBuf,
+}
+
+/// How the daemon ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finish {
+    /// Whether everything in flight was brought to an answer.
+    pub clean: bool,
+}
+
+/// Runs until told to stop.
+pub async fn run(settings: Settings, parts: Parts) -> Finish {
+    let mut supervisor = Supervisor::new(settings, parts);
+    supervisor.begin();
+    supervisor.work().await;
+    supervisor.stop().await
+}
+
+struct Supervisor {
+    settings: Settings,
+    parts: Parts,
+    kept: BTreeMap<SubscriptionKey, Kept>,
+    keepers: JoinSet<(SubscriptionKey, bool)>,
+    pulse: Pulse,
+    ticks: Interval,
+    /// Until READY was said.
+    ready_by: Option<Instant>,
+    /// Shown in STATUS until a reload succeeds.
+    refusal: Option<String>,
+}
+
+/// One subscription in the supervisor's books.
+struct Kept {
+    wanted: watch::Sender<Wanted>,
+    budget: watch::Sender<usize>,
+    entry: Arc<Entry>,
+    /// Wanted again while its keeper was ending.
+    next: Option<Arc<SubscriptionSettings>>,
+}
+
+impl Supervisor {
+    fn new(settings: Settings, parts: Parts) -> Self {
+        let period = Notifier::watchdog_interval().map_or(TICK, |limit| limit.min(TICK));
+        let mut ticks = interval(period.max(Duration::from_millis(10)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            settings,
+            pulse: Pulse::new(parts.pipelines.clone()),
+            parts,
+            kept: BTreeMap::new(),
+            keepers: JoinSet::new(),
+            ticks,
+            ready_by: Some(Instant::now() + LONGEST_START),
+            refusal: None,
+        }
+    }
+
+    fn begin(&mut self) {
+        self.configured();
+        for subscription in self.settings.subscriptions.clone() {
+            self.add(subscription);
+        }
+        if self.settings.subscriptions.is_empty() {
+            info!(ditto.file = %self.parts.file.display(), "no subscriptions configured: nothing to do until a reload");
+        }
+    }
+
+    async fn work(&mut self) {
+        let mut changes = self.parts.board.watch();
+        changes.mark_changed();
+        loop {
+            tokio::select! {
+                control = self.parts.control.recv() => match control {
+                    Some(Control::Reload) => self.reload(),
+                    Some(Control::Stop) | None => return,
+                },
+                Ok(()) = changes.changed() => self.report(),
+                _ = self.ticks.tick() => self.tick(),
+                Some(ended) = self.keepers.join_next() => self.keeper_ended(ended),
+            }
+        }
+    }
+
+    fn add(&mut self, settings: SubscriptionSettings) {
+        let key = settings.key();
+        let entry = self.parts.board.add(&key);
+        let (wanted, wanted_by_keeper) = watch::channel(Wanted::Run(Arc::new(settings)));
+        let (budget, budget_of_run) = watch::channel(self.settings.daemon.max_buffered_bytes / 2);
+        let keeper = Keeper {
+            key: key.clone(),
+            wanted: wanted_by_keeper,
+            budget: budget_of_run,
+            entry: entry.clone(),
+            metrics: self
+                .parts
+                .metrics
+                .subscription(key.stream.as_str(), &key.group),
+            launcher: self.parts.launcher.clone(),
+            pipelines: self.parts.pipelines.clone(),
+            drain: self.settings.daemon.shutdown_timeout,
+        };
+        let named = key.clone();
+        self.keepers
+            .spawn(async move { (named, keeper.keep().await) });
+        self.kept.insert(
+            key,
+            Kept {
+                wanted,
+                budget,
+                entry,
+                next: None,
+            },
+        );
+        self.share_budget();
+    }
+
+    /// A keeper ends when its subscription was removed; anything else is a mistake in ditto, and mended.
+    fn keeper_ended(&mut self, ended: Result<(SubscriptionKey, bool), tokio::task::JoinError>) {
+        let keys: Vec<SubscriptionKey> = match ended {
+            Ok((key, _)) => vec![key],
+            // Whose it was is not told: it is the one whose receiver is gone.
+            Err(error) => {
+                error!(message_id = message_id::SUBSCRIPTION_RESTARTED, ditto.error = %error, "a keeper failed");
+                let gone = |kept: &Kept| kept.wanted.is_closed();
+                let those = self.kept.iter().filter(|(_, kept)| gone(kept));
+                those.map(|(key, _)| key.clone()).collect()
+            }
+        };
+        for key in keys {
+            let Some(kept) = self.kept.remove(&key) else {
+                continue;
+            };
+            self.parts.board.remove(&key);
+            let again = match (kept.next, &*kept.wanted.borrow()) {
+                (Some(next), _) => Some(next),
+                (None, Wanted::Run(settings)) => Some(settings.clone()),
+                (None, Wanted::Stop(_)) => None,
+            };
+            match again {
+                Some(settings) => self.add((*settings).clone()),
+                None => {
+                    info!(ditto.stream = %key.stream, ditto.group = %key.group, "the subscription was removed")
+                }
+            }
+        }
+        self.share_budget();
+    }
+
+    fn reload(&mut self) {
+        // First of all, before any reading: systemctl may already be waiting for it.
+        self.parts.notifier.reloading();
+        let outcome = plan(&self.settings, (self.parts.load)());
+        let result = match outcome {
+            Reload::Unchanged => {
+                info!(ditto.file = %self.parts.file.display(), "the configuration is unchanged");
+                self.refusal = None;
+                "unchanged"
+            }
+            Reload::Apply(change) => {
+                let (settings, difference) = *change;
+                info!(
+                    message_id = message_id::RELOADED,
+                    ditto.file = %self.parts.file.display(),
+                    ditto.added = difference.added.len(),
+                    ditto.removed = difference.removed.len(),
+                    ditto.changed = difference.changed.len(),
+                    "the new configuration is in use"
+                );
+                self.settings = settings;
+                self.refusal = None;
+                self.apply(difference);
+                self.configured();
+                "applied"
+            }
+            Reload::Refused(lines) => {
+                for line in &lines {
+                    error!(message_id = message_id::RELOAD_REFUSED, ditto.problem = %line, "the new configuration is refused, the old one goes on");
+                }
+                self.refusal = Some(format!("reload refused: {}", lines.join("; ")));
+                "refused"
+            }
+        };
+        self.parts.metrics.process.reload(result);
+        if self.ready_by.is_none() {
+            let status = self.status();
+            self.parts.notifier.ready(&status);
+        }
+    }
+
+    fn apply(&mut self, difference: crate::config::diff::Difference) {
+        if let (Some(log), Some(settings)) = (&self.parts.log, &difference.log) {
+            log.set_level(&settings.level);
+        }
+        let deadline = Instant::now() + self.settings.daemon.shutdown_timeout;
+        for key in difference.removed {
+            if let Some(kept) = self.kept.get_mut(&key) {
+                kept.next = None;
+                kept.wanted.send_replace(Wanted::Stop(deadline));
+            }
+        }
+        for settings in difference.added.into_iter().chain(difference.changed) {
+            match self.kept.get_mut(&settings.key()) {
+                // Removed a moment ago and still ending: its keeper may have seen that already.
+                Some(kept) if matches!(*kept.wanted.borrow(), Wanted::Stop(_)) => {
+                    kept.next = Some(Arc::new(settings));
+                }
+                Some(kept) => {
+                    kept.wanted.send_replace(Wanted::Run(Arc::new(settings)));
+                }
+                None => self.add(settings),
+            }
+        }
+    }
+
+    fn configured(&self) {
+        let limit = self.settings.daemon.max_buffered_bytes;
+        self.parts
+            .metrics
+            .process
+            .configured(SystemTime::now(), limit);
+    }
+
+    fn tick(&mut self) {
+        self.feed_watchdog();
+        if let Some(log) = &self.parts.log {
+            self.parts.metrics.process.lines_dropped(log.dropped());
+        }
+        self.share_budget();
+        self.report();
+    }
+
+    /// Only if the pipelines' runtime lives too: a frozen one is what the watchdog is for.
+    fn feed_watchdog(&mut self) {
+        if self.pulse.is_beating() {
+            self.parts.board.beat();
+            self.parts.notifier.watchdog();
+        }
+    }
+
+    fn report(&mut self) {
+        let views = self.parts.board.views();
+        for (side, word) in [(Side::Source, "source"), (Side::Destination, "destination")] {
+            let waits = views
+                .iter()
+                .any(|view| view.state == PipelineState::Retrying(side));
+            let runs = views
+                .iter()
+                .any(|view| view.state == PipelineState::Running);
+            if waits || runs {
+                self.parts.metrics.process.up(word, !waits);
+            }
+        }
+        let status = self.status();
+        let heard_of_all = views
+            .iter()
+            .all(|view| view.state != PipelineState::Connecting);
+        if self
+            .ready_by
+            .is_some_and(|by| heard_of_all || Instant::now() >= by)
+        {
+            self.ready_by = None;
+            info!(ditto.status = %status, "ready");
+            self.parts.notifier.ready(&status);
+        } else {
+            self.parts.notifier.status(&status);
+        }
+    }
+
+    fn status(&self) -> String {
+        let summary = self.parts.board.summary();
+        match &self.refusal {
+            Some(refusal) => format!("{summary}; {}", refusal.replace('\n', " ")),
+            None => summary,
+        }
+    }
+
+    fn share_budget(&self) {
+        let used: Vec<usize> = self
+            .kept
+            .values()
+            .map(|kept| kept.entry.bytes_buffered())
+            .collect();
+        let shares = shares(self.settings.daemon.max_buffered_bytes, &used);
+        for (kept, share) in self.kept.values().zip(shares) {
+            kept.budget
+                .send_if_modified(|known| std::mem::replace(known, share) != share);
+        }
+    }
+
+    /// Stops the sources, lets what is in flight end, names what is left.
+    async fn stop(mut self) -> Finish {
+        let deadline = Instant::now() + self.settings.daemon.shutdown_timeout;
+        info!(
+            ditto.timeout_s = self.settings.daemon.shutdown_timeout.as_secs_f64(),
+            "stopping"
+        );
+        self.parts
+            .notifier
+            .stopping("stopping: finishing what is in flight");
+        self.want_stop(deadline);
+        let mut clean = true;
+        let mut nag = Instant::now() + NAG;
+        while !self.keepers.is_empty() {
+            tokio::select! {
+                Some(ended) = self.keepers.join_next() => match ended {
+                    Ok((key, was_clean)) => {
+                        clean &= was_clean;
+                        self.kept.remove(&key);
+                    }
+                    Err(_) => clean = false,
+                },
+                Some(Control::Stop) = self.parts.control.recv() => {
+                    warn!("asked to stop again: stopping at once");
+                    clean = false;
+                    break;
+                }
+                _ = self.ticks.tick() => self.feed_watchdog(),
+                () = sleep_until(nag) => {
+                    nag += NAG;
+                    info!(ditto.left = self.left(), "still stopping");
+                }
+                () = sleep_until(deadline + CUT_OFF) => {
+                    clean = false;
+                    break;
+                }
+            }
+        }
+        if clean {
+            info!(
+                message_id = message_id::STOPPED,
+                "stopped, everything in flight was finished"
+            );
+        } else {
+            warn!(
+                message_id = message_id::STOPPED,
+                ditto.left = self.left(),
+                "stopped, not everything in flight was finished; the source delivers it again"
+            );
+        }
+        Finish { clean }
+    }
+
+    fn want_stop(&self, deadline: Instant) {
+        for kept in self.kept.values() {
+            kept.wanted.send_replace(Wanted::Stop(deadline));
+        }
+    }
+
+    fn left(&self) -> String {
+        let names: Vec<String> = self.kept.keys().map(ToString::to_string).collect();
+        names.join(", ")
+    }
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}

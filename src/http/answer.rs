@@ -1,0 +1,99 @@
+//! One request, one answer.
+//!
+//! Never reads a request's body.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Response, StatusCode};
+
+use super::page;
+use super::report::{Facts, Report};
+use crate::daemon::Board;
+use crate::metrics::Metrics;
+
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const HTML: &str = "text/html; charset=utf-8";
+
+/// What answers are made from.
+#[derive(Debug)]
+pub struct Service {
+    /// Everybody's state.
+    pub board: Arc<Board>,
+    /// All series.
+    pub metrics: Arc<Metrics>,
+    /// What does not change while the process runs.
+    pub facts: Facts,
+}
+
+impl Service {
+    pub(super) fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+        let is_known = matches!(path, "/" | "/metrics" | "/healthz" | "/readyz" | "/status");
+        if !is_known {
+            let text = "not found; there are /metrics, /healthz, /readyz, /status and /\n";
+            return respond(StatusCode::NOT_FOUND, TEXT, text);
+        }
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            let mut response = respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n");
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return response;
+        }
+        match path {
+            "/metrics" => match self.metrics.render() {
+                Ok(text) => respond(StatusCode::OK, METRICS, text),
+                Err(error) => respond(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    TEXT,
+                    format!("{error}\n"),
+                ),
+            },
+            "/healthz" => verdict(self.report().unhealthy),
+            "/readyz" => verdict(self.report().unready),
+            "/status" => match serde_json::to_vec_pretty(&self.report()) {
+                Ok(json) => respond(StatusCode::OK, JSON, json),
+                Err(error) => respond(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    TEXT,
+                    format!("{error}\n"),
+                ),
+            },
+            _ => respond(StatusCode::OK, HTML, page::render(&self.report())),
+        }
+    }
+
+    fn report(&self) -> Report {
+        Report::of(&self.facts, &self.board)
+    }
+}
+
+/// 200 if there is nothing against it, otherwise 503 with a line for each reason.
+fn verdict(reasons: Vec<String>) -> Response<Full<Bytes>> {
+    if reasons.is_empty() {
+        respond(StatusCode::OK, TEXT, "ok\n")
+    } else {
+        respond(
+            StatusCode::SERVICE_UNAVAILABLE,
+            TEXT,
+            reasons.join("\n") + "\n",
+        )
+    }
+}
+
+fn respond(
+    status: StatusCode,
+    kind: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,13 @@
+//! What the daemon shows over HTTP: `/metrics`, `/healthz`, `/readyz`, `/status`, and a page.
+//!
+//! Small limits of its own: one short request a connection, a few seconds, a bounded number of connections. Never changes
+//! anything, and never asks a server: it shows what the board says.
+
+mod answer;
+mod page;
+pub mod report;
+mod server;
+
+pub use answer::Service;
+pub use report::Facts;
+pub use server::{listen, serve};
