@@ -1,0 +1,5 @@
+//! ditto's pipeline in process between development servers, over real sockets: what is copied, what is acknowledged,
+//! and what happens when something goes away. Never asserts a duration: times are deadlines of waits.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+mod cluster_client;
