@@ -59,6 +59,7 @@ impl Core {
             tail: None,
             wanted: self.waiting(name),
             found: Vec::new(),
+            copy: None,
         };
         self.set_step(name, LookStep::Search(search));
     }
@@ -115,9 +116,10 @@ impl Core {
         };
         for revision in &search.wanted {
             if let Some(entry) = stream.queue.get(*revision)
-                && events.iter().any(|event| event.id == entry.event.id)
+                && let Some(copy) = events.iter().find(|event| event.id == entry.event.id)
             {
                 search.found.push(*revision);
+                search.copy = search.copy.max(Some((*revision, copy.revision)));
             }
         }
         search
@@ -163,8 +165,18 @@ impl Core {
             let new = stream.high.is_none_or(|high| entry.revision() > high) && !stream.shared;
             new || search.wanted.contains(&entry.revision())
         });
+        // With nothing left to append, what comes next goes behind the highest copy, not behind the tail: what lies
+        // between may be its own copy, and the server compares ids there.
+        let copy = search.copy.map(|(_, revision)| revision);
+        if copy.is_some() && copy == search.tail {
+            stream.shared = false;
+        }
         stream.state = State::Following(Following {
-            tail: search.tail,
+            tail: if search.wanted.is_empty() {
+                copy.or(search.tail)
+            } else {
+                search.tail
+            },
             searched: all,
         });
         let late = search

@@ -113,6 +113,8 @@ pub(super) struct Search {
     pub(super) wanted: Vec<u64>,
     /// Source revisions found so far.
     pub(super) found: Vec<u64>,
+    /// The highest of them, and the revision of its copy at the destination.
+    pub(super) copy: Option<(u64, u64)>,
 }
 
 /// Reading what lies between the destination's tail and the first delivered event.
