@@ -2,4 +2,15 @@
 //! and what happens when something goes away. Never asserts a duration: times are deadlines of waits.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+mod support;
+
+mod acknowledging;
 mod cluster_client;
+mod holes;
+mod merging;
+mod ordering;
+mod outages;
+mod policies;
+mod several;
+mod standby;
+mod surprises;

@@ -1,0 +1,173 @@
+//! Events that the group does not hand over: what others took, what a checkpoint jumped over, what the server parked.
+
+use std::time::Duration;
+
+use devstore::store::Expected;
+use ditto::pipeline::core::port::Tell;
+use eventstore::{PersistentSubscriptionSettings, SystemConsumerStrategy};
+
+use crate::support::groups::{self, eager};
+use crate::support::wait::until_async;
+use crate::support::{Copying, Servers, seed, subscription, until, write};
+
+/// A number that does not come is missed after twice this.
+const SHORT: Duration = Duration::from_secs(1);
+
+fn impatient() -> PersistentSubscriptionSettings<u64> {
+    PersistentSubscriptionSettings {
+        message_timeout: SHORT,
+        ..eager()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_consumer_acknowledged_is_copied_all_the_same() {
+    let servers = Servers::start().await;
+    let shared = PersistentSubscriptionSettings {
+        max_subscriber_count: 0,
+        consumer_strategy_name: SystemConsumerStrategy::RoundRobin,
+        ..impatient()
+    };
+    groups::create(&servers.source, "$ce-customer", "ditto", shared).await;
+    seed(servers.source.store(), "customer-0", 1);
+    let copying = Copying::start(&servers, subscription("$ce-customer", "ditto"));
+    servers.until_equal().await;
+    let foreign = groups::foreign_consumer(&servers.source, "$ce-customer", "ditto", 4, false);
+    let writing = async {
+        // One at a time, as long as the other one takes its share: each event is the last of its stream.
+        for number in 1..=40 {
+            seed(servers.source.store(), &format!("customer-{number}"), 1);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::join!(foreign, writing);
+    servers.until_equal().await;
+    assert!(copying.seen.count(|tell| matches!(tell, Tell::Hole { .. })) > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_checkpoint_jumped_over_is_copied() {
+    let mut servers = Servers::start().await;
+    groups::create(&servers.source, "$ce-customer", "ditto", impatient()).await;
+    let settings = subscription("$ce-customer", "ditto");
+    seed(servers.source.store(), "customer-0", 3);
+    let copying = Copying::start(&servers, settings.clone());
+    groups::until_checkpoint(&servers.source, &settings, 2).await;
+    servers.source.stop().await;
+    for number in 1..=9 {
+        seed(servers.source.store(), &format!("customer-{number}"), 1);
+    }
+    write(
+        servers.source.store(),
+        "$persistentsubscription-$ce-customer::ditto-checkpoint",
+        "SubscriptionCheckpoint",
+        true,
+        r#""11""#,
+    );
+    servers.source.start_again().await.unwrap();
+    copying.until_running().await;
+    seed(servers.source.store(), "customer-10", 1);
+    servers.until_equal().await;
+    assert_eq!(
+        copying.seen.count(|tell| matches!(tell, Tell::Hole { .. })),
+        9
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_parked_by_itself_is_copied_and_stays_parked() {
+    let servers = Servers::start().await;
+    let strict = PersistentSubscriptionSettings {
+        max_retry_count: 0,
+        ..impatient()
+    };
+    groups::create(&servers.source, "$ce-customer", "ditto", strict).await;
+    let settings = subscription("$ce-customer", "ditto");
+    for number in 0..5 {
+        seed(servers.source.store(), &format!("customer-{number}"), 1);
+    }
+    // Somebody takes them and says nothing, until the server gives up.
+    let client = groups::foreign_client(&servers.source);
+    let silent = client
+        .subscribe_to_persistent_subscription("$ce-customer", "ditto", &Default::default())
+        .await
+        .unwrap();
+    until_async("the server has parked them", async || {
+        match groups::seen(&servers.source, &settings).await.parked {
+            5 => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    drop(silent);
+    let copying = Copying::start(&servers, settings.clone());
+    servers.until_equal().await;
+    assert_eq!(
+        copying
+            .seen
+            .count(|tell| matches!(tell, Tell::ServerParked { .. })),
+        5
+    );
+    assert_eq!(groups::seen(&servers.source, &settings).await.parked, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_lost_by_a_pinned_group_at_a_restart_is_copied() {
+    let mut servers = Servers::start().await;
+    let pinned = PersistentSubscriptionSettings {
+        consumer_strategy_name: SystemConsumerStrategy::Pinned,
+        ..impatient()
+    };
+    groups::create(&servers.source, "$ce-customer", "ditto", pinned).await;
+    let copying = Copying::start(&servers, subscription("$ce-customer", "ditto"));
+    for round in 0..3 {
+        for number in 0..40 {
+            seed(servers.source.store(), &format!("customer-{number}"), 1);
+        }
+        if round < 2 {
+            until("some of it is copied", || match copying.seen.copied() {
+                copied if copied >= round * 40 + 5 => Ok(()),
+                copied => Err(copied),
+            })
+            .await;
+            servers.source.stop().await;
+            servers.source.start_again().await.unwrap();
+        }
+    }
+    servers.until_equal().await;
+    assert_eq!(servers.destination.counters().appended_events, 120);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_gap_is_read_in_pages_while_other_streams_go_on() {
+    let servers = Servers::start().await;
+    let source = servers.source.store();
+    // Not linked by the category, so never delivered: a gap before the event that is.
+    let unlinked: Vec<_> = (0..5_000)
+        .map(|_| devstore::store::Proposed {
+            data: bytes::Bytes::new(),
+            ..crate::support::event("customer-1", 1)
+        })
+        .collect();
+    source
+        .append("customer-1", Expected::NoStream, unlinked)
+        .unwrap();
+    seed(source, "customer-1", 1);
+    for number in 2..20 {
+        seed(source, &format!("customer-{number}"), 10);
+    }
+    let copying = Copying::start(&servers, subscription("$ce-customer", "ditto"));
+    servers.until_equal().await;
+    assert_eq!(
+        copying
+            .seen
+            .count(|tell| matches!(tell, Tell::RepairStarted { .. })),
+        1
+    );
+    assert_eq!(
+        copying
+            .seen
+            .count(|tell| matches!(tell, Tell::RepairEnded { events: 5_000, .. })),
+        1
+    );
+}

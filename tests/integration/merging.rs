@@ -1,0 +1,74 @@
+//! Appends hold what waited, and only consecutive revisions.
+
+use devstore::store::Expected;
+use ditto::pipeline::core::port::Tell;
+
+use crate::support::groups::{self, eager};
+use crate::support::{Copying, Servers, event, seed, subscription};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_takes_fewer_appends_than_events() {
+    let servers = Servers::start().await;
+    for number in 0..10 {
+        seed(servers.source.store(), &format!("customer-{number}"), 200);
+    }
+    let _copying = Copying::start(&servers, subscription("$ce-customer", "ditto"));
+    servers.until_equal().await;
+    let counters = servers.destination.counters();
+    assert_eq!(counters.appended_events, 2000);
+    assert!(counters.appends < 1000, "{} appends", counters.appends);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn max_append_events_is_kept() {
+    let servers = Servers::start().await;
+    seed(servers.source.store(), "customer-1", 500);
+    let mut settings = subscription("$ce-customer", "ditto");
+    settings.replication.max_append_events = 7;
+    let copying = Copying::start(&servers, settings);
+    servers.until_equal().await;
+    let longest = |longest| {
+        copying
+            .seen
+            .count(|tell| matches!(tell, Tell::Copied { events, .. } if events.len() > longest))
+    };
+    assert_eq!(longest(7), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revisions_that_are_not_delivered_never_make_a_wrong_stream() {
+    let servers = Servers::start().await;
+    let store = servers.source.store();
+    // Revisions 0 to 4 and 7 are outside of what the group delivers: it begins with number 5, and somebody else has
+    // taken number 7.
+    seed(store, "customer-1", 9);
+    groups::create(&servers.source, "$ce-customer", "ditto", eager()).await;
+    groups::foreign_consumer(&servers.source, "$ce-customer", "ditto", 5, false).await;
+    let copying = Copying::start(&servers, subscription("$ce-customer", "ditto"));
+    servers.until_equal().await;
+    seed(store, "customer-1", 3);
+    servers.until_equal().await;
+    drop(copying);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_written_twice_at_the_source_is_copied_twice() {
+    let servers = Servers::start().await;
+    let store = servers.source.store();
+    let twice = event("customer-1", 0);
+    store
+        .append("customer-1", Expected::NoStream, vec![twice.clone()])
+        .unwrap();
+    store
+        .append(
+            "customer-1",
+            Expected::Exact(0),
+            vec![event("customer-1", 1)],
+        )
+        .unwrap();
+    store
+        .append("customer-1", Expected::Exact(1), vec![twice])
+        .unwrap();
+    let _copying = Copying::start(&servers, subscription("$ce-customer", "ditto"));
+    servers.until_equal().await;
+}

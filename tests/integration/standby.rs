@@ -1,0 +1,63 @@
+//! Two daemons on one group: one copies, the other waits and takes over.
+
+use std::time::Duration;
+
+use ditto::pipeline::core::port::PipelineState;
+use eventstore::{PersistentSubscriptionSettings, SystemConsumerStrategy};
+
+use crate::support::groups::{self, eager};
+use crate::support::{Copying, Servers, seed, subscription, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_stands_by_and_takes_over_when_the_first_is_killed() {
+    let servers = Servers::start().await;
+    let settings = subscription("$ce-customer", "ditto");
+    let first = Copying::start(&servers, settings.clone());
+    first.until_running().await;
+    let second = Copying::start(&servers, settings);
+    second
+        .until_state("it stands by", |state| *state == PipelineState::Standby)
+        .await;
+    for number in 0..50 {
+        seed(servers.source.store(), &format!("customer-{number}"), 20);
+    }
+    until("part of it is copied", || {
+        match servers.destination.counters().appended_events {
+            events if events >= 100 => Ok(()),
+            events => Err(events),
+        }
+    })
+    .await;
+    drop(first);
+    second.until_running().await;
+    servers.until_equal().await;
+    assert_eq!(servers.destination.counters().appended_events, 1000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_allows_several_consumers_is_copied_exactly_all_the_same() {
+    for strategy in [
+        SystemConsumerStrategy::RoundRobin,
+        SystemConsumerStrategy::Pinned,
+    ] {
+        let servers = Servers::start().await;
+        let shared = PersistentSubscriptionSettings {
+            max_subscriber_count: 0,
+            consumer_strategy_name: strategy,
+            message_timeout: Duration::from_secs(2),
+            ..eager()
+        };
+        groups::create(&servers.source, "$ce-customer", "ditto", shared).await;
+        let both: Vec<Copying> = (0..2)
+            .map(|_| Copying::start(&servers, subscription("$ce-customer", "ditto")))
+            .collect();
+        for copying in &both {
+            copying.until_running().await;
+        }
+        for number in 0..30 {
+            seed(servers.source.store(), &format!("customer-{number}"), 20);
+        }
+        servers.until_equal().await;
+        assert_eq!(servers.destination.counters().appended_events, 600);
+    }
+}

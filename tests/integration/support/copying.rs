@@ -1,0 +1,159 @@
+//! A pipeline under way between two servers, and what it told.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ditto::cluster::Side;
+use ditto::config::settings::{NewGroup, Replication, SubscriptionSettings};
+use ditto::destination::event_store::EventStore;
+use ditto::event::StreamName;
+use ditto::pipeline::core::port::{PipelineState, Tell};
+use ditto::pipeline::replicate::{self, Observer, Outcome, Pipeline};
+use ditto::source::subscription::Subscription;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::servers::{Servers, client};
+
+const BUDGET: usize = 64 * 1024 * 1024;
+
+/// A subscription with ditto's defaults: created when missing.
+pub(crate) fn subscription(stream: &str, group: &str) -> SubscriptionSettings {
+    SubscriptionSettings {
+        stream: StreamName::from(stream),
+        group: group.into(),
+        create: true,
+        new_group: NewGroup::default(),
+        replication: Replication::default(),
+    }
+}
+
+/// One pipeline.
+pub(crate) struct Copying {
+    task: JoinHandle<Outcome>,
+    stop: watch::Sender<Option<Instant>>,
+    _budget: watch::Sender<usize>,
+    pub(crate) seen: Arc<Recorder>,
+}
+
+impl Copying {
+    /// Starts it.
+    pub(crate) fn start(servers: &Servers, settings: SubscriptionSettings) -> Self {
+        Self::with_budget(servers, settings, BUDGET)
+    }
+
+    /// Starts it with so many bytes to hold.
+    pub(crate) fn with_budget(
+        servers: &Servers,
+        settings: SubscriptionSettings,
+        bytes: usize,
+    ) -> Self {
+        let (stop, stopping) = watch::channel(None);
+        let (budget, budgeted) = watch::channel(bytes);
+        let seen = Arc::new(Recorder::default());
+        let pipeline = Pipeline {
+            key: settings.key(),
+            settings: replicate::core_settings(&settings.replication, true),
+            source: Arc::new(Subscription::new(
+                client(Side::Source, &servers.source),
+                settings,
+            )),
+            destination: Arc::new(EventStore::new(client(
+                Side::Destination,
+                &servers.destination,
+            ))),
+            observer: seen.clone(),
+            budget: budgeted,
+            stop: stopping,
+        };
+        Self {
+            task: tokio::spawn(replicate::run(pipeline)),
+            stop,
+            _budget: budget,
+            seen,
+        }
+    }
+
+    /// Asks it to stop within ten seconds, and waits.
+    pub(crate) async fn stop(mut self) -> Outcome {
+        self.stop
+            .send_replace(Some(Instant::now() + Duration::from_secs(10)));
+        (&mut self.task).await.unwrap()
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn end(mut self) -> Outcome {
+        tokio::time::timeout(Duration::from_secs(60), &mut self.task)
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    /// Waits for a state.
+    pub(crate) async fn until_state(&self, what: &str, wanted: impl Fn(&PipelineState) -> bool) {
+        super::until(what, || match self.seen.state() {
+            Some(state) if wanted(&state) => Ok(()),
+            other => Err(format!("it is {other:?}")),
+        })
+        .await;
+    }
+
+    /// Waits until it runs.
+    pub(crate) async fn until_running(&self) {
+        self.until_state("it runs", |state| *state == PipelineState::Running)
+            .await;
+    }
+}
+
+/// As a process that is killed.
+impl Drop for Copying {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Remembers everything that it was told.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    tells: Mutex<Vec<Tell>>,
+}
+
+impl Recorder {
+    /// The present state.
+    pub(crate) fn state(&self) -> Option<PipelineState> {
+        let tells = self.tells.lock().unwrap();
+        tells.iter().rev().find_map(|tell| match tell {
+            Tell::State(state) => Some(state.clone()),
+            _ => None,
+        })
+    }
+
+    /// How often the test matches what was told.
+    pub(crate) fn count(&self, test: impl Fn(&Tell) -> bool) -> usize {
+        self.tells
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|tell| test(tell))
+            .count()
+    }
+
+    /// Events told as copied.
+    pub(crate) fn copied(&self) -> usize {
+        let tells = self.tells.lock().unwrap();
+        tells
+            .iter()
+            .map(|tell| match tell {
+                Tell::Copied { events, .. } => events.len(),
+                _ => 0,
+            })
+            .sum()
+    }
+}
+
+impl Observer for Recorder {
+    fn tell(&self, what: &Tell) {
+        self.tells.lock().unwrap().push(what.clone());
+    }
+}
