@@ -59,9 +59,10 @@ pub enum BatchEvent {
         /// How.
         outcome: AppendOutcome,
     },
-    /// A call ended, could not be opened, or was given up: these appends may or may not have been written.
+    /// A call ended, was given up, or could not be made.
     CallEnded {
-        /// Tags without an answer, in the order of sending; never empty.
+        /// Tags without an answer, in the order of sending: these may or may not have been written. Empty if the server
+        /// has seen none of them: then each is answered with [`AppendOutcome::NotReady`].
         unanswered: Vec<u64>,
         /// Why. [`Error::is_transient`] tells a server that is away from one that refuses what was sent.
         why: Error,

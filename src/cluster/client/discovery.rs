@@ -139,8 +139,8 @@ impl Finder {
                 state.failed = Some(node.endpoint().clone());
                 state.suspect = true;
             }
-            // The password file may hold another one by now.
-            Class::Unauthenticated => {}
+            // The password file may hold another one by now, the server may be a newer one.
+            Class::Unauthenticated | Class::Unsupported => {}
             _ => return,
         }
         state.node = None;

@@ -2,6 +2,7 @@
 //!
 //! Polled, never spawned. Never keeps a call that is silent while appends wait for it.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,15 +16,16 @@ use tokio::time::{Sleep, sleep};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::Streaming;
 
-use super::super::super::error::{Class, Error};
-use super::super::{Client, Node};
+use super::super::super::error::{Class, Error, Side};
+use super::super::{AppendOutcome, Client, Node};
 use super::call::Call;
 use super::{BatchAppend, BatchEvent};
 
 const ACTION: &str = "append over a batch call";
 
-type Opened = Result<(Arc<Node>, Streaming<BatchAppendResp>), Error>;
-type Opening = Pin<Box<dyn Future<Output = Opened> + Send>>;
+type Answers = Streaming<BatchAppendResp>;
+type Requests = UnboundedReceiver<BatchAppendReq>;
+type Coming<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 pub(super) struct Lane {
     client: Client,
@@ -31,13 +33,24 @@ pub(super) struct Lane {
     call: Option<Call>,
     link: Link,
     clock: Pin<Box<Sleep>>,
+    /// Tags of a call that was never made: each is still to be answered.
+    unsent: VecDeque<u64>,
 }
 
 /// The far end of the call, while there is one.
 enum Link {
     None,
-    Opening(Opening),
-    Open(Arc<Node>, Box<Streaming<BatchAppendResp>>),
+    /// Nothing of it has left yet.
+    Finding(Coming<Arc<Node>>, Requests),
+    Opening(Arc<Node>, Coming<Answers>),
+    Open(Arc<Node>, Box<Answers>),
+}
+
+/// How a call ends.
+struct End {
+    why: Error,
+    /// The server has seen nothing of it, or turned it away at the door: nothing was written.
+    unseen: bool,
 }
 
 impl fmt::Debug for Lane {
@@ -56,11 +69,12 @@ impl Lane {
             call: None,
             link: Link::None,
             clock: Box::pin(sleep(silence)),
+            unsent: VecDeque::new(),
         }
     }
 
     pub(super) fn in_flight(&self) -> usize {
-        self.call.as_ref().map_or(0, Call::in_flight)
+        self.call.as_ref().map_or(0, Call::in_flight) + self.unsent.len()
     }
 
     pub(super) fn submit(&mut self, append: BatchAppend) {
@@ -68,67 +82,87 @@ impl Lane {
         let call = self.call.get_or_insert_with(|| {
             // Not bounded here: whoever submits bounds what is in flight.
             let (sender, requests) = unbounded_channel();
-            // Appends go out with the opening itself: a server may send its first header with its first answer.
-            *link = Link::Opening(Box::pin(open(client.clone(), requests)));
+            let client = client.clone();
+            *link = Link::Finding(Box::pin(async move { find(&client).await }), requests);
             Call::new(sender)
         });
         call.send(append, self.silence);
     }
 
     pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<BatchEvent> {
+        if let Some(tag) = self.unsent.pop_front() {
+            let outcome = AppendOutcome::NotReady;
+            return Poll::Ready(BatchEvent::Answered { tag, outcome });
+        }
         loop {
-            let Some(call) = &mut self.call else {
+            if self.call.is_none() {
                 return Poll::Pending;
+            }
+            let end = match self.poll_link(cx) {
+                Poll::Ready(Ok(event)) => return Poll::Ready(event),
+                Poll::Ready(Err(end)) => end,
+                Poll::Pending => ready!(self.poll_silence(cx)),
             };
-            let end = match &mut self.link {
-                Link::None => Some(Error::new(
-                    self.client.side(),
-                    Class::Transient,
-                    ACTION,
-                    "the call is gone",
-                )),
-                Link::Opening(opening) => match opening.poll_unpin(cx) {
-                    Poll::Ready(Ok((node, answers))) => {
-                        self.link = Link::Open(node, Box::new(answers));
-                        continue;
-                    }
-                    Poll::Ready(Err(error)) => Some(error),
-                    Poll::Pending => None,
-                },
-                Link::Open(_, answers) => match answers.poll_next_unpin(cx) {
-                    Poll::Ready(Some(Ok(answer))) => match call.answered(answer) {
-                        Some(event) => return Poll::Ready(event),
-                        None => continue,
-                    },
-                    Poll::Ready(Some(Err(status))) => {
-                        Some(Error::from_status(self.client.side(), ACTION, &status))
-                    }
-                    Poll::Ready(None) => Some(Error::new(
-                        self.client.side(),
-                        Class::Transient,
-                        ACTION,
-                        "the server ended the call",
-                    )),
-                    Poll::Pending => None,
-                },
-            };
-            let why = match end {
-                Some(why) => why,
-                None => ready!(self.poll_silence(cx)),
-            };
-            if let Some(event) = self.end(why) {
+            if let Some(event) = self.end(end) {
                 return Poll::Ready(event);
             }
         }
     }
 
+    /// Goes on with the call: the next answer, or its end.
+    fn poll_link(&mut self, cx: &mut Context<'_>) -> Poll<Result<BatchEvent, End>> {
+        let side = self.client.side();
+        let ended = |why, unseen| Poll::Ready(Err(End { why, unseen }));
+        loop {
+            match &mut self.link {
+                Link::None => {
+                    let text = "the call is gone";
+                    return ended(Error::new(side, Class::Transient, ACTION, text), false);
+                }
+                Link::Finding(finding, requests) => {
+                    let node = match ready!(finding.poll_unpin(cx)) {
+                        Ok(node) => node,
+                        Err(error) => return ended(error, true),
+                    };
+                    // Appends go out with the opening itself: a server may send its first header with its first answer.
+                    let (_, none) = unbounded_channel();
+                    let requests = std::mem::replace(requests, none);
+                    let opening = Box::pin(open(side, node.clone(), requests));
+                    self.link = Link::Opening(node, opening);
+                }
+                Link::Opening(node, opening) => match ready!(opening.poll_unpin(cx)) {
+                    Ok(answers) => self.link = Link::Open(node.clone(), Box::new(answers)),
+                    Err(error) => {
+                        let unseen = turned_away(&error);
+                        return ended(error, unseen);
+                    }
+                },
+                Link::Open(_, answers) => match ready!(answers.poll_next_unpin(cx)) {
+                    Some(Ok(answer)) => {
+                        let call = self.call.as_mut();
+                        if let Some(event) = call.and_then(|call| call.answered(answer)) {
+                            return Poll::Ready(Ok(event));
+                        }
+                    }
+                    Some(Err(status)) => {
+                        return ended(Error::from_status(side, ACTION, &status), false);
+                    }
+                    None => {
+                        let text = "the server ended the call";
+                        return ended(Error::new(side, Class::Transient, ACTION, text), false);
+                    }
+                },
+            }
+        }
+    }
+
     /// Ready when the call must be given up.
-    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
-        let Some(deadline) = self
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let deadline = self
             .call
             .as_ref()
-            .and_then(|call| call.deadline(self.silence))
-        else {
+            .and_then(|call| call.deadline(self.silence));
+        let Some(deadline) = deadline else {
             return Poll::Pending;
         };
         if self.clock.deadline() != deadline {
@@ -139,36 +173,59 @@ impl Lane {
             "no answer for {:?} while appends are in flight",
             self.silence
         );
-        Poll::Ready(Error::new(self.client.side(), Class::Timeout, ACTION, text))
+        let why = Error::new(self.client.side(), Class::Timeout, ACTION, text);
+        let unseen = matches!(self.link, Link::Finding(..));
+        Poll::Ready(End { why, unseen })
     }
 
-    /// Drops the call, which ends it on the server too, and lists what it leaves; `None` if it leaves nothing.
-    fn end(&mut self, why: Error) -> Option<BatchEvent> {
-        if let Link::Open(node, _) = std::mem::replace(&mut self.link, Link::None) {
-            self.client.finder.report(&node, &why);
+    /// Drops the call, which ends it on the server too, and tells what it leaves; `None` if it leaves nothing.
+    fn end(&mut self, end: End) -> Option<BatchEvent> {
+        let End { why, unseen } = end;
+        match std::mem::replace(&mut self.link, Link::None) {
+            Link::Opening(node, _) | Link::Open(node, _) => self.client.finder.report(&node, &why),
+            Link::None | Link::Finding(..) => {}
         }
-        let unanswered = self.call.take().map(Call::end)?;
-        (!unanswered.is_empty()).then_some(BatchEvent::CallEnded { unanswered, why })
+        let mut unanswered = self.call.take().map(Call::end)?;
+        if unanswered.is_empty() {
+            return None;
+        }
+        if unseen {
+            self.unsent.extend(unanswered.drain(..));
+        }
+        Some(BatchEvent::CallEnded { unanswered, why })
     }
 }
 
-async fn open(client: Client, requests: UnboundedReceiver<BatchAppendReq>) -> Opened {
+/// True if a server that answers the opening of a call with this has looked at none of its messages.
+fn turned_away(error: &Error) -> bool {
+    matches!(
+        error.class(),
+        Class::NotReady
+            | Class::NotLeader(_)
+            | Class::Unauthenticated
+            | Class::Unsupported
+            | Class::Configuration
+            | Class::Tls
+    )
+}
+
+async fn find(client: &Client) -> Result<Arc<Node>, Error> {
     let node = client.finder.node().await?;
-    if !node.features().batch_append {
-        let version = &node.features().version;
-        let text = format!("the server (version {version:?}) has no batch append");
-        return Err(Error::new(client.side(), Class::Unsupported, ACTION, text));
+    if node.features().batch_append {
+        return Ok(node);
     }
+    let version = &node.features().version;
+    let text = format!("the server (version {version:?}) has no batch append");
+    let error = Error::new(client.side(), Class::Unsupported, ACTION, text);
+    client.finder.report(&node, &error);
+    Err(error)
+}
+
+async fn open(side: Side, node: Arc<Node>, requests: Requests) -> Result<Answers, Error> {
     let mut streams = node.streams_apart()?;
-    match streams
-        .batch_append(node.request(UnboundedReceiverStream::new(requests)))
-        .await
-    {
-        Ok(answers) => Ok((node, answers.into_inner())),
-        Err(status) => {
-            let error = Error::from_status(client.side(), ACTION, &status);
-            client.finder.report(&node, &error);
-            Err(error)
-        }
+    let request = node.request(UnboundedReceiverStream::new(requests));
+    match streams.batch_append(request).await {
+        Ok(answers) => Ok(answers.into_inner()),
+        Err(status) => Err(Error::from_status(side, ACTION, &status)),
     }
 }

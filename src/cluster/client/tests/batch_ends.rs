@@ -8,10 +8,10 @@ use ditto_protocol::streams::batch_append_resp::Result as Answer;
 use tonic::{Code, Status};
 
 use super::super::super::error::Class;
-use super::super::{AppendOutcome, BatchEvent, BatchOptions};
+use super::super::{AppendOutcome, BatchAppender, BatchEvent, BatchOptions};
 use super::batch::{Scene, append, written};
 use super::fake::Fake;
-use super::soon;
+use super::{client, soon};
 
 #[tokio::test]
 async fn a_call_that_ends_lists_what_it_leaves_and_the_next_append_opens_another() {
@@ -63,7 +63,12 @@ async fn a_server_that_dies_lists_what_it_leaves() {
     assert_eq!(scene.ended().await, (vec![0, 1, 2], Class::Transient));
     // Nobody listens there any more.
     scene.appender.submit(append(5));
-    assert_eq!(scene.ended().await, (vec![5], Class::Transient));
+    scene.appender.submit(append(6));
+    assert_eq!(scene.ended().await, (vec![], Class::Transient));
+    for tag in [5, 6] {
+        assert_eq!(scene.answered().await, (tag, AppendOutcome::NotReady));
+    }
+    assert_eq!(scene.appender.in_flight(), 0);
 }
 
 #[tokio::test]
@@ -157,7 +162,7 @@ async fn a_server_without_batch_append_is_refused() {
     scene.appender.submit(append(1));
     match soon(scene.appender.next()).await {
         BatchEvent::CallEnded { unanswered, why } => {
-            assert_eq!((unanswered, why.kind()), (vec![1], "unsupported"));
+            assert_eq!((unanswered, why.kind()), (vec![], "unsupported"));
             assert!(
                 why.to_string().contains("20.10.2")
                     && why.hint().is_some_and(|hint| hint.contains("21.10"))
@@ -165,6 +170,7 @@ async fn a_server_without_batch_append_is_refused() {
         }
         answered @ BatchEvent::Answered { .. } => panic!("{answered:?}"),
     }
+    assert_eq!(scene.answered().await, (1, AppendOutcome::NotReady));
     assert!(
         !soon(scene.client.features())
             .await
@@ -206,4 +212,57 @@ async fn no_call_leaks() {
         }
     };
     soon(closed).await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_turned_away_blames_no_append() {
+    let mut scene = Scene::new(BatchOptions::default());
+    let mut leader = Fake::start();
+    scene
+        .fake
+        .turn_away(Some(Status::unavailable("Server Is Not Ready")));
+    scene.appender.submit(append(1));
+    assert_eq!(scene.ended().await, (vec![], Class::NotReady));
+    assert_eq!(scene.answered().await, (1, AppendOutcome::NotReady));
+
+    let status = super::calls::not_leader(&leader.endpoint);
+    scene.fake.turn_away(Some(status));
+    scene.appender.submit(append(1));
+    let class = Class::NotLeader(Some(leader.endpoint.clone()));
+    assert_eq!(scene.ended().await, (vec![], class));
+    assert_eq!(scene.answered().await, (1, AppendOutcome::NotReady));
+
+    scene.appender.submit(append(1));
+    let mut call = tokio::select! {
+        call = soon(leader.batches.recv()) => call.expect("a call"),
+        event = scene.appender.next() => panic!("{event:?}"),
+    };
+    assert_eq!(scene.requests(&mut call, 1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_is_reached_and_says_nothing_blames_no_append() {
+    let (_hole, address) = super::calls::black_hole().await;
+    let client = client(&format!("esdb://{address}?tls=false&gossipTimeout=60000"));
+    let silence = Duration::from_secs(1);
+    let mut appender = BatchAppender::new(
+        &client,
+        BatchOptions {
+            silence,
+            ..BatchOptions::default()
+        },
+    );
+    appender.submit(append(1));
+    match soon(appender.next()).await {
+        BatchEvent::CallEnded { unanswered, why } => {
+            assert_eq!((unanswered, why.class()), (vec![], &Class::Timeout));
+        }
+        answered @ BatchEvent::Answered { .. } => panic!("{answered:?}"),
+    }
+    let answered = soon(appender.next()).await;
+    let outcome = AppendOutcome::NotReady;
+    assert!(
+        matches!(&answered, BatchEvent::Answered { tag: 1, outcome: o } if *o == outcome),
+        "{answered:?}"
+    );
 }

@@ -14,7 +14,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
 use super::super::super::error::Class;
-use super::super::{Direction, ReadStream, ResolvedRecord, StartAt, StreamPage};
+use super::super::{Direction, Expected, ReadStream, ResolvedRecord, StartAt, StreamPage};
 use super::fake::{Fake, ReadCall};
 use super::{client, event, soon};
 use crate::config::cluster::Endpoint;
@@ -341,6 +341,54 @@ async fn a_probe_takes_any_answer_about_the_stream() {
         let (probe, ()) = soon(async { tokio::join!(client.probe(), serve) }).await;
         assert_eq!(probe.is_ok(), reachable, "{answer:?}");
     }
+}
+
+/// A port that takes connections and never says a word.
+pub(super) async fn black_hole() -> (tokio::net::TcpListener, std::net::SocketAddr) {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("address");
+    (listener, address)
+}
+
+#[tokio::test]
+async fn a_half_open_connection_is_given_up() {
+    let (_hole, address) = black_hole().await;
+    for (parameters, expected) in [
+        (
+            "tls=false&gossipTimeout=200",
+            "does not answer within 200ms",
+        ),
+        ("tlsVerifyCert=false&gossipTimeout=200", ""),
+        (
+            "tls=false&gossipTimeout=60000&defaultDeadline=200",
+            "no answer within 200ms",
+        ),
+    ] {
+        for scheme in ["esdb", "esdb+discover"] {
+            let client = client(&format!(
+                "{scheme}://{address}?{parameters}&maxDiscoverAttempts=1"
+            ));
+            let error = soon(client.probe()).await.expect_err("silence");
+            assert!(
+                error.is_transient() && error.to_string().contains(expected),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn calls_can_be_made_from_any_thread() {
+    fn is_send<T: Send>(_: &T) {}
+    let client = client("esdb://a?tls=false");
+    is_send(&client.read_stream(read(1)));
+    is_send(&client.append(&"s".into(), Expected::NoStream, &[]));
+    is_send(&client.probe());
+    is_send(&super::super::super::crate_client::CrateClient::new(
+        &client,
+    ));
 }
 
 #[test]

@@ -56,6 +56,7 @@ struct Settled {
     members: Vec<MemberInfo>,
     methods: Option<SupportedMethods>,
     refusal: Option<Status>,
+    turn_away: Option<Status>,
     asked: BTreeMap<&'static str, usize>,
 }
 
@@ -174,6 +175,11 @@ impl Fake {
     /// From now on gossip and features are answered with this; `None`: as they are.
     pub(super) fn refuse(&self, status: Option<Status>) {
         self.settled.lock().unwrap().refusal = status;
+    }
+
+    /// From now on batch calls are turned away at the door; `None`: let in.
+    pub(super) fn turn_away(&self, status: Option<Status>) {
+        self.settled.lock().unwrap().turn_away = status;
     }
 
     /// How often this was asked.
@@ -305,6 +311,9 @@ impl Streams for Handler {
         &self,
         request: Request<Streaming<BatchAppendReq>>,
     ) -> Result<Response<Self::BatchAppendStream>, Status> {
+        if let Some(status) = self.settled.lock().unwrap().turn_away.clone() {
+            return Err(status);
+        }
         let (answers, receiver) = mpsc::unbounded_channel();
         let headers = request.metadata().clone();
         let stream = self.answers(receiver);

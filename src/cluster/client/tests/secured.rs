@@ -320,3 +320,27 @@ async fn no_client_of_the_crate_is_made_of_a_bad_file() {
         .expect_err("missing");
     assert_eq!(*error.class(), Class::Configuration);
 }
+
+#[tokio::test]
+async fn changed_certificate_files_are_read_again_without_a_new_client() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let fake = authority.serve(true).await;
+    let keys = ClusterKeys {
+        tls_ca_file: Some(stranger.file("ca.pem")),
+        client_cert_file: Some(stranger.file("client.pem")),
+        client_key_file: Some(stranger.file("client.key")),
+        ..Default::default()
+    };
+    let client = with_keys(&fake, "", keys);
+    assert_eq!(
+        soon(client.features())
+            .await
+            .expect_err("a stranger")
+            .kind(),
+        "tls"
+    );
+    for name in ["ca.pem", "client.pem", "client.key"] {
+        std::fs::copy(authority.file(name), stranger.file(name)).expect("copied");
+    }
+    soon(client.features()).await.expect("rotated");
+}
