@@ -3,7 +3,7 @@
 
 STAGE := tests/setup/stage
 
-.PHONY: help check test test-rust
+.PHONY: help check test test-rust conformance
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -13,7 +13,12 @@ check: ## Formatting, lints, licences and sources of dependencies: what CI deman
 	@$(STAGE) clippy cargo clippy --workspace --all-targets --locked -- -D warnings
 	@$(STAGE) dependencies tests/setup/cargo-deny --locked check licenses bans sources
 
-test: test-rust ## All tests; parts that cannot run here say so in one line
+test: test-rust conformance ## All tests; parts that cannot run here say so in one line
 
 test-rust: ## Unit, integration and simulation tests
 	@$(STAGE) cargo-test cargo test --workspace --locked
+
+conformance: ## The development server against the recording of a real Event Store, and other people's clients
+	@$(STAGE) conformance --needs node --needs npm tests/conformance/run
+	@$(STAGE) kurrentdbclient --needs python-venv tests/conformance/clients/run kurrentdbclient
+	@$(STAGE) db-client --needs node --needs npm tests/conformance/clients/run db-client
