@@ -1,0 +1,178 @@
+//! `make demo`: two development servers, the real ditto between them, thirty events, and a comparison of both sides by a
+//! reader of its own. Never changes anything outside its own processes.
+
+mod compare;
+mod processes;
+mod seed;
+mod show;
+mod store;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Parser;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::processes::Process;
+use crate::show::{Addresses, copy_and_compare, how_to_go_on};
+
+/// The ports of ditto.toml.
+const SOURCE_PORT: u16 = 2113;
+const DESTINATION_PORT: u16 = 4113;
+
+#[derive(Debug, Parser)]
+#[command(about = "Shows ditto's main job on two development servers and compares both sides")]
+struct Arguments {
+    /// ditto's configuration
+    #[arg(long, default_value = "tests/demo/ditto.toml")]
+    config: PathBuf,
+    /// Stay up afterwards and print how to add and to look at events
+    #[arg(long)]
+    keep: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(&Arguments::parse()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // Nothing is left to tell if not even this can be written.
+            let _unwritable = writeln!(io::stderr(), "demo failed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether both sides are identical.
+async fn run(arguments: &Arguments) -> Result<bool> {
+    let mut interrupt = Interrupt::new()?;
+    let mut processes = Processes::default();
+    let outcome = tokio::select! {
+        outcome = show(&mut processes, &arguments.config) => outcome,
+        () = interrupt.recv() => Err(anyhow!("interrupted")),
+    };
+    if arguments.keep
+        && let Ok((at, _)) = &outcome
+    {
+        how_to_go_on(at)?;
+        tokio::select! {
+            error = processes.ended_early() => return Err(error),
+            () = interrupt.recv() => {}
+        }
+    }
+    let stopped = processes.stop().await;
+    let (_, identical) = outcome?;
+    stopped?;
+    Ok(identical)
+}
+
+async fn show(processes: &mut Processes, config: &Path) -> Result<(Addresses, bool)> {
+    let at = processes.start_servers().await?;
+    let seeded = show::seed(&at).await?;
+    processes.start_ditto(&at, config)?;
+    tokio::select! {
+        outcome = copy_and_compare(&at, seeded) => Ok((at, outcome?)),
+        error = processes.ended_early() => Err(error),
+    }
+}
+
+/// Two servers and ditto between them, as far as they have been started. Dropped, it leaves nothing running.
+#[derive(Debug, Default)]
+struct Processes {
+    source: Option<Process>,
+    destination: Option<Process>,
+    ditto: Option<Process>,
+}
+
+impl Processes {
+    async fn start_servers(&mut self) -> Result<Addresses> {
+        let (server, source) = Process::start_server(SOURCE_PORT).await?;
+        self.source = Some(server);
+        let (server, destination) = Process::start_server(DESTINATION_PORT).await?;
+        self.destination = Some(server);
+        Ok(Addresses {
+            source,
+            destination,
+        })
+    }
+
+    /// The checked-in file as it is; addresses that differ from it are given as variables.
+    fn start_ditto(&mut self, at: &Addresses, config: &Path) -> Result<()> {
+        let variables: Vec<_> = [
+            ("DITTO__SOURCE__CONNECTION_STRING", &at.source, SOURCE_PORT),
+            (
+                "DITTO__DESTINATION__CONNECTION_STRING",
+                &at.destination,
+                DESTINATION_PORT,
+            ),
+        ]
+        .into_iter()
+        .filter(|(_, address, port)| !address.ends_with(&format!(":{port}")))
+        .map(|(name, address, _)| (name, format!("esdb://{address}?tls=false")))
+        .collect();
+        let config = config
+            .to_str()
+            .context("the configuration's path is not UTF-8")?;
+        self.ditto = Some(Process::start(
+            "ditto",
+            &["run", "--config", config],
+            &variables,
+        )?);
+        Ok(())
+    }
+
+    /// Returns only if one that was started ends.
+    async fn ended_early(&mut self) -> anyhow::Error {
+        async fn of(process: &mut Option<Process>) -> anyhow::Error {
+            match process {
+                Some(process) => process.ended_early().await,
+                None => std::future::pending().await,
+            }
+        }
+        tokio::select! {
+            error = of(&mut self.ditto) => error,
+            error = of(&mut self.source) => error,
+            error = of(&mut self.destination) => error,
+        }
+    }
+
+    /// Ditto first, so that it can drain; its exit status must say that it did.
+    async fn stop(self) -> Result<()> {
+        if let Some(ditto) = self.ditto {
+            let status = ditto.stop().await?;
+            if !status.success() {
+                bail!("ditto ended with {status} when it was stopped");
+            }
+        }
+        for server in [self.source, self.destination].into_iter().flatten() {
+            server.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Ctrl-C and SIGTERM, caught from before the first process is started.
+struct Interrupt {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupt {
+    fn new() -> Result<Self> {
+        let of = |kind| signal(kind).context("failed to catch signals");
+        Ok(Self {
+            interrupt: of(SignalKind::interrupt())?,
+            terminate: of(SignalKind::terminate())?,
+        })
+    }
+
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
