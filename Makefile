@@ -3,17 +3,20 @@
 
 STAGE := tests/setup/stage
 
-.PHONY: help check test test-rust conformance
+.PHONY: help demo check test test-rust conformance clients
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: ## Copy thirty events between two development servers and compare both sides; KEEP=1 stays up
+	@programs=$$(tests/setup/programs) && exec "$$programs/demo" $(if $(KEEP),--keep)
 
 check: ## Formatting, lints, licences and sources of dependencies: what CI demands beside the tests
 	@$(STAGE) format cargo fmt --all --check
 	@$(STAGE) clippy cargo clippy --workspace --all-targets --locked -- -D warnings
 	@$(STAGE) dependencies tests/setup/cargo-deny --locked check licenses bans sources
 
-test: test-rust conformance ## All tests; parts that cannot run here say so in one line
+test: test-rust conformance clients ## All tests; parts that cannot run here say so in one line
 
 test-rust: ## Unit, integration and simulation tests
 	@$(STAGE) cargo-test cargo test --workspace --locked
@@ -22,3 +25,6 @@ conformance: ## The development server against the recording of a real Event Sto
 	@$(STAGE) conformance --needs node --needs npm tests/conformance/run
 	@$(STAGE) kurrentdbclient --needs python-venv tests/conformance/clients/run kurrentdbclient
 	@$(STAGE) db-client --needs node --needs npm tests/conformance/clients/run db-client
+
+clients: ## ditto between two servers, with a client that nobody here wrote on both sides
+	@$(STAGE) clients --needs python-venv tests/clients/run
