@@ -15,6 +15,7 @@ use crate::config::settings::{Destination, Settings, SubscriptionSettings};
 use crate::destination::event_store::EventStore;
 use crate::pipeline::replicate::{self, Observer, Outcome, Pipeline, core_settings};
 use crate::source::subscription::Subscription;
+use crate::{destination, source};
 
 /// What one run of a pipeline needs from the daemon.
 pub struct Run {
@@ -70,23 +71,36 @@ impl Launch for EventStoreLauncher {
         let destination = self.destination.clone();
         // Clients are made inside of the run, so that their tasks live on the runtime that it is polled on.
         Box::pin(async move {
+            let source =
+                Subscription::new(Client::connect(Side::Source, source), run.settings.clone());
+            let destination = Arc::new(EventStore::new(Client::connect(
+                Side::Destination,
+                destination,
+            )));
             if run.settings.replication.read_only {
-                return Outcome::Refused(
-                    "read_only is not in this version: nothing is read or written".to_owned(),
-                );
+                let source = source::preview::Preview::new(source);
+                let destination = destination::preview::Preview::new(destination);
+                copy(run, source, Arc::new(destination)).await
+            } else {
+                copy(run, source, destination).await
             }
-            let source = Client::connect(Side::Source, source);
-            let destination = Client::connect(Side::Destination, destination);
-            replicate::run(Pipeline {
-                key: run.settings.key(),
-                settings: core_settings(&run.settings.replication, true),
-                source: Arc::new(Subscription::new(source, run.settings)),
-                destination: Arc::new(EventStore::new(destination)),
-                observer: run.observer,
-                budget: run.budget,
-                stop: run.stop,
-            })
-            .await
         })
     }
+}
+
+async fn copy<S: source::Source, D: destination::Destination>(
+    run: Run,
+    source: S,
+    destination: Arc<D>,
+) -> Outcome {
+    replicate::run(Pipeline {
+        key: run.settings.key(),
+        settings: core_settings(&run.settings.replication, true),
+        source: Arc::new(source),
+        destination,
+        observer: run.observer,
+        budget: run.budget,
+        stop: run.stop,
+    })
+    .await
 }

@@ -3,18 +3,19 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ditto::cluster::Side;
-use ditto::config::settings::{NewGroup, Replication, SubscriptionSettings};
-use ditto::destination::event_store::EventStore;
+use ditto::config::settings::{
+    DaemonSettings, Destination, HttpSettings, LogSettings, NewGroup, Replication, Settings,
+    SubscriptionSettings,
+};
+use ditto::daemon::{EventStoreLauncher, Launch, Run};
 use ditto::event::StreamName;
 use ditto::pipeline::core::port::{PipelineState, Tell};
-use ditto::pipeline::replicate::{self, Observer, Outcome, Pipeline};
-use ditto::source::subscription::Subscription;
+use ditto::pipeline::replicate::{Observer, Outcome};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::servers::{Servers, client};
+use super::servers::{Servers, cluster};
 
 const BUDGET: usize = 64 * 1024 * 1024;
 
@@ -52,23 +53,22 @@ impl Copying {
         let (stop, stopping) = watch::channel(None);
         let (budget, budgeted) = watch::channel(bytes);
         let seen = Arc::new(Recorder::default());
-        let pipeline = Pipeline {
-            key: settings.key(),
-            settings: replicate::core_settings(&settings.replication, true),
-            source: Arc::new(Subscription::new(
-                client(Side::Source, &servers.source),
-                settings,
-            )),
-            destination: Arc::new(EventStore::new(client(
-                Side::Destination,
-                &servers.destination,
-            ))),
+        let launcher = EventStoreLauncher::new(&Settings {
+            source: cluster(&servers.source),
+            destination: Destination::EventStore(cluster(&servers.destination)),
+            daemon: DaemonSettings::default(),
+            subscriptions: Vec::new(),
+            http: HttpSettings::default(),
+            log: LogSettings::default(),
+        });
+        let run = launcher.launch(Run {
+            settings,
             observer: seen.clone(),
             budget: budgeted,
             stop: stopping,
-        };
+        });
         Self {
-            task: tokio::spawn(replicate::run(pipeline)),
+            task: tokio::spawn(run),
             stop,
             _budget: budget,
             seen,

@@ -13,6 +13,7 @@ use eventstore::{
     SystemConsumerStrategy,
 };
 
+use super::compare::events;
 use super::servers::client;
 use super::wait::until_async;
 
@@ -55,6 +56,25 @@ pub(crate) async fn create(
 pub(crate) async fn seen(server: &Server, settings: &SubscriptionSettings) -> GroupSeen {
     let source = Subscription::new(client(Side::Source, server), settings.clone());
     source.group().await.unwrap()
+}
+
+/// Everything of a group that the server keeps, as text: information, checkpoints, parked events, configuration.
+pub(crate) async fn everything(server: &Server, stream: &str, group: &str) -> String {
+    let info = foreign_client(server)
+        .get_persistent_subscription_info(stream, group, &Default::default())
+        .await;
+    let kept = ["checkpoint", "parked"].map(|part| {
+        let records = events(
+            server.store(),
+            &format!("$persistentsubscription-{stream}::{group}-{part}"),
+        );
+        records
+            .iter()
+            .map(|record| format!("{} {:?}\n", record.id, record.data()))
+            .collect::<String>()
+    });
+    let configuration = server.store().stream_info("$persistentSubscriptionConfig");
+    format!("{info:#?}\n{kept:?}\n{configuration:?}")
 }
 
 /// Waits until everything up to this number is acknowledged or parked; needs a group with [`eager`] settings.
