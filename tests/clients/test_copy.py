@@ -24,6 +24,9 @@ connection_string = "esdb://{destination}?tls=false"
 [[subscription]]
 stream = "$ce-customer"
 group = "ditto-customer"
+
+[http]
+listen = "127.0.0.1:0"
 """
 
 JSON = "application/json"

@@ -15,12 +15,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::processes::Process;
+use crate::processes::{Process, free_address};
 use crate::show::{Addresses, copy_and_compare, how_to_go_on};
 
 /// The ports of ditto.toml.
 const SOURCE_PORT: u16 = 2113;
 const DESTINATION_PORT: u16 = 4113;
+const PAGE_PORT: u16 = 5000;
 
 #[derive(Debug, Parser)]
 #[command(about = "Shows ditto's main job on two development servers and compares both sides")]
@@ -96,23 +97,30 @@ impl Processes {
         Ok(Addresses {
             source,
             destination,
+            page: free_address(PAGE_PORT)?,
         })
     }
 
     /// The checked-in file as it is; addresses that differ from it are given as variables.
     fn start_ditto(&mut self, at: &Addresses, config: &Path) -> Result<()> {
-        let variables: Vec<_> = [
-            ("DITTO__SOURCE__CONNECTION_STRING", &at.source, SOURCE_PORT),
+        let variables = [
+            (
+                "DITTO__SOURCE__CONNECTION_STRING",
+                server(&at.source),
+                SOURCE_PORT,
+            ),
             (
                 "DITTO__DESTINATION__CONNECTION_STRING",
-                &at.destination,
+                server(&at.destination),
                 DESTINATION_PORT,
             ),
-        ]
-        .into_iter()
-        .filter(|(_, address, port)| !address.ends_with(&format!(":{port}")))
-        .map(|(name, address, _)| (name, format!("esdb://{address}?tls=false")))
-        .collect();
+            ("DITTO__HTTP__LISTEN", at.page.clone(), PAGE_PORT),
+        ];
+        let variables: Vec<_> = variables
+            .into_iter()
+            .filter(|(_, value, port)| !value.contains(&format!(":{port}")))
+            .map(|(name, value, _)| (name, value))
+            .collect();
         let config = config
             .to_str()
             .context("the configuration's path is not UTF-8")?;
@@ -152,6 +160,10 @@ impl Processes {
         }
         Ok(())
     }
+}
+
+fn server(address: &str) -> String {
+    format!("esdb://{address}?tls=false")
 }
 
 /// Ctrl-C and SIGTERM, caught from before the first process is started.

@@ -38,8 +38,7 @@ impl Process {
     /// Starts a development server on `127.0.0.1:preferred`, or on a free port where that one is taken, and returns it
     /// with the address that it prints once it listens.
     pub(crate) async fn start_server(preferred: u16) -> Result<(Self, String)> {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, preferred)).is_ok();
-        let listen = format!("127.0.0.1:{}", if free { preferred } else { 0 });
+        let listen = free_address(preferred)?;
         let mut server = Self::spawn("devstore", &["--listen", &listen], &[], Stdio::piped())?;
         let output = server
             .child
@@ -101,6 +100,14 @@ impl Process {
             Err(_) => bail!("{} was still running {END:?} after SIGTERM", self.name),
         }
     }
+}
+
+/// `127.0.0.1:preferred`, or another port of this machine where that one is taken.
+pub(crate) fn free_address(preferred: u16) -> Result<String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, preferred))
+        .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+        .context("failed to find a free port")?;
+    Ok(listener.local_addr()?.to_string())
 }
 
 fn beside_this_program(name: &str) -> Result<PathBuf> {

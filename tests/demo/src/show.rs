@@ -17,11 +17,12 @@ const CATEGORY: &str = "$ce-customer";
 /// How long ditto may take from its start until everything is copied.
 const COPY: Duration = Duration::from_secs(30);
 
-/// Where the servers listen, as `host:port`.
+/// Where the servers and ditto's status page listen, as `host:port`.
 #[derive(Debug)]
 pub(crate) struct Addresses {
     pub(crate) source: String,
     pub(crate) destination: String,
+    pub(crate) page: String,
 }
 
 /// Writes the customers' events to the source; returns how many.
@@ -103,9 +104,10 @@ and look at its copy at the destination:
 
   curl -s http://{destination}/streams/{stream} -H 'Accept: application/json'
 
-Ctrl-C ends the demo."#,
+ditto's own page: http://{page}/   Ctrl-C ends the demo."#,
         source = at.source,
         destination = at.destination,
+        page = at.page,
     ))
 }
 
