@@ -1,16 +1,22 @@
 //! devstore: an in-memory server that speaks Event Store's gRPC protocol as `protocol.md` describes it, for tests and
 //! demos. Never part of the product, never durable, never secure.
 
+mod cluster;
+mod faults;
 mod filter;
 mod groups;
 mod http;
+mod lifecycle;
 mod net;
 mod node;
 mod options;
+mod pace;
 mod server;
 mod services;
 pub mod store;
+mod users;
 
+pub use faults::{ActiveFault, Fault, FaultId, FaultKind, Faults};
 pub use node::Counters;
-pub use options::Options;
+pub use options::{Certificate, Ending, Model, Options, Startup, User};
 pub use server::Server;

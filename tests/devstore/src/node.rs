@@ -1,27 +1,48 @@
-//! What the services of one node share: the store, its name to others, what is counted.
+//! One node, as its services see it: its place in the cluster, and what is counted on it.
 //!
 //! Never listens and never answers a call itself.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use uuid::Uuid;
-
-use crate::groups::Groups;
-use crate::options::Options;
+use crate::cluster::{Cluster, Phase};
 use crate::store::Store;
 
 /// The version that is imitated.
 pub(crate) const VERSION: &str = "23.10.4";
 
-/// One node, as its services see it.
+/// One node.
 #[derive(Debug)]
 pub(crate) struct Node {
-    pub(crate) store: Store,
-    pub(crate) groups: Groups,
-    pub(crate) instance: Uuid,
-    pub(crate) advertised: (String, u16),
-    pub(crate) options: Options,
+    pub(crate) index: usize,
+    pub(crate) cluster: Arc<Cluster>,
     pub(crate) tally: Tally,
+}
+
+impl Node {
+    pub(crate) fn new(index: usize, cluster: Arc<Cluster>) -> Self {
+        Self {
+            index,
+            cluster,
+            tally: Tally::default(),
+        }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.cluster.store
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.cluster.phase(self.index)
+    }
+
+    pub(crate) fn leads(&self) -> bool {
+        self.cluster.leader() == Some(self.index)
+    }
+
+    pub(crate) fn max_append_size(&self) -> usize {
+        self.cluster.options.max_append_size
+    }
 }
 
 /// Running totals.
@@ -34,8 +55,8 @@ pub(crate) struct Tally {
     batch_calls: AtomicU64,
 }
 
-/// What a server has counted since its start, for tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a server has counted since it was made, over all nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// gRPC calls that are open now.
     pub open_calls: u64,
@@ -77,5 +98,17 @@ impl Tally {
             appended_events: now(&self.appended_events),
             batch_calls: now(&self.batch_calls),
         }
+    }
+}
+
+impl std::iter::Sum for Counters {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            open_calls: sum.open_calls + one.open_calls,
+            calls: sum.calls + one.calls,
+            appends: sum.appends + one.appends,
+            appended_events: sum.appended_events + one.appended_events,
+            batch_calls: sum.batch_calls + one.batch_calls,
+        })
     }
 }

@@ -3,18 +3,33 @@
 //! Plain values, valid as they are; never reads a file or the environment.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
-/// How a server is started. The default listens on a free port of the loopback interface.
+use serde::Deserialize;
+
+/// How a server is started. The default: one node on a free port of the loopback interface, open to everybody.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where to listen; port 0: any free port.
+    /// Where the first node listens; port 0: any free port. Further nodes take the ports behind it, or free ones.
     pub listen: SocketAddr,
-    /// Host and port that gossip names, when it is not the address listened on.
+    /// Host and port that gossip names for the first node, when that is not the address listened on.
     pub advertise: Option<(String, u16)>,
+    /// The number of nodes, all with one log (`protocol.md` §10).
+    pub nodes: usize,
     /// Largest sum of data in one append (`protocol.md` §4.1).
     pub max_append_size: usize,
-    /// How much faster than the day's the clocks of the groups run: ticks, message timeouts, checkpoints.
+    /// How much faster than the day's the server's clocks run.
     pub time_scale: f64,
+    /// Users that must log in; `None`: everybody may do everything.
+    pub users: Option<Vec<User>>,
+    /// Serve TLS with this certificate.
+    pub tls: Option<Certificate>,
+    /// Delay of everything sent, each way, on every connection.
+    pub latency: Duration,
+    /// Take as long as the real server does (`--model`).
+    pub model: Option<Model>,
+    /// How the first start goes.
+    pub startup: Startup,
 }
 
 impl Default for Options {
@@ -22,8 +37,104 @@ impl Default for Options {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             advertise: None,
+            nodes: 1,
             max_append_size: 1024 * 1024,
             time_scale: 1.0,
+            users: None,
+            tls: None,
+            latency: Duration::ZERO,
+            model: None,
+            startup: Startup::default(),
         }
     }
+}
+
+/// How a start goes (`protocol.md` §14.2). The default: ready as soon as the port answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Startup {
+    /// How long the port answers before there is a leader.
+    pub without_leader: Duration,
+    /// How long after that the subsystems take; calls to groups are never answered meanwhile.
+    pub subsystems: Duration,
+}
+
+/// How a server ends (`protocol.md` §14.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// As by SIGTERM: nothing new, what is open goes on for 5 s, then the connections are reset.
+    Terminate,
+    /// As by SIGKILL: every connection ends at once.
+    Kill,
+    /// As by the operator's shutdown: consumers are dropped, then silence, then the connections are reset.
+    Shutdown,
+}
+
+/// A user that may log in.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// Login name.
+    pub name: String,
+    /// Password.
+    pub password: String,
+    #[serde(default)]
+    /// Groups; `$admins` may do everything, `$ops` may manage persistent subscriptions.
+    pub groups: Vec<String>,
+}
+
+impl User {
+    /// The administrator that a new server has (`protocol.md` §10).
+    #[must_use]
+    pub fn admin() -> Self {
+        Self {
+            name: "admin".to_owned(),
+            password: "changeit".to_owned(),
+            groups: vec!["$admins".to_owned()],
+        }
+    }
+}
+
+/// A certificate chain and its key.
+#[derive(Clone)]
+pub struct Certificate {
+    /// The chain, PEM.
+    pub chain_pem: Vec<u8>,
+    /// The private key, PEM.
+    pub key_pem: Vec<u8>,
+}
+
+impl std::fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Certificate").finish_non_exhaustive()
+    }
+}
+
+/// What things take on a real server, measured on one of version 23.10.4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// What an append takes; one after the other.
+    pub append: Duration,
+    /// What it takes for each event.
+    pub event: Duration,
+    /// After what further time an append is answered.
+    pub answer: Duration,
+    /// What a read takes.
+    pub read: Duration,
+    /// How many reads go on at once, beside the appends.
+    pub readers: usize,
+    /// How many events a subscription pushes in a second.
+    pub pushes: u32,
+}
+
+impl Model {
+    /// A 23.10.4 on two cores.
+    pub const V23_10_4: Self = Self {
+        append: Duration::from_micros(160),
+        event: Duration::from_micros(35),
+        answer: Duration::from_micros(400),
+        read: Duration::from_micros(60),
+        readers: 2,
+        pushes: 22_000,
+    };
 }

@@ -1,4 +1,4 @@
-//! The server as a test or `main` holds it: started, asked for its address, stopped.
+//! The server as a test or `main` holds it: started, asked for its addresses, ended, started again.
 //!
 //! Never outlives its handle: dropping that ends everything it runs.
 
@@ -6,94 +6,134 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
-use uuid::Uuid;
-
-use crate::groups::Groups;
-use crate::net::{self, Listening};
-use crate::node::{Counters, Node, Tally};
-use crate::options::Options;
+use crate::faults::Faults;
+use crate::lifecycle::Lifecycle;
+use crate::node::Counters;
+use crate::options::{Ending, Options, Startup, User};
 use crate::store::Store;
 
-/// A running development server.
+/// A running development server, of one node or several.
 #[derive(Debug)]
 pub struct Server {
-    node: Arc<Node>,
+    lifecycle: Arc<Lifecycle>,
     address: SocketAddr,
-    listening: Option<Listening>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.lifecycle.close();
+    }
 }
 
 impl Server {
-    /// Listens, and serves until stopped or dropped.
+    /// Listens, and serves until ended or dropped.
     ///
     /// # Errors
-    /// The address cannot be listened on.
+    /// An address cannot be listened on.
     pub async fn start(options: Options) -> io::Result<Self> {
-        let listener = TcpListener::bind(options.listen).await?;
-        let address = listener.local_addr()?;
-        let advertised = options
-            .advertise
-            .clone()
-            .unwrap_or_else(|| (address.ip().to_string(), address.port()));
-        let store = Store::new();
-        let groups = Groups::new(store.clone(), options.time_scale);
-        let node = Arc::new(Node {
-            store,
-            groups,
-            instance: Uuid::new_v4(),
-            advertised,
-            options,
-            tally: Tally::default(),
-        });
-        let listening = net::serve(listener, &node);
-        Ok(Self {
-            node,
-            address,
-            listening: Some(listening),
-        })
+        let lifecycle = Lifecycle::start(options).await?;
+        let address = lifecycle
+            .address(0)
+            .ok_or(io::ErrorKind::AddrNotAvailable)?;
+        Ok(Self { lifecycle, address })
     }
 
-    /// The address that it listens on.
+    /// The address of the first node.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// A connection string for it.
+    /// The addresses of all nodes.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        (0..)
+            .map_while(|node| self.lifecycle.address(node))
+            .collect()
+    }
+
+    /// A connection string for it: all nodes as seeds if there are several.
     #[must_use]
     pub fn connection_string(&self) -> String {
-        format!("esdb://{}?tls=false", self.address)
+        let addresses: Vec<String> = self.addresses().iter().map(ToString::to_string).collect();
+        format!("esdb://{}?tls=false", addresses.join(","))
     }
 
     /// The data, to look into or to write without a client.
     #[must_use]
     pub fn store(&self) -> &Store {
-        &self.node.store
+        &self.lifecycle.cluster.store
+    }
+
+    /// What it does wrong on purpose.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.lifecycle.cluster.faults
+    }
+
+    /// Has users log in from now on; `None`: nobody has to.
+    pub fn set_users(&self, users: Option<Vec<User>>) {
+        self.lifecycle.cluster.users.set(users);
     }
 
     /// What it has counted.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.node.tally.read()
+        self.lifecycle.nodes().map(|node| node.tally.read()).sum()
     }
 
-    /// Breaks every connection and stops listening, as a process that is killed; the data stays.
-    pub async fn stop(&mut self) {
-        if let Some(listening) = self.listening.take() {
-            listening.end().await;
-        }
+    /// The node that leads now.
+    #[must_use]
+    pub fn leader(&self) -> Option<usize> {
+        self.lifecycle.cluster.leader()
     }
 
-    /// Listens again on the same address after [`Self::stop`], with the data as it is and no ids remembered.
+    /// Moves the leadership; false if that node is not ready.
+    pub async fn lead(&self, node: usize) -> bool {
+        self.lifecycle.lead(node).await
+    }
+
+    /// Ends one node, and waits until it is down.
+    pub async fn end_node(&self, node: usize, ending: Ending) {
+        self.lifecycle.end(node, ending).await;
+    }
+
+    /// Starts a node that is down, on the address it had.
     ///
     /// # Errors
-    /// The address cannot be listened on.
-    pub async fn start_again(&mut self) -> io::Result<()> {
-        self.stop().await;
-        self.node.store.forget_recent_ids();
-        self.node.groups.restart().await;
-        let listener = TcpListener::bind(self.address).await?;
-        self.listening = Some(net::serve(listener, &self.node));
+    /// There is no such node, or its address cannot be listened on.
+    pub async fn begin_node(&self, node: usize, startup: Startup) -> io::Result<()> {
+        self.lifecycle.begin(node, startup).await
+    }
+
+    /// Ends every node, and waits until all are down. The data stays.
+    pub async fn end(&self, ending: Ending) {
+        let nodes = 0..self.addresses().len();
+        futures_util::future::join_all(nodes.map(|node| self.lifecycle.end(node, ending))).await;
+    }
+
+    /// Starts every node that is down, with the data as it is: groups go on from their checkpoints, and no ids are
+    /// remembered (`protocol.md` §14.3).
+    ///
+    /// # Errors
+    /// An address cannot be listened on.
+    pub async fn begin(&self, startup: Startup) -> io::Result<()> {
+        for node in 0..self.addresses().len() {
+            self.lifecycle.begin(node, startup).await?;
+        }
         Ok(())
+    }
+
+    /// Breaks every connection and stops listening, as processes that are killed.
+    pub async fn stop(&self) {
+        self.end(Ending::Kill).await;
+    }
+
+    /// Listens again after [`Self::stop`], ready at once.
+    ///
+    /// # Errors
+    /// An address cannot be listened on.
+    pub async fn start_again(&self) -> io::Result<()> {
+        self.begin(Startup::default()).await
     }
 }

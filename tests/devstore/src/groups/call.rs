@@ -5,6 +5,7 @@ use super::consumers::{Consumer, ConsumerId};
 use super::effect::Nack;
 use super::manager::{Groups, Key};
 use super::{request, status, wire};
+use crate::services::Door;
 use ditto_protocol::ids::{IdForm, from_wire};
 use ditto_protocol::persistent_subscriptions::read_req::nack::Action;
 use ditto_protocol::persistent_subscriptions::read_req::options::{StreamOption, uuid_option};
@@ -45,6 +46,7 @@ pub(crate) async fn open(
         .get("connection-name")
         .and_then(|name| name.to_str().ok());
     let name = name.unwrap_or("<unknown>").to_owned();
+    let door = request.extensions().get::<Door>().cloned();
     let mut requests = request.into_inner();
     let Some(Content::Options(options)) = requests.message().await?.and_then(|first| first.content)
     else {
@@ -53,6 +55,9 @@ pub(crate) async fn open(
     let slots = usize::try_from(options.buffer_size).map_err(|_| status::exception())?;
     let form = id_form(&options);
     let key = key(options)?;
+    if let Some(door) = door {
+        door.admit(&key.source).await?;
+    }
     let mailbox = groups
         .find(&key)
         .await
@@ -147,6 +152,13 @@ fn answer(content: Content) -> Option<Command> {
 
 fn ids(wire: &[WireId]) -> Option<Vec<Uuid>> {
     wire.iter().map(|id| from_wire(Some(id)).ok()).collect()
+}
+
+impl Deliveries {
+    /// The stream that the group reads, or `$all`.
+    pub(crate) fn source(&self) -> &str {
+        &self.key.source
+    }
 }
 
 impl Stream for Deliveries {

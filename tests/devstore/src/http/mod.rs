@@ -2,6 +2,7 @@
 //!
 //! Never needed by a client that speaks gRPC.
 
+mod control;
 mod pages;
 mod streams;
 mod subscriptions;
@@ -29,6 +30,7 @@ pub(crate) async fn answer(node: &Arc<Node>, request: Request<Incoming>) -> Resp
             subscriptions::answer(node, &segments).await
         }
         _ if subscriptions::exists(&segments) => status(StatusCode::METHOD_NOT_ALLOWED),
+        _ if control::exists(&segments) => control::answer(node, &segments, request).await,
         _ if !pages::exists(&segments) => status(StatusCode::NOT_FOUND),
         _ if !is_read => status(StatusCode::METHOD_NOT_ALLOWED),
         _ => pages::answer(node, &segments),
@@ -47,6 +49,11 @@ pub(crate) fn json(status: StatusCode, value: &Value) -> Response<Body> {
     let content_type = HeaderValue::from_static("application/json; charset=utf-8");
     answer.headers_mut().insert(CONTENT_TYPE, content_type);
     answer
+}
+
+/// An error in words.
+pub(crate) fn refused(status: StatusCode, why: &str) -> Response<Body> {
+    json(status, &serde_json::json!({"error": why}))
 }
 
 /// A path segment with its percent-encoding taken off; what is badly encoded stays as it is.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{json, status};
+use super::{json, refused, status};
 use crate::net::Body;
 use crate::node::Node;
 use crate::store::{Expected, Proposed, Record, Refused, Resolved, Store, StreamRead};
@@ -31,7 +31,7 @@ pub(super) async fn answer(
     request: Request<Incoming>,
 ) -> Response<Body> {
     match *request.method() {
-        Method::GET => show(&node.store, stream, &parameters(request.uri().query())),
+        Method::GET => show(node.store(), stream, &parameters(request.uri().query())),
         Method::POST => add(node, stream, request).await,
         _ => status(StatusCode::METHOD_NOT_ALLOWED),
     }
@@ -90,7 +90,7 @@ async fn add(node: &Arc<Node>, stream: &str, request: Request<Incoming>) -> Resp
     }
     let events: Vec<Proposed> = posted.into_iter().map(proposed).collect();
     let count = events.len() as u64;
-    match node.store.append(stream, expected, events) {
+    match node.store().append(stream, expected, events) {
         Ok(written) => {
             node.tally
                 .appended(if written.recognised { 0 } else { count });
@@ -134,10 +134,6 @@ fn created(stream: &str, last: Option<u64>) -> Response<Body> {
         answer.headers_mut().insert(LOCATION, location);
     }
     answer
-}
-
-fn refused(status: StatusCode, why: &str) -> Response<Body> {
-    json(status, &json!({"error": why}))
 }
 
 /// `from` (a number, default 0) and `count`, ascending; links are followed unless `resolve=false`.

@@ -20,9 +20,9 @@ pub(super) fn exists(segments: &[&str]) -> bool {
 
 pub(super) async fn answer(node: &Arc<Node>, segments: &[&str]) -> Response<Body> {
     let Page { found, body } = match segments {
-        [_, stream, group, _] => pages::info(&node.groups, stream, group).await,
-        [_, stream] => pages::list(&node.groups, Some(stream)).await,
-        _ => pages::list(&node.groups, None).await,
+        [_, stream, group, _] => pages::info(&node.cluster.groups, stream, group).await,
+        [_, stream] => pages::list(&node.cluster.groups, Some(stream)).await,
+        _ => pages::list(&node.cluster.groups, None).await,
     };
     let status = if found {
         StatusCode::OK

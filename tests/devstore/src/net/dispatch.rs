@@ -22,10 +22,11 @@ use tonic::codegen::Service as _;
 use tonic::{Code, Status};
 
 use super::body::{Body, CallBody, OpenCall, deadline_exceeded, timeout};
-use crate::groups;
 use crate::http;
 use crate::node::Node;
-use crate::services::{self, Features, Gossip, Streams};
+use crate::services::admission::{Caller, unauthenticated};
+use crate::services::{self, Features, Gossip, Groups, Streams};
+use crate::users::Unauthenticated;
 
 /// Largest message that a client may send (`protocol.md` §4.1.4).
 const MAX_MESSAGE: usize = 16_767_216;
@@ -35,7 +36,7 @@ const MAX_MESSAGE: usize = 16_767_216;
 pub(crate) struct Dispatch {
     node: Arc<Node>,
     streams: StreamsServer<Streams>,
-    groups: PersistentSubscriptionsServer<groups::Service>,
+    groups: PersistentSubscriptionsServer<Groups>,
     gossip: GossipServer<Gossip>,
     features: ServerFeaturesServer<Features>,
 }
@@ -45,18 +46,22 @@ impl Dispatch {
         Self {
             node: Arc::clone(node),
             streams: StreamsServer::new(Streams::new(node)).max_decoding_message_size(MAX_MESSAGE),
-            groups: PersistentSubscriptionsServer::new(groups::Service::new(node.groups.clone()))
+            groups: PersistentSubscriptionsServer::new(Groups::new(node))
                 .max_decoding_message_size(MAX_MESSAGE),
             gossip: GossipServer::new(Gossip::new(node)),
-            features: ServerFeaturesServer::new(Features),
+            features: ServerFeaturesServer::new(Features::new(node)),
         }
     }
 
-    async fn answer(self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(self, mut request: Request<Incoming>) -> Response<Body> {
         if !is_grpc(request.headers()) {
             return http::answer(&self.node, request).await;
         }
         let open = OpenCall::new(&self.node);
+        match Caller::from_headers(&self.node, request.headers()) {
+            Ok(caller) => request.extensions_mut().insert(caller),
+            Err(Unauthenticated) => return unauthenticated().into_http(),
+        };
         let deadline = deadline(request.headers());
         let call = self.call(request);
         let answer = match deadline {

@@ -1,90 +1,153 @@
-//! Connections: one port for cleartext HTTP/2 (prior knowledge) and HTTP/1.1, as the real server has it
-//! (`protocol.md` §10).
+//! Connections: one port for HTTP/2 (prior knowledge, or TLS) and HTTP/1.1, as the real server has it (`protocol.md`
+//! §10).
 //!
 //! Never looks into a message.
 
 mod body;
+mod connection;
 mod dispatch;
+mod latency;
+mod socket;
 mod tasks;
+mod tls;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 
+use crate::faults::FaultKind;
 use crate::node::Node;
-use dispatch::Dispatch;
-use tasks::Tasks;
+use connection::Connections;
 
 pub(crate) use body::{Body, full};
+pub(crate) use tasks::Tasks;
 
-/// The server's own pings (`protocol.md` §10).
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
-/// Receive windows: wide enough that no test waits for them.
-const STREAM_WINDOW: u32 = 4 << 20;
-const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Pause after a failed accept (too many open files), so that it does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A listening port with its connections; ends with the handle.
 #[derive(Debug)]
 pub(crate) struct Listening {
-    tasks: Tasks,
+    accepting: Tasks,
+    connections: Tasks,
+    stage: watch::Sender<Stage>,
+}
+
+/// How far a port is in ending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Serving,
+    /// Connections take nothing new and end when what is open has ended.
+    Lingering,
+    /// Connections are about to be broken off.
+    Breaking,
 }
 
 impl Listening {
+    /// Takes nothing new; what is open may go on for that time.
+    pub(crate) async fn linger(&self, limit: Duration) {
+        self.accepting.end().await;
+        self.stage.send_replace(Stage::Lingering);
+        // Passing the limit is the normal case: subscriptions are always open.
+        let _gone = tokio::time::timeout(limit, self.stage.closed()).await;
+    }
+
     /// Breaks all connections and stops listening.
     pub(crate) async fn end(self) {
-        self.tasks.end().await;
+        self.accepting.end().await;
+        self.stage.send_replace(Stage::Breaking);
+        self.connections.end().await;
     }
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        drop(self.tasks.close());
+        drop(self.accepting.close());
+        drop(self.connections.close());
     }
 }
 
 /// Serves every connection that comes.
-pub(crate) fn serve(listener: TcpListener, node: &Arc<Node>) -> Listening {
-    let tasks = Tasks::default();
-    let connections = tasks.clone();
-    let dispatch = Dispatch::new(node);
-    tasks.spawn(async move {
-        loop {
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    let (tasks, dispatch) = (connections.clone(), dispatch.clone());
-                    connections.spawn(connection(stream, dispatch, tasks));
+///
+/// # Errors
+/// The certificate is none.
+pub(crate) fn serve(listener: TcpListener, node: &Arc<Node>) -> io::Result<Listening> {
+    let (stage, stages) = watch::channel(Stage::Serving);
+    let listening = Listening {
+        accepting: Tasks::default(),
+        connections: Tasks::default(),
+        stage,
+    };
+    let connections = Connections::new(node, listening.connections.clone(), stages)?;
+    listening
+        .accepting
+        .spawn(accept(listener, connections, Arc::clone(node)));
+    Ok(listening)
+}
+
+/// Accepts connections; while a fault has them refused, nothing listens.
+async fn accept(mut listener: TcpListener, connections: Connections, node: Arc<Node>) {
+    let faults = &node.cluster.faults;
+    let mut changes = faults.watch();
+    loop {
+        changes.borrow_and_update();
+        if let Some(until) = faults.is_on(&FaultKind::RefuseConnections, node.index) {
+            let address = listener.local_addr();
+            drop(listener);
+            refuse(faults, node.index, until).await;
+            listener = match rebind(address).await {
+                Ok(listener) => listener,
+                Err(error) => {
+                    tracing::error!(%error, "failed to listen again");
+                    return;
                 }
+            };
+        }
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => connections.serve(stream),
                 Err(error) => {
                     tracing::warn!(%error, "failed to accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
-            }
+            },
+            changed = changes.changed() => if changed.is_err() {
+                return;
+            },
         }
-    });
-    Listening { tasks }
+    }
 }
 
-async fn connection(stream: TcpStream, dispatch: Dispatch, tasks: Tasks) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "failed to set TCP_NODELAY");
+/// Waits until connections are no longer to be refused.
+async fn refuse(
+    faults: &crate::faults::Faults,
+    node: usize,
+    mut until: Option<tokio::time::Instant>,
+) {
+    let mut changes = faults.watch();
+    loop {
+        let ends = async {
+            match until {
+                Some(until) => tokio::time::sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = ends => {}
+            changed = changes.changed() => if changed.is_err() {
+                return;
+            },
+        }
+        match faults.is_on(&FaultKind::RefuseConnections, node) {
+            Some(later) => until = later,
+            None => return,
+        }
     }
-    let mut builder = auto::Builder::new(tasks);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_concurrent_streams(None);
-    builder.http1().timer(TokioTimer::new());
-    let served = builder.serve_connection(TokioIo::new(stream), dispatch);
-    if let Err(error) = served.await {
-        tracing::debug!(error, "connection ended");
-    }
+}
+
+async fn rebind(address: io::Result<std::net::SocketAddr>) -> io::Result<TcpListener> {
+    TcpListener::bind(address?).await
 }

@@ -2,12 +2,15 @@
 //!
 //! Lists what a 23.10.4 lists, served here or not, because clients choose their ways by it.
 
+use std::sync::Arc;
+
 use ditto_protocol::server_features::server_features_server::ServerFeatures;
 use ditto_protocol::server_features::{SupportedMethod, SupportedMethods};
 use ditto_protocol::shared::Empty;
 use tonic::{Request, Response, Status};
 
-use crate::node::VERSION;
+use super::admission::{Caller, Entry, Kind, admit};
+use crate::node::{Node, VERSION};
 
 /// A service, the methods that are served here, and those that are only listed.
 struct Listed {
@@ -122,15 +125,32 @@ pub(crate) fn is_served(service: &str, method: &str) -> bool {
 }
 
 /// The service.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Features;
+#[derive(Clone, Debug)]
+pub(crate) struct Features {
+    node: Arc<Node>,
+}
+
+impl Features {
+    pub(crate) fn new(node: &Arc<Node>) -> Self {
+        Self {
+            node: Arc::clone(node),
+        }
+    }
+}
 
 #[tonic::async_trait]
 impl ServerFeatures for Features {
     async fn get_supported_methods(
         &self,
-        _: Request<Empty>,
+        request: Request<Empty>,
     ) -> Result<Response<SupportedMethods>, Status> {
+        let entry = Entry {
+            call: "ServerFeatures/GetSupportedMethods",
+            kind: Kind::Server,
+            stream: None,
+            access: None,
+        };
+        admit(&self.node, &Caller::of(request.extensions()), entry).await?;
         let methods = SERVICES.iter().flat_map(|listed| {
             let methods = listed.served.iter().chain(listed.listed);
             methods.map(|(name, features)| SupportedMethod {

@@ -12,6 +12,8 @@ use ditto_protocol::ids::{IdForm, to_wire};
 use ditto_protocol::shared::Empty;
 use tonic::{Request, Response, Status};
 
+use super::admission::{Caller, Entry, Kind, admit};
+use crate::cluster::{Member, Phase};
 use crate::node::Node;
 
 /// The service.
@@ -30,23 +32,44 @@ impl Gossip {
 
 #[tonic::async_trait]
 impl gossip_server::Gossip for Gossip {
-    async fn read(&self, _: Request<Empty>) -> Result<Response<ClusterInfo>, Status> {
-        let (address, port) = self.node.advertised.clone();
+    async fn read(&self, request: Request<Empty>) -> Result<Response<ClusterInfo>, Status> {
+        let entry = Entry {
+            call: "Gossip/Read",
+            kind: Kind::Server,
+            stream: None,
+            access: None,
+        };
+        admit(&self.node, &Caller::of(request.extensions()), entry).await?;
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        let member = MemberInfo {
-            instance_id: Some(to_wire(self.node.instance, IdForm::Structured)),
-            time_stamp: i64::try_from(since.as_nanos() / 100).unwrap_or(i64::MAX),
-            state: VNodeState::Leader.into(),
-            is_alive: true,
-            http_end_point: Some(EndPoint {
-                address,
-                port: u32::from(port),
-            }),
-        };
+        let time_stamp = i64::try_from(since.as_nanos() / 100).unwrap_or(i64::MAX);
+        let members = self
+            .node
+            .cluster
+            .members()
+            .into_iter()
+            .map(|member| MemberInfo {
+                instance_id: Some(to_wire(member.instance, IdForm::Structured)),
+                time_stamp,
+                state: state(&member).into(),
+                is_alive: member.phase != Phase::Down,
+                http_end_point: Some(EndPoint {
+                    address: member.advertised.0,
+                    port: u32::from(member.advertised.1),
+                }),
+            });
         Ok(Response::new(ClusterInfo {
-            members: vec![member],
+            members: members.collect(),
         }))
+    }
+}
+
+fn state(member: &Member) -> VNodeState {
+    match member.phase {
+        Phase::NoLeader => VNodeState::Unknown,
+        Phase::Refusing | Phase::Silent => VNodeState::ShuttingDown,
+        _ if member.leads => VNodeState::Leader,
+        _ => VNodeState::Follower,
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! Never keeps state of its own: all of it is the node's.
 
+pub(crate) mod admission;
 mod features;
 mod gossip;
+mod groups;
 pub(crate) mod status;
 mod streams;
 pub(crate) mod wire;
 
 pub(crate) use features::{Features, is_served, is_service};
 pub(crate) use gossip::Gossip;
+pub(crate) use groups::{Door, Groups};
 pub(crate) use streams::Streams;

@@ -16,24 +16,36 @@ use ditto_protocol::streams::{AppendReq, AppendResp};
 use tonic::{Status, Streaming};
 
 use super::proposed::{Fault, Parts};
+use super::writer::{Write, size_limit, write};
 use crate::node::Node;
+use crate::services::admission::{Caller, Entry, Kind, admit};
 use crate::services::status::{
     append_too_large, bad_message, handler_exception, invalid, missing_metadata_property,
     stream_deleted,
 };
 use crate::services::wire::stream_name;
 use crate::store::{Expected, Refused, Written};
+use crate::users::Access;
 
+const CALL: &str = "Streams/Append";
 const EXPECTED_UNSET: &str = "'None' is not a valid EventStore.Client.Streams.AppendReq+Types+Options+ExpectedStreamRevisionOneofCase";
 
 pub(super) async fn append(
     node: &Arc<Node>,
+    caller: Caller,
     mut messages: Streaming<AppendReq>,
 ) -> Result<AppendResp, Status> {
     let Some(Content::Options(options)) = next(&mut messages).await?.flatten() else {
         return Err(handler_exception());
     };
     let (stream, expected) = target(&options)?;
+    let entry = Entry {
+        call: CALL,
+        kind: Kind::Write,
+        stream: Some(&stream),
+        access: Some(Access::Write(&stream)),
+    };
+    admit(node, &caller, entry).await?;
     let mut events = Vec::new();
     let mut size = 0;
     while let Some(content) = next(&mut messages).await? {
@@ -48,22 +60,25 @@ pub(super) async fn append(
         };
         size += parts.size();
         events.push(parts.check().map_err(fault)?);
-        if size > node.options.max_append_size {
-            return Err(append_too_large(node.options.max_append_size));
-        }
+        size_limit(node, CALL, &stream, size).map_err(append_too_large)?;
     }
-    let count = events.len() as u64;
-    let outcome = node.store.append(&stream, expected, events);
-    if let Ok(written) = &outcome {
-        node.tally
-            .appended(if written.recognised { 0 } else { count });
-    }
-    let result = match outcome {
+    let name = stream.clone();
+    let result = match write(
+        node,
+        CALL,
+        Write {
+            stream,
+            expected,
+            events,
+        },
+    )
+    .await
+    {
         Ok(written) => Outcome::Success(success(&written)),
         Err(Refused::WrongExpectedVersion { current }) => {
             Outcome::WrongExpectedVersion(wrong_version(expected, current))
         }
-        Err(Refused::StreamDeleted) => return Err(stream_deleted(&stream)),
+        Err(Refused::StreamDeleted) => return Err(stream_deleted(&name)),
     };
     Ok(AppendResp {
         result: Some(result),

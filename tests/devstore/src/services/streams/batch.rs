@@ -2,112 +2,161 @@
 //!
 //! A write that fails is an answer like any other; it never ends the call. Nor does the client's half-close.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use ditto_protocol::ids::{IdForm, from_wire, stream_identifier, to_wire};
 use ditto_protocol::shared::{StreamIdentifier, Uuid as WireUuid};
-use ditto_protocol::streams::batch_append_req::Options;
-use ditto_protocol::streams::batch_append_req::options::{DeadlineOption, ExpectedStreamPosition};
 use ditto_protocol::streams::{BatchAppendReq, BatchAppendResp};
-use futures_util::stream;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 use tonic::{Status, Streaming};
 use uuid::Uuid;
 
 use super::Answers;
 use super::batch_answer::{self, Failure};
-use super::proposed::{Fault, Parts};
+use super::batch_request::{bad, begin, fault_text};
+use super::proposed::Parts;
+use super::writer::{Write, size_limit, store, takes_time, write};
+use crate::faults::{FaultKind, Interruptible, Point};
 use crate::node::Node;
+use crate::services::admission::{Caller, Entry, Kind, Refusal, admit, judge_state, may, place};
 use crate::services::status::bad_message;
-use crate::services::wire::stream_name;
-use crate::store::{Expected, Proposed, Refused};
+use crate::store::{Refused, Written};
+use crate::users::Access;
 
+const CALL: &str = "Streams/BatchAppend";
 /// After this time the real server times out a write that it gave up because of a malformed event.
 const ABANDONED: Duration = Duration::from_secs(2);
-const EXPECTED_UNSET: &str = "Status(StatusCode=\"InvalidArgument\", Detail=\"'None' is not a valid EventStore.Client.Streams.BatchAppendReq+Types+Options+ExpectedStreamPositionOneofCase\")";
+/// After this time an answer that should follow the next one no longer waits for it.
+const OVERDUE: Duration = Duration::from_secs(1);
+/// Writes that may wait for their turn; more are read from the client as these are done.
+const MAX_WRITES: usize = 10_000;
 
-pub(super) fn batch_append(
+pub(super) async fn batch_append(
     node: &Arc<Node>,
+    caller: Caller,
     messages: Streaming<BatchAppendReq>,
-) -> Answers<BatchAppendResp> {
+) -> Result<Answers<BatchAppendResp>, Status> {
+    let entry = Entry {
+        call: CALL,
+        kind: Kind::Server,
+        stream: None,
+        access: None,
+    };
+    admit(node, &caller, entry).await?;
     node.tally.batch_call_begins();
     let session = Session {
         node: Arc::clone(node),
+        caller,
         messages: Some(messages),
         pending: HashMap::new(),
+        writes: FuturesUnordered::new(),
         ready: VecDeque::new(),
-        later: VecDeque::new(),
+        later: BTreeMap::new(),
+        reordered: None,
+        order: 0,
+        over: None,
     };
-    Box::pin(stream::unfold(session, |mut session| async move {
+    let answers = Box::pin(stream::unfold(session, |mut session| async move {
         let answer = session.next().await?;
         Some((answer, session))
-    }))
+    }));
+    let answers = Interruptible::new(answers, &node.cluster.faults, CALL, None, node.index);
+    Ok(Box::pin(answers))
 }
 
 /// A write whose last message has not come.
 struct Pending {
-    stream: String,
-    expected: Expected,
-    events: Vec<Proposed>,
+    write: Write,
     size: usize,
 }
 
+/// A write that was done, and what is to be done with its answer.
+struct Done {
+    correlation: Option<WireUuid>,
+    answer: BatchAppendResp,
+    fault: Option<FaultKind>,
+}
+
+/// When an answer is due, and its place among those due at the same time.
+type Due = (Instant, u64);
+
 struct Session {
     node: Arc<Node>,
+    caller: Caller,
     /// `None` once the client has sent all it wanted.
     messages: Option<Streaming<BatchAppendReq>>,
     pending: HashMap<Uuid, Pending>,
+    writes: FuturesUnordered<BoxFuture<'static, Done>>,
     ready: VecDeque<BatchAppendResp>,
-    /// Answers for later, in order of their time.
-    later: VecDeque<(Instant, BatchAppendResp)>,
+    later: BTreeMap<Due, BatchAppendResp>,
+    /// Among `later`, the answer that follows the next one.
+    reordered: Option<Due>,
+    order: u64,
+    /// How the call ends once everything ready was sent: `Ok`, or with a status.
+    over: Option<Result<(), Status>>,
 }
 
 /// What a session waited for.
 enum Wake {
     Due,
+    Done(Box<Done>),
     Message(Box<BatchAppendReq>),
     AllSent,
     Failed(Status),
 }
 
 impl Session {
-    /// The next answer; `None` when the call failed on the client's side.
+    /// The next answer; `None` at the end of the call.
     async fn next(&mut self) -> Option<Result<BatchAppendResp, Status>> {
         loop {
             if let Some(answer) = self.ready.pop_front() {
                 return Some(Ok(answer));
             }
-            let due = self.later.front().map(|(at, _)| *at);
-            match self.wait(due).await {
+            match self.over.take() {
+                None => {}
+                Some(Ok(())) => return None,
+                Some(Err(status)) => {
+                    self.over = Some(Ok(()));
+                    return Some(Err(status));
+                }
+            }
+            match self.wait().await {
                 Wake::Due => self
                     .ready
-                    .extend(self.later.pop_front().map(|(_, answer)| answer)),
+                    .extend(self.later.pop_first().map(|(_, answer)| answer)),
+                Wake::Done(done) => self.answer(*done),
                 Wake::Message(message) => self.take(*message),
                 // The call stays open until the client cancels it (protocol.md §4.2).
                 Wake::AllSent => self.messages = None,
-                Wake::Failed(error) => return Some(Err(bad_message(error))),
+                Wake::Failed(error) => self.over = Some(Err(bad_message(error))),
             }
         }
     }
 
-    async fn wait(&mut self, due: Option<Instant>) -> Wake {
+    async fn wait(&mut self) -> Wake {
+        let due = self.later.first_key_value().map(|((at, _), _)| *at);
         let timer = async {
             match due {
                 Some(at) => tokio::time::sleep_until(at).await,
                 None => std::future::pending().await,
             }
         };
+        let takes_more = self.writes.len() < MAX_WRITES;
+        let messages = &mut self.messages;
         let message = async {
-            match &mut self.messages {
-                Some(messages) => messages.message().await,
-                None => std::future::pending().await,
+            match messages {
+                Some(messages) if takes_more => messages.message().await,
+                _ => std::future::pending().await,
             }
         };
         tokio::select! {
             biased;
             () = timer => Wake::Due,
+            Some(done) = self.writes.next() => Wake::Done(Box::new(done)),
             message = message => match message {
                 Ok(Some(message)) => Wake::Message(Box::new(message)),
                 Ok(None) => Wake::AllSent,
@@ -122,7 +171,7 @@ impl Session {
             .ok()
             .and_then(|id| self.pending.get(&id));
         let identifier = match begun {
-            Some(pending) => Some(stream_identifier(&pending.stream)),
+            Some(pending) => Some(stream_identifier(&pending.write.stream)),
             None => message
                 .options
                 .as_ref()
@@ -140,7 +189,12 @@ impl Session {
         if let Some(options) = message.options
             && !self.pending.contains_key(&id)
         {
-            self.pending.insert(id, begin(&options)?);
+            let write = begin(&options)?;
+            let access = Access::Write(&write.stream);
+            if !may(&self.node, &self.caller, CALL, Some(&write.stream), access) {
+                return Err(Failure::AccessDenied);
+            }
+            self.pending.insert(id, Pending { write, size: 0 });
         }
         let Some(pending) = self.pending.get_mut(&id) else {
             return Ok(());
@@ -154,125 +208,177 @@ impl Session {
             };
             pending.size += parts.size();
             match parts.check() {
-                Ok(event) => pending.events.push(event),
+                Ok(event) => pending.write.events.push(event),
                 Err(fault) => {
-                    let stream = pending.stream.clone();
-                    self.abandon(id, &stream);
+                    self.abandon(id);
                     return Err(bad(fault_text(fault)));
                 }
             }
         }
-        let limit = self.node.options.max_append_size;
-        if pending.size > limit {
+        if let Err(limit) = size_limit(&self.node, CALL, &pending.write.stream, pending.size) {
             self.pending.remove(&id);
             return Err(Failure::TooLarge(limit));
         }
         if message.is_final
             && let Some(pending) = self.pending.remove(&id)
         {
-            self.write(message.correlation_id, pending);
+            self.write(message.correlation_id, pending.write)?;
         }
         Ok(())
     }
 
-    fn write(&mut self, correlation: Option<WireUuid>, write: Pending) {
-        let Pending {
-            stream,
-            expected,
-            events,
-            ..
-        } = write;
-        let count = events.len() as u64;
-        let identifier = Some(stream_identifier(&stream));
-        let answer = match self.node.store.append(&stream, expected, events) {
-            Ok(written) => {
-                self.node
-                    .tally
-                    .appended(if written.recognised { 0 } else { count });
-                batch_answer::succeeded(correlation, identifier, &written)
+    fn write(&mut self, correlation: Option<WireUuid>, write: Write) -> Result<(), Failure> {
+        match judge_state(&self.node, &self.caller, Kind::Write) {
+            Ok(()) => {}
+            Err(Refusal::NotReady) => return Err(Failure::NotReady),
+            Err(Refusal::Silence) => return Ok(()),
+            Err(Refusal::Status(status)) => {
+                self.over = Some(Err(status));
+                return Ok(());
             }
-            Err(Refused::WrongExpectedVersion { current }) => batch_answer::failed(
-                correlation,
-                identifier,
-                Failure::WrongExpectedVersion { expected, current },
-            ),
-            Err(Refused::StreamDeleted) => {
-                batch_answer::failed(correlation, identifier, Failure::StreamDeleted(stream))
+        }
+        let faults = &self.node.cluster.faults;
+        let place = place(&self.node, CALL, Some(&write.stream));
+        if faults.strike(Point::BatchWrite, place).is_some() {
+            return Err(Failure::NotReady);
+        }
+        let fault = faults.strike(Point::BatchAnswer, place);
+        if fault == Some(FaultKind::BatchEnds { written: false }) {
+            self.over = Some(Ok(()));
+            return Ok(());
+        }
+        if takes_time(&self.node, CALL, &write.stream) {
+            let node = Arc::clone(&self.node);
+            self.writes
+                .push(Box::pin(write_later(node, correlation, write, fault)));
+        } else {
+            let done = write_now(&self.node, correlation, write, fault);
+            self.answer(done);
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, done: Done) {
+        let Done {
+            correlation,
+            answer,
+            fault,
+        } = done;
+        let now = Instant::now();
+        let after = self
+            .reordered
+            .take()
+            .and_then(|due| self.later.remove(&due));
+        match fault {
+            None => self.ready.push_back(answer),
+            Some(FaultKind::BatchEnds { .. }) => self.over = Some(Ok(())),
+            Some(FaultKind::BatchLate { ms }) => {
+                self.answer_at(now + Duration::from_millis(ms), answer);
             }
-        };
-        self.ready.push_back(answer);
+            Some(FaultKind::BatchReordered) => {
+                self.reordered = Some(self.answer_at(now + OVERDUE, answer))
+            }
+            Some(_) => {
+                let form = correlation.as_ref().map_or(IdForm::Structured, form);
+                let mut stray = answer.clone();
+                stray.correlation_id = Some(to_wire(Uuid::new_v4(), form));
+                self.ready.extend([stray, answer]);
+            }
+        }
+        self.ready.extend(after);
+    }
+
+    fn answer_at(&mut self, at: Instant, answer: BatchAppendResp) -> Due {
+        self.order += 1;
+        let due = (at, self.order);
+        self.later.insert(due, answer);
+        due
     }
 
     /// Gives up a write for a malformed event. The real server keeps it inside and lets it time out, so that the same
     /// correlation id is answered twice, the second time in the structured form.
-    fn abandon(&mut self, id: Uuid, stream: &str) {
-        self.pending.remove(&id);
+    fn abandon(&mut self, id: Uuid) {
+        let Some(pending) = self.pending.remove(&id) else {
+            return;
+        };
         let answer = batch_answer::failed(
             Some(to_wire(id, IdForm::Structured)),
-            Some(stream_identifier(stream)),
+            Some(stream_identifier(&pending.write.stream)),
             Failure::Timeout,
         );
-        self.later.push_back((Instant::now() + ABANDONED, answer));
+        self.answer_at(Instant::now() + self.node.cluster.real(ABANDONED), answer);
     }
 }
 
-fn begin(options: &Options) -> Result<Pending, Failure> {
-    let stream = stream_name(options.stream_identifier.as_ref())
-        .ok_or_else(|| bad(no_stream_text(options.stream_identifier.as_ref())))?;
-    if is_over(options.deadline_option.as_ref()) {
-        return Err(Failure::Timeout);
-    }
-    let expected = match options.expected_stream_position {
-        Some(ExpectedStreamPosition::StreamPosition(revision)) => Expected::Exact(revision),
-        Some(ExpectedStreamPosition::NoStream(())) => Expected::NoStream,
-        Some(ExpectedStreamPosition::Any(())) => Expected::Any,
-        Some(ExpectedStreamPosition::StreamExists(())) => Expected::StreamExists,
-        None => return Err(bad(EXPECTED_UNSET)),
-    };
-    Ok(Pending {
-        stream,
-        expected,
-        events: Vec::new(),
-        size: 0,
-    })
+async fn write_later(
+    node: Arc<Node>,
+    correlation: Option<WireUuid>,
+    this: Write,
+    fault: Option<FaultKind>,
+) -> Done {
+    let about = About::new(&this);
+    let outcome = write(&node, CALL, this).await;
+    about.done(correlation, outcome, fault)
 }
 
-fn no_stream_text(identifier: Option<&StreamIdentifier>) -> &'static str {
-    match identifier {
-        None => "Object reference not set to an instance of an object.",
-        Some(_) => "Value cannot be null. (Parameter 'streamName')",
-    }
+fn write_now(
+    node: &Node,
+    correlation: Option<WireUuid>,
+    this: Write,
+    fault: Option<FaultKind>,
+) -> Done {
+    let about = About::new(&this);
+    let outcome = store(node, this);
+    about.done(correlation, outcome, fault)
 }
 
-/// Whether the time that the client gives is over already. Clients write all sorts of times here, some of them
-/// absolute where a duration belongs (`protocol.md` §4.2): only the sign is looked at.
-fn is_over(deadline: Option<&DeadlineOption>) -> bool {
-    match deadline {
-        None => false,
-        Some(DeadlineOption::Deadline(within)) => (within.seconds, within.nanos) <= (0, 0),
-        Some(DeadlineOption::Deadline21100(at)) => {
-            let now = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
-            let at = (at.seconds, i64::from(at.nanos));
-            at <= (
-                i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
-                i64::from(now.subsec_nanos()),
-            )
+/// What an answer says of its write.
+struct About {
+    identifier: StreamIdentifier,
+    stream: String,
+    expected: crate::store::Expected,
+}
+
+impl About {
+    fn new(write: &Write) -> Self {
+        Self {
+            identifier: stream_identifier(&write.stream),
+            stream: write.stream.clone(),
+            expected: write.expected,
+        }
+    }
+
+    fn done(
+        self,
+        correlation: Option<WireUuid>,
+        outcome: Result<Written, Refused>,
+        fault: Option<FaultKind>,
+    ) -> Done {
+        let identifier = Some(self.identifier);
+        let expected = self.expected;
+        let answer = match outcome {
+            Ok(written) => batch_answer::succeeded(correlation.clone(), identifier, &written),
+            Err(Refused::WrongExpectedVersion { current }) => {
+                let failure = Failure::WrongExpectedVersion { expected, current };
+                batch_answer::failed(correlation.clone(), identifier, failure)
+            }
+            Err(Refused::StreamDeleted) => batch_answer::failed(
+                correlation.clone(),
+                identifier,
+                Failure::StreamDeleted(self.stream),
+            ),
+        };
+        Done {
+            correlation,
+            answer,
+            fault,
         }
     }
 }
 
-fn bad(text: impl Into<String>) -> Failure {
-    Failure::BadRequest(text.into())
-}
-
-fn fault_text(fault: Fault) -> &'static str {
-    match fault {
-        Fault::Missing(_) => "The given key was not present in the dictionary.",
-        Fault::EmptyType => "Value cannot be empty. (Parameter 'eventType')",
-        Fault::NoId => "Value cannot be null. (Parameter 'dto')",
-        Fault::NilId => "Value cannot be an empty id. (Parameter 'eventId')",
-        Fault::BadId => "Unrecognized Guid format.",
+fn form(id: &WireUuid) -> IdForm {
+    match id.value {
+        Some(ditto_protocol::shared::uuid::Value::String(_)) => IdForm::Text,
+        _ => IdForm::Structured,
     }
 }

@@ -10,8 +10,8 @@ use ditto_protocol::shared::wrong_expected_version::{
     CurrentStreamRevisionOption, ExpectedStreamPositionOption,
 };
 use ditto_protocol::shared::{
-    AllStreamPosition, BadRequest, MaximumAppendSizeExceeded, StreamDeleted, StreamIdentifier,
-    Timeout, Uuid as WireUuid, WrongExpectedVersion,
+    AccessDenied, AllStreamPosition, BadRequest, MaximumAppendSizeExceeded, StreamDeleted,
+    StreamIdentifier, Timeout, Uuid as WireUuid, WrongExpectedVersion,
 };
 use ditto_protocol::streams::BatchAppendResp;
 use ditto_protocol::streams::batch_append_resp::success::{CurrentRevisionOption, PositionOption};
@@ -31,6 +31,8 @@ pub(super) enum Failure {
     },
     StreamDeleted(String),
     Timeout,
+    AccessDenied,
+    NotReady,
     TooLarge(usize),
     BadRequest(String),
 }
@@ -102,6 +104,13 @@ fn status(failure: Failure) -> rpc::Status {
             "Timeout",
             Timeout {}.encode_to_vec(),
         ),
+        Failure::AccessDenied => (
+            Code::PermissionDenied,
+            "AccessDenied",
+            AccessDenied {}.encode_to_vec(),
+        ),
+        // Told as a success with an empty answer (protocol.md §14.2).
+        Failure::NotReady => return not_ready(),
         Failure::TooLarge(limit) => {
             let max_append_size = u32::try_from(limit).unwrap_or(u32::MAX);
             let details = MaximumAppendSizeExceeded { max_append_size };
@@ -123,6 +132,17 @@ fn status(failure: Failure) -> rpc::Status {
         details: Some(Any {
             type_url: format!("{TYPE_URL_PREFIX}event_store.client.{name}"),
             value: Bytes::from(details).into(),
+        }),
+    }
+}
+
+fn not_ready() -> rpc::Status {
+    rpc::Status {
+        code: Code::Ok.into(),
+        message: "Server Is Not Ready".to_owned(),
+        details: Some(Any {
+            type_url: format!("{TYPE_URL_PREFIX}google.protobuf.Empty"),
+            value: Vec::new(),
         }),
     }
 }

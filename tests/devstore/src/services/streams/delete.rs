@@ -13,11 +13,17 @@ use ditto_protocol::streams::{
 use tonic::Status;
 
 use crate::node::Node;
+use crate::services::admission::{Caller, Entry, Kind, admit};
 use crate::services::status::{delete_wrong_expected, handler_exception, invalid, stream_deleted};
 use crate::services::wire::stream_name;
 use crate::store::{Expected, Refused};
+use crate::users::Access;
 
-pub(super) fn delete(node: &Arc<Node>, request: DeleteReq) -> Result<DeleteResp, Status> {
+pub(super) async fn delete(
+    node: &Arc<Node>,
+    caller: Caller,
+    request: DeleteReq,
+) -> Result<DeleteResp, Status> {
     let options = request.options.ok_or_else(handler_exception)?;
     let expected = match options.expected_stream_revision {
         Some(DeleteExpected::Revision(revision)) => Expected::Exact(revision),
@@ -27,8 +33,9 @@ pub(super) fn delete(node: &Arc<Node>, request: DeleteReq) -> Result<DeleteResp,
         None => return Err(unset("DeleteReq")),
     };
     let stream = name(options.stream_identifier.as_ref())?;
+    enter(node, &caller, "Streams/Delete", &stream).await?;
     let at = node
-        .store
+        .store()
         .delete(&stream, expected)
         .map_err(|refused| refusal(&stream, expected, refused))?;
     Ok(DeleteResp {
@@ -41,7 +48,11 @@ pub(super) fn delete(node: &Arc<Node>, request: DeleteReq) -> Result<DeleteResp,
     })
 }
 
-pub(super) fn tombstone(node: &Arc<Node>, request: TombstoneReq) -> Result<TombstoneResp, Status> {
+pub(super) async fn tombstone(
+    node: &Arc<Node>,
+    caller: Caller,
+    request: TombstoneReq,
+) -> Result<TombstoneResp, Status> {
     let options = request.options.ok_or_else(handler_exception)?;
     let expected = match options.expected_stream_revision {
         Some(TombstoneExpected::Revision(revision)) => Expected::Exact(revision),
@@ -51,8 +62,9 @@ pub(super) fn tombstone(node: &Arc<Node>, request: TombstoneReq) -> Result<Tombs
         None => return Err(unset("TombstoneReq")),
     };
     let stream = name(options.stream_identifier.as_ref())?;
+    enter(node, &caller, "Streams/Tombstone", &stream).await?;
     let at = node
-        .store
+        .store()
         .tombstone(&stream, expected)
         .map_err(|refused| refusal(&stream, expected, refused))?;
     Ok(TombstoneResp {
@@ -63,6 +75,21 @@ pub(super) fn tombstone(node: &Arc<Node>, request: TombstoneReq) -> Result<Tombs
             },
         )),
     })
+}
+
+async fn enter(
+    node: &Node,
+    caller: &Caller,
+    call: &'static str,
+    stream: &str,
+) -> Result<(), Status> {
+    let entry = Entry {
+        call,
+        kind: Kind::Write,
+        stream: Some(stream),
+        access: Some(Access::Delete(stream)),
+    };
+    admit(node, caller, entry).await
 }
 
 fn name(identifier: Option<&StreamIdentifier>) -> Result<String, Status> {

@@ -5,6 +5,7 @@
 mod append;
 mod batch;
 mod batch_answer;
+mod batch_request;
 mod delete;
 mod proposed;
 mod read;
@@ -12,6 +13,7 @@ mod read_options;
 mod subscribe_all;
 mod subscribe_stream;
 mod subscription;
+mod writer;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use futures_util::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::node::Node;
+use crate::services::admission::Caller;
 
 /// A running answer of many messages.
 pub(crate) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -48,7 +51,8 @@ impl streams_server::Streams for Streams {
     type BatchAppendStream = Answers<BatchAppendResp>;
 
     async fn read(&self, request: Request<ReadReq>) -> Result<Response<Self::ReadStream>, Status> {
-        read::read(&self.node, request.into_inner())
+        let caller = Caller::of(request.extensions());
+        read::read(&self.node, caller, request.into_inner())
             .await
             .map(Response::new)
     }
@@ -57,7 +61,8 @@ impl streams_server::Streams for Streams {
         &self,
         request: Request<Streaming<AppendReq>>,
     ) -> Result<Response<AppendResp>, Status> {
-        append::append(&self.node, request.into_inner())
+        let caller = Caller::of(request.extensions());
+        append::append(&self.node, caller, request.into_inner())
             .await
             .map(Response::new)
     }
@@ -66,20 +71,26 @@ impl streams_server::Streams for Streams {
         &self,
         request: Request<Streaming<BatchAppendReq>>,
     ) -> Result<Response<Self::BatchAppendStream>, Status> {
-        Ok(Response::new(batch::batch_append(
-            &self.node,
-            request.into_inner(),
-        )))
+        let caller = Caller::of(request.extensions());
+        batch::batch_append(&self.node, caller, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn delete(&self, request: Request<DeleteReq>) -> Result<Response<DeleteResp>, Status> {
-        delete::delete(&self.node, request.into_inner()).map(Response::new)
+        let caller = Caller::of(request.extensions());
+        delete::delete(&self.node, caller, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn tombstone(
         &self,
         request: Request<TombstoneReq>,
     ) -> Result<Response<TombstoneResp>, Status> {
-        delete::tombstone(&self.node, request.into_inner()).map(Response::new)
+        let caller = Caller::of(request.extensions());
+        delete::tombstone(&self.node, caller, request.into_inner())
+            .await
+            .map(Response::new)
     }
 }

@@ -11,35 +11,72 @@ use futures_util::{StreamExt, stream};
 use tonic::Status;
 
 use super::Answers;
-use super::read_options::{self, From, Target, Windowed};
+use super::read_options::{self, From, Query, Target, Windowed};
 use super::{subscribe_all, subscribe_stream};
+use crate::faults::Interruptible;
 use crate::filter::{Filter, shows_in_all};
 use crate::node::Node;
+use crate::pace::Paced;
+use crate::services::admission::{Caller, Entry, Kind, admit};
 use crate::services::status::stream_deleted;
 use crate::services::wire::{BareLinks, content, read_event};
 use crate::store::{
     AllPage, MAX_REVISION, NotARecord, Record, Resolved, Store, StreamPage, StreamRead,
 };
+use crate::users::Access;
 
+const CALL: &str = "Streams/Read";
 /// Events of one page (`protocol.md` §3.2).
 pub(super) const PAGE: u64 = 32;
 
 type Page = Vec<Result<ReadResp, Status>>;
 
-pub(super) async fn read(node: &Arc<Node>, request: ReadReq) -> Result<Answers<ReadResp>, Status> {
+pub(super) async fn read(
+    node: &Arc<Node>,
+    caller: Caller,
+    request: ReadReq,
+) -> Result<Answers<ReadResp>, Status> {
     let Some(query) = read_options::parse(request.options)? else {
         // The real server never answers this call; it ends when the client gives up (protocol.md §3.1).
         return std::future::pending().await;
     };
+    let stream = match &query.target {
+        Target::Stream { name, .. } => Some(name.clone()),
+        Target::All { .. } => None,
+    };
+    let entry = Entry {
+        call: CALL,
+        kind: Kind::Read,
+        stream: stream.as_deref(),
+        access: Some(stream.as_deref().map_or(Access::ReadAll, Access::Read)),
+    };
+    admit(node, &caller, entry).await?;
     let look = Look {
-        store: node.store.clone(),
+        store: node.store().clone(),
         resolve: query.resolve,
         form: query.form,
     };
-    match (query.target, query.count) {
-        (Target::Stream { name, from }, None) => Ok(subscribe_stream::subscribe(look, name, from)),
-        (Target::All { from, filter }, None) => subscribe_all::subscribe(look, from, filter),
-        (Target::Stream { name, from }, Some(count)) => {
+    let pace = &node.cluster.pace;
+    if query.count.is_none() {
+        let answers = subscribe(look, query.target)?;
+        let answers = Interruptible::new(answers, &node.cluster.faults, CALL, stream, node.index);
+        return Ok(Box::pin(Paced::new(answers, pace.push_interval())));
+    }
+    pace.read().await;
+    finite(look, query)
+}
+
+fn subscribe(look: Look, target: Target) -> Result<Answers<ReadResp>, Status> {
+    match target {
+        Target::Stream { name, from } => Ok(subscribe_stream::subscribe(look, name, from)),
+        Target::All { from, filter } => subscribe_all::subscribe(look, from, filter),
+    }
+}
+
+fn finite(look: Look, query: Query) -> Result<Answers<ReadResp>, Status> {
+    let count = query.count.unwrap_or_default();
+    match query.target {
+        Target::Stream { name, from } => {
             refuse_size(count, "ReadStreamResult")?;
             stream_answers(
                 look,
@@ -50,7 +87,7 @@ pub(super) async fn read(node: &Arc<Node>, request: ReadReq) -> Result<Answers<R
                 count,
             )
         }
-        (Target::All { from, filter }, Some(count)) => {
+        Target::All { from, filter } => {
             let kind = if filter.is_some() {
                 "FilteredReadAllResult"
             } else {

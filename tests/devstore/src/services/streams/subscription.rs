@@ -12,6 +12,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::Answers;
+use crate::faults;
 use crate::services::wire::content;
 use crate::store::Record;
 
@@ -61,9 +62,5 @@ pub(super) fn too_slow(waiting: &[Arc<Record>]) -> Option<Status> {
         .unwrap_or_default();
     let created =
         Duration::from_nanos(u64::try_from(over.created).unwrap_or(0).saturating_mul(100));
-    (now.saturating_sub(created) > PATIENCE).then(|| {
-        Status::aborted(
-            "Operation timed out: Consumer too slow to handle event while live. Client resubscription required.",
-        )
-    })
+    (now.saturating_sub(created) > PATIENCE).then(faults::too_slow)
 }
