@@ -12,8 +12,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 python=$("$root/tests/setup/python")
 
-cargo build --quiet --locked --manifest-path "$root/Cargo.toml" -p devstore
-exec {output}< <(exec "${CARGO_TARGET_DIR:-$root/target}/debug/devstore" --listen 127.0.0.1:0)
+programs=$("$root/tests/setup/programs")
+exec {output}< <(exec "$programs/devstore" --listen 127.0.0.1:0)
 server=$!
 trap 'kill "$server" 2>/dev/null || true' EXIT
 # Its first line tells the address; a server that fails to start closes its output instead.
