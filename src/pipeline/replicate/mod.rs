@@ -12,6 +12,9 @@ mod settings;
 mod stall;
 mod timers;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use tokio::sync::watch;

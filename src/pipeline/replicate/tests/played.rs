@@ -1,0 +1,299 @@
+//! A source and a destination that do as they are told. Hold no test.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::config::settings::{Replication, SubscriptionKey};
+use crate::destination::{Answer, Append, Appends, Destination};
+use crate::event::{Event, Item, StreamName};
+use crate::pipeline::core::port::{
+    AppendOutcome, CoreSettings, GroupSeen, JoinRefusal, LinkPage, LookRange, LookResult,
+    MetadataOutcome, ParkedPage, ReadFrom, SourcePage,
+};
+use crate::pipeline::replicate::{Pipeline, Unobserved, core_settings};
+use crate::source::{Arrival, Delivered, Joined, Refusal, Source, Stay};
+
+/// What a played source does.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SourceScript {
+    /// Joining is refused for this reason.
+    pub(super) refuses: Option<JoinRefusal>,
+    /// Number of the stream's last event.
+    pub(super) last_number: Option<u64>,
+    /// Delivered at once after joining: events of one stream, from revision and number 0.
+    pub(super) deliveries: u64,
+    /// Reading a stream takes this long for each event.
+    pub(super) read_pace: Duration,
+    /// What a stream holds before what is delivered.
+    pub(super) gap: u64,
+}
+
+/// What was asked of a stay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Poll(bool),
+    Ack(usize),
+    Park(usize, String),
+    Leave,
+}
+
+pub(super) struct PlayedSource {
+    pub(super) script: SourceScript,
+    pub(super) asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+pub(super) struct PlayedStay {
+    deliveries: Mutex<VecDeque<Delivered>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    left: Notify,
+}
+
+impl PlayedSource {
+    fn seen(&self) -> GroupSeen {
+        GroupSeen {
+            message_timeout: Duration::from_secs(60),
+            max_retry_count: 1000,
+            checkpoint: None,
+            start: Some(0),
+            parked: 0,
+            last_number: self.script.last_number,
+        }
+    }
+}
+
+impl Source for PlayedSource {
+    type Stay = PlayedStay;
+
+    async fn join(&self, _credit: u32) -> Result<Joined<PlayedStay>, Refusal> {
+        if let Some(why) = self.script.refuses {
+            return Err(Refusal {
+                why,
+                text: "played".to_owned(),
+            });
+        }
+        let deliveries = (0..self.script.deliveries)
+            .map(|number| {
+                let event = event(self.script.gap + number);
+                Delivered {
+                    ack: event.id,
+                    number: Some(number),
+                    item: Item::Event(event),
+                }
+            })
+            .collect();
+        let stay = PlayedStay {
+            deliveries: Mutex::new(deliveries),
+            asked: self.asked.clone(),
+            left: Notify::new(),
+        };
+        Ok(Joined {
+            stay,
+            group: self.seen(),
+            warnings: Vec::new(),
+        })
+    }
+
+    async fn group(&self) -> Result<GroupSeen, Refusal> {
+        Ok(self.seen())
+    }
+
+    async fn read_stream(&self, _: StreamName, from: ReadFrom, count: u32, _: usize) -> SourcePage {
+        let ReadFrom::Revision(from) = from else {
+            return SourcePage::NotFound;
+        };
+        let end = (from + u64::from(count)).min(self.script.gap + self.script.deliveries);
+        let events: Vec<Event> = (from..end).map(event).collect();
+        tokio::time::sleep(self.script.read_pace * u32::try_from(events.len()).unwrap()).await;
+        SourcePage::Events {
+            events,
+            last: self.script.gap + self.script.deliveries - 1,
+        }
+    }
+
+    async fn read_links(&self, _: u64, _: u32, _: usize) -> LinkPage {
+        LinkPage::Items {
+            items: Vec::new(),
+            last: self.script.last_number,
+        }
+    }
+
+    async fn read_parked(&self, _: u64, _: u32) -> ParkedPage {
+        ParkedPage::Entries(Vec::new())
+    }
+
+    async fn probe(&self) -> bool {
+        true
+    }
+}
+
+impl PlayedStay {
+    fn note(&self, asked: Asked) {
+        self.asked.lock().unwrap().push(asked);
+    }
+}
+
+impl Stay for PlayedStay {
+    fn poll(&self, on: bool) {
+        self.note(Asked::Poll(on));
+    }
+
+    fn ack(&self, ids: Vec<Uuid>) {
+        self.note(Asked::Ack(ids.len()));
+    }
+
+    fn park(&self, ids: Vec<Uuid>, reason: String) {
+        self.note(Asked::Park(ids.len(), reason));
+    }
+
+    fn leave(&self) {
+        self.note(Asked::Leave);
+        self.left.notify_one();
+    }
+
+    async fn arrivals(&mut self, into: &mut VecDeque<Delivered>) -> Arrival {
+        let deliveries = std::mem::take(&mut *self.deliveries.lock().unwrap());
+        if deliveries.is_empty() {
+            self.left.notified().await;
+            return Arrival::Over { why: None };
+        }
+        into.extend(deliveries);
+        Arrival::Deliveries
+    }
+}
+
+/// What a played destination does with appends and reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answering {
+    /// Writes everything.
+    Well,
+    /// Ends every call, and answers no read.
+    Away,
+    /// Takes appends and never says a word; reads are answered.
+    Silent,
+}
+
+pub(super) struct PlayedDestination(pub(super) Answering);
+
+pub(super) struct PlayedAppends {
+    answering: Answering,
+    sender: mpsc::UnboundedSender<Answer>,
+    answers: mpsc::UnboundedReceiver<Answer>,
+}
+
+impl Destination for PlayedDestination {
+    type Appends = PlayedAppends;
+
+    fn appends(&self) -> PlayedAppends {
+        let (sender, answers) = mpsc::unbounded_channel();
+        PlayedAppends {
+            answering: self.0,
+            sender,
+            answers,
+        }
+    }
+
+    async fn look(&self, _: StreamName, _: LookRange, _: usize) -> LookResult {
+        match self.0 {
+            Answering::Away => LookResult::Failed,
+            Answering::Well | Answering::Silent => LookResult::NotFound,
+        }
+    }
+
+    async fn write_metadata(
+        &self,
+        _: StreamName,
+        _: Option<Duration>,
+        _: Option<u64>,
+    ) -> MetadataOutcome {
+        MetadataOutcome::Written
+    }
+
+    async fn probe(&self) -> bool {
+        self.0 != Answering::Away
+    }
+}
+
+impl Appends for PlayedAppends {
+    fn send(&mut self, append: Append) {
+        let answer = match self.answering {
+            Answering::Well => Answer::Appended {
+                append: append.id,
+                outcome: AppendOutcome::Written(append.events.last().unwrap().revision),
+            },
+            Answering::Away => Answer::CallEnded {
+                unanswered: vec![append.id],
+                why: "connection refused".to_owned(),
+            },
+            Answering::Silent => return,
+        };
+        self.sender.send(answer).unwrap();
+    }
+
+    async fn answers(&mut self, into: &mut Vec<Answer>) {
+        into.extend(self.answers.recv().await);
+    }
+}
+
+pub(super) fn event(revision: u64) -> Event {
+    Event {
+        id: Uuid::from_u128(u128::from(revision) + 1),
+        stream: StreamName::from("customer-1"),
+        revision,
+        event_type: "happened".into(),
+        is_json: true,
+        data: Bytes::from_static(b"{}"),
+        metadata: Bytes::new(),
+        created: 0,
+    }
+}
+
+/// A pipeline between the two, and what ends it.
+pub(super) struct Stage {
+    pub(super) pipeline: Pipeline<PlayedSource, PlayedDestination>,
+    pub(super) asked: Arc<Mutex<Vec<Asked>>>,
+    pub(super) stop: watch::Sender<Option<Instant>>,
+    _budget: watch::Sender<usize>,
+}
+
+impl Stage {
+    pub(super) fn new(script: SourceScript, answering: Answering) -> Self {
+        Self::with(
+            script,
+            answering,
+            core_settings(&Replication::default(), true),
+        )
+    }
+
+    pub(super) fn with(script: SourceScript, answering: Answering, settings: CoreSettings) -> Self {
+        let (stop, stopping) = watch::channel(None);
+        let (budget, budgeted) = watch::channel(64 * 1024 * 1024);
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let pipeline = Pipeline {
+            key: SubscriptionKey {
+                stream: StreamName::from("$ce-customer"),
+                group: "ditto".into(),
+            },
+            settings,
+            source: Arc::new(PlayedSource {
+                script,
+                asked: asked.clone(),
+            }),
+            destination: Arc::new(PlayedDestination(answering)),
+            observer: Arc::new(Unobserved),
+            budget: budgeted,
+            stop: stopping,
+        };
+        Self {
+            pipeline,
+            asked,
+            stop,
+            _budget: budget,
+        }
+    }
+}
