@@ -1,18 +1,24 @@
-//! `ditto check`: is the configuration valid?
+//! `ditto check`: is the configuration valid, and with `--connect`: would it work?
 //!
 //! Never creates or changes anything, on this machine or on a server.
+
+mod connect;
 
 use std::path::Path;
 
 use super::{ConfigurationFile, Exit, complain, say};
 use crate::config::load::{Environment, Loaded, load};
 use crate::config::settings::{Destination, Settings};
+use connect::Finding;
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     file: ConfigurationFile,
+    /// Also connect to both sides and look at the groups; nothing is created or changed.
+    #[arg(long)]
+    connect: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Exit {
@@ -20,7 +26,11 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
     match load(file, &Environment::of_process(false)) {
         Ok(loaded) => {
             report(file, &loaded);
-            Exit::Ok
+            if arguments.connect {
+                check_servers(&loaded.settings)
+            } else {
+                Exit::Ok
+            }
         }
         Err(problems) => {
             complain(&format!("the configuration is not valid:\n{problems}"));
@@ -40,13 +50,45 @@ fn report(file: &Path, loaded: &Loaded) {
     ));
 }
 
+fn check_servers(settings: &Settings) -> Exit {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
+    let findings = match runtime {
+        Ok(runtime) => {
+            let findings = runtime.block_on(connect::connect(settings));
+            // What a client library still does must not hold up the end.
+            runtime.shutdown_background();
+            findings
+        }
+        Err(error) => {
+            complain(&format!("failed to start: {error}"));
+            return Exit::Failed;
+        }
+    };
+    let mut exit = Exit::Ok;
+    for finding in findings {
+        match finding {
+            Finding::Fine(text) => say(&format!("ok: {text}")),
+            Finding::Warning(text) => say(&format!("warning: {text}")),
+            Finding::Problem(text) => {
+                say(&format!("problem: {text}"));
+                exit = Exit::Failed;
+            }
+        }
+    }
+    exit
+}
+
 /// Source, destination and what is copied, in one line.
 fn summary(settings: &Settings) -> String {
     let Destination::EventStore(destination) = &settings.destination;
-    let (from, to) = (
-        &settings.source.nodes.seeds()[0],
-        &destination.nodes.seeds()[0],
-    );
+    let shown = |nodes: &crate::config::cluster::Nodes| {
+        let seeds: Vec<String> = nodes.seeds().iter().map(ToString::to_string).collect();
+        seeds.join(",")
+    };
+    let (from, to) = (shown(&settings.source.nodes), shown(&destination.nodes));
     let count = match settings.subscriptions.len() {
         0 => "no subscriptions".to_owned(),
         1 => "1 subscription".to_owned(),

@@ -49,7 +49,10 @@ pub(super) fn run(file: &Path) -> Exit {
 
 fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
     let listener = http::listen(settings.http.listen)?;
-    announce(&settings);
+    let address = listener
+        .local_addr()
+        .context("failed to read the listening address")?;
+    announce(&settings, address);
     // Handlers before READY: a signal must never find the default action, which ends the process.
     let pipelines =
         daemon::runtime::for_pipelines().context("failed to start the pipelines' threads")?;
@@ -76,7 +79,7 @@ fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
             pipelines: pipelines.handle().clone(),
             board,
             metrics,
-            notifier: Notifier::default(),
+            notifier: Notifier::of_process(),
             control,
             load: Box::new(move || load(&path, &Environment::of_process(true))),
             log: Some(log),
@@ -90,7 +93,7 @@ fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn announce(settings: &Settings) {
+fn announce(settings: &Settings, address: std::net::SocketAddr) {
     let Destination::EventStore(destination) = &settings.destination;
     let shown = |cluster: &crate::config::cluster::ClusterSettings| {
         let seeds: Vec<String> = cluster
@@ -107,7 +110,7 @@ fn announce(settings: &Settings) {
         ditto.source = shown(&settings.source),
         ditto.destination = shown(destination),
         ditto.subscriptions = settings.subscriptions.len(),
-        ditto.http = %settings.http.listen,
+        ditto.http = %address,
         "ditto is configured"
     );
 }

@@ -44,6 +44,17 @@ pub struct Subscription {
     clients: Arc<Clients>,
 }
 
+/// A group as it is, judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspected {
+    /// What the core would be told.
+    pub seen: GroupSeen,
+    /// Why nothing can be copied through it, with what to do about it.
+    pub unsuitable: Option<&'static str>,
+    /// What an operator should know of its set-up.
+    pub warnings: Vec<String>,
+}
+
 impl Subscription {
     /// The group of these settings on the server that `own` talks to. Connects when first used.
     #[must_use]
@@ -58,6 +69,20 @@ impl Subscription {
     /// Number of the last event in the subscription's stream, read by a plain call.
     pub(super) async fn last_number(&self) -> Result<Option<u64>, Error> {
         self.own.last_revision(&self.settings.stream).await
+    }
+
+    /// Looks at the group without creating or entering it.
+    ///
+    /// # Errors
+    /// There is none, ditto may not look at it, or the server does not answer.
+    pub async fn inspect(&self) -> Result<Inspected, Refusal> {
+        let usable = self.clients.get().await?;
+        let info = self.info(&usable).await?;
+        Ok(Inspected {
+            seen: self.seen(&info).await?,
+            unsuitable: group::unsuitable(&self.settings.stream, &info),
+            warnings: group::warnings(&info, &connection_name(self.own.settings())),
+        })
     }
 
     /// Gets the group, creating it if that is allowed, and judges it.

@@ -1,0 +1,148 @@
+//! `ditto check --connect`: do both sides answer, and may ditto do there what it has to?
+//!
+//! Only reads. What cannot be known without a write, the right to write to the destination, is said to be unknown.
+
+use crate::cluster::client::Client;
+use crate::cluster::{Error, Side};
+use crate::config::cluster::Endpoint;
+use crate::config::settings::{Destination, Settings, SubscriptionSettings};
+use crate::pipeline::core::port::{JoinRefusal, ParkedPage};
+use crate::source::Source as _;
+use crate::source::subscription::{Inspected, Subscription};
+
+/// One line of the result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// As it should be.
+    Fine(String),
+    /// Works, and is worth a look.
+    Warning(String),
+    /// Does not work, with what to do.
+    Problem(String),
+}
+
+use Finding::{Fine, Problem, Warning};
+
+/// Looks at both sides and every group.
+pub(super) async fn connect(settings: &Settings) -> Vec<Finding> {
+    let Destination::EventStore(destination) = &settings.destination;
+    let source = Client::connect(Side::Source, settings.source.clone());
+    let destination = Client::connect(Side::Destination, destination.clone());
+    let mut findings = Vec::new();
+    let source_leader = side(&source, &mut findings).await;
+    let destination_leader = side(&destination, &mut findings).await;
+    if let (Some(one), Some(other)) = (&source_leader, &destination_leader)
+        && one == other
+    {
+        findings.push(Problem(format!(
+            "source and destination are the same cluster: both are led by {one}; correct one connection_string"
+        )));
+    }
+    if source_leader.is_none() {
+        let count = settings.subscriptions.len();
+        findings.push(Warning(format!(
+            "the groups of {count} subscriptions were not looked at"
+        )));
+        return findings;
+    }
+    for subscription in &settings.subscriptions {
+        group(&source, subscription, &mut findings).await;
+    }
+    findings
+}
+
+/// Version, leader and login of one side. The leader if all is well.
+async fn side(client: &Client, findings: &mut Vec<Finding>) -> Option<Endpoint> {
+    let side = client.side();
+    let login = client.settings().credentials.as_ref();
+    let who = login.map_or("anonymous".to_owned(), |login| {
+        format!("user {:?}", login.user)
+    });
+    let looked = async {
+        let leader = client.leader().await?;
+        let features = client.features().await?;
+        client.probe().await?;
+        Ok::<_, Error>((leader, features))
+    };
+    match looked.await {
+        Ok((leader, features)) => {
+            let version = if features.version.is_empty() {
+                "unknown"
+            } else {
+                &features.version
+            };
+            findings.push(Fine(format!(
+                "{side}: {leader} answers as the leader, version {version}, {who}"
+            )));
+            if !features.batch_append {
+                findings.push(Problem(format!(
+                    "{side}: the server has no batch append: ditto needs version 21.10 or later"
+                )));
+                return None;
+            }
+            if side == Side::Destination {
+                findings.push(Warning(format!(
+                    "{side}: whether {who} may write is known at the first write only: check changes nothing"
+                )));
+            }
+            Some(leader)
+        }
+        Err(error) => {
+            findings.push(Problem(with_hint(&error)));
+            None
+        }
+    }
+}
+
+async fn group(client: &Client, settings: &SubscriptionSettings, findings: &mut Vec<Finding>) {
+    let name = settings.key();
+    let subscription = Subscription::new(client.clone(), settings.clone());
+    match subscription.inspect().await {
+        Ok(Inspected {
+            seen,
+            unsuitable,
+            warnings,
+        }) => {
+            match unsuitable {
+                Some(hint) => findings.push(Problem(format!("{name}: {hint}"))),
+                None => {
+                    let last = seen
+                        .last_number
+                        .map_or("none".to_owned(), |last| format!("#{last}"));
+                    let parked = seen.parked;
+                    findings.push(Fine(format!(
+                        "{name}: the group is there; last event {last}, {parked} parked"
+                    )));
+                }
+            }
+            findings.extend(
+                warnings
+                    .into_iter()
+                    .map(|text| Warning(format!("{name}: {text}"))),
+            );
+            if let ParkedPage::Denied = subscription.read_parked(0, 1).await {
+                findings.push(Warning(format!(
+                    "{name}: no right to read what the server parks by itself: let the user read \
+                     $persistentsubscription-{}::{}-parked",
+                    settings.stream, settings.group
+                )));
+            }
+        }
+        Err(refusal) if refusal.why == JoinRefusal::Missing && settings.create => {
+            findings.push(Fine(format!(
+                "{name}: the group is missing; ditto will create it (create = true)"
+            )));
+        }
+        Err(refusal) => findings.push(Problem(format!("{name}: {}", refusal.text))),
+    }
+    if let Err(error) = client.last_revision(&settings.stream).await {
+        findings.push(Problem(format!("{name}: {}", with_hint(&error))));
+    }
+}
+
+fn with_hint(error: &Error) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error} ({hint})"),
+        None => error.to_string(),
+    }
+}
