@@ -79,3 +79,100 @@ fn by_key(settings: &Settings) -> BTreeMap<SubscriptionKey, &SubscriptionSetting
         .map(|one| (one.key(), one))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::load::{Environment, load};
+
+    const BASE: &str = "[source]\nconnection_string = \"esdb://a:1\"\n[destination]\nconnection_string = \"esdb://b:1\"\n";
+    const ONE: &str = "[[subscription]]\nstream = \"s\"\ngroup = \"one\"\n";
+    const TWO: &str = "[[subscription]]\nstream = \"s\"\ngroup = \"two\"\n";
+
+    fn settings(parts: &[&str]) -> Settings {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("ditto.toml");
+        std::fs::write(&file, parts.concat()).expect("written");
+        load(Path::new(&file), &Environment::default())
+            .expect("valid")
+            .settings
+    }
+
+    /// Groups added, removed and changed, and whether the log changes.
+    type Row<'a> = (&'a [&'a str], &'a [&'a str], [&'a [&'a str]; 3], bool);
+
+    #[test]
+    fn only_what_differs_is_touched() {
+        let rows: &[Row<'_>] = &[
+            (&[BASE, ONE], &[BASE, ONE], [&[], &[], &[]], false),
+            (&[BASE, ONE, TWO], &[BASE, TWO, ONE], [&[], &[], &[]], false),
+            (&[BASE], &[BASE, ONE], [&["one"], &[], &[]], false),
+            (&[BASE, ONE, TWO], &[BASE, TWO], [&[], &["one"], &[]], false),
+            (
+                &[BASE, ONE, TWO],
+                &[BASE, ONE, "create = false\n", TWO],
+                [&[], &[], &["one"]],
+                false,
+            ),
+            (&[BASE, ONE], &[BASE, TWO], [&["two"], &["one"], &[]], false),
+            (
+                &[BASE, ONE, TWO],
+                &[BASE, "[replication]\nbuffer_size = 5\n", ONE, TWO],
+                [&[], &[], &["one", "two"]],
+                false,
+            ),
+            (
+                &[BASE, ONE],
+                &[BASE, ONE, "[log]\nlevel = \"warn\"\n"],
+                [&[], &[], &[]],
+                true,
+            ),
+        ];
+        for (before, after, [added, removed, changed], log) in rows {
+            let difference = difference(&settings(before), &settings(after)).expect("applicable");
+            let groups = |all: &[SubscriptionSettings]| -> Vec<String> {
+                all.iter().map(|one| one.group.to_string()).collect()
+            };
+            let gone: Vec<String> = difference
+                .removed
+                .iter()
+                .map(|key| key.group.to_string())
+                .collect();
+            assert_eq!(groups(&difference.added), *added, "{after:?}");
+            assert_eq!(gone, *removed, "{after:?}");
+            assert_eq!(groups(&difference.changed), *changed, "{after:?}");
+            assert_eq!(difference.log.is_some(), *log, "{after:?}");
+            let nothing = added.is_empty() && removed.is_empty() && changed.is_empty() && !log;
+            assert_eq!(difference.is_empty(), nothing, "{after:?}");
+        }
+    }
+
+    #[test]
+    fn what_needs_a_restart_is_refused_by_name_and_all_of_it() {
+        for (after, sections) in [
+            (BASE.replace("a:1", "c:1"), "[source]"),
+            (BASE.replace("b:1", "c:1"), "[destination]"),
+            (
+                format!("{BASE}[daemon]\nshutdown_timeout = \"3s\"\n"),
+                "[daemon]",
+            ),
+            (
+                format!("{BASE}[http]\nlisten = \"127.0.0.1:1\"\n"),
+                "[http]",
+            ),
+            (
+                BASE.replace("a:1", "c:1").replace("b:1", "d:1"),
+                "[source], [destination]",
+            ),
+        ] {
+            let refusal =
+                difference(&settings(&[BASE]), &settings(&[&after])).expect_err("refused");
+            assert_eq!(
+                refusal.to_string(),
+                format!("{sections} needs a restart: nothing was applied")
+            );
+        }
+    }
+}

@@ -11,13 +11,22 @@ use tracing::debug;
 #[derive(Debug, Default)]
 pub struct Notifier {
     last_status: String,
+    watchdog: Option<Duration>,
 }
 
 impl Notifier {
-    /// How often the watchdog must be fed, if the unit has one: a third of its limit.
+    /// As the environment says: whom to tell, and whether there is a watchdog.
     #[must_use]
-    pub fn watchdog_interval() -> Option<Duration> {
-        sd_notify::watchdog_enabled().map(|limit| limit / 3)
+    pub fn of_process() -> Self {
+        Self {
+            last_status: String::new(),
+            watchdog: sd_notify::watchdog_enabled(),
+        }
+    }
+
+    /// How often the watchdog must be fed, if the unit has one: a third of its limit.
+    pub(super) fn watchdog_interval(&self) -> Option<Duration> {
+        self.watchdog.map(|limit| limit / 3)
     }
 
     /// Start-up is over.
@@ -36,7 +45,9 @@ impl Notifier {
 
     /// The supervisor and the pipelines' runtime make progress.
     pub(super) fn watchdog(&self) {
-        self.send(&[NotifyState::Watchdog]);
+        if self.watchdog.is_some() {
+            self.send(&[NotifyState::Watchdog]);
+        }
     }
 
     /// A reload begins; READY ends it. Both in one datagram with the time, as systemd demands.

@@ -98,7 +98,8 @@ struct Kept {
 
 impl Supervisor {
     fn new(settings: Settings, parts: Parts) -> Self {
-        let period = Notifier::watchdog_interval().map_or(TICK, |limit| limit.min(TICK));
+        let wanted = parts.notifier.watchdog_interval();
+        let period = wanted.map_or(TICK, |limit| limit.min(TICK));
         let mut ticks = interval(period.max(Duration::from_millis(10)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
@@ -232,7 +233,10 @@ impl Supervisor {
             }
             Reload::Refused(lines) => {
                 for line in &lines {
-                    error!(message_id = message_id::RELOAD_REFUSED, ditto.problem = %line, "the new configuration is refused, the old one goes on");
+                    error!(
+                        message_id = message_id::RELOAD_REFUSED,
+                        "the new configuration is refused, the old one goes on: {line}"
+                    );
                 }
                 self.refusal = Some(format!("reload refused: {}", lines.join("; ")));
                 "refused"

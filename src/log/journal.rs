@@ -35,7 +35,7 @@ impl Journal {
         Self::at(SOCKET.into())
     }
 
-    fn at(path: std::path::PathBuf) -> io::Result<Self> {
+    pub(super) fn at(path: std::path::PathBuf) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         // Not connected: a journal that is restarted is found again by its path.
         socket.send_to(b"", &path)?;

@@ -43,20 +43,7 @@ pub struct Log {
 /// If a log was started before in this process, or its thread cannot be.
 pub fn start() -> anyhow::Result<Log> {
     let queue = Arc::new(Queue::new());
-    let (finished, done) = mpsc::channel();
-    let mut sink = Sink::choose();
-    let lines = queue.clone();
-    std::thread::Builder::new()
-        .name("log".to_owned())
-        .spawn(move || {
-            while let Some(record) = lines.pop() {
-                if !sink.write(&record) {
-                    lines.count_dropped();
-                }
-            }
-            // Nobody may be waiting any more.
-            finished.send(()).unwrap_or_default();
-        })?;
+    let done = write_lines(queue.clone(), Sink::choose())?;
     let directives = std::env::var("RUST_LOG")
         .ok()
         .filter(|text| !text.is_empty());
@@ -83,6 +70,23 @@ pub fn start() -> anyhow::Result<Log> {
         fixed: directives.is_some(),
         done: Mutex::new(done),
     })
+}
+
+/// Starts the thread that writes; it says when it is done.
+fn write_lines(queue: Arc<Queue>, mut sink: Sink) -> std::io::Result<mpsc::Receiver<()>> {
+    let (finished, done) = mpsc::channel();
+    std::thread::Builder::new()
+        .name("log".to_owned())
+        .spawn(move || {
+            while let Some(record) = queue.pop() {
+                if !sink.write(&record) {
+                    queue.count_dropped();
+                }
+            }
+            // Nobody may be waiting any more.
+            finished.send(()).unwrap_or_default();
+        })?;
+    Ok(done)
 }
 
 impl Log {
@@ -158,6 +162,73 @@ impl Sink {
         match self {
             Self::Journal(journal) => journal.write(record),
             Self::Text(text) => text.write(record),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+    use std::time::SystemTime;
+
+    use super::record::Record;
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn record(number: usize) -> Record {
+        Record {
+            time: SystemTime::UNIX_EPOCH,
+            level: tracing::Level::DEBUG,
+            target: "ditto",
+            message: format!("line {number} {}", "x".repeat(2_000)),
+            message_id: None,
+            fields: Vec::new(),
+            suppressed: 0,
+        }
+    }
+
+    #[test]
+    fn a_journal_that_stalls_costs_lines_and_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let journal = UnixDatagram::bind(&path).unwrap();
+        journal.set_read_timeout(Some(PATIENCE)).unwrap();
+        let queue = Arc::new(Queue::new());
+        let sink = Sink::Journal(Journal::at(path).unwrap());
+        let done = write_lines(queue.clone(), sink).unwrap();
+        // Nobody reads the socket: were a push to wait for it, this would never end.
+        for number in 0..20_000 {
+            queue.push(record(number));
+        }
+        let dropped = queue.dropped();
+        assert!(dropped > 0, "the queue is bounded");
+        queue.close();
+        let mut buffer = vec![0; 64 * 1024];
+        let mut received = 0;
+        while received < 20_000 - dropped {
+            let length = journal.recv(&mut buffer).unwrap();
+            if length > 0 {
+                received += 1;
+            }
+        }
+        done.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(
+            queue.dropped(),
+            dropped,
+            "what was queued got through afterwards"
+        );
+    }
+
+    #[test]
+    fn a_bare_level_is_meant_for_ditto() {
+        for (level, directives) in [
+            ("info", "info"),
+            ("debug", "ditto=debug,info"),
+            ("TRACE", "ditto=trace,info"),
+            ("warn,ditto=debug", "ditto=debug,warn"),
+        ] {
+            assert_eq!(filter(level).to_string(), directives, "{level}");
         }
     }
 }

@@ -118,6 +118,12 @@ impl SubscriptionMetrics {
                 .parked
                 .with_label_values(&[stream, group, reason]);
         }
+        for reason in HELD {
+            metrics
+                .families
+                .held
+                .with_label_values(&[stream, group, reason]);
+        }
         for reason in DUPLICATE {
             metrics
                 .families

@@ -3,8 +3,14 @@
 //! `DITTO_UPDATE_FIXTURES=1` writes the messages anew; read the difference before you commit it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use ditto::config::cluster::PasswordSource;
 use ditto::config::load::{Environment, load};
+use ditto::config::secret::Secret;
+use ditto::config::settings::{
+    Destination, GroupStart, NewGroup, OnConflict, OnMissingHistory, Replication,
+};
 
 const INVALID: &str = "tests/fixtures/invalid";
 
@@ -71,5 +77,206 @@ fn no_message_shows_a_password() {
                 assert!(!shown.contains("marker"), "{}: {shown}", file.display());
             }
         }
+    }
+}
+
+#[test]
+fn the_shipped_file_and_every_valid_fixture_are_valid() {
+    let mut files = fixtures("tests/fixtures/valid");
+    files.push("etc/ditto/ditto.toml".into());
+    for file in files {
+        if let Err(problems) = load(&file, &environment(&file)) {
+            panic!("{problems}");
+        }
+    }
+}
+
+#[test]
+fn every_key_arrives_where_it_belongs() {
+    let file = Path::new("tests/fixtures/valid/every_key.toml");
+    let settings = load(file, &environment(file)).expect("valid").settings;
+    assert_eq!(settings.source.nodes.seeds().len(), 2);
+    assert_eq!(
+        settings.source.nodes.seeds()[1].to_string(),
+        "b.example.net:2113"
+    );
+    let login = settings.source.credentials.expect("credentials");
+    assert_eq!(login.user, "replicator");
+    let Destination::EventStore(destination) = settings.destination;
+    let login = destination.credentials.expect("credentials");
+    assert_eq!(login.user, "us@er");
+    assert_eq!(
+        login.password,
+        PasswordSource::Text(Secret::new("p@ss/w:rd"))
+    );
+    assert_eq!(settings.daemon.shutdown_timeout, Duration::from_secs(30));
+    assert_eq!(settings.daemon.max_buffered_bytes, 128 << 20);
+    assert_eq!(settings.http.listen.to_string(), "[::1]:5001");
+    assert_eq!(settings.log.level, "warn,ditto=debug");
+    let [first, second] = &settings.subscriptions[..] else {
+        panic!("two subscriptions");
+    };
+    assert_eq!(
+        (first.stream.as_str(), &*first.group, first.create),
+        ("$ce-customer", "one", false)
+    );
+    assert_eq!(first.replication, second_replication_with(Some(7)));
+    assert_eq!(second.replication, second_replication_with(Some(10)));
+    assert_eq!(first.new_group, NewGroup::default());
+    assert_eq!(
+        second.new_group,
+        NewGroup {
+            start: GroupStart::Number(42),
+            message_timeout: Duration::from_secs(120),
+            max_retry_count: 3,
+        }
+    );
+}
+
+fn second_replication_with(buffer_size: Option<u32>) -> Replication {
+    Replication {
+        buffer_size,
+        throttle_interval: Duration::from_millis(5),
+        skip_version_check: true,
+        read_only: true,
+        time_to_live: Some(Duration::from_secs(30 * 24 * 3600)),
+        on_conflict: OnConflict::Skip,
+        on_missing_history: OnMissingHistory::Fill,
+        max_append_events: 50,
+        max_append_bytes: 2 << 20,
+        appends_in_flight: Some(64),
+    }
+}
+
+#[test]
+fn a_variable_stands_over_the_file_and_can_add_a_subscription() {
+    let file = Path::new("tests/fixtures/valid/every_key.toml");
+    let variables = [
+        (
+            "DITTO__SOURCE__CONNECTION_STRING",
+            "kurrentdb://elsewhere:2113",
+        ),
+        ("DITTO__DAEMON__SHUTDOWN_TIMEOUT", "1s"),
+        ("DITTO__REPLICATION__BUFFER_SIZE", "33"),
+        ("DITTO__SUBSCRIPTION__0__CREATE", "true"),
+        ("DITTO__SUBSCRIPTION__2__STREAM", "$ce-order"),
+        ("DITTO__SUBSCRIPTION__2__GROUP", "three"),
+        ("DITTO__SUBSCRIPTION__2__NEW_GROUP__START", "end"),
+    ];
+    let environment = Environment {
+        variables: variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned())))
+            .collect(),
+        ..environment(file)
+    };
+    let settings = load(file, &environment).expect("valid").settings;
+    assert_eq!(
+        settings.source.nodes.seeds()[0].to_string(),
+        "elsewhere:2113"
+    );
+    assert_eq!(settings.daemon.shutdown_timeout, Duration::from_secs(1));
+    let buffers: Vec<_> = settings
+        .subscriptions
+        .iter()
+        .map(|one| one.replication.buffer_size)
+        .collect();
+    assert_eq!(buffers, [Some(7), Some(33), Some(33)]);
+    assert!(settings.subscriptions[0].create);
+    let third = &settings.subscriptions[2];
+    assert_eq!(
+        (third.stream.as_str(), third.new_group.start),
+        ("$ce-order", GroupStart::End)
+    );
+}
+
+#[test]
+fn a_credential_by_name_is_found_where_systemd_puts_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("source.password"), "secret\n").expect("written");
+    let file = folder.path().join("ditto.toml");
+    let text = "[source]\nconnection_string = \"esdb://a:1\"\nuser = \"u\"\npassword_file = \"source.password\"\n\
+                [destination]\nconnection_string = \"esdb://b:1\"\n";
+    std::fs::write(&file, text).expect("written");
+    let environment = Environment {
+        credentials_directory: Some(folder.path().to_owned()),
+        is_service: true,
+        ..Environment::default()
+    };
+    let settings = load(&file, &environment).expect("valid").settings;
+    let login = settings.source.credentials.expect("credentials");
+    assert_eq!(
+        login.password,
+        PasswordSource::File(folder.path().join("source.password"))
+    );
+}
+
+#[test]
+fn what_cannot_be_a_configuration_file_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let large = folder.path().join("large.toml");
+    std::fs::write(&large, "#".repeat((1 << 20) + 1)).expect("written");
+    for (file, text) in [
+        (large.as_path(), "cannot be read: it is larger than 1 MiB"),
+        (
+            Path::new("/nonexistent.toml"),
+            "cannot be read: there is no such file",
+        ),
+        (
+            Path::new("/dev/zero"),
+            "cannot be read: it is not a regular file",
+        ),
+        (folder.path(), "cannot be read: it is a directory"),
+    ] {
+        let problems = load(file, &Environment::default()).expect_err("refused");
+        assert_eq!(problems.to_string(), format!("{}: {text}", file.display()));
+    }
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_a_mistake() {
+    let environment = Environment {
+        variables: vec![("DITTO__LOG__LEVEL".to_owned(), None)],
+        ..Environment::default()
+    };
+    let problems = load(Path::new("etc/ditto/ditto.toml"), &environment).expect_err("refused");
+    assert_eq!(
+        problems.to_string(),
+        "environment variable DITTO__LOG__LEVEL: is not UTF-8"
+    );
+}
+
+#[test]
+fn a_password_that_everybody_may_read_is_warned_about() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ditto.toml");
+    for (string, key, mode, warned) in [
+        (
+            "esdb://a:1",
+            "user = \"u\"\npassword = \"p\"\n",
+            0o644,
+            true,
+        ),
+        (
+            "esdb://a:1",
+            "user = \"u\"\npassword = \"p\"\n",
+            0o640,
+            false,
+        ),
+        ("esdb://u:p@a:1", "", 0o644, true),
+        ("esdb://a:1", "", 0o644, false),
+    ] {
+        let text = format!(
+            "[source]\nconnection_string = \"{string}\"\n{key}[destination]\nconnection_string = \"esdb://b:1\"\n"
+        );
+        std::fs::write(&file, text).expect("written");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("a mode");
+        let notes = load(&file, &Environment::default()).expect("valid").notes;
+        let is_warned = notes
+            .iter()
+            .any(|note| note.text.contains("can be read by everybody"));
+        assert_eq!(is_warned, warned, "{string} {key} {mode:o}");
     }
 }

@@ -3,8 +3,17 @@
 
 #![allow(
     clippy::expect_used,
-    reason = "a test that cannot go on fails, in helpers too"
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails, in helpers too, and one that was skipped says so"
 )]
 
+mod support;
+
+mod asking;
 mod configuration;
+mod lifecycle;
+mod measuring;
+mod reloading;
+mod secrecy;
+mod serving;
 mod supervision;

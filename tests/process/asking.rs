@@ -1,0 +1,164 @@
+//! `ditto status` and `ditto check` against a running daemon and real servers.
+
+use std::process::Output;
+
+use super::support::{Ditto, Servers, command, seed, until};
+
+fn ask(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output: Output = command().args(arguments).output().expect("the program");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_shows_a_table_json_and_what_is_wrong() {
+    let mut servers = Servers::start().await;
+    seed(servers.source.store(), "customer-1", 7);
+    let ditto = Ditto::start(&servers.configuration(&["g"]));
+    let url = format!("http://{}", ditto.http().await);
+    let (code, table, said) = ask(&[
+        "status",
+        "--url",
+        &url,
+        "--wait",
+        "caught-up",
+        "--timeout",
+        "30s",
+    ]);
+    assert_eq!(code, Some(0), "{table}{said}");
+    let row = table.lines().last().expect("a row");
+    let cells: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(
+        cells,
+        ["$ce-customer", "g", "running", "7", "0", "0", "0", "0"],
+        "{table}"
+    );
+
+    let (code, json, _) = ask(&["status", "--url", &url, "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(code, Some(0));
+    assert_eq!(report["subscriptions"][0]["copied"], 7);
+    assert_eq!(report["subscriptions"][0]["lag_events"], 0);
+
+    servers.destination.stop().await;
+    seed(servers.source.store(), "customer-1", 1);
+    until("a complaint", || {
+        let (code, _, said) = ask(&["status", "--url", &url]);
+        (code == Some(1) && said.contains("$ce-customer::g: retrying")).then_some(())
+    })
+    .await;
+    let (code, _, said) = ask(&[
+        "status",
+        "--url",
+        &url,
+        "--wait",
+        "caught-up",
+        "--timeout",
+        "1s",
+    ]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("$ce-customer::g: "), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_finds_the_daemon_by_its_configuration() {
+    let servers = Servers::start().await;
+    let ditto = Ditto::start(&servers.configuration(&[]));
+    let address = ditto.http().await.to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ditto.toml");
+    std::fs::write(
+        &file,
+        servers.configuration(&[]).replace("127.0.0.1:0", &address),
+    )
+    .expect("written");
+    let (code, table, said) = ask(&["status", "--config", file.to_str().expect("UTF-8")]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(table.contains("no subscriptions configured"), "{table}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_connect_looks_at_both_sides_and_changes_nothing() {
+    let mut servers = Servers::start().await;
+    seed(servers.source.store(), "customer-1", 2);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ditto.toml");
+    let check = |text: &str| {
+        std::fs::write(&file, text).expect("written");
+        ask(&[
+            "check",
+            "--connect",
+            "--config",
+            file.to_str().expect("UTF-8"),
+        ])
+    };
+    let groups = servers.configuration(&["g"]);
+    let (code, said, _) = check(&groups);
+    assert_eq!(code, Some(0), "{said}");
+    for line in [
+        "is valid: 1 subscription, from 127.0.0.1:",
+        "ok: source: 127.0.0.1:",
+        "version 23.10.4, anonymous",
+        "ok: destination: 127.0.0.1:",
+        "ok: $ce-customer::g: the group is missing; ditto will create it (create = true)",
+    ] {
+        assert!(said.contains(line), "{line:?} in {said}");
+    }
+    let (code, said, _) = check(&(groups.clone() + "create = false\n"));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("problem: $ce-customer::g: "), "{said}");
+    assert!(
+        said.contains("create the group, or set create = true"),
+        "{said}"
+    );
+
+    let other_name = servers
+        .source
+        .connection_string()
+        .replace("127.0.0.1", "127.1.2.3");
+    let same = groups.replace(&servers.destination.connection_string(), &other_name);
+    let (code, said, _) = check(&same.replace("esdb://127.1.2.3", "esdb+discover://127.0.0.1"));
+    assert_ne!(code, Some(0), "{said}");
+
+    servers.destination.stop().await;
+    let (code, said, _) = check(&groups);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("problem: destination"), "{said}");
+    assert!(said.contains("is the server running"), "{said}");
+}
+
+#[test]
+fn a_credential_that_check_cannot_see_is_a_note_and_for_the_service_a_mistake() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ditto.toml");
+    let text = "[source]\nconnection_string = \"esdb://a:1\"\nuser = \"u\"\npassword_file = \"source.password\"\n\
+                [destination]\nconnection_string = \"esdb://b:1\"\n";
+    std::fs::write(&file, text).expect("written");
+    let file = file.to_str().expect("UTF-8");
+    let (code, said, _) = ask(&["check", "--config", file]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("note: ") && said.contains("cannot be seen from here"),
+        "{said}"
+    );
+    let (code, _, said) = ask(&["run", "--config", file]);
+    assert_eq!(code, Some(78), "{said}");
+    assert!(said.contains("$CREDENTIALS_DIRECTORY is not set"), "{said}");
+}
+
+#[test]
+fn completions_are_printed_for_each_shell() {
+    for (shell, text) in [
+        ("bash", "complete -F"),
+        ("zsh", "#compdef ditto"),
+        ("fish", "complete -c ditto"),
+    ] {
+        let (code, script, _) = ask(&["completions", shell]);
+        assert_eq!(code, Some(0), "{shell}");
+        assert!(script.contains(text), "{shell}");
+    }
+}

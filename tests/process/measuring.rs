@@ -1,0 +1,121 @@
+//! The metrics: all that are promised, well formed, and true.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use super::support::{Ditto, Servers, get, seed, until};
+
+/// What dashboards and alerts are built on.
+const PROMISED: [&str; 32] = [
+    "ditto_append_events",
+    "ditto_buffered_bytes",
+    "ditto_build_info",
+    "ditto_config_last_reload_success_timestamp_seconds",
+    "ditto_current_event",
+    "ditto_events_differ_total",
+    "ditto_events_duplicate_total",
+    "ditto_events_failed_total",
+    "ditto_events_parked_total",
+    "ditto_events_processed_total",
+    "ditto_events_received_total",
+    "ditto_events_skipped_total",
+    "ditto_events_unresolved_total",
+    "ditto_events_unverified_total",
+    "ditto_holes_total",
+    "ditto_in_flight_events",
+    "ditto_io_duration_seconds",
+    "ditto_lag_events",
+    "ditto_lag_seconds",
+    "ditto_log_lines_dropped_total",
+    "ditto_parked_events",
+    "ditto_placeholders_total",
+    "ditto_reconnects_total",
+    "ditto_reloads_total",
+    "ditto_repaired_events_total",
+    "ditto_repairs_total",
+    "ditto_replication_delay_seconds",
+    "ditto_streams_held",
+    "ditto_subscription_state",
+    "ditto_up",
+    "process_open_fds",
+    "process_resident_memory_bytes",
+];
+
+#[tokio::test]
+async fn every_promised_series_is_there_well_formed_and_true() {
+    let servers = Servers::start().await;
+    seed(servers.source.store(), "customer-1", 9);
+    let ditto = Ditto::start(&servers.configuration(&["g"]));
+    let address = ditto.http().await;
+    let labels = "group=\"g\",stream=\"$ce-customer\",app=\"ditto\"";
+    let text = until("a reading after the copy", || {
+        let text = get(address, "/metrics").body;
+        let has = |line: &str| text.lines().any(|found| found == line);
+        (has(&format!("ditto_events_processed_total{{{labels}}} 9"))
+            && has(&format!("ditto_lag_events{{{labels}}} 0"))
+            && has(&format!("ditto_current_event{{{labels}}} 8")))
+        .then_some(text)
+    })
+    .await;
+    for name in PROMISED {
+        assert!(
+            text.contains(&format!("# HELP {name} ")),
+            "{name} has no help text"
+        );
+        let has_value = text.lines().any(|line| line.starts_with(name));
+        assert!(has_value, "{name} has no value");
+    }
+    for line in [
+        format!("ditto_events_received_total{{{labels}}} 9"),
+        format!("ditto_lag_seconds{{{labels}}} 0"),
+        format!("ditto_in_flight_events{{{labels}}} 0"),
+        "ditto_up{side=\"destination\",app=\"ditto\"} 1".to_owned(),
+        "ditto_subscription_state{group=\"g\",state=\"running\",stream=\"$ce-customer\",app=\"ditto\"} 1".to_owned(),
+        "ditto_subscription_state{group=\"g\",state=\"retrying\",stream=\"$ce-customer\",app=\"ditto\"} 0".to_owned(),
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+    }
+    assert!(
+        !text.contains("customer-1"),
+        "no stream of the data may become a label"
+    );
+    promtool(&text);
+}
+
+/// Prometheus' own judgement; without the program a failure where everything must run, a line elsewhere.
+fn promtool(text: &str) {
+    let program = Command::new("tests/setup/promtool.sh")
+        .output()
+        .expect("bash");
+    if !program.status.success() {
+        let reason = String::from_utf8_lossy(&program.stderr).into_owned();
+        assert_ne!(
+            std::env::var("CI").as_deref(),
+            Ok("true"),
+            "promtool: {reason}"
+        );
+        println!("skipped: promtool: {reason}");
+        return;
+    }
+    let path = String::from_utf8(program.stdout).expect("UTF-8");
+    let mut child = Command::new(path.trim())
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool");
+    child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(text.as_bytes())
+        .expect("written");
+    let output = child.wait_with_output().expect("an end");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.trim().is_empty(),
+        "promtool: {said}"
+    );
+}

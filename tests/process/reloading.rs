@@ -1,0 +1,178 @@
+//! SIGHUP: the difference is applied, the rest notices nothing, and a bad file changes nothing.
+
+use eventstore::GetPersistentSubscriptionInfoOptions;
+
+use super::support::{Ditto, Servers, get, seed, until};
+
+/// What each of the group's consumers was handed since it connected: a new connection begins at 0.
+async fn handed_over(servers: &Servers, group: &str) -> Vec<usize> {
+    let settings = servers
+        .source
+        .connection_string()
+        .parse()
+        .expect("a connection string");
+    let client = eventstore::Client::new(settings).expect("a client");
+    let info = client
+        .get_persistent_subscription_info(
+            "$ce-customer",
+            group,
+            &GetPersistentSubscriptionInfoOptions::default(),
+        )
+        .await
+        .expect("the group");
+    info.connections
+        .into_iter()
+        .map(|one| one.total_items)
+        .collect()
+}
+
+async fn until_reloads(ditto: &Ditto, result: &str, count: usize) {
+    let address = ditto.http().await;
+    let line = format!("ditto_reloads_total{{result=\"{result}\",app=\"ditto\"}} {count}");
+    until(&line, || {
+        get(address, "/metrics").body.contains(&line).then_some(())
+    })
+    .await;
+}
+
+/// Writes three events and waits for them.
+async fn copy_three(servers: &Servers) {
+    seed(servers.source.store(), "customer-1", 3);
+    until("the copy", || servers.is_copied("customer-1").then_some(())).await;
+}
+
+#[tokio::test]
+async fn an_unchanged_subscription_keeps_its_connection() {
+    let servers = Servers::start().await;
+    let ditto = Ditto::start(&servers.configuration(&["kept"]));
+    ditto.until_notified("1 subscription running", 1).await;
+    copy_three(&servers).await;
+    assert_eq!(handed_over(&servers, "kept").await, [3]);
+
+    ditto.configure(&servers.configuration(&["kept", "added"]));
+    ditto.signal("HUP");
+    ditto.until_notified("2 subscriptions running", 1).await;
+    copy_three(&servers).await;
+    assert_eq!(handed_over(&servers, "kept").await, [6]);
+
+    ditto.configure(&(servers.configuration(&["kept", "added"]) + "buffer_size = 77\n"));
+    ditto.signal("HUP");
+    until_reloads(&ditto, "applied", 2).await;
+    ditto.until_logged("credit=77").await;
+    copy_three(&servers).await;
+    assert_eq!(handed_over(&servers, "kept").await, [9]);
+
+    ditto.configure(&servers.configuration(&["kept"]));
+    ditto.signal("HUP");
+    until_reloads(&ditto, "applied", 3).await;
+    ditto.until_logged("the subscription was removed").await;
+    copy_three(&servers).await;
+    assert_eq!(handed_over(&servers, "kept").await, [12]);
+    assert!(handed_over(&servers, "added").await.is_empty());
+}
+
+#[tokio::test]
+async fn systemd_is_told_when_a_reload_begins_and_ends() {
+    let servers = Servers::start().await;
+    let ditto = Ditto::start(&servers.configuration(&["g"]));
+    ditto.until_notified("READY=1", 1).await;
+    ditto.signal("HUP");
+    ditto.until_notified("READY=1", 2).await;
+    let told = ditto.notified();
+    let begin = told
+        .iter()
+        .position(|one| one.contains("RELOADING=1"))
+        .expect("a beginning");
+    assert!(
+        told[begin].contains("MONOTONIC_USEC="),
+        "in one datagram: {:?}",
+        told[begin]
+    );
+    assert!(
+        told[begin + 1..]
+            .iter()
+            .any(|one| one.contains("READY=1") && one.contains("STATUS=")),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_bad_file_changes_nothing_and_is_told_everywhere() {
+    let servers = Servers::start().await;
+    let good = servers.configuration(&["g"]);
+    let ditto = Ditto::start(&good);
+    ditto.until_notified("1 subscription running", 1).await;
+    copy_three(&servers).await;
+    let rows = [
+        (
+            good.replace("[http]", "[htpp]"),
+            "unknown key (did you mean \"http\"?)",
+        ),
+        (
+            good.replace("127.0.0.1:0", "127.0.0.1:1"),
+            "[http] needs a restart",
+        ),
+        (good.replace("esdb://", "kurrentdb://"), ""),
+    ];
+    for (count, (text, reason)) in rows.iter().enumerate() {
+        ditto.configure(text);
+        ditto.signal("HUP");
+        if reason.is_empty() {
+            // The same in another spelling.
+            until_reloads(&ditto, "unchanged", 1).await;
+            continue;
+        }
+        until_reloads(&ditto, "refused", count + 1).await;
+        ditto.until_logged(reason).await;
+        ditto.until_notified("reload refused", count + 1).await;
+    }
+    copy_three(&servers).await;
+    assert_eq!(handed_over(&servers, "g").await, [6]);
+    let last = ditto.notified().pop().expect("a status");
+    assert!(
+        !last.contains("reload refused"),
+        "the good file clears it: {last}"
+    );
+}
+
+#[tokio::test]
+async fn twenty_reloads_in_a_row_do_no_harm() {
+    let servers = Servers::start().await;
+    let ditto = Ditto::start(&servers.configuration(&["g"]));
+    ditto.until_notified("1 subscription running", 1).await;
+    copy_three(&servers).await;
+    for round in 0..20 {
+        let groups: &[&str] = if round % 2 == 0 {
+            &["g", "sometimes"]
+        } else {
+            &["g"]
+        };
+        ditto.configure(&servers.configuration(groups));
+        ditto.signal("HUP");
+    }
+    ditto.configure(&servers.configuration(&["g", "last"]));
+    ditto.signal("HUP");
+    until("the last form", || {
+        let told = ditto.notified();
+        let last = told.iter().rev().find(|one| one.contains("STATUS="))?;
+        let body = last.contains("2 subscriptions running").then_some(());
+        body.filter(|()| ditto.log().contains("group=last"))
+    })
+    .await;
+    copy_three(&servers).await;
+    assert_eq!(handed_over(&servers, "g").await, [6]);
+}
+
+#[tokio::test]
+async fn the_log_level_changes_at_once() {
+    let servers = Servers::start().await;
+    let ditto = Ditto::start(&servers.configuration(&["g"]));
+    ditto.until_notified("1 subscription running", 1).await;
+    ditto.configure(&(servers.configuration(&["g"]) + "[log]\nlevel = \"debug\"\n"));
+    ditto.signal("HUP");
+    until_reloads(&ditto, "applied", 1).await;
+    seed(servers.source.store(), "customer-1", 1);
+    ditto
+        .until_logged("DEBUG Replicating customer_renamed #0 from customer-1")
+        .await;
+}

@@ -1,0 +1,139 @@
+//! HTTP as the real program serves it, also to those who mean no good.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+
+use super::support::{Ditto, PATIENCE, Servers, command, get, raw, request, seed, until};
+
+#[tokio::test]
+async fn each_path_and_method_has_its_answer() {
+    let servers = Servers::start().await;
+    let ditto = Ditto::start(&servers.configuration(&["g"]));
+    ditto.until_notified("1 subscription running", 1).await;
+    let address = ditto.http().await;
+    for (method, path, status, text) in [
+        ("GET", "/healthz", 200, "ok"),
+        ("GET", "/readyz", 200, "ok"),
+        ("GET", "/metrics", 200, "ditto_build_info"),
+        ("GET", "/status", 200, "\"state\": \"running\""),
+        ("GET", "/", 200, "<td>$ce-customer"),
+        ("HEAD", "/metrics", 200, ""),
+        ("GET", "/metrics?x=1", 200, "ditto_build_info"),
+        ("GET", "/nothing", 404, "not found"),
+        ("GET", "/metrics/", 404, "not found"),
+        ("POST", "/nothing", 404, "not found"),
+        ("POST", "/metrics", 405, "only GET"),
+        ("DELETE", "/", 405, "only GET"),
+    ] {
+        let answer = request(address, method, path);
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert!(
+            answer.body.contains(text),
+            "{method} {path}: {}",
+            answer.body
+        );
+        assert_eq!(
+            answer.head.contains("allow: get, head"),
+            status == 405,
+            "{method} {path}"
+        );
+    }
+    let long = "x".repeat(100_000);
+    for (name, text) in [
+        ("not HTTP", "hello\r\n\r\n".to_owned()),
+        ("a long path", format!("GET /{long} HTTP/1.1\r\n\r\n")),
+        (
+            "a long header",
+            format!("GET / HTTP/1.1\r\nx: {long}\r\n\r\n"),
+        ),
+        (
+            "many headers",
+            format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(1000)),
+        ),
+    ] {
+        let status = raw(address, &text).map(|answer| answer.status);
+        assert!(
+            status.is_none_or(|status| (400..500).contains(&status)),
+            "{name}: {status:?}"
+        );
+    }
+    assert_eq!(get(address, "/healthz").status, 200);
+}
+
+#[tokio::test]
+async fn readiness_and_status_say_which_side_is_away() {
+    let mut servers = Servers::start().await;
+    let ditto = Ditto::start(&servers.configuration(&["g"]));
+    ditto.until_notified("1 subscription running", 1).await;
+    let address = ditto.http().await;
+    servers.source.stop().await;
+    let unready = || {
+        let answer = get(address, "/readyz");
+        (answer.status == 503 && answer.body.contains("$ce-customer::g: retrying"))
+            .then_some(answer)
+    };
+    until("not ready", unready).await;
+    assert_eq!(
+        get(address, "/healthz").status,
+        200,
+        "waiting is not standing still"
+    );
+    until("the metric", || {
+        let text = get(address, "/metrics").body;
+        let down = "ditto_up{side=\"source\",app=\"ditto\"} 0";
+        text.lines().any(|line| line == down).then_some(())
+    })
+    .await;
+    servers.source.start_again().await.expect("the same port");
+    until("ready", || {
+        (get(address, "/readyz").status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_thousand_idle_connections_disturb_neither_copying_nor_scrapes() {
+    let servers = Servers::start().await;
+    let ditto = Ditto::start(&servers.configuration(&["g"]));
+    let address = ditto.http().await;
+    let mut idle: Vec<TcpStream> = Vec::new();
+    for number in 0..1_000 {
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        if number % 2 == 0 {
+            // Closed by then, perhaps.
+            let _sent = stream.write_all(b"GET /metrics HTTP/1.1\r\nx: ");
+        }
+        idle.push(stream);
+    }
+    seed(servers.source.store(), "customer-1", 200);
+    assert_eq!(get(address, "/metrics").status, 200);
+    until("the copy", || servers.is_copied("customer-1").then_some(())).await;
+    let mut oldest = idle.swap_remove(0);
+    oldest
+        .set_read_timeout(Some(PATIENCE))
+        .expect("a time limit");
+    let mut rest = Vec::new();
+    // An answer or a reset, but an end.
+    let end = oldest.read_to_end(&mut rest);
+    let timed_out = matches!(&end, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock);
+    assert!(!timed_out, "the oldest connection is closed");
+    assert_eq!(get(address, "/status").status, 200);
+}
+
+#[tokio::test]
+async fn a_socket_that_systemd_hands_over_is_used() {
+    const HAND_OVER: &str = "import os, sys\nos.dup2(int(sys.argv[1]), 3)\nos.set_inheritable(3, True)\n\
+        os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\nos.execv(sys.argv[2], sys.argv[2:])";
+    let servers = Servers::start().await;
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = socket.local_addr().expect("an address");
+    let mut python = Command::new("python3");
+    // The child inherits the socket as its standard input, the one descriptor that safe code can hand over.
+    let program = command().get_program().to_owned();
+    python.args(["-c", HAND_OVER, "0"]).arg(program);
+    let ditto = Ditto::start_with_input(&servers.configuration(&[]), python, socket);
+    ditto.until_notified("READY=1", 1).await;
+    assert_eq!(ditto.http().await, address);
+    assert_eq!(get(address, "/healthz").status, 200);
+}

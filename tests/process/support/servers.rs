@@ -1,0 +1,61 @@
+//! A source and a destination in this process.
+
+use bytes::Bytes;
+use devstore::store::{Expected, Proposed, Store};
+use devstore::{Options, Server};
+use uuid::Uuid;
+
+/// Source and destination, on free ports.
+pub(crate) struct Servers {
+    pub(crate) source: Server,
+    pub(crate) destination: Server,
+}
+
+impl Servers {
+    pub(crate) async fn start() -> Self {
+        let start = || async { Server::start(Options::default()).await.expect("a server") };
+        Self {
+            source: start().await,
+            destination: start().await,
+        }
+    }
+
+    /// A configuration that copies these groups of `$ce-customer`.
+    pub(crate) fn configuration(&self, groups: &[&str]) -> String {
+        let mut text = format!(
+            "[source]\nconnection_string = \"{}\"\n\n[destination]\nconnection_string = \"{}\"\n\n[http]\nlisten = \
+             \"127.0.0.1:0\"\n",
+            self.source.connection_string(),
+            self.destination.connection_string()
+        );
+        for group in groups {
+            text +=
+                &format!("\n[[subscription]]\nstream = \"$ce-customer\"\ngroup = \"{group}\"\n");
+        }
+        text
+    }
+
+    /// Whether the destination has as many events of the stream as the source.
+    pub(crate) fn is_copied(&self, stream: &str) -> bool {
+        let last = |store: &Store| store.stream_info(stream).last;
+        last(self.source.store()).is_some()
+            && last(self.source.store()) == last(self.destination.store())
+    }
+}
+
+/// Writes `count` more events to a stream.
+pub(crate) fn seed(store: &Store, stream: &str, count: u64) {
+    let first = store.stream_info(stream).last.map_or(0, |last| last + 1);
+    for number in first..first + count {
+        let event = Proposed {
+            id: Uuid::new_v4(),
+            event_type: "customer_renamed".into(),
+            is_json: true,
+            data: Bytes::from(format!("{{\"number\":{number}}}")),
+            metadata: Bytes::new(),
+        };
+        store
+            .append(stream, Expected::Any, vec![event])
+            .expect("an append");
+    }
+}
