@@ -215,9 +215,10 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// The phase of a node that knows a leader; it becomes the leader if there is none.
+    /// The phase of a node that knows a leader; alone, it becomes the leader, among others an election decides.
     fn after_leader(&self, node: usize, startup: Startup) -> Phase {
-        if self.cluster.leader().is_none() {
+        let is_other = |slot: &Slot| slot.node.index != node && slot.node.phase() == Phase::Ready;
+        if self.cluster.leader().is_none() && !self.slots.iter().any(is_other) {
             self.cluster.set_leader(Some(node));
         }
         if startup.subsystems.is_zero() {

@@ -135,13 +135,15 @@ impl Connections {
         let mut served = pin!(builder.serve_connection(TokioIo::new(wire), self.dispatch));
         let outcome = tokio::select! {
             outcome = served.as_mut() => outcome,
-            () = ending(self.stages) => {
+            () = ending(self.stages.clone()) => {
                 // What is still open at the end is reset (protocol.md §14.1).
                 reset.store(true, Ordering::Relaxed);
                 served.as_mut().graceful_shutdown();
                 served.await
             }
         };
+        // Held to the end: a port that lingers waits for those who hold one.
+        drop(self.stages);
         outcome.map_err(io::Error::other)
     }
 }
