@@ -71,11 +71,12 @@ impl Cluster {
             leads: false,
         };
         let store = Store::new();
-        let groups = Groups::new(store.clone(), options.time_scale);
+        let faults = Faults::default();
+        let groups = Groups::new(store.clone(), options.time_scale, faults.clone());
         Self {
             store,
             groups,
-            faults: Faults::default(),
+            faults,
             users: Users::new(options.users.clone()),
             pace: Pace::new(options.model),
             options,

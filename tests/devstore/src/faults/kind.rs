@@ -64,6 +64,10 @@ pub enum FaultKind {
         /// Events.
         by: u64,
     },
+    /// A group pushes nothing although there is more. Not counted; limit it by time or remove it.
+    PushNothing,
+    /// A group drops its consumers.
+    DropConsumers,
     /// A group parks an event by itself and delivers the next one.
     ParkInstead,
 }
@@ -91,6 +95,10 @@ pub(crate) enum Point {
     Delivery,
     /// A checkpoint that a group is about to store.
     Checkpoint,
+    /// A group that has something to push.
+    Pushing,
+    /// A group that has consumers.
+    Joined,
 }
 
 impl FaultKind {
@@ -109,6 +117,8 @@ impl FaultKind {
             Self::SizeLimit { .. } => Point::Size,
             Self::DeliverTwice | Self::DeliverOutOfOrder | Self::ParkInstead => Point::Delivery,
             Self::CheckpointAhead { .. } => Point::Checkpoint,
+            Self::PushNothing => Point::Pushing,
+            Self::DropConsumers => Point::Joined,
         }
     }
 }

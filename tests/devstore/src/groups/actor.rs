@@ -6,9 +6,13 @@ use super::consumers::{Consumer, ConsumerId};
 use super::effect::{Effect, Nack};
 use super::group::Group;
 use super::info::Info;
+use super::item::Item;
+use super::mischief::{Fate, Mischief};
+use super::position::Position;
 use super::settings::Settings;
 use super::source::{Live, Payload, Reader, Source, parked_entries};
 use super::streams::Streams;
+use crate::faults::Faults;
 use crate::store::Store;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,7 +24,7 @@ use uuid::Uuid;
 const LIVE_AT_ONCE: usize = 500;
 
 /// An event on its way to a consumer's call.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Delivery {
     /// What is delivered.
     pub(crate) payload: Payload,
@@ -74,6 +78,7 @@ pub(crate) struct Mailbox {
 pub(crate) struct Setup {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
+    pub(crate) faults: Faults,
     pub(crate) source: Source,
     pub(crate) group: String,
     pub(crate) settings: Settings,
@@ -95,6 +100,7 @@ pub(crate) struct Actor {
     streams: Streams,
     store: Store,
     clock: Clock,
+    mischief: Mischief,
     written: watch::Receiver<u64>,
     calls: HashMap<ConsumerId, mpsc::Sender<Delivery>>,
     commands: mpsc::Receiver<Command>,
@@ -107,6 +113,7 @@ impl Actor {
         let Setup {
             store,
             clock,
+            faults,
             source,
             group,
             settings,
@@ -114,6 +121,7 @@ impl Actor {
         let (commands, command_queue) = mpsc::channel(256);
         let (leaves, leave_queue) = mpsc::unbounded_channel();
         let streams = Streams::new(store.clone(), source.name(), &group);
+        let mischief = Mischief::new(faults, source.name());
         // From here on what is written is live: only then is the checkpoint read and history begun.
         let reader = Reader::new(store.clone(), source, &settings);
         let written = reader.watch();
@@ -126,6 +134,7 @@ impl Actor {
             streams,
             store,
             clock,
+            mischief,
             written,
             calls: HashMap::new(),
             commands: command_queue,
@@ -139,6 +148,8 @@ impl Actor {
         let second = self.clock.real(Duration::from_secs(1));
         let mut ticks = interval_at(Instant::now() + second, second);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut faults = self.mischief.watch();
+        self.misbehave();
         self.perform();
         loop {
             tokio::select! {
@@ -152,12 +163,30 @@ impl Actor {
                     }
                 }
                 Ok(()) = self.written.changed() => self.catch_live(),
-                _ = ticks.tick() => self.group.tick(self.clock.now_ms()),
+                Ok(()) = faults.changed() => self.misbehave(),
+                _ = ticks.tick() => self.tick(),
             }
             self.perform();
         }
         self.group.drop_consumers();
         self.perform();
+    }
+
+    fn tick(&mut self) {
+        for (consumer, late) in self.mischief.release_all() {
+            self.send(consumer, late);
+        }
+        self.misbehave();
+        self.group.tick(self.clock.now_ms());
+    }
+
+    /// Does what faults ask for that strike no single event.
+    fn misbehave(&mut self) {
+        let withheld = self.mischief.withholds();
+        self.group.withhold(self.clock.now_ms(), withheld);
+        if !self.calls.is_empty() && self.mischief.drops_consumers() {
+            self.group.drop_consumers();
+        }
     }
 
     /// A consumer is gone; what it answered before that counts.
@@ -232,7 +261,7 @@ impl Actor {
                     consumer,
                     item,
                     retry,
-                } => self.push(consumer, item.payload, retry),
+                } => self.push(consumer, item, retry),
                 // The end of its channel tells the call.
                 Effect::Drop(consumer) => drop(self.calls.remove(&consumer)),
                 Effect::ReadPage { from, count } => {
@@ -244,12 +273,7 @@ impl Actor {
                         None => self.group.page_failed(),
                     }
                 }
-                Effect::WriteCheckpoint(position) => {
-                    note(
-                        self.streams.write_checkpoint(position),
-                        "failed to write a checkpoint",
-                    );
-                }
+                Effect::WriteCheckpoint(position) => self.write_checkpoint(position),
                 Effect::Park { item, reason } => self.park(&item.payload, &reason),
                 Effect::ReadParked { from, count } => self.read_parked(from, count),
                 Effect::TruncateParked { before } => {
@@ -262,15 +286,46 @@ impl Actor {
         }
     }
 
-    fn push(&mut self, consumer: ConsumerId, payload: Payload, retry: i32) {
+    fn push(&mut self, consumer: ConsumerId, item: Item<Payload>, retry: i32) {
+        let (id, payload) = (item.id, item.payload);
+        let delivery = Delivery { payload, retry };
+        match self.mischief.fate() {
+            Fate::Once => {}
+            Fate::Twice => self.send(consumer, delivery.clone()),
+            Fate::Late => {
+                if let Some(earlier) = self.mischief.hold(consumer, delivery) {
+                    self.send(consumer, earlier);
+                }
+                return;
+            }
+            Fate::Parked => return self.group.park_by_itself(self.clock.now_ms(), id),
+        }
+        self.send(consumer, delivery);
+        if let Some(late) = self.mischief.release(consumer) {
+            self.send(consumer, late);
+        }
+    }
+
+    fn send(&self, consumer: ConsumerId, delivery: Delivery) {
         let Some(call) = self.calls.get(&consumer) else {
             return;
         };
         // A consumer that does not read loses the delivery, as on the real server (protocol.md §8.3): the event stays
         // in flight and its time runs out. One that is gone says so by itself.
-        if let Err(error) = call.try_send(Delivery { payload, retry }) {
+        if let Err(error) = call.try_send(delivery) {
             tracing::debug!(%error, "a consumer's queue took no delivery");
         }
+    }
+
+    fn write_checkpoint(&mut self, mut position: Position) {
+        if let Some(by) = self.mischief.checkpoint_ahead() {
+            position = self.reader.ahead(position, by);
+            self.group.checkpoint_written(position);
+        }
+        note(
+            self.streams.write_checkpoint(position),
+            "failed to write a checkpoint",
+        );
     }
 
     fn park(&mut self, payload: &Payload, reason: &str) {

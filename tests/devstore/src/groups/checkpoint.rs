@@ -82,4 +82,9 @@ impl Progress {
         self.written_at_ms = Some(now_ms);
         Some(candidate)
     }
+
+    /// The last checkpoint written is another than was asked for.
+    pub(crate) fn jumped(&mut self, position: Position) {
+        self.written = Some(position);
+    }
 }

@@ -1,6 +1,7 @@
 //! One persistent subscription as a state machine: events, acknowledgements and time go in, effects come out
 //! (protocol.md §8). No I/O, no clock of its own.
 
+mod mischief;
 mod replay;
 mod view;
 
@@ -23,6 +24,7 @@ pub(crate) struct Group<E> {
     ready: bool,
     page_requested: bool,
     faulted: bool,
+    withheld: bool,
     /// History ended before it met the live events: try again at the next tick or event.
     waits_for_history: bool,
     next: Position,
@@ -47,6 +49,7 @@ impl<E: Clone> Group<E> {
             ready: false,
             page_requested: false,
             faulted: false,
+            withheld: false,
             waits_for_history: false,
             next: settings.start,
             skip_first: false,
@@ -283,9 +286,13 @@ impl<E: Clone> Group<E> {
         if message.retry < self.settings.max_retry_count {
             self.buffer.add_retry(message.again());
         } else {
-            let reason = format!("Reached retry count of {}", self.settings.max_retry_count);
+            let reason = self.out_of_retries();
             self.park(message, reason);
         }
+    }
+
+    fn out_of_retries(&self) -> String {
+        format!("Reached retry count of {}", self.settings.max_retry_count)
     }
 
     fn park(&mut self, message: Message<E>, reason: String) {
@@ -298,7 +305,7 @@ impl<E: Clone> Group<E> {
 
     /// Hands out what waits, as long as somebody has a slot for it.
     fn push(&mut self, now_ms: i64) {
-        if !self.ready {
+        if !self.ready || self.withheld {
             return;
         }
         for queue in [Queue::Retries, Queue::Replayed, Queue::Fresh] {

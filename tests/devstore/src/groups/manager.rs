@@ -8,6 +8,7 @@ use super::info::Info;
 use super::settings::Settings;
 use super::source::Source;
 use super::streams::Streams;
+use crate::faults::Faults;
 use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub(crate) struct Groups {
 struct Inner {
     store: Store,
     clock: Clock,
+    faults: Faults,
     groups: Mutex<Registry>,
     /// Numbers consumers and groups.
     next: AtomicU64,
@@ -83,13 +85,14 @@ impl Drop for Task {
 
 impl Groups {
     /// No groups yet.
-    pub(crate) fn new(store: Store, time_scale: f64) -> Groups {
+    pub(crate) fn new(store: Store, time_scale: f64, faults: Faults) -> Groups {
         let clock = Clock::new(time_scale);
         let (groups, next) = (Mutex::new(Registry::default()), AtomicU64::new(1));
         Groups {
             inner: Arc::new(Inner {
                 store,
                 clock,
+                faults,
                 groups,
                 next,
             }),
@@ -241,6 +244,7 @@ impl Groups {
         let (actor, mailbox) = Actor::new(Setup {
             store: self.inner.store.clone(),
             clock: self.inner.clock,
+            faults: self.inner.faults.clone(),
             source: source.clone(),
             group: key.group.clone(),
             settings: settings.clone(),

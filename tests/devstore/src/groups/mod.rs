@@ -15,6 +15,7 @@ mod in_flight;
 mod info;
 mod item;
 mod manager;
+mod mischief;
 pub(crate) mod pages;
 mod pinned;
 mod position;

@@ -135,6 +135,30 @@ impl Reader {
         Some(each.filter_map(live).collect())
     }
 
+    /// The position of the event that many further on, or of the last one.
+    pub(crate) fn ahead(&self, position: Position, by: u64) -> Position {
+        match position {
+            Position::Stream(revision) => {
+                let last = self
+                    .store
+                    .stream_info(self.source.name())
+                    .last
+                    .map_or(revision, signed);
+                Position::Stream(revision.saturating_add(signed(by)).min(last))
+            }
+            Position::All { commit, .. } => {
+                let count = usize::try_from(by).unwrap_or(usize::MAX).saturating_add(1);
+                let page = self
+                    .store
+                    .read_all_forward(unsigned(commit), count.min(MOST_EXAMINED));
+                let last = page
+                    .ok()
+                    .and_then(|page| page.events.last().map(|record| at(record.position)));
+                last.unwrap_or(position)
+            }
+        }
+    }
+
     /// A page of history; `None` if the source cannot be read.
     pub(crate) fn page(&self, from: Position, count: usize) -> Option<Page<Payload>> {
         match (&self.source, from) {

@@ -1,6 +1,4 @@
-//! Groups over the wire: a generated client against a server in process. What is delivered when is tested on the state
-//! machine itself; here it is that calls, statuses and streams fit together. Never measures time.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+//! A client of the generated code, and a server in process to use it on. Asserts nothing but that something came.
 
 use std::time::Duration;
 
@@ -18,29 +16,40 @@ use ditto_protocol::persistent_subscriptions::create_req::{
 use ditto_protocol::persistent_subscriptions::persistent_subscriptions_client::PersistentSubscriptionsClient;
 use ditto_protocol::persistent_subscriptions::read_req::{self, nack};
 use ditto_protocol::persistent_subscriptions::{
-    CreateReq, DeleteReq, GetInfoReq, ReadReq, ReadResp, SubscriptionInfo, delete_req,
-    get_info_req, read_resp,
+    CreateReq, GetInfoReq, ReadReq, ReadResp, SubscriptionInfo, get_info_req, read_resp,
 };
 use ditto_protocol::shared::Empty;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
-use tonic::{Code, Status, Streaming};
+use tonic::{Status, Streaming};
 use uuid::Uuid;
 
 /// Longest wait for anything; only a failing test waits that long.
-const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
-type Client = PersistentSubscriptionsClient<Channel>;
+pub(crate) type Client = PersistentSubscriptionsClient<Channel>;
 
-async fn server() -> (Server, Client) {
-    let server = Server::start(Options::default()).await.unwrap();
-    let address = format!("http://{}", server.address());
-    let client = Client::connect(address).await.unwrap();
+/// A server, and a client that is connected to it.
+pub(crate) async fn server() -> (Server, Client) {
+    server_with(Options::default()).await
+}
+
+/// A server started in that way, and a client that is connected to it.
+pub(crate) async fn server_with(options: Options) -> (Server, Client) {
+    let server = Server::start(options).await.unwrap();
+    let client = connect(&server).await;
     (server, client)
 }
 
-fn write(server: &Server, stream: &str, count: u64) -> Vec<Uuid> {
+/// A new connection.
+pub(crate) async fn connect(server: &Server) -> Client {
+    Client::connect(format!("http://{}", server.address()))
+        .await
+        .unwrap()
+}
+
+pub(crate) fn write(server: &Server, stream: &str, count: u64) -> Vec<Uuid> {
     let events: Vec<Proposed> = (0..count)
         .map(|number| Proposed {
             id: Uuid::new_v4(),
@@ -58,7 +67,7 @@ fn write(server: &Server, stream: &str, count: u64) -> Vec<Uuid> {
     ids
 }
 
-fn settings() -> create_req::Settings {
+pub(crate) fn settings() -> create_req::Settings {
     create_req::Settings {
         resolve_links: true,
         message_timeout: Some(MessageTimeout::MessageTimeoutMs(30_000)),
@@ -73,7 +82,7 @@ fn settings() -> create_req::Settings {
     }
 }
 
-async fn create(
+pub(crate) async fn create(
     client: &mut Client,
     stream: &str,
     settings: create_req::Settings,
@@ -96,7 +105,7 @@ async fn create(
         .map(|_| ())
 }
 
-async fn info(client: &mut Client, stream: &str) -> Result<SubscriptionInfo, Status> {
+pub(crate) async fn info(client: &mut Client, stream: &str) -> Result<SubscriptionInfo, Status> {
     let stream = get_info_req::options::StreamOption::StreamIdentifier(stream_identifier(stream));
     let options = get_info_req::Options {
         group_name: "g".to_owned(),
@@ -111,13 +120,17 @@ async fn info(client: &mut Client, stream: &str) -> Result<SubscriptionInfo, Sta
 }
 
 /// A consumer's call.
-struct Consumer {
+pub(crate) struct Consumer {
     requests: mpsc::Sender<ReadReq>,
     answers: Streaming<ReadResp>,
 }
 
 impl Consumer {
-    async fn join(client: &mut Client, stream: &str, slots: i32) -> Result<Consumer, Status> {
+    pub(crate) async fn join(
+        client: &mut Client,
+        stream: &str,
+        slots: i32,
+    ) -> Result<Consumer, Status> {
         let (requests, queue) = mpsc::channel(100);
         let stream = read_req::options::StreamOption::StreamIdentifier(stream_identifier(stream));
         let options = read_req::Options {
@@ -138,7 +151,7 @@ impl Consumer {
         }
     }
 
-    async fn next(&mut self) -> Result<Option<read_resp::Content>, Status> {
+    pub(crate) async fn next(&mut self) -> Result<Option<read_resp::Content>, Status> {
         let answer = tokio::time::timeout(LIMIT, self.answers.message()).await;
         answer
             .expect("nothing came")
@@ -146,7 +159,7 @@ impl Consumer {
     }
 
     /// The next events: revision, id to acknowledge, earlier deliveries.
-    async fn take(&mut self, count: usize) -> Vec<(u64, Uuid, i32)> {
+    pub(crate) async fn take(&mut self, count: usize) -> Vec<(u64, Uuid, i32)> {
         let mut events = Vec::new();
         while events.len() < count {
             let Ok(Some(read_resp::Content::Event(event))) = self.next().await else {
@@ -165,7 +178,7 @@ impl Consumer {
         events
     }
 
-    async fn ack(&self, ids: &[Uuid]) {
+    pub(crate) async fn ack(&self, ids: &[Uuid]) {
         let ids = ids
             .iter()
             .map(|id| to_wire(*id, IdForm::Structured))
@@ -180,7 +193,7 @@ impl Consumer {
         self.requests.send(request).await.unwrap();
     }
 
-    async fn nack(&self, id: Uuid, action: nack::Action) {
+    pub(crate) async fn nack(&self, id: Uuid, action: nack::Action) {
         let nack = read_req::Nack {
             ids: vec![to_wire(id, IdForm::Text)],
             action: action.into(),
@@ -194,7 +207,11 @@ impl Consumer {
     }
 }
 
-async fn until(client: &mut Client, stream: &str, holds: impl Fn(&SubscriptionInfo) -> bool) {
+pub(crate) async fn until(
+    client: &mut Client,
+    stream: &str,
+    holds: impl Fn(&SubscriptionInfo) -> bool,
+) {
     let poll = async {
         while !holds(&info(client, stream).await.unwrap()) {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -203,143 +220,4 @@ async fn until(client: &mut Client, stream: &str, holds: impl Fn(&SubscriptionIn
     tokio::time::timeout(LIMIT, poll)
         .await
         .expect("it never came to hold");
-}
-
-#[tokio::test]
-async fn a_category_group_delivers_links_and_takes_answers_by_link_id() {
-    let (server, mut client) = server().await;
-    write(&server, "orders-1", 4);
-    create(&mut client, "$ce-orders", settings()).await.unwrap();
-    let mut consumer = Consumer::join(&mut client, "$ce-orders", 2).await.unwrap();
-    let first = consumer.take(2).await;
-    assert_eq!(
-        first.iter().map(|event| event.0).collect::<Vec<_>>(),
-        [0, 1]
-    );
-    consumer.ack(&[first[0].1]).await;
-    assert_eq!(consumer.take(1).await[0].0, 2);
-    consumer.nack(first[1].1, nack::Action::Park).await;
-    assert_eq!(consumer.take(1).await[0].0, 3);
-    until(&mut client, "$ce-orders", |info| {
-        info.parked_message_count == 1
-    })
-    .await;
-    let parked = server
-        .store()
-        .event("$persistentsubscription-$ce-orders::g-parked", 0)
-        .unwrap();
-    assert_eq!(parked.data(), "1@orders-1");
-    write(&server, "orders-1", 1);
-    drop(consumer);
-    until(&mut client, "$ce-orders", |info| {
-        info.connections.is_empty()
-    })
-    .await;
-    let mut consumer = Consumer::join(&mut client, "$ce-orders", 10).await.unwrap();
-    let again: Vec<_> = consumer
-        .take(3)
-        .await
-        .iter()
-        .map(|event| (event.0, event.2))
-        .collect();
-    assert_eq!(
-        again,
-        [(2, 1), (3, 1), (4, 0)],
-        "what the first one held comes first"
-    );
-}
-
-#[tokio::test]
-async fn calls_are_refused_with_the_real_servers_statuses() {
-    let (_server, mut client) = server().await;
-    let trailer = |status: &Status| {
-        status
-            .metadata()
-            .get("exception")
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned()
-    };
-    let missing = info(&mut client, "s").await.unwrap_err();
-    assert_eq!(
-        (missing.code(), trailer(&missing).as_str()),
-        (Code::NotFound, "persistent-subscription-does-not-exist")
-    );
-    create(
-        &mut client,
-        "s",
-        create_req::Settings {
-            max_subscriber_count: 1,
-            ..settings()
-        },
-    )
-    .await
-    .unwrap();
-    let exists = create(&mut client, "s", settings()).await.unwrap_err();
-    assert_eq!(
-        (exists.code(), trailer(&exists).as_str()),
-        (Code::AlreadyExists, "persistent-subscription-exists")
-    );
-    let failed = create(
-        &mut client,
-        "t",
-        create_req::Settings {
-            read_batch_size: 500,
-            ..settings()
-        },
-    )
-    .await
-    .unwrap_err();
-    assert_eq!(
-        (failed.code(), trailer(&failed).as_str()),
-        (Code::Internal, "persistent-subscription-failed")
-    );
-    let mut consumer = Consumer::join(&mut client, "s", 10).await.unwrap();
-    let full = Consumer::join(&mut client, "s", 10).await.err().unwrap();
-    assert_eq!(
-        (full.code(), trailer(&full).as_str()),
-        (Code::FailedPrecondition, "maximum-subscribers-reached")
-    );
-
-    let stream = delete_req::options::StreamOption::StreamIdentifier(stream_identifier("s"));
-    let options = delete_req::Options {
-        group_name: "g".to_owned(),
-        stream_option: Some(stream),
-    };
-    client
-        .delete(DeleteReq {
-            options: Some(options),
-        })
-        .await
-        .unwrap();
-    let dropped = consumer.next().await.unwrap_err();
-    assert_eq!(
-        (dropped.code(), trailer(&dropped).as_str()),
-        (Code::Cancelled, "persistent-subscription-dropped")
-    );
-}
-
-#[tokio::test]
-async fn a_large_credit_is_worked_off_with_portions_of_answers() {
-    let (server, mut client) = server().await;
-    for _ in 0..20 {
-        write(&server, "s", 1_000);
-    }
-    create(&mut client, "s", settings()).await.unwrap();
-    let mut consumer = Consumer::join(&mut client, "s", 5_000).await.unwrap();
-    let mut next = 0;
-    while next < 20_000 {
-        let portion = consumer.take(500).await;
-        for (revision, _, retry) in &portion {
-            assert_eq!((*revision, *retry), (next, 0));
-            next += 1;
-        }
-        let ids: Vec<Uuid> = portion.iter().map(|event| event.1).collect();
-        consumer.ack(&ids).await;
-    }
-    until(&mut client, "s", |info| {
-        info.outstanding_messages_count == 0
-    })
-    .await;
 }
