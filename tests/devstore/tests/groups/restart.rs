@@ -1,7 +1,7 @@
 //! Where groups go on after the end of a server (`protocol.md` §14.3). Never looks at what other calls do meanwhile.
 
 use super::client::*;
-use devstore::Ending;
+use devstore::{Ending, Startup};
 use ditto_protocol::persistent_subscriptions::create_req;
 use ditto_protocol::persistent_subscriptions::read_req::nack;
 
@@ -55,4 +55,35 @@ async fn a_group_goes_on_behind_its_checkpoint_with_no_retries() {
             "{ending:?}: no checkpoint, so all of it"
         );
     }
+}
+
+#[tokio::test]
+async fn a_read_while_the_subsystems_start_is_never_answered() {
+    let (server, mut client) = server().await;
+    write(&server, "s", 1);
+    create(&mut client, "s", settings()).await.unwrap();
+    server.stop().await;
+    let subsystems = std::time::Duration::from_millis(300);
+    let startup = Startup {
+        subsystems,
+        ..Startup::default()
+    };
+    server.begin(startup).await.unwrap();
+    let mut client = connect(&server).await;
+    let mut early_client = client.clone();
+    let mut early = Box::pin(Consumer::join(&mut early_client, "s", 10));
+    let mut ready = Box::pin(async {
+        while info(&mut client, "s").await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    });
+    tokio::select! {
+        biased;
+        _ = &mut early => panic!("it was answered"),
+        answered = tokio::time::timeout(LIMIT, &mut ready) => answered.expect("it never got ready"),
+    }
+    drop(ready);
+    let mut consumer = Consumer::join(&mut client, "s", 10).await.unwrap();
+    assert_eq!(consumer.take(1).await[0].0, 0);
+    assert!(futures_util::FutureExt::now_or_never(early).is_none());
 }
