@@ -118,6 +118,9 @@ impl Cluster {
     }
 
     pub(crate) fn set_leader(&self, leader: Option<usize>) {
+        if let Some(node) = leader {
+            self.groups.led_by(node);
+        }
         self.lock().leader = leader;
     }
 

@@ -15,6 +15,8 @@ use super::streams::Streams;
 use crate::faults::Faults;
 use crate::store::Store;
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -79,6 +81,7 @@ pub(crate) struct Setup {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
+    pub(crate) leader: Arc<AtomicUsize>,
     pub(crate) source: Source,
     pub(crate) group: String,
     pub(crate) settings: Settings,
@@ -114,6 +117,7 @@ impl Actor {
             store,
             clock,
             faults,
+            leader,
             source,
             group,
             settings,
@@ -121,7 +125,7 @@ impl Actor {
         let (commands, command_queue) = mpsc::channel(256);
         let (leaves, leave_queue) = mpsc::unbounded_channel();
         let streams = Streams::new(store.clone(), source.name(), &group);
-        let mischief = Mischief::new(faults, source.name());
+        let mischief = Mischief::new(faults, leader, source.name());
         // From here on what is written is live: only then is the checkpoint read and history begun.
         let reader = Reader::new(store.clone(), source, &settings);
         let written = reader.watch();
@@ -310,7 +314,7 @@ impl Actor {
         let Some(call) = self.calls.get(&consumer) else {
             return;
         };
-        // A consumer that does not read loses the delivery, as on the real server (protocol.md §8.3): the event stays
+        // A consumer that does not read loses the delivery, as on the real server (`protocol.md` §8.3): the event stays
         // in flight and its time runs out. One that is gone says so by itself.
         if let Err(error) = call.try_send(delivery) {
             tracing::debug!(%error, "a consumer's queue took no delivery");

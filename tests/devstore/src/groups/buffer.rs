@@ -1,5 +1,5 @@
 //! The buffers of a group: what was read ahead, the newest live events, and what has to be delivered again
-//! (protocol.md §8.5). Never decides who gets an event.
+//! (`protocol.md` §8.5). Never decides who gets an event.
 
 use super::item::{Item, Message};
 use super::position::Position;

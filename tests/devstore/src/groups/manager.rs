@@ -12,7 +12,7 @@ use crate::faults::Faults;
 use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinHandle;
@@ -51,6 +51,7 @@ struct Inner {
     store: Store,
     clock: Clock,
     faults: Faults,
+    leader: Arc<AtomicUsize>,
     groups: Mutex<Registry>,
     /// Numbers consumers and groups.
     next: AtomicU64,
@@ -59,7 +60,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Registry {
     running: BTreeMap<Key, Running>,
-    /// Sources that had a group at any time: asked for the groups of another, the server finds nothing (protocol.md §8.11).
+    /// Sources that had a group at any time: asked for the groups of another, the server finds nothing (`protocol.md` §8.11).
     ever: BTreeSet<String>,
 }
 
@@ -93,6 +94,7 @@ impl Groups {
                 store,
                 clock,
                 faults,
+                leader: Arc::default(),
                 groups,
                 next,
             }),
@@ -102,6 +104,11 @@ impl Groups {
     /// An id for a consumer that wants to join.
     pub(crate) fn new_consumer(&self) -> ConsumerId {
         ConsumerId(self.next())
+    }
+
+    /// Another node leads: faults that concern one node strike groups there.
+    pub(crate) fn led_by(&self, node: usize) {
+        self.inner.leader.store(node, Ordering::Relaxed);
     }
 
     /// The position of the last record, beyond which no group may begin.
@@ -245,6 +252,7 @@ impl Groups {
             store: self.inner.store.clone(),
             clock: self.inner.clock,
             faults: self.inner.faults.clone(),
+            leader: Arc::clone(&self.inner.leader),
             source: source.clone(),
             group: key.group.clone(),
             settings: settings.clone(),

@@ -5,6 +5,8 @@ use super::actor::Delivery;
 use super::consumers::ConsumerId;
 use crate::faults::{FaultKind, Faults, Place, Point};
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::watch;
 
 /// The faults of one group.
@@ -12,6 +14,7 @@ use tokio::sync::watch;
 pub(crate) struct Mischief {
     faults: Faults,
     source: String,
+    leader: Arc<AtomicUsize>,
     late: HashMap<ConsumerId, Delivery>,
 }
 
@@ -29,11 +32,12 @@ pub(crate) enum Fate {
 }
 
 impl Mischief {
-    /// The faults of a group of this source.
-    pub(crate) fn new(faults: Faults, source: &str) -> Mischief {
+    /// The faults of a group of this source; groups live on the node that leads.
+    pub(crate) fn new(faults: Faults, leader: Arc<AtomicUsize>, source: &str) -> Mischief {
         Mischief {
             faults,
             source: source.to_owned(),
+            leader,
             late: HashMap::new(),
         }
     }
@@ -90,7 +94,7 @@ impl Mischief {
         Place {
             call: "",
             stream: Some(&self.source),
-            node: 0,
+            node: self.leader.load(Ordering::Relaxed),
         }
     }
 }

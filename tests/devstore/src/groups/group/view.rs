@@ -1,4 +1,5 @@
-//! What a group looks like from outside (protocol.md §8.5, §8.11). Changes nothing but the mark of the last look.
+//! What a group looks like from outside (`protocol.md` §8.5, §8.11). Never changes more than the mark of
+//! the last look.
 
 use super::Group;
 use crate::groups::info::Info;
