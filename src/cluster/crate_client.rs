@@ -4,6 +4,8 @@
 //! no credentials in its connection string: so most of its traps cannot spring (`protocol.md` §11 T1, T6, T8, T19 to
 //! T23, T36 to T38). Never shares a client: each one is a connection of its own, and is thrown away when it fails.
 
+use std::sync::Arc;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::client::{Client, connection_name};
@@ -85,7 +87,7 @@ fn prepare(
     let roots_are_good = match &settings.tls {
         Tls::Off => tls::native_roots().is_ok(),
         Tls::On(files) => {
-            tls::TlsMaterial::load(files)?;
+            tls::TlsMaterial::load(files, &Arc::default())?;
             if files.ca_file.is_none() {
                 tls::native_roots()?;
             }

@@ -3,20 +3,26 @@
 //! Never installs a process-wide provider: the crate does that itself and panics if it comes second
 //! (`protocol.md` §11 T18). Never skips verification unless the operator says so.
 
+mod expiry;
+mod verifier;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tonic::transport::{ClientTlsConfig, Identity};
+
+pub(crate) use expiry::Expiry;
 
 use super::files;
 use crate::config::cluster::{ClientCertificate, TlsFiles};
+use verifier::{Anybody, Watched};
 
 /// Everything that TLS needs, read, parsed and known to fit together.
 #[derive(Clone, Debug)]
@@ -26,8 +32,8 @@ pub(crate) struct TlsMaterial {
 }
 
 impl TlsMaterial {
-    /// Reads and checks the files. The error names file and reason.
-    pub(crate) fn load(files: &TlsFiles) -> Result<Self, String> {
+    /// Reads and checks the files, and takes note of when certificates expire. The error names file and reason.
+    pub(crate) fn load(files: &TlsFiles, expiry: &Arc<Expiry>) -> Result<Self, String> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier: Arc<dyn ServerCertVerifier> = if files.verify {
             let roots = match &files.ca_file {
@@ -44,10 +50,14 @@ impl TlsMaterial {
             }
             Arc::new(Anybody(provider.clone()))
         };
+        let verifier = Arc::new(Watched {
+            verifier,
+            expiry: expiry.clone(),
+        });
         let identity = files
             .client
             .as_ref()
-            .map(|client| identity(client, &provider))
+            .map(|client| identity(client, &provider, expiry))
             .transpose()?;
         Ok(Self { verifier, identity })
     }
@@ -113,10 +123,14 @@ pub(crate) fn native_roots() -> Result<RootCertStore, String> {
 fn identity(
     client: &ClientCertificate,
     provider: &Arc<CryptoProvider>,
+    expiry: &Expiry,
 ) -> Result<Identity, String> {
     let (cert_file, key_file) = (&client.cert_file, &client.key_file);
     let (cert_pem, key_pem) = (files::read(cert_file)?, files::read(key_file)?);
     let chain = certificates(cert_file, &cert_pem)?;
+    if let Some(certificate) = chain.first() {
+        expiry.own_is_shown(certificate);
+    }
     let key = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| {
         format!(
             "{}: holds no private key in PEM form: {error}",
@@ -132,53 +146,4 @@ fn identity(
         )
     })?;
     Ok(Identity::from_pem(cert_pem, key_pem))
-}
-
-/// `tlsVerifyCert=false`: whoever answers is taken for the server; signatures are still checked.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

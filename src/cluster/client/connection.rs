@@ -16,7 +16,7 @@ use tonic::transport::Channel;
 
 use super::super::error::{Class, Error, Side};
 use super::super::files;
-use super::super::tls::TlsMaterial;
+use super::super::tls::{Expiry, TlsMaterial};
 use crate::config::cluster::{ClusterSettings, Endpoint, Tls};
 
 /// What a connection may hold unread of one call; the crate's 2 MiB limit reading over long distances (T39, design §10).
@@ -63,20 +63,24 @@ pub(crate) struct Material {
 
 impl Material {
     /// Reads and checks all files that the settings name.
-    pub(super) async fn load(side: Side, settings: Arc<ClusterSettings>) -> Result<Self, Error> {
+    pub(super) async fn load(
+        side: Side,
+        settings: Arc<ClusterSettings>,
+        expiry: Arc<Expiry>,
+    ) -> Result<Self, Error> {
         let failed =
             |text: String| Error::new(side, Class::Configuration, "prepare a connection", text);
-        let loading = tokio::task::spawn_blocking(move || Self::read(settings));
+        let loading = tokio::task::spawn_blocking(move || Self::read(settings, &expiry));
         loading
             .await
             .map_err(|error| failed(error.to_string()))?
             .map_err(failed)
     }
 
-    fn read(settings: Arc<ClusterSettings>) -> Result<Self, String> {
+    fn read(settings: Arc<ClusterSettings>, expiry: &Arc<Expiry>) -> Result<Self, String> {
         let tls = match &settings.tls {
             Tls::Off => None,
-            Tls::On(files) => Some(TlsMaterial::load(files)?),
+            Tls::On(files) => Some(TlsMaterial::load(files, expiry)?),
         };
         let mut headers = MetadataMap::new();
         headers.insert("requires-leader", AsciiMetadataValue::from_static("true"));

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ditto_protocol::gossip::gossip_client::GossipClient;
 use ditto_protocol::gossip::member_info::VNodeState;
@@ -15,6 +16,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use super::super::error::{Class, Error, Side};
+use super::super::tls::Expiry;
 use super::connection::{Material, Node};
 use crate::config::cluster::{ClusterSettings, Endpoint, Nodes};
 
@@ -28,6 +30,7 @@ pub(super) struct Finder {
     settings: Arc<ClusterSettings>,
     state: Mutex<State>,
     searching: tokio::sync::Mutex<()>,
+    expiry: Arc<Expiry>,
 }
 
 #[derive(Default)]
@@ -67,6 +70,7 @@ impl Finder {
             settings: Arc::new(settings),
             state: Mutex::default(),
             searching: tokio::sync::Mutex::default(),
+            expiry: Arc::default(),
         }
     }
 
@@ -76,6 +80,10 @@ impl Finder {
 
     pub(super) fn settings(&self) -> &ClusterSettings {
         &self.settings
+    }
+
+    pub(super) fn certificate_expiry(&self) -> Option<Duration> {
+        self.expiry.first()
     }
 
     /// The node to call now. The caller limits the time.
@@ -152,7 +160,8 @@ impl Finder {
     }
 
     async fn search(&self) -> Result<Node, Error> {
-        let material = Material::load(self.side, self.settings.clone()).await?;
+        let material =
+            Material::load(self.side, self.settings.clone(), self.expiry.clone()).await?;
         let (hint, suspect) = {
             let mut state = self.state();
             (state.hint.take(), state.suspect)

@@ -13,6 +13,7 @@ mod wire;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
@@ -54,6 +55,13 @@ impl Client {
     #[must_use]
     pub fn settings(&self) -> &ClusterSettings {
         self.finder.settings()
+    }
+
+    /// When the first of the certificates in use expires, as time since 1970: the server's as last shown, or ditto's
+    /// own. `None` without TLS, and before the first connection.
+    #[must_use]
+    pub fn certificate_expiry(&self) -> Option<Duration> {
+        self.finder.certificate_expiry()
     }
 
     /// The node that leads now, as far as anybody says.

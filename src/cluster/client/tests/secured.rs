@@ -1,9 +1,10 @@
 //! TLS and credentials: real certificates, made for the test. Never leaves a key behind.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use base64::Engine;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use tempfile::TempDir;
 use tonic::Status;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
@@ -29,9 +30,10 @@ impl Authority {
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"))
             .expect("an authority");
         std::fs::write(folder.path().join("ca.pem"), issuer.pem()).expect("written");
-        let signed = |name: &str| {
+        let signed = |name: &str, until: i32| {
             let key = KeyPair::generate().expect("a key");
-            let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+            let mut params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+            params.not_after = date_time_ymd(until, 1, 1);
             (
                 params
                     .signed_by(&key, &issuer)
@@ -40,9 +42,9 @@ impl Authority {
                 key.serialize_pem(),
             )
         };
-        let (cert, key) = signed("127.0.0.1");
+        let (cert, key) = signed("127.0.0.1", 2040);
         let server = Identity::from_pem(cert, key);
-        let (cert, key) = signed("replicator");
+        let (cert, key) = signed("replicator", 2030);
         std::fs::write(folder.path().join("client.pem"), cert).expect("written");
         std::fs::write(folder.path().join("client.key"), key).expect("written");
         Self { folder, server }
@@ -343,4 +345,31 @@ async fn changed_certificate_files_are_read_again_without_a_new_client() {
         std::fs::copy(authority.file(name), stranger.file(name)).expect("copied");
     }
     soon(client.features()).await.expect("rotated");
+}
+
+#[tokio::test]
+async fn the_first_expiry_of_the_certificates_in_use_is_known() {
+    let authority = Authority::new();
+    let fake = authority.serve(true).await;
+    // As signed for the test: the server's in 2040, the client's in 2030.
+    let (servers, own) = (
+        Duration::from_secs(2_208_988_800),
+        Duration::from_secs(1_893_456_000),
+    );
+    let anonymous = ClusterKeys {
+        tls_ca_file: Some(authority.file("ca.pem")),
+        ..Default::default()
+    };
+    let with_own = ClusterKeys {
+        client_cert_file: Some(authority.file("client.pem")),
+        client_key_file: Some(authority.file("client.key")),
+        ..anonymous.clone()
+    };
+    for (keys, expected) in [(anonymous, servers), (with_own, own)] {
+        let client = with_keys(&fake, "", keys);
+        assert_eq!(client.certificate_expiry(), None);
+        drop(soon(client.features()).await);
+        assert_eq!(client.certificate_expiry(), Some(expected));
+    }
+    assert_eq!(client("esdb://a?tls=false").certificate_expiry(), None);
 }
