@@ -2,6 +2,7 @@
 
 mod delivery;
 mod progress;
+mod random;
 
 use super::*;
 use crate::groups::effect::Page;
@@ -163,5 +164,12 @@ impl Bench {
             seen.extend(self.run());
         }
         seen
+    }
+}
+
+impl Group<()> {
+    /// Whether an event is in flight.
+    fn holds(&self, id: Uuid) -> bool {
+        self.in_flight.contains(id)
     }
 }
