@@ -5,6 +5,7 @@
 
 mod check;
 mod completions;
+mod manual;
 mod run;
 mod status;
 
@@ -56,6 +57,9 @@ enum Command {
     Status(status::Arguments),
     /// Print a completion script for a shell.
     Completions(completions::Arguments),
+    /// Print the part of the manual page that is about commands.
+    #[command(hide = true)]
+    Manual,
 }
 
 /// The option that all commands with a configuration share.
@@ -77,6 +81,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
+        Command::Manual => manual::run(Arguments::command()),
     }
     .into()
 }
