@@ -3,7 +3,7 @@
 
 STAGE := tests/setup/stage
 
-.PHONY: help demo check test test-rust conformance clients
+.PHONY: help demo dist deb check test test-rust conformance clients
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -16,6 +16,7 @@ check: ## Formatting, lints, licences and sources of dependencies: what CI deman
 	@$(STAGE) clippy cargo clippy --workspace --all-targets --locked -- -D warnings
 	@$(STAGE) dependencies tests/setup/cargo-deny --locked check licenses bans sources
 	@$(STAGE) documents tests/setup/docs
+	@$(STAGE) packaging python3 packaging/check
 
 test: test-rust conformance clients ## All tests; parts that cannot run here say so in one line
 
@@ -29,3 +30,9 @@ conformance: ## The development server against the recording of a real Event Sto
 
 clients: ## ditto between two servers, with a client that nobody here wrote on both sides
 	@$(STAGE) clients --needs python-venv tests/clients/run
+
+dist: ## The source of a release with all its dependencies, in target/dist
+	@packaging/release/dist target/dist --tar
+
+deb: ## The Debian package and its -dbgsym, in target/deb
+	@packaging/release/deb
