@@ -34,7 +34,7 @@ async fn what_no_server_takes_ends_the_call_and_alone_is_named() {
 
 #[tokio::test]
 async fn frozen_appends_sent_again_to_a_restarted_server_are_written_once() {
-    let (mut server, client) = server().await;
+    let (server, client) = server().await;
     let mut appender = BatchAppender::new(&client, BatchOptions::default());
     let appends: Vec<BatchAppend> = (0..50)
         .map(|tag| {
@@ -86,7 +86,7 @@ async fn frozen_appends_sent_again_to_a_restarted_server_are_written_once() {
 
 #[tokio::test]
 async fn no_call_is_left_open_by_failures_and_ends() {
-    let (mut server, client) = server().await;
+    let (server, client) = server().await;
     let stream = StreamName::from("s");
     soon(client.append(&stream, Expected::NoStream, &[event(&stream, 0)]))
         .await
