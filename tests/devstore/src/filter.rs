@@ -72,3 +72,56 @@ pub(crate) fn shows_in_all(record: &Record) -> bool {
         .is_some_and(|rest| rest.ends_with("-checkpoint") || rest.ends_with("-parked"));
     &*record.stream != "$epoch-information" && !own_stream
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Expected, Store, StreamRead};
+
+    fn record(stream: &str) -> Arc<Record> {
+        let store = Store::new();
+        let event = Store::json_event("happened", "{}");
+        store.append(stream, Expected::Any, vec![event]).unwrap();
+        match store.read_forward(stream, 0, 1) {
+            StreamRead::Page(page) => Arc::clone(&page.events[0]),
+            read => panic!("{read:?}"),
+        }
+    }
+
+    #[test]
+    fn a_regex_goes_before_prefixes_and_may_look_ahead() {
+        for (on, regex, prefixes, expected) in [
+            (FilterOn::Stream, "", vec!["a", "ord"], true),
+            (FilterOn::Stream, "", vec!["rder"], false),
+            (FilterOn::Stream, "", vec![], false),
+            (FilterOn::Stream, "der-", vec![], true),
+            (FilterOn::Stream, "^der", vec!["order"], false),
+            (FilterOn::Stream, "^(?!order)", vec![], false),
+            (FilterOn::EventType, "^(?!\\$)", vec![], true),
+            (FilterOn::EventType, "", vec!["order"], false),
+        ] {
+            let prefixes = prefixes
+                .iter()
+                .map(|prefix: &&str| (*prefix).to_owned())
+                .collect();
+            let filter = Filter::new(on, regex, prefixes).unwrap();
+            assert_eq!(filter.matches(&record("order-1")), expected, "{filter:?}");
+        }
+        assert!(Filter::new(FilterOn::Stream, "(", Vec::new()).is_err());
+    }
+
+    #[test]
+    fn all_hides_the_epoch_and_the_books_of_its_own_groups() {
+        for (stream, shows) in [
+            ("order-1", true),
+            ("$$order-1", true),
+            ("$epoch-information", false),
+            ("$persistentsubscription-$all::g-checkpoint", false),
+            ("$persistentsubscription-$all::g-parked", false),
+            ("$persistentsubscription-$all::g", true),
+            ("$persistentsubscription-order-1::g-parked", true),
+        ] {
+            assert_eq!(shows_in_all(&record(stream)), shows, "{stream}");
+        }
+    }
+}
