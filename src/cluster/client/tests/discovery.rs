@@ -183,3 +183,23 @@ async fn a_server_from_before_the_question_is_still_read() {
             .batch_append
     );
 }
+
+#[tokio::test]
+async fn a_leader_that_gives_no_answer_is_left_as_soon_as_one_node_names_another() {
+    let cluster = Cluster::start();
+    for _ in 0..6 {
+        cluster.tell_all(Some(0), &[]);
+        let seeds = cluster.endpoint(0);
+        let client = client(&format!(
+            "esdb+discover://{seeds}?tls=false&defaultDeadline=200"
+        ));
+        assert_eq!(soon(client.leader()).await, Ok(cluster.endpoint(0)));
+        assert_eq!(
+            *soon(client.probe()).await.expect_err("silence").class(),
+            Class::Timeout
+        );
+        // The others have not noticed yet.
+        cluster.tell(2, Some(2), &[0]);
+        assert_eq!(soon(client.leader()).await, Ok(cluster.endpoint(2)));
+    }
+}
