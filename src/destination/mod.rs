@@ -80,6 +80,8 @@ pub enum Answer {
     CallEnded {
         /// Which.
         unanswered: Vec<AppendId>,
+        /// It was given up for its silence.
+        silent: bool,
         /// Why, for the operator.
         why: String,
     },

@@ -4,6 +4,7 @@
 
 use futures_util::FutureExt;
 
+use crate::cluster::Class;
 use crate::cluster::client::{
     AppendOutcome as Answered, BatchAppend, BatchAppender, BatchEvent, BatchOptions, Client,
     Expected as Expectation,
@@ -68,6 +69,7 @@ fn answer(event: BatchEvent) -> Answer {
         },
         BatchEvent::CallEnded { unanswered, why } => Answer::CallEnded {
             unanswered: unanswered.into_iter().map(AppendId).collect(),
+            silent: *why.class() == Class::Timeout,
             why: match why.hint() {
                 Some(hint) => format!("{why} ({hint})"),
                 None => why.to_string(),

@@ -22,17 +22,21 @@ impl Core {
         let Some(stream) = self.streams.get_mut(name) else {
             return;
         };
+        if unnumbered {
+            if stream.flight.is_some() {
+                return;
+            }
+            // Nothing can be looked at: what waits first is what goes next, wherever it belongs.
+            if let Some(first) = stream.queue.first() {
+                stream.state = State::Aligned {
+                    tail: first.checked_sub(1),
+                };
+            }
+        }
         match &stream.state {
             State::Looking(_) | State::WritingMetadata => {}
             State::Unknown => match stream.queue.first() {
                 None => self.rest(name),
-                Some(first) if unnumbered => {
-                    // Nothing can be looked at: what this process sees first is where it begins.
-                    stream.state = State::Aligned {
-                        tail: first.checked_sub(1),
-                    };
-                    self.advance(name);
-                }
                 Some(_) if stream.retry_at.is_some() || stream.flight.is_some() => {}
                 Some(_) => {
                     stream.state = State::Looking(Box::new(Looking {
@@ -74,7 +78,14 @@ impl Core {
             return;
         }
         let next = tail.map_or(0, |tail| tail + 1);
-        if first == next {
+        if first < next {
+            // Below a tail that was never compared: only a look can tell.
+            self.end_repair(name);
+            if let Some(stream) = self.streams.get_mut(name) {
+                stream.forget();
+            }
+            self.advance(name);
+        } else if first == next {
             self.line_up(name);
             self.read_ahead(name);
         } else if stream.fill_to.is_some_and(|end| end > next) {
@@ -86,11 +97,11 @@ impl Core {
 
     /// Takes the first entry out if the destination is known to have it.
     fn pop_up_to(&mut self, name: &StreamName, tail: Option<u64>) -> Option<Entry> {
-        let queue = &mut self.streams.get_mut(name)?.queue;
-        if queue.first()? > tail? {
-            None
+        let stream = self.streams.get_mut(name)?;
+        if stream.knows(stream.queue.first()?, tail) {
+            stream.queue.pop_first()
         } else {
-            queue.pop_first()
+            None
         }
     }
 
@@ -129,12 +140,17 @@ impl Core {
 }
 
 /// Flagged JSON and empty: projections do not link such events (`protocol.md` §6.2).
+/// The id of the placeholder for this revision, in every process the same.
+pub(super) fn placeholder_id(stream: &StreamName, revision: u64) -> Uuid {
+    Uuid::new_v5(
+        &PLACEHOLDER_NAMESPACE,
+        format!("{revision}@{stream}").as_bytes(),
+    )
+}
+
 fn placeholder(stream: &StreamName, revision: u64) -> Event {
     Event {
-        id: Uuid::new_v5(
-            &PLACEHOLDER_NAMESPACE,
-            format!("{revision}@{stream}").as_bytes(),
-        ),
+        id: placeholder_id(stream, revision),
         stream: stream.clone(),
         revision,
         event_type: PLACEHOLDER_TYPE.into(),

@@ -15,13 +15,15 @@ use crate::event::StreamName;
 const QUICK_FAILURES: u32 = 3;
 
 impl Core {
-    pub(super) fn on_call_ended(&mut self, unanswered: Vec<AppendId>) {
+    pub(super) fn on_call_ended(&mut self, unanswered: Vec<AppendId>, silent: bool) {
         let known: Vec<AppendId> = unanswered
             .into_iter()
             .filter(|append| self.flights.contains_key(append))
             .collect();
-        if !known.is_empty() {
-            self.trial.call_ended(self.now, known);
+        match known.is_empty() {
+            true => {}
+            false if silent => self.trial.no_answer(self.now, known),
+            false => self.trial.call_ended(self.now, known),
         }
     }
 
@@ -35,7 +37,7 @@ impl Core {
                 return;
             }
             AppendOutcome::NoAnswer => {
-                self.trial.call_ended(self.now, vec![append]);
+                self.trial.no_answer(self.now, vec![append]);
                 return;
             }
             _ => {}
@@ -72,6 +74,8 @@ impl Core {
         if let Some(stream) = self.streams.get_mut(&flight.stream) {
             stream.flight = None;
         }
+        // Only now does nothing wait for it any more.
+        self.verdict();
         self.on_refused_append(
             &flight,
             "the destination ended the call without an answer, again and again",
@@ -84,6 +88,7 @@ impl Core {
         self.denied.clear();
         let mut copied = Vec::with_capacity(flight.revisions.len());
         let (mut repaired, mut placeholders) = (0, 0);
+        let mut filled = None;
         for revision in &flight.revisions {
             let Some(entry) = self
                 .streams
@@ -93,7 +98,10 @@ impl Core {
                 continue;
             };
             match entry.origin {
-                Origin::Placeholder => placeholders += 1,
+                Origin::Placeholder => {
+                    placeholders += 1;
+                    filled = Some(*revision);
+                }
                 Origin::Repaired => repaired += 1,
                 Origin::Delivered => self.tell_hole(name, &entry),
             }
@@ -108,6 +116,7 @@ impl Core {
         let last = flight.revisions.last().copied().unwrap_or_default();
         if let Some(stream) = self.streams.get_mut(name) {
             stream.wrote(last, flight.answers);
+            stream.unverified = stream.unverified.max(filled);
         }
         self.repaired(name, repaired, last);
         self.advance(name);

@@ -2,6 +2,7 @@
 //!
 //! Pure functions of what was read and what waits. Never changes a state and gives no command.
 
+use super::advance::placeholder_id;
 use super::port::DuplicateReason;
 use super::queue::Queue;
 use crate::event::Event;
@@ -11,8 +12,8 @@ use crate::event::Event;
 pub(super) enum Finding {
     /// These waiting revisions are there already; the destination is aligned up to the last of them.
     There {
-        /// Revision, and how it is known.
-        revisions: Vec<(u64, DuplicateReason)>,
+        /// Revision, and how it is known; `None`: a placeholder stands there.
+        revisions: Vec<(u64, Option<DuplicateReason>)>,
         /// Revisions with equal id and other content.
         differs: Vec<u64>,
     },
@@ -85,6 +86,10 @@ pub(super) fn full_look(queue: &Queue, from: u64, last: u64, events: &[Event]) -
         }
         match page.peek() {
             Some(there) if there.revision == entry.revision() => {
+                if there.id == placeholder_id(&entry.event.stream, there.revision) {
+                    revisions.push((there.revision, None));
+                    continue;
+                }
                 if there.id != entry.event.id {
                     let clash = Clash {
                         revision: there.revision,
@@ -100,9 +105,9 @@ pub(super) fn full_look(queue: &Queue, from: u64, last: u64, events: &[Event]) -
                 if !there.same_content(&entry.event) {
                     differs.push(there.revision);
                 }
-                revisions.push((there.revision, DuplicateReason::Found));
+                revisions.push((there.revision, Some(DuplicateReason::Found)));
             }
-            _ => revisions.push((entry.revision(), DuplicateReason::Unreadable)),
+            _ => revisions.push((entry.revision(), Some(DuplicateReason::Unreadable))),
         }
     }
     Finding::There { revisions, differs }
@@ -181,12 +186,12 @@ mod tests {
     fn there(found: &[u64], unreadable: &[u64]) -> Finding {
         let mut revisions: Vec<_> = found
             .iter()
-            .map(|revision| (*revision, DuplicateReason::Found))
+            .map(|revision| (*revision, Some(DuplicateReason::Found)))
             .collect();
         revisions.extend(
             unreadable
                 .iter()
-                .map(|revision| (*revision, DuplicateReason::Unreadable)),
+                .map(|revision| (*revision, Some(DuplicateReason::Unreadable))),
         );
         revisions.sort_by_key(|(revision, _)| *revision);
         Finding::There {
@@ -273,7 +278,7 @@ mod tests {
         assert_eq!(
             full_look(&waiting(&[5]), 4, 5, &page),
             Finding::There {
-                revisions: vec![(5, DuplicateReason::Found)],
+                revisions: vec![(5, Some(DuplicateReason::Found))],
                 differs: vec![5]
             }
         );

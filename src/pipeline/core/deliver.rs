@@ -52,6 +52,12 @@ impl Core {
         match item {
             Item::Never(reason) => self.skip(&claim, reason),
             Item::Forward(stream) => {
+                if let Some(earlier) = self.forwarding_of(&claim) {
+                    // The server took it back while the tail was being read.
+                    *earlier = claim;
+                    self.unacknowledged = self.unacknowledged.saturating_sub(1);
+                    return;
+                }
                 self.forwards.push_back(Forwarding {
                     stream,
                     claim,
@@ -95,24 +101,42 @@ impl Core {
         let entry = Entry::new(event, Origin::Delivered, Some(claim));
         self.count_cost(&entry);
         let stream = self.streams.wake(&name);
+        let surely_new = stream.is_surely_new(&entry.event);
         stream.queue.insert(entry);
         if let State::Following(following) = &mut stream.state
-            && (stream.shared || stream.high.is_some_and(|high| revision <= high))
+            && !surely_new
         {
             following.searched = false;
         }
         self.advance(&name);
     }
 
+    /// The claim under the same id whose tail is not read yet.
+    fn forwarding_of(&mut self, claim: &Claim) -> Option<&mut Claim> {
+        let (_, id) = claim.ack?;
+        let reading = self.reads.values_mut().filter_map(|purpose| match purpose {
+            Purpose::Forward(forwarding) => Some(forwarding),
+            _ => None,
+        });
+        let mut all = self
+            .forwards
+            .iter_mut()
+            .chain(reading)
+            .map(|forwarding| &mut forwarding.claim);
+        all.find(|earlier| earlier.ack.is_some_and(|(_, same)| same == id))
+    }
+
     /// The quick way for a revision at or below an aligned stream's tail: no queue, no I/O.
     fn settle_known(&mut self, name: &StreamName, event: &Event, claim: &Claim) -> bool {
+        // Without revisions nothing was compared: what lies below a written event need not be there.
+        let unnumbered = self.is_unnumbered();
         let stream = self.streams.wake(name);
         let tail = match &stream.state {
-            State::Aligned { tail } => *tail,
+            State::Aligned { tail } if !unnumbered => *tail,
             State::Held(held) => held.tail,
             _ => None,
         };
-        if tail.is_none_or(|tail| event.revision > tail) {
+        if !stream.knows(event.revision, tail) {
             return false;
         }
         self.tell(Tell::Duplicate {

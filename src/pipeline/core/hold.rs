@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Core;
 use super::port::{DuplicateReason, HeldReason, Mode, OnConflict, Tell};
 use super::queue::Entry;
-use super::stream::{Held, LookStep, Looking, State};
+use super::stream::{Held, LookStep, Looking, State, Stream};
 use crate::event::StreamName;
 
 /// A delivery this long after the last look makes ditto look again.
@@ -92,8 +92,9 @@ impl Core {
             return;
         }
         let waiting: Vec<Entry> = stream.queue.drain().collect();
+        let unverified = stream.unverified;
         for entry in waiting {
-            if held.tail.is_some_and(|tail| entry.revision() <= tail) {
+            if Stream::is_known(entry.revision(), held.tail, unverified) {
                 self.settle_duplicate(name, entry, DuplicateReason::Known);
             } else {
                 self.set_aside(name, entry, held.reason, &held.text);
@@ -128,6 +129,14 @@ impl Core {
                 });
             }
         }
+    }
+
+    /// A placeholder was written before this event was delivered: the stream goes on, the event is for the operator.
+    pub(super) fn set_aside_filled(&mut self, name: &StreamName, entry: Entry) {
+        let revision = entry.revision();
+        let text =
+            format!("revision {revision} was filled with a placeholder before it was delivered");
+        self.set_aside(name, entry, HeldReason::MissingHistory, &text);
     }
 
     /// Where order does not hang on revisions, a refused event is parked and its stream goes on.

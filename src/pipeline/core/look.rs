@@ -201,7 +201,7 @@ impl Core {
     fn there(
         &mut self,
         name: &StreamName,
-        revisions: &[(u64, DuplicateReason)],
+        revisions: &[(u64, Option<DuplicateReason>)],
         differs: Vec<u64>,
     ) {
         for revision in differs {
@@ -215,8 +215,15 @@ impl Core {
                 .streams
                 .get_mut(name)
                 .and_then(|stream| stream.queue.remove(*revision));
-            if let Some(entry) = entry {
-                self.settle_duplicate(name, entry, *reason);
+            match (entry, reason) {
+                (None, _) => {}
+                (Some(entry), Some(reason)) => self.settle_duplicate(name, entry, *reason),
+                (Some(entry), None) => self.set_aside_filled(name, entry),
+            }
+            if reason.is_none()
+                && let Some(stream) = self.streams.get_mut(name)
+            {
+                stream.unverified = stream.unverified.max(Some(*revision));
             }
         }
         let tail = revisions.last().map(|(revision, _)| *revision);
@@ -290,10 +297,15 @@ impl Core {
                 });
             }
             TailFinding::Equal { differs: false } => {}
-            TailFinding::Unverified => self.tell(Tell::Unverified {
-                stream: name.clone(),
-                revision: tail,
-            }),
+            TailFinding::Unverified => {
+                if let Some(stream) = self.streams.get_mut(name) {
+                    stream.unverified = stream.unverified.max(Some(tail));
+                }
+                self.tell(Tell::Unverified {
+                    stream: name.clone(),
+                    revision: tail,
+                });
+            }
         }
         self.aligned(name, Some(tail));
     }
@@ -303,6 +315,10 @@ impl Core {
         self.release(name);
         if let Some(stream) = self.streams.get_mut(name) {
             stream.state = State::Aligned { tail };
+            // Only the tail itself was compared; below it there may be placeholders of another process.
+            stream.unverified = stream
+                .unverified
+                .max(tail.and_then(|tail| tail.checked_sub(1)));
         }
         self.advance(name);
     }

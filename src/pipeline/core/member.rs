@@ -54,6 +54,8 @@ pub(super) enum Trouble {
 pub(super) struct Member {
     pub(super) phase: Phase,
     pub(super) trouble: Trouble,
+    /// Stopped while a join was under way: its stay is left at once.
+    unwanted: bool,
     attempts: u32,
     pub(super) left_at: Moment,
     /// Time spent joined, without the present stay.
@@ -69,6 +71,7 @@ impl Member {
                 join_at: Some(Moment::ZERO),
             },
             trouble: Trouble::None,
+            unwanted: false,
             attempts: 0,
             left_at: Moment::ZERO,
             joined_before: Duration::ZERO,
@@ -127,10 +130,16 @@ impl Core {
             since: self.now,
             paused: None,
         };
+        if std::mem::take(&mut self.member.unwanted) {
+            self.leave(LeaveReason::Stopping);
+            return;
+        }
         self.member.trouble = Trouble::None;
         self.source_failing = false;
         self.unacknowledged = 0;
         self.timed_out = false;
+        // What is delivered from now on has its whole message timeout before it.
+        self.waiting_since = self.waits_for_destination().then_some(self.now);
         if !self.numbers.has_begun() {
             let base = group.checkpoint.map(|number| number + 1).or(group.start);
             if let Some(base) = base {
@@ -149,7 +158,7 @@ impl Core {
         } else if credit > self.credit.ask(Some(timeout)) && self.ending.is_none() {
             // Only now is it known how much the throttle lets through before deliveries time out.
             self.leave(LeaveReason::Credit);
-        } else {
+        } else if self.ending.is_none() {
             self.out.push(Command::Poll { conn, on: true });
         }
     }
@@ -158,21 +167,26 @@ impl Core {
         if self.member.phase != Phase::Joining {
             return;
         }
+        if std::mem::take(&mut self.member.unwanted) {
+            self.member.phase = Phase::Out { join_at: None };
+            return;
+        }
         let after = match why {
             JoinRefusal::Taken => {
                 self.stand_by();
                 STANDBY_ASKS
             }
             JoinRefusal::Missing => {
-                return self.stopped("the group does not exist and create = false".to_owned());
+                return self
+                    .refused_for_good("the group does not exist and create = false".to_owned());
             }
             JoinRefusal::Denied => {
-                return self.stopped(
+                return self.refused_for_good(
                     "the source refuses the user: wrong credentials, or no right to the group"
                         .to_owned(),
                 );
             }
-            JoinRefusal::Unsuitable(text) => return self.stopped(text.to_owned()),
+            JoinRefusal::Unsuitable(text) => return self.refused_for_good(text.to_owned()),
             JoinRefusal::Unavailable => {
                 self.member.trouble = Trouble::Source;
                 self.member.attempts += 1;
@@ -215,7 +229,7 @@ impl Core {
                     self.member.attempts = 0;
                 }
                 self.member.attempts += 1;
-                if self.member.attempts > 1 {
+                if self.member.attempts > 1 && !matches!(self.member.trouble, Trouble::Stopped(_)) {
                     self.member.trouble = Trouble::Source;
                 }
                 Some(self.now + back_off(self.member.attempts))
@@ -241,6 +255,7 @@ impl Core {
 
     /// Stops with a reason that an operator has to mend; looked at again every 30 s.
     pub(super) fn stop_for_now(&mut self, text: String) {
+        self.member.unwanted = self.member.phase == Phase::Joining;
         self.leave(LeaveReason::Stopping);
         self.drop_waiting();
         self.stopped(text);
@@ -249,9 +264,12 @@ impl Core {
     fn stopped(&mut self, text: String) {
         self.member.trouble = Trouble::Stopped(text);
         self.member.ask_at = Some(self.now + STOPPED_ASKS);
-        if self.member.phase == Phase::Joining {
-            self.member.phase = Phase::Out { join_at: None };
-        }
+    }
+
+    /// Refused for a reason that an operator has to mend.
+    fn refused_for_good(&mut self, text: String) {
+        self.member.phase = Phase::Out { join_at: None };
+        self.stopped(text);
     }
 
     pub(super) fn on_group_seen(&mut self, group: GroupSeen) {

@@ -229,7 +229,7 @@ impl Core {
                 item,
             } => self.on_delivery(conn, ack, number, item),
             Input::Appended { append, outcome } => self.on_appended(append, outcome),
-            Input::CallEnded { unanswered } => self.on_call_ended(unanswered),
+            Input::CallEnded { unanswered, silent } => self.on_call_ended(unanswered, silent),
             Input::Looked { look, result } => self.on_looked(look, result),
             Input::SourceRead { read, page } => self.on_source_read(read, page),
             Input::LinksRead { read, page } => self.on_links_read(read, page),
@@ -349,8 +349,13 @@ impl Core {
     /// The destination decided something: it is there.
     fn verdict(&mut self) {
         self.last_verdict = self.now;
-        let waits = !self.flights.is_empty() || !self.looks.is_empty();
+        let waits = self.waits_for_destination();
         self.waiting_since = waits.then_some(self.now);
+    }
+
+    /// Something was sent to the destination and not answered.
+    fn waits_for_destination(&self) -> bool {
+        !self.flights.is_empty() || !self.looks.is_empty() || !self.writes.is_empty()
     }
 
     /// Something was sent to the destination.

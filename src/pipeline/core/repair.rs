@@ -145,6 +145,7 @@ impl Core {
                 let readable = self.first_waiting_from(name, from);
                 self.missing(name, from, readable);
             }
+            SourcePage::Denied if stream.flight.is_some() => {}
             SourcePage::Denied => {
                 let text = "no right to read this stream at the source, and it has to be read to close a gap".to_owned();
                 self.hold(name, from, HeldReason::Refused, text);
@@ -204,6 +205,10 @@ impl Core {
         let Some(stream) = self.streams.get_mut(name) else {
             return;
         };
+        if stream.flight.is_some() {
+            // Read ahead: what is in flight is brought to its answer first, then the page is asked for again.
+            return;
+        }
         if readable <= from {
             // It was delivered meanwhile.
             self.advance(name);

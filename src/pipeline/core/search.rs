@@ -4,11 +4,8 @@
 
 use super::Core;
 use super::port::{DuplicateReason, LookRange, LookResult, Tell};
-use super::stream::{Following, LookStep, Looking, Search, State};
+use super::stream::{CLOCKS_DIFFER, Following, LookStep, Looking, Search, State};
 use crate::event::{Event, StreamName};
-
-/// A copy is never older than its original, but clocks of two servers differ: ten minutes in ticks of 100 ns.
-const CLOCKS_DIFFER: i64 = 10 * 60 * 10_000_000;
 
 const PAGE: u32 = 100;
 
@@ -20,7 +17,7 @@ impl Core {
         if stream.flight.is_some() || stream.retry_at.is_some() {
             return;
         }
-        let Some(first) = stream.queue.first() else {
+        if stream.queue.is_empty() {
             // What comes next was not looked for in a stream that others write too.
             stream.state = State::Following(Following {
                 searched: false,
@@ -28,9 +25,14 @@ impl Core {
             });
             self.rest(name);
             return;
+        }
+        let all_new = || {
+            stream
+                .queue
+                .iter()
+                .all(|entry| stream.is_surely_new(&entry.event))
         };
-        let new = stream.high.is_none_or(|high| first > high);
-        if following.searched || (new && !stream.shared) {
+        if following.searched || all_new() {
             stream.state = State::Following(Following {
                 searched: true,
                 ..following
@@ -57,6 +59,7 @@ impl Core {
             look,
             from: None,
             tail: None,
+            newest: None,
             wanted: self.waiting(name),
             found: Vec::new(),
             copy: None,
@@ -85,7 +88,10 @@ impl Core {
     ) {
         let events = match result {
             LookResult::Tail { last, events } => {
-                search.tail.get_or_insert(last);
+                if search.tail.is_none() {
+                    search.tail = Some(last);
+                    search.newest = events.last().map(|event| event.created);
+                }
                 events
             }
             _ => Vec::new(),
@@ -158,12 +164,13 @@ impl Core {
         let Some(stream) = self.streams.get_mut(name) else {
             return;
         };
+        // What else is there by now is not known: what is not surely newer is looked for.
+        stream.newest_met = stream.newest_met.or(search.newest);
         let before = stream.high;
         stream.high = before.max(search.found.iter().max().copied());
         // What came while the search was under way was not looked for: it gets a search of its own.
         let all = stream.queue.iter().all(|entry| {
-            let new = stream.high.is_none_or(|high| entry.revision() > high) && !stream.shared;
-            new || search.wanted.contains(&entry.revision())
+            search.wanted.contains(&entry.revision()) || stream.is_surely_new(&entry.event)
         });
         // With nothing left to append, what comes next goes behind the highest copy, not behind the tail: what lies
         // between may be its own copy, and the server compares ids there.

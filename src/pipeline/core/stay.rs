@@ -49,13 +49,15 @@ impl Core {
     /// After leaving because the destination gave no verdict, or for want of memory.
     fn may_come_back(&self) -> bool {
         let answered = self.last_verdict >= self.member.left_at && self.trial.is_open();
-        let nothing_asked =
-            self.flights.is_empty() && self.looks.is_empty() && self.trial.is_open();
+        let nothing_asked = !self.waits_for_destination() && self.trial.is_open();
         (answered || nothing_asked) && self.has_room()
     }
 
     fn pump_in(&mut self, conn: ConnId, credit: u32, paused: Option<Moment>, since: Moment) {
         let quarter = self.message_timeout() / 4;
+        if self.entries == 0 && !self.waits_for_destination() {
+            self.waiting_since = None;
+        }
         let paused = match (paused, self.is_over_budget()) {
             (None, true) => {
                 self.out.push(Command::Poll { conn, on: false });

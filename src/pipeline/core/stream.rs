@@ -109,6 +109,8 @@ pub(super) struct Search {
     pub(super) from: Option<u64>,
     /// The destination's last revision, from the first page.
     pub(super) tail: Option<u64>,
+    /// When the newest readable event was stored, from the first page.
+    pub(super) newest: Option<i64>,
     /// Source revisions that waited when it began and were not found yet.
     pub(super) wanted: Vec<u64>,
     /// Source revisions found so far.
@@ -147,11 +149,19 @@ pub(super) struct Stream {
     pub(super) repair: Option<Repair>,
     /// Placeholders are made for revisions below this one.
     pub(super) fill_to: Option<u64>,
+    /// Up to here nothing is known: it lies below what a look compared, or is a placeholder.
+    pub(super) unverified: Option<u64>,
     /// `skip_version_check`: highest source revision written or found at the destination.
     pub(super) high: Option<u64>,
     /// `skip_version_check`: somebody else writes there too, so each delivery is looked for.
     pub(super) shared: bool,
+    /// `skip_version_check`: when the newest event that was there at first contact was stored. What the source wrote
+    /// before may be among those events, whatever its revision.
+    pub(super) newest_met: Option<i64>,
 }
+
+/// A copy is never older than its original, but clocks of two servers differ: ten minutes in ticks of 100 ns.
+pub(super) const CLOCKS_DIFFER: i64 = 10 * 60 * 10_000_000;
 
 impl Stream {
     fn new(known: Idle) -> Self {
@@ -166,9 +176,30 @@ impl Stream {
             metadata_done: false,
             repair: None,
             fill_to: None,
+            unverified: known.unverified,
             high: known.high,
             shared: known.shared,
+            newest_met: known.newest_met,
         }
+    }
+
+    /// Aligned at `tail`: is the event of this revision known to be there?
+    pub(super) fn knows(&self, revision: u64, tail: Option<u64>) -> bool {
+        Self::is_known(revision, tail, self.unverified)
+    }
+
+    /// Known are revisions up to the tail, but for those at or below an unverified one.
+    pub(super) fn is_known(revision: u64, tail: Option<u64>, unverified: Option<u64>) -> bool {
+        Some(revision) <= tail && Some(revision) > unverified
+    }
+
+    /// `skip_version_check`: this event cannot be at the destination, so nobody needs to look for it.
+    pub(super) fn is_surely_new(&self, event: &Event) -> bool {
+        !self.shared
+            && self.high.is_none_or(|high| event.revision > high)
+            && self
+                .newest_met
+                .is_none_or(|newest| event.created > newest.saturating_add(CLOCKS_DIFFER))
     }
 
     /// Nothing waits, nothing is under way.
@@ -183,15 +214,19 @@ impl Stream {
 #[derive(Clone, Debug)]
 struct Idle {
     state: State,
+    unverified: Option<u64>,
     high: Option<u64>,
     shared: bool,
+    newest_met: Option<i64>,
 }
 
 impl Idle {
     const STRANGER: Self = Self {
         state: State::Unknown,
+        unverified: None,
         high: None,
         shared: false,
+        newest_met: None,
     };
 }
 
@@ -240,8 +275,10 @@ impl Table {
             name,
             Idle {
                 state: stream.state,
+                unverified: stream.unverified,
                 high: stream.high,
                 shared: stream.shared,
+                newest_met: stream.newest_met,
             },
         );
         if self.idle.len() > self.limit {

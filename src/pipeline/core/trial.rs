@@ -100,7 +100,7 @@ impl Trial {
         self.retry_at
     }
 
-    /// A call ended, or was given up, with these appends on it.
+    /// A call ended with these appends on it.
     pub(super) fn call_ended(&mut self, now: Moment, unanswered: Vec<AppendId>) {
         let alone = self.alone.take_if(|alone| unanswered.contains(alone));
         self.freeze(unanswered);
@@ -131,6 +131,23 @@ impl Trial {
         self.probe_first = false;
         if self.retry_at.is_none_or(|at| at <= now) {
             self.pause(now);
+        }
+    }
+
+    /// Nobody knows what became of these appends. Unlike an ended call this blames none of them: a server without a
+    /// leader answers reads and leaves appends unanswered (`protocol.md` §14.2).
+    pub(super) fn no_answer(&mut self, now: Moment, appends: Vec<AppendId>) {
+        self.alone.take_if(|alone| appends.contains(alone));
+        self.freeze(appends);
+        self.alone_ended = (None, 0);
+        self.ended_in_a_row += 1;
+        if self.ended_in_a_row > 1 {
+            self.away = true;
+            self.care = Care::OneByOne;
+            self.probe_first = false;
+            if self.retry_at.is_none_or(|at| at <= now) {
+                self.pause(now);
+            }
         }
     }
 
@@ -314,6 +331,18 @@ mod tests {
             assert_eq!(trial.probed(later, true), Verdict::None);
         }
         assert_eq!(trial.next(at(5000)), Next::Send(vec![A]));
+        trial.answered(A);
+        assert!(trial.is_open());
+    }
+
+    #[test]
+    fn silence_blames_no_append_however_often() {
+        let mut trial = Trial::new();
+        for round in 1..10 {
+            trial.no_answer(at(100 * round), vec![A]);
+            let later = at(100 * round + 40);
+            assert_eq!(trial.next(later), Next::Send(vec![A]), "round {round}");
+        }
         trial.answered(A);
         assert!(trial.is_open());
     }

@@ -214,10 +214,14 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         for answer in self.answers.drain(..) {
             let input = match answer {
                 Answer::Appended { append, outcome } => Input::Appended { append, outcome },
-                Answer::CallEnded { unanswered, why } => {
+                Answer::CallEnded {
+                    unanswered,
+                    silent,
+                    why,
+                } => {
                     self.journal.call_ended(&why, unanswered.len());
                     self.pipeline.observer.reconnect(Side::Destination, &why);
-                    Input::CallEnded { unanswered }
+                    Input::CallEnded { unanswered, silent }
                 }
             };
             self.machine.handle(now, input, &mut self.commands);

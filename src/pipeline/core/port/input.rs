@@ -213,10 +213,13 @@ pub enum Input {
         /// How.
         outcome: AppendOutcome,
     },
-    /// A batch call ended, or was given up after it gave no answer for too long; these appends were in flight on it.
+    /// A batch call ended, or was given up; these appends were in flight on it.
     CallEnded {
         /// Appends without an answer, in the order of sending.
         unanswered: Vec<AppendId>,
+        /// It was given up because it gave no answer for too long: that names no culprit, for a server without a
+        /// leader answers reads and leaves appends unanswered (`protocol.md` §14.2).
+        silent: bool,
     },
     /// A look was answered.
     Looked {

@@ -291,8 +291,12 @@ fn a_hole_in_the_middle_of_a_repair_is_missing_history_too() {
             "source s-1 from 2 count 3"
         ]
     );
+    // Read ahead: it waits until what is in flight is answered, and is asked for again.
     bench.source_events(events("s-1", [4]), 9);
+    assert_eq!(bench.commands(), [""; 0]);
     bench.written(1);
+    assert_eq!(bench.commands(), ["source s-1 from 2 count 3"]);
+    bench.source_events(events("s-1", [4]), 9);
     let held = Tell::Held {
         stream: "s-1".into(),
         revision: 2,

@@ -182,6 +182,7 @@ impl Bench {
     pub(super) fn call_ended(&mut self) {
         self.input(Input::CallEnded {
             unanswered: vec![AppendId(self.append)],
+            silent: false,
         });
     }
 
