@@ -228,6 +228,7 @@ impl Appends for PlayedAppends {
             },
             Answering::Away => Answer::CallEnded {
                 unanswered: vec![append.id],
+                silent: false,
                 why: "connection refused".to_owned(),
             },
             Answering::Silent => return,
