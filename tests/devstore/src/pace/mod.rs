@@ -59,10 +59,10 @@ impl Pace {
         self.timer.until(moment).await;
     }
 
-    /// Waits as long as the answer to a write takes.
-    pub(crate) async fn answer(&self) {
+    /// Waits until a write that was done at its turn is answered.
+    pub(crate) async fn answer(&self, turn: Instant) {
         if let Some(model) = self.model {
-            self.timer.until(Instant::now() + model.answer).await;
+            self.timer.until(turn + model.answer).await;
         }
     }
 

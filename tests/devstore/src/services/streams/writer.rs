@@ -34,7 +34,9 @@ pub(super) async fn write(
         node.cluster.pace.until(turn).await;
     }
     let outcome = store(node, write);
-    node.cluster.pace.answer().await;
+    if let Some(turn) = turn {
+        node.cluster.pace.answer(turn).await;
+    }
     outcome
 }
 
