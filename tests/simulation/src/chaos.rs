@@ -1,0 +1,277 @@
+//! What goes wrong at a moment: servers that go away, connections that break, strangers, operators, kills.
+//!
+//! Chances of single calls are not here but where the calls are served. Nothing happens here after the faults stop.
+
+use std::time::Duration;
+
+use ditto::pipeline::core::port::{Input, JoinRefusal};
+use uuid::Uuid;
+
+use crate::fault::Fault;
+use crate::group::{FOREIGN, Presence};
+use crate::setup;
+use crate::source::{Being, tagged};
+use crate::world::{Away, Happening, Part, Phase, World, note};
+
+/// After this, whatever lasted longer than the faults has been noticed by everybody.
+pub(crate) const NOTICED: Duration = Duration::from_secs(21);
+
+impl World {
+    /// Something goes wrong.
+    pub(crate) fn go_wrong(&mut self, fault: Fault) {
+        if self.phase != Phase::Faulty {
+            return;
+        }
+        note!(self, "goes wrong: {fault:?}");
+        let daemon = self.dice.index(self.daemons.len());
+        match fault {
+            Fault::CallEnds => {
+                if self.daemons[daemon].runs() {
+                    self.end_call(daemon, false);
+                }
+            }
+            Fault::DestinationDown => self.destination_goes(),
+            Fault::SourceDown => self.source_goes(),
+            Fault::Drops => self.drop_connection(daemon),
+            Fault::Kill => self.kill(daemon),
+            Fault::Stop => self.stop(daemon),
+            Fault::BudgetChanges => {
+                let bytes = self.dice.pick(&[0, 300, 2000, 64 << 20]);
+                self.feed(daemon, Input::Budget { bytes });
+            }
+            Fault::Foreign => self.foreign_takes(),
+            Fault::CheckpointBack | Fault::CheckpointJump => self.move_checkpoint(fault),
+            Fault::Replay => {
+                self.group.replay(&self.source);
+                self.push_all();
+            }
+            Fault::GroupGone => self.group_goes(),
+            _ => self.change_streams(fault),
+        }
+    }
+
+    /// Somebody changes streams behind ditto's back.
+    fn change_streams(&mut self, fault: Fault) {
+        let stream = self.dice.index(self.options.streams);
+        let length = self.source.streams[stream].events.len() as u64;
+        match fault {
+            Fault::Stranger => {
+                let id = tagged(4, stream as u64, 1 + self.dice.below(u64::from(u32::MAX)));
+                setup::stranger_writes(self, stream, id);
+            }
+            Fault::SoftDelete => self.destination.soft_delete(stream),
+            Fault::Tombstone => {
+                self.destination.streams[stream].tombstoned = true;
+                self.destination.streams[stream].disturbed = true;
+            }
+            Fault::DestinationTruncated => {
+                let stored = self.destination.streams[stream].events.len() as u64;
+                let first = self.dice.between(0, stored);
+                let at = &mut self.destination.streams[stream];
+                at.first = at.first.max(first);
+            }
+            Fault::SourceTruncated => {
+                let first = self.dice.between(0, length);
+                let at = &mut self.source.streams[stream];
+                at.first = at.first.max(first);
+            }
+            Fault::SourceRecreated | Fault::SourceTombstoned if length > 0 => {
+                let tombstone = fault == Fault::SourceTombstoned;
+                let at = &mut self.source.streams[stream];
+                if at.being == Being::Live {
+                    at.being = if tombstone {
+                        Being::Tombstoned
+                    } else {
+                        Being::SoftDeleted
+                    };
+                    at.ever_deleted = true;
+                }
+                if !tombstone {
+                    let at = self.now + self.dice.time(Duration::ZERO, Duration::from_secs(5));
+                    self.agenda.plan(at, Happening::Write);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn destination_goes(&mut self) {
+        if self.destination_away.is_some() {
+            return;
+        }
+        let how = self.dice.pick(&[Away::Refuses, Away::Hangs]);
+        self.destination_away = Some(how);
+        let back = self.now
+            + self
+                .dice
+                .time(Duration::from_millis(100), Duration::from_secs(60));
+        self.agenda.plan(back, Happening::Back(Part::Destination));
+        if how == Away::Refuses {
+            for daemon in 0..self.daemons.len() {
+                if self.daemons[daemon].runs() {
+                    self.end_call(daemon, false);
+                }
+            }
+        }
+    }
+
+    /// The source restarts. Everything in the group's memory is gone.
+    fn source_goes(&mut self) {
+        if self.source_away.is_some() {
+            return;
+        }
+        self.source_away = Some(self.dice.pick(&[Away::Refuses, Away::Hangs]));
+        self.group.reload(&self.source);
+        let back = self.now
+            + self
+                .dice
+                .time(Duration::from_millis(100), Duration::from_secs(20));
+        self.agenda.plan(back, Happening::Back(Part::Source));
+        self.drop_everybody();
+    }
+
+    /// The server ends every stay; the dittos notice sooner or later.
+    fn drop_everybody(&mut self) {
+        for daemon in 0..self.daemons.len() {
+            let Some(conn) = self.daemons[daemon].stay.as_ref().map(|stay| stay.conn) else {
+                continue;
+            };
+            self.broken.insert(conn);
+            let at = self.now + self.dice.time(Duration::ZERO, Duration::from_secs(3));
+            self.agenda.plan(at, Happening::Break { daemon, conn });
+        }
+    }
+
+    /// One connection breaks: one side notices at once, the other maybe much later.
+    fn drop_connection(&mut self, daemon: usize) {
+        let Some(conn) = self.daemons[daemon].stay.as_ref().map(|stay| stay.conn) else {
+            return;
+        };
+        self.broken.insert(conn);
+        self.group_disturbed = true;
+        let late = self.dice.time(Duration::ZERO, Duration::from_secs(20));
+        let (server, ditto) = if self.dice.permille(500) {
+            (late, Duration::ZERO)
+        } else {
+            (Duration::ZERO, late)
+        };
+        self.agenda
+            .plan(self.now + server, Happening::Forget { conn });
+        self.agenda
+            .plan(self.now + ditto, Happening::Break { daemon, conn });
+    }
+
+    fn kill(&mut self, daemon: usize) {
+        if !self.daemons[daemon].runs() {
+            return;
+        }
+        if let Some(conn) = self.daemons[daemon].kill() {
+            self.broken.insert(conn);
+            self.group_disturbed = true;
+            let late = self.dice.time(Duration::ZERO, Duration::from_secs(20));
+            self.agenda
+                .plan(self.now + late, Happening::Forget { conn });
+        }
+        let at = self.now + self.dice.time(Duration::ZERO, Duration::from_secs(5));
+        self.agenda.plan(at, Happening::Start(daemon));
+    }
+
+    fn stop(&mut self, daemon: usize) {
+        if !self.daemons[daemon].runs() || self.daemons[daemon].stopping.is_some() {
+            return;
+        }
+        let deadline = self.now + self.dice.time(Duration::ZERO, Duration::from_secs(10));
+        self.daemons[daemon].stopping = Some(deadline);
+        self.feed(daemon, Input::Stop { deadline });
+    }
+
+    /// Another consumer takes some deliveries; whatever it does with them, it does not copy them.
+    fn foreign_takes(&mut self) {
+        if self.source_away.is_some() || self.group.presence != Presence::Present {
+            return;
+        }
+        self.group_disturbed = true;
+        for _ in 0..self.dice.between(1, 4) {
+            let Some(id) = self
+                .group
+                .push_to_foreign(&self.source, self.now, &mut self.dice)
+            else {
+                return;
+            };
+            let acknowledges = self.dice.permille(600);
+            let at = self.now
+                + self
+                    .dice
+                    .time(Duration::from_millis(1), Duration::from_secs(10));
+            self.agenda
+                .plan(at, Happening::ForeignActs { id, acknowledges });
+        }
+    }
+
+    /// Another consumer acknowledges or returns what it took.
+    pub(crate) fn foreign_acts(&mut self, id: Uuid, acknowledges: bool) {
+        if acknowledges {
+            self.group.ack(id);
+        } else {
+            self.group.leave(FOREIGN);
+        }
+        self.push_all();
+    }
+
+    fn move_checkpoint(&mut self, fault: Fault) {
+        if self.source_away.is_some() {
+            return;
+        }
+        let Some(last) = self.source.last_number() else {
+            return;
+        };
+        let now = self.group.checkpoint;
+        self.group.checkpoint = match (fault, now) {
+            (Fault::CheckpointBack, None) => None,
+            (Fault::CheckpointBack, Some(now)) => self.dice.below(now + 1).checked_sub(1),
+            (_, now) => Some(self.dice.between(now.unwrap_or(0).min(last), last)),
+        };
+        self.group.reload(&self.source);
+        self.drop_everybody();
+    }
+
+    fn group_goes(&mut self) {
+        if self.source_away.is_some() || self.group.presence != Presence::Present {
+            return;
+        }
+        let (why, part) = self.dice.pick(&[
+            (JoinRefusal::Missing, Part::Group),
+            (JoinRefusal::Denied, Part::Rights),
+        ]);
+        self.group.presence = Presence::Refused(why);
+        self.group.reload(&self.source);
+        self.drop_everybody();
+        let back = self.now
+            + self
+                .dice
+                .time(Duration::from_secs(1), Duration::from_secs(60));
+        self.agenda.plan(back, Happening::Back(part));
+    }
+
+    /// The faults stop. What is away comes back; who does not run is started.
+    pub(crate) fn heal(&mut self) {
+        note!(self, "the faults stop");
+        self.phase = Phase::Healed(self.now);
+        if self.destination_away.is_some() {
+            self.come_back(Part::Destination);
+        }
+        if self.source_away.is_some() {
+            self.come_back(Part::Source);
+        }
+        match self.group.presence {
+            Presence::Refused(JoinRefusal::Missing) => self.come_back(Part::Group),
+            Presence::Refused(_) => self.come_back(Part::Rights),
+            Presence::Present => {}
+        }
+        for daemon in 0..self.daemons.len() {
+            let budget = self.options.budget;
+            self.daemons[daemon].budget = budget;
+            self.feed(daemon, Input::Budget { bytes: budget });
+        }
+    }
+}

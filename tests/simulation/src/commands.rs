@@ -1,0 +1,377 @@
+//! What a core asks for, as the loop around it would do it: sent on its way, with the loop's own time limits.
+//!
+//! Each command is checked first (`safety`). Never answers by itself: `serve` does.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use ditto::event::Item;
+use ditto::pipeline::core::port::{AppendId, AppendOutcome, Command, ConnId, Input, LeaveReason};
+
+use crate::daemon::{Given, Stay};
+use crate::fault::Fault;
+use crate::group::Message;
+use crate::world::{Fate, Happening, Phase, Send, World, note};
+
+/// A call that brings no answer for this long is given up.
+pub(crate) const GIVE_UP: Duration = Duration::from_secs(10);
+
+impl World {
+    /// Sends a command on its way.
+    pub(crate) fn carry_out(&mut self, daemon: usize, command: Command) {
+        match command {
+            Command::Ack { conn, ids } => {
+                ids.iter().for_each(|id| self.check_ack(daemon, conn, *id));
+                let at = self.reaches_source(daemon, Duration::from_millis(20));
+                self.agenda.plan(at, Happening::Acks { conn, ids });
+            }
+            Command::Park { conn, ids, reason } => {
+                ids.iter()
+                    .for_each(|id| self.check_park(daemon, conn, *id, &reason));
+                let at = self.reaches_source(daemon, Duration::ZERO);
+                self.agenda.plan(at, Happening::Park { conn, ids, reason });
+            }
+            Command::Append {
+                append,
+                stream,
+                expected,
+                events,
+            } => {
+                let Some(stream) = self.check_append(daemon, append, &stream, expected, &events)
+                else {
+                    return;
+                };
+                self.send_append(
+                    daemon,
+                    Send {
+                        append,
+                        stream,
+                        expected,
+                        events,
+                        fate: Fate::Answered,
+                    },
+                );
+            }
+            Command::Poll { conn, on } => self.poll(daemon, conn, on),
+            Command::Leave { conn, why } => self.leave(daemon, conn, why),
+            Command::WakeAt { at } => {
+                let at = at.max(self.now);
+                let generation = self.daemons[daemon].generation;
+                self.daemons[daemon].wake = Some(at);
+                self.agenda.plan(
+                    at,
+                    Happening::Wake {
+                        daemon,
+                        generation,
+                        at,
+                    },
+                );
+            }
+            Command::Finished { why, left } => self.finished(daemon, why, left),
+            Command::Tell(tell) => self.check_tell(tell),
+            Command::Join { .. } => {
+                self.check_join(daemon);
+                self.daemons[daemon].joining = true;
+                self.ask(daemon, command);
+            }
+            other => self.ask(daemon, other),
+        }
+    }
+
+    /// A command that some server answers.
+    pub(crate) fn ask(&mut self, daemon: usize, command: Command) {
+        let at = self.now + self.way();
+        let generation = self.daemons[daemon].generation;
+        self.agenda.plan(
+            at,
+            Happening::Serve {
+                daemon,
+                generation,
+                command,
+            },
+        );
+    }
+
+    /// When something sent over the stay's connection now reaches the source, in order.
+    fn reaches_source(&mut self, daemon: usize, batching: Duration) -> Duration {
+        let at = self.now + self.way() + self.dice.time(Duration::ZERO, batching);
+        match self.daemons[daemon].stay.as_mut() {
+            Some(stay) => {
+                stay.reaches = stay.reaches.max(at);
+                stay.reaches
+            }
+            None => at,
+        }
+    }
+
+    fn send_append(&mut self, daemon: usize, mut send: Send) {
+        let call = self.daemons[daemon].call;
+        let generation = self.daemons[daemon].generation;
+        self.daemons[daemon].unanswered.push((send.append, call));
+        send.fate = if self.goes_wrong(Fault::AnswerLost) {
+            Fate::Unheard
+        } else if self.goes_wrong(Fault::AppendLost) {
+            Fate::Lost
+        } else if self.goes_wrong(Fault::NotReady) {
+            Fate::NotReady
+        } else if self.goes_wrong(Fault::OddAnswers) {
+            Fate::Odd
+        } else {
+            Fate::Answered
+        };
+        let mut at = self.now + self.way();
+        if send.fate == Fate::Unheard
+            && self.options.faults.has(Fault::LateWrites)
+            && self.dice.permille(500)
+        {
+            at += self.dice.time(Duration::ZERO, Duration::from_secs(30));
+        }
+        if send.fate != Fate::Answered && send.fate != Fate::NotReady {
+            self.slow[send.stream] = true;
+        }
+        if matches!(send.fate, Fate::Unheard | Fate::Lost) {
+            self.leave_unanswered(daemon, call, send.append);
+        }
+        self.agenda.plan(
+            at,
+            Happening::Append {
+                daemon,
+                generation,
+                call,
+                send,
+            },
+        );
+    }
+
+    /// Nobody will answer: the loop gives up the append, or the whole call.
+    pub(crate) fn leave_unanswered(&mut self, daemon: usize, call: u32, append: AppendId) {
+        let generation = self.daemons[daemon].generation;
+        if self.dice.permille(500) {
+            let at = self.now + self.dice.time(Duration::from_millis(500), GIVE_UP);
+            let outcome = AppendOutcome::NoAnswer;
+            self.agenda.plan(
+                at,
+                Happening::Answer {
+                    daemon,
+                    generation,
+                    call: Some(call),
+                    append,
+                    outcome,
+                },
+            );
+        } else {
+            self.agenda.plan(
+                self.now + GIVE_UP,
+                Happening::GiveUp {
+                    daemon,
+                    generation,
+                    call,
+                },
+            );
+        }
+    }
+
+    /// The present batch call of this ditto ends; its appends may still be carried out.
+    pub(crate) fn end_call(&mut self, daemon: usize, silent: bool) {
+        let ended = self.daemons[daemon].call;
+        self.daemons[daemon].call += 1;
+        let mut unanswered = Vec::new();
+        self.daemons[daemon].unanswered.retain(|(append, call)| {
+            if *call == ended {
+                unanswered.push(*append);
+            }
+            *call != ended
+        });
+        if let ([alone], false) = (&unanswered[..], silent) {
+            let frozen = self.daemons[daemon].frozen.get(alone);
+            if let Some(stream) = frozen.map(|frozen| frozen.stream) {
+                self.suspected[stream] = true;
+            }
+        }
+        let delay = self.way();
+        self.plan_input(daemon, delay, Input::CallEnded { unanswered, silent });
+    }
+
+    /// An answer reaches the loop, which passes on only what it waits for; except when answers come doubled.
+    pub(crate) fn answer(
+        &mut self,
+        daemon: usize,
+        call: Option<u32>,
+        append: AppendId,
+        outcome: AppendOutcome,
+    ) {
+        let waiting = &mut self.daemons[daemon].unanswered;
+        let before = waiting.len();
+        match call {
+            Some(call) => waiting.retain(|waits| *waits != (append, call)),
+            None => waiting.retain(|(waits, _)| *waits != append),
+        }
+        if before != waiting.len() || call.is_none() {
+            self.feed(daemon, Input::Appended { append, outcome });
+        }
+    }
+
+    fn poll(&mut self, daemon: usize, conn: ConnId, on: bool) {
+        let Some(stay) = self.daemons[daemon]
+            .stay
+            .as_mut()
+            .filter(|stay| stay.conn == conn && stay.confirmed)
+        else {
+            self.violate(|| format!("poll over {conn:?}, which is over"));
+            return;
+        };
+        stay.polling = on;
+        if on {
+            self.agenda
+                .plan(self.now, Happening::Drain { daemon, conn });
+        }
+    }
+
+    fn leave(&mut self, daemon: usize, conn: ConnId, why: LeaveReason) {
+        let at = self.reaches_source(daemon, Duration::ZERO);
+        let known = self.daemons[daemon]
+            .stay
+            .as_mut()
+            .filter(|stay| stay.conn == conn && stay.confirmed);
+        match known {
+            Some(stay) if !stay.leaving => stay.leaving = true,
+            _ => {
+                self.violate(|| format!("leaves {conn:?}, which is over"));
+                return;
+            }
+        }
+        self.agenda.plan(at, Happening::Leave { daemon, conn, why });
+    }
+
+    /// A stay that the server said yes to.
+    pub(crate) fn begin_stay(&mut self, daemon: usize, conn: ConnId) {
+        self.daemons[daemon].stay = Some(Stay {
+            conn,
+            confirmed: false,
+            polling: false,
+            leaving: false,
+            left: None,
+            pipe: VecDeque::new(),
+            arrives: self.now,
+            reaches: self.now,
+            delivered: Vec::new(),
+        });
+    }
+
+    /// The stay is over for the loop; what had arrived and was not taken is gone.
+    pub(crate) fn end_stay(&mut self, daemon: usize, conn: ConnId, why: LeaveReason) {
+        let Some(stay) = self.daemons[daemon].stay.take() else {
+            return;
+        };
+        self.broken.insert(conn);
+        if stay.confirmed {
+            self.feed(daemon, Input::Left { conn, why });
+        } else if self.daemons[daemon].joining {
+            let why = ditto::pipeline::core::port::JoinRefusal::Unavailable;
+            self.feed(daemon, Input::Refused { why });
+        }
+    }
+
+    /// A delivery reaches the loop.
+    pub(crate) fn arrive(&mut self, daemon: usize, conn: ConnId, message: Message) {
+        if self.broken.contains(&conn) {
+            return;
+        }
+        if let Some(stay) = self.daemons[daemon]
+            .stay
+            .as_mut()
+            .filter(|stay| stay.conn == conn)
+        {
+            stay.pipe.push_back(message);
+            self.drain(daemon, conn);
+        }
+    }
+
+    /// Hands over what arrived, while the core takes it.
+    pub(crate) fn drain(&mut self, daemon: usize, conn: ConnId) {
+        loop {
+            let runs = self.daemons[daemon].runs() && self.violation.is_none();
+            let Some(stay) = self.daemons[daemon].stay.as_mut() else {
+                return;
+            };
+            if !runs || stay.conn != conn || !stay.confirmed || !stay.polling {
+                return;
+            }
+            let Some(Message {
+                number,
+                ack,
+                target,
+                item,
+                ..
+            }) = stay.pipe.pop_front()
+            else {
+                return;
+            };
+            let with_event = !matches!(item, Item::Never(_));
+            let bytes = if let Item::Event(event) = &item {
+                event.size()
+            } else {
+                0
+            };
+            let takes = !stay.leaving;
+            let waiting = bytes_waiting(&stay.delivered);
+            stay.delivered.push(Given {
+                ack,
+                target,
+                with_event,
+                bytes,
+            });
+            let budget = self.daemons[daemon].budget_now;
+            // What comes after the wish to leave, or while it ends, is ignored and not held.
+            if takes && waiting > 0 && waiting >= budget {
+                self.violate(|| {
+                    format!("takes a delivery while {waiting} bytes wait, {budget} are allowed")
+                });
+            }
+            self.feed(
+                daemon,
+                Input::Delivery {
+                    conn,
+                    ack,
+                    number,
+                    item,
+                },
+            );
+        }
+    }
+
+    fn finished(
+        &mut self,
+        daemon: usize,
+        why: ditto::pipeline::core::port::StopReason,
+        left: usize,
+    ) {
+        note!(self, "{daemon} finished, {left} left");
+        self.check_finished(daemon, &why);
+        self.daemons[daemon].finished = Some(why);
+        if let Some(stay) = self.daemons[daemon].stay.take() {
+            self.broken.insert(stay.conn);
+            let at = self.now + self.way();
+            self.agenda.plan(at, Happening::Forget { conn: stay.conn });
+        }
+        if !matches!(self.phase, Phase::Stopping(_)) && self.daemons[daemon].stopping.is_some() {
+            let at = self.now + self.dice.time(Duration::ZERO, Duration::from_secs(5));
+            self.agenda.plan(at, Happening::Start(daemon));
+        }
+    }
+}
+
+/// What deliveries without an answer cost; several of one event are held once.
+fn bytes_waiting(delivered: &[Given]) -> usize {
+    let first = |(index, given): &(usize, &Given)| {
+        !delivered[..*index]
+            .iter()
+            .any(|earlier| earlier.target == given.target)
+    };
+    delivered
+        .iter()
+        .enumerate()
+        .filter(first)
+        .map(|(_, given)| given.bytes)
+        .sum()
+}

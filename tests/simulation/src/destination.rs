@@ -1,0 +1,295 @@
+//! The destination server's streams: expected revisions and idempotency exactly as `protocol.md` §5.1 says.
+//!
+//! Counts where every source event was placed, for the checks. Never trusts what an append says about itself.
+
+use std::time::Duration;
+
+use ditto::event::Event;
+use ditto::pipeline::core::port::{
+    AppendOutcome, Expected, LookRange, LookResult, MetadataOutcome,
+};
+
+use crate::source::{Kind, Source, created, page, skip};
+
+/// The server takes no more payload than this in one append.
+pub(crate) const MAX_APPEND_BYTES: usize = 1000;
+
+/// One stream of the destination.
+#[derive(Debug, Default)]
+pub(crate) struct DestinationStream {
+    /// Every event ever, with the revision it has here.
+    pub(crate) events: Vec<Event>,
+    /// First readable revision.
+    pub(crate) first: u64,
+    /// Soft-deleted now.
+    pub(crate) soft_deleted: bool,
+    /// Tombstoned.
+    pub(crate) tombstoned: bool,
+    /// `$$S` has an event; who wrote it, if a ditto did.
+    pub(crate) metadata: Option<Option<(usize, u64)>>,
+    /// It may be neither written nor read.
+    pub(crate) denied: bool,
+    /// Somebody who is no ditto wrote, deleted or tombstoned it, or a placeholder was put into it.
+    pub(crate) disturbed: bool,
+    /// Where each source revision was placed: how often, and last at which revision.
+    pub(crate) placed: Vec<Placed>,
+}
+
+/// Where a source event is at the destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Placed {
+    /// How often it was stored.
+    pub(crate) times: u32,
+    /// Revision of the last time.
+    pub(crate) at: u64,
+}
+
+/// What an append did.
+#[derive(Debug)]
+pub(crate) struct Effect {
+    /// The answer.
+    pub(crate) outcome: AppendOutcome,
+    /// It stored something: from this revision on.
+    pub(crate) stored_from: Option<u64>,
+    /// It ended the call.
+    pub(crate) ends_call: bool,
+}
+
+impl Effect {
+    fn refused(outcome: AppendOutcome) -> Self {
+        Self {
+            outcome,
+            stored_from: None,
+            ends_call: false,
+        }
+    }
+}
+
+/// The destination.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    /// Its streams, in the order of the source's.
+    pub(crate) streams: Vec<DestinationStream>,
+    /// It has no revisions (Kinesis).
+    pub(crate) unnumbered: bool,
+}
+
+impl Destination {
+    /// Empty streams.
+    pub(crate) fn new(streams: usize, unnumbered: bool) -> Self {
+        Self {
+            streams: (0..streams).map(|_| DestinationStream::default()).collect(),
+            unnumbered,
+        }
+    }
+
+    /// Carries out an append.
+    pub(crate) fn append(
+        &mut self,
+        source: &Source,
+        now: Duration,
+        stream: usize,
+        expected: Expected,
+        events: &[Event],
+    ) -> Effect {
+        let kind = |event: &Event| {
+            source.streams[stream]
+                .kinds
+                .get(skip(event.revision))
+                .copied()
+        };
+        if events.iter().any(|event| kind(event) == Some(Kind::Poison)) {
+            return Effect {
+                ends_call: true,
+                ..Effect::refused(AppendOutcome::NoAnswer)
+            };
+        }
+        if self.streams[stream].denied {
+            return Effect::refused(AppendOutcome::Denied);
+        }
+        if events.iter().map(|event| event.data.len()).sum::<usize>() > MAX_APPEND_BYTES {
+            return Effect::refused(AppendOutcome::TooLarge);
+        }
+        if events
+            .iter()
+            .any(|event| kind(event) == Some(Kind::Refused))
+        {
+            return Effect::refused(AppendOutcome::Refused("not to my taste".to_owned()));
+        }
+        let last = events.last().map_or(0, |event| event.revision);
+        if self.unnumbered {
+            let from = self.store(now, stream, events);
+            return Effect {
+                stored_from: Some(from),
+                ..Effect::refused(AppendOutcome::Written(last))
+            };
+        }
+        self.append_expecting(now, stream, expected, events)
+    }
+
+    /// The rules of `protocol.md` §5.1 for *no stream* and exact revisions.
+    fn append_expecting(
+        &mut self,
+        now: Duration,
+        stream: usize,
+        expected: Expected,
+        events: &[Event],
+    ) -> Effect {
+        let at = &mut self.streams[stream];
+        if at.tombstoned {
+            return Effect::refused(AppendOutcome::Deleted);
+        }
+        let next = match expected {
+            Expected::NoStream => 0,
+            Expected::Exact(revision) => revision + 1,
+        };
+        let length = at.events.len() as u64;
+        if next > length {
+            return Effect::refused(AppendOutcome::WrongRevision);
+        }
+        if next < length {
+            let stored = at.events.iter().skip(skip(next));
+            let equal = stored
+                .zip(events)
+                .take_while(|(stored, sent)| stored.id == sent.id)
+                .count();
+            if equal == events.len() {
+                return Effect::refused(AppendOutcome::Written(next + events.len() as u64 - 1));
+            }
+            let begins_again = equal == 0 && next == 0 && at.soft_deleted;
+            if !begins_again {
+                return Effect::refused(AppendOutcome::WrongRevision);
+            }
+        }
+        if at.soft_deleted {
+            at.soft_deleted = false;
+            at.first = length;
+        }
+        let from = self.store(now, stream, events);
+        let last = from + events.len() as u64 - 1;
+        Effect {
+            stored_from: Some(from),
+            ..Effect::refused(AppendOutcome::Written(last))
+        }
+    }
+
+    /// Stores events behind the tail; the answer is where the first one is.
+    pub(crate) fn store(&mut self, now: Duration, stream: usize, events: &[Event]) -> u64 {
+        let at = &mut self.streams[stream];
+        let from = at.events.len() as u64;
+        for (revision, event) in (from..).zip(events) {
+            let source_revision = skip(event.revision);
+            at.events.push(Event {
+                revision,
+                created: created(now),
+                ..event.clone()
+            });
+            if at.placed.len() <= source_revision {
+                at.placed.resize(source_revision + 1, Placed::default());
+            }
+            at.placed[source_revision].times += 1;
+            at.placed[source_revision].at = revision;
+        }
+        from
+    }
+
+    /// Somebody who is no ditto writes.
+    pub(crate) fn store_foreign(&mut self, now: Duration, stream: usize, event: Event) {
+        let at = &mut self.streams[stream];
+        if at.tombstoned {
+            return;
+        }
+        let revision = at.events.len() as u64;
+        if at.soft_deleted {
+            at.soft_deleted = false;
+            at.first = revision;
+        }
+        at.disturbed = true;
+        at.events.push(Event {
+            revision,
+            created: created(now),
+            ..event
+        });
+    }
+
+    /// A look.
+    pub(crate) fn look(&self, stream: usize, range: LookRange, max_bytes: usize) -> LookResult {
+        let at = &self.streams[stream];
+        if at.denied {
+            return LookResult::Denied;
+        }
+        if at.tombstoned {
+            return LookResult::Tombstoned;
+        }
+        let readable = || at.events.iter().skip(skip(at.first));
+        let (backwards, events) = match range {
+            LookRange::Metadata if at.soft_deleted => return LookResult::SoftDeleted,
+            LookRange::Metadata => return LookResult::NotDeleted,
+            _ if at.soft_deleted => return LookResult::SoftDeleted,
+            _ if at.events.is_empty() => return LookResult::NotFound,
+            LookRange::Forwards { from, count } => (
+                false,
+                page(
+                    at.events.iter().skip(skip(from.max(at.first))),
+                    count,
+                    max_bytes,
+                ),
+            ),
+            LookRange::Backwards { from, count } => {
+                let from = from.unwrap_or(u64::MAX);
+                (
+                    true,
+                    page(
+                        readable().rev().skip_while(|event| event.revision > from),
+                        count,
+                        max_bytes,
+                    ),
+                )
+            }
+        };
+        let mut events = events;
+        if backwards {
+            events.reverse();
+        }
+        LookResult::Tail {
+            last: at.events.len() as u64 - 1,
+            events,
+        }
+    }
+
+    /// Writes `$$S`, *no stream* expected. The same write again is recognised by its id.
+    pub(crate) fn write_metadata(
+        &mut self,
+        stream: usize,
+        writer: (usize, u64),
+        truncate_before: Option<u64>,
+    ) -> MetadataOutcome {
+        let at = &mut self.streams[stream];
+        if at.denied {
+            return MetadataOutcome::Denied;
+        }
+        match at.metadata {
+            Some(by) if by == Some(writer) => MetadataOutcome::Written,
+            Some(_) => MetadataOutcome::Exists,
+            None => {
+                at.metadata = Some(Some(writer));
+                at.first = at.first.max(truncate_before.unwrap_or(0));
+                MetadataOutcome::Written
+            }
+        }
+    }
+
+    /// Soft-deletes a stream that has events (`protocol.md` §4.3).
+    pub(crate) fn soft_delete(&mut self, stream: usize) {
+        let at = &mut self.streams[stream];
+        if at.events.is_empty() || at.tombstoned {
+            return;
+        }
+        at.soft_deleted = true;
+        at.disturbed = true;
+        at.metadata.get_or_insert(None);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! What must come true once the faults have stopped: everything arrives, nothing times out any more, and a stop ends.
+//!
+//! Looks once a simulated second. Never helps.
+
+use std::time::Duration;
+
+use ditto::pipeline::core::port::{Input, OnConflict, PipelineState, StopReason};
+
+use crate::chaos::NOTICED;
+use crate::group::FOREIGN;
+use crate::safety::FINISH_SLACK;
+use crate::source::Target;
+use crate::world::{Phase, World, note};
+
+/// Everything has arrived this long after the faults stopped: holes take twice the message timeout, a held stream is
+/// looked at again after a minute, back-off is 30 s at most.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(420);
+const STOPS_WITHIN: Duration = Duration::from_secs(10);
+
+impl World {
+    /// Once a second: is it time to stop, or too late?
+    pub(crate) fn check_progress(&mut self) {
+        self.check_stops();
+        match self.phase {
+            Phase::Faulty | Phase::Done => {}
+            Phase::Healed(since) => match self.unfinished() {
+                None => self.stop_all(),
+                Some(why) if self.now > since + ARRIVES_WITHIN => {
+                    self.violate(|| {
+                        format!("{} s after the faults: {why}", ARRIVES_WITHIN.as_secs())
+                    });
+                }
+                Some(_) => {}
+            },
+            Phase::Stopping(_) => {
+                if self.daemons.iter().all(|daemon| daemon.finished.is_some()) {
+                    self.phase = Phase::Done;
+                }
+            }
+        }
+    }
+
+    /// Who was asked to stop has stopped soon after the deadline.
+    fn check_stops(&mut self) {
+        for daemon in 0..self.daemons.len() {
+            let at = &self.daemons[daemon];
+            if at.runs()
+                && at
+                    .stopping
+                    .is_some_and(|deadline| self.now > deadline + FINISH_SLACK)
+            {
+                self.violate(|| format!("ditto {daemon} does not stop"));
+            }
+        }
+    }
+
+    fn stop_all(&mut self) {
+        note!(self, "everything arrived");
+        self.check_order();
+        let deadline = self.now + STOPS_WITHIN;
+        self.phase = Phase::Stopping(deadline);
+        for daemon in 0..self.daemons.len() {
+            if self.daemons[daemon].runs() && self.daemons[daemon].stopping.is_none() {
+                self.daemons[daemon].stopping = Some(deadline);
+                self.feed(daemon, Input::Stop { deadline });
+            }
+        }
+    }
+
+    /// Why it is not over yet.
+    fn unfinished(&self) -> Option<String> {
+        if self
+            .daemons
+            .iter()
+            .any(|daemon| daemon.subject.is_none() || asked(daemon.finished.as_ref()))
+        {
+            return Some("a ditto is not running".to_owned());
+        }
+        // A policy "stop", or rights that are missing everywhere: an operator has to come.
+        if self
+            .daemons
+            .iter()
+            .any(|daemon| !daemon.runs() || self.stopped_for_rights(daemon))
+        {
+            return None;
+        }
+        let joined = |daemon: &&crate::daemon::Daemon| {
+            daemon.stay.as_ref().is_some_and(|stay| stay.confirmed)
+        };
+        let Some(base) = self
+            .daemons
+            .iter()
+            .filter(joined)
+            .map(|daemon| daemon.base)
+            .min()
+        else {
+            return Some("nobody has joined".to_owned());
+        };
+        let last = self.source.entries.len() as u64;
+        for number in base.unwrap_or(last)..last {
+            if let Some(why) = self.lacks(number) {
+                return Some(format!("number {number}: {why}"));
+            }
+        }
+        if !self.group.is_drained(&self.source) {
+            return Some(format!(
+                "the group has deliveries without an answer: {}",
+                self.group.waiting()
+            ));
+        }
+        self.parked_lack().or_else(|| self.behind())
+    }
+
+    /// The cores must know that everything is done.
+    fn behind(&self) -> Option<String> {
+        let last = self.source.last_number();
+        for daemon in self.daemons.iter().filter(|daemon| daemon.stay.is_some()) {
+            let status = daemon.subject.as_ref()?.status();
+            if daemon.base.is_some_and(|base| Some(base) <= last) && status.done_up_to != last {
+                return Some(format!(
+                    "it says {:?} is done, the last number is {last:?}",
+                    status.done_up_to
+                ));
+            }
+            if status.events_buffered > 0 || status.repairs > 0 {
+                return Some(format!("it holds {} events", status.events_buffered));
+            }
+        }
+        None
+    }
+
+    fn stopped_for_rights(&self, daemon: &crate::daemon::Daemon) -> bool {
+        let throttle =
+            self.options.settings.throttle_interval > self.options.group.message_timeout / 4;
+        let denied = throttle
+            || self.destination.streams.iter().any(|stream| stream.denied)
+            || self.source.streams.iter().any(|stream| stream.denied);
+        let state = daemon
+            .subject
+            .as_ref()
+            .map(|subject| subject.status().state);
+        denied && matches!(state, Some(PipelineState::Stopped(_)))
+    }
+
+    /// What the event of this number lacks; `None` if all is well with it.
+    pub(crate) fn lacks(&self, number: u64) -> Option<String> {
+        let target = *self.source.entries.get(usize::try_from(number).ok()?)?;
+        self.target_lacks(target)
+    }
+
+    fn target_lacks(&self, target: Target) -> Option<String> {
+        let (Target::Event { stream, revision } | Target::Forward { stream, revision }) = target
+        else {
+            return None;
+        };
+        let exact = self.options.settings.mode == ditto::pipeline::core::port::Mode::Exact;
+        if matches!(target, Target::Forward { .. }) && !exact {
+            return None;
+        }
+        if self.arrived(stream, revision) || self.source.readable(stream, revision).is_none() {
+            return None;
+        }
+        let set_aside = self.held_ever[stream]
+            || self.options.settings.on_conflict == OnConflict::Skip
+                && self.conflict_possible(stream);
+        if self.in_trouble(stream) && (set_aside || !exact) {
+            return None;
+        }
+        Some(format!(
+            "revision {revision} of s-{stream} is not at the destination, and its stream is not held"
+        ))
+    }
+
+    /// What the server parked by itself is copied all the same.
+    fn parked_lack(&self) -> Option<String> {
+        if self.group.parking.denied {
+            return None;
+        }
+        self.group
+            .parking
+            .readable()
+            .filter(|(_, parked)| parked.by_server)
+            .find_map(|(entry, parked)| {
+                self.target_lacks(parked.target)
+                    .map(|why| format!("parked entry {entry}: {why}"))
+            })
+    }
+
+    /// The server's own second.
+    pub(crate) fn group_tick(&mut self) {
+        for taken in self.group.tick(self.now) {
+            note!(self, "taken back: {taken:?}");
+            self.check_taken_back(&taken);
+        }
+        self.push_all();
+    }
+
+    /// Deliveries time out only where something of their own is slow, or somebody else disturbed the group.
+    fn check_taken_back(&mut self, taken: &crate::group::TakenBack) {
+        let Phase::Healed(since) = self.phase else {
+            return;
+        };
+        let noticed = self.now > since + NOTICED + self.options.group.message_timeout;
+        let Some(stream) = taken.target.stream() else {
+            return;
+        };
+        if noticed && taken.consumer != FOREIGN && !self.slow[stream] && !self.in_trouble(stream) {
+            self.violate(|| {
+                let then = if taken.parked {
+                    "parked"
+                } else {
+                    "to be delivered again"
+                };
+                format!("a delivery of s-{stream} times out although nothing is wrong: {then}")
+            });
+        }
+    }
+
+    /// Behind: copies stand in the order of the source, but for those that were said to be late.
+    fn check_order(&mut self) {
+        let restarts = [crate::fault::Fault::Kill, crate::fault::Fault::Stop];
+        if self.options.settings.mode != ditto::pipeline::core::port::Mode::Behind
+            || self.options.faults.any_of(&restarts)
+            // What a forgotten stream held is found again only by its ids.
+            || self.options.settings.known_streams < self.options.streams
+            || self.options.daemons > 1
+        {
+            return;
+        }
+        for stream in 0..self.options.streams {
+            let mut highest = None;
+            for (revision, placed) in self.destination.streams[stream].placed.iter().enumerate() {
+                let late = self.late.contains(&(stream, revision as u64));
+                if placed.times == 0 || late {
+                    continue;
+                }
+                if highest > Some(placed.at) {
+                    self.violate(|| format!("revision {revision} of s-{stream} is out of order and was not said to be late"));
+                    return;
+                }
+                highest = Some(placed.at);
+            }
+        }
+    }
+}
+
+fn asked(finished: Option<&StopReason>) -> bool {
+    matches!(finished, Some(StopReason::Asked { .. }))
+}

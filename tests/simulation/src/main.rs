@@ -1,0 +1,114 @@
+//! Command line of the simulator: many seeds, or one with everything that happened in it.
+//!
+//! Exit codes: 0 all seeds held, 1 some did not. Never looks for anything but the seeds it was given.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use simulation::mutation::Mutation;
+use simulation::options::Options;
+use simulation::runner::{run, run_many};
+
+#[derive(Debug, Parser)]
+#[command(about = "Runs ditto's core against models of both servers, one schedule for each seed")]
+struct Arguments {
+    /// How many seeds to run
+    #[arg(long, default_value_t = 100_000)]
+    seeds: u64,
+    /// The first of them
+    #[arg(long, default_value_t = 0)]
+    first: u64,
+    /// Run this seed alone and print its options
+    #[arg(long)]
+    seed: Option<u64>,
+    /// With --seed: print everything that happens
+    #[arg(long)]
+    verbose: bool,
+    /// Run every deliberate mistake and say after how many schedules it was found
+    #[arg(long)]
+    mistakes: bool,
+    /// Threads; as many as there are processors if not given
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+fn main() -> io::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let mut out = io::stdout().lock();
+    match arguments.seed {
+        _ if arguments.mistakes => mistakes(&mut out),
+        Some(seed) => one(&mut out, seed, arguments.verbose),
+        None => many(&mut out, &arguments),
+    }
+}
+
+fn mistakes(out: &mut impl Write) -> io::Result<ExitCode> {
+    let mut missed = false;
+    for mutation in Mutation::ALL {
+        // One thread, so that the number of schedules is exact.
+        let summary = run_many(0, 10_000, 1, Some(*mutation), true);
+        match summary.violations.first() {
+            Some((seed, what)) => {
+                writeln!(out, "{mutation:?}: after {} schedules: {what}", seed + 1)?
+            }
+            None => {
+                missed = true;
+                writeln!(out, "{mutation:?}: NOT FOUND")?;
+            }
+        }
+    }
+    Ok(if missed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn one(out: &mut impl Write, seed: u64, verbose: bool) -> io::Result<ExitCode> {
+    writeln!(out, "{}", Options::new(seed))?;
+    let report = run(seed, None, verbose);
+    for line in &report.trace {
+        writeln!(out, "{line}")?;
+    }
+    match report.violation {
+        None => {
+            writeln!(
+                out,
+                "held: {} inputs, {} commands",
+                report.inputs, report.commands
+            )?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(violation) => {
+            writeln!(out, "VIOLATION: {violation}")?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn many(out: &mut impl Write, arguments: &Arguments) -> io::Result<ExitCode> {
+    let threads = match arguments.threads {
+        Some(threads) => threads,
+        None => std::thread::available_parallelism()?.get(),
+    };
+    let begun = Instant::now();
+    let summary = run_many(arguments.first, arguments.seeds, threads, None, false);
+    writeln!(
+        out,
+        "{} schedules, {} inputs, {} violations, {:.1} s",
+        summary.schedules,
+        summary.inputs,
+        summary.violations.len(),
+        begun.elapsed().as_secs_f64()
+    )?;
+    for (seed, violation) in &summary.violations {
+        writeln!(out, "  --seed {seed}: {violation}")?;
+    }
+    Ok(if summary.violations.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

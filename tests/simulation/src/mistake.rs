@@ -1,0 +1,290 @@
+//! How each deliberate mistake spoils what goes into the core and what comes out of it.
+//!
+//! Only called for seeds that run with a mistake.
+
+use ditto::event::Item;
+use ditto::pipeline::core::port::{
+    AppendOutcome, Command, Expected, Input, LinkPage, LookRange, LookResult, ParkedPage, ReadFrom,
+    SourcePage, StopReason,
+};
+
+use crate::mutation::{Memory, Mutation};
+
+impl Memory {
+    /// Remembers what some mistake may need.
+    pub(crate) fn note_input(&mut self, input: &Input) {
+        match input {
+            Input::Joined { conn, .. } => {
+                self.first_stay.get_or_insert(*conn);
+                self.delivered.clear();
+            }
+            Input::Delivery { ack, item, .. } => {
+                *self.delivered.entry(*ack).or_default() += 1;
+                if let Item::Event(event) = item {
+                    self.ids
+                        .insert((event.stream.to_string(), event.revision), event.id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn note_command(&mut self, command: &Command) -> bool {
+        match command {
+            Command::Append {
+                append,
+                expected,
+                events,
+                ..
+            } => {
+                let next = if let Expected::Exact(revision) = expected {
+                    revision + 1
+                } else {
+                    0
+                };
+                self.answers
+                    .insert(*append, next + events.len() as u64 - 1)
+                    .is_some()
+            }
+            Command::ReadSource {
+                read,
+                from: ReadFrom::Revision(from),
+                ..
+            } => {
+                self.reads.insert(read.0, *from);
+                false
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Commands that a mistake gives before the core has seen the input.
+pub(crate) fn before(mutation: Mutation, memory: &mut Memory, input: &Input) -> Vec<Command> {
+    match (mutation, input) {
+        (
+            Mutation::AckBeforeWrite,
+            Input::Delivery {
+                conn,
+                ack,
+                item: Item::Event(_),
+                ..
+            },
+        ) => {
+            vec![Command::Ack {
+                conn: *conn,
+                ids: vec![*ack],
+            }]
+        }
+        (Mutation::LateAck, _) => std::mem::take(&mut memory.late),
+        _ => Vec::new(),
+    }
+}
+
+/// The input as the core gets it; `None`: not at all.
+pub(crate) fn input(mutation: Mutation, memory: &Memory, input: Input) -> Option<Input> {
+    Some(match (mutation, input) {
+        (_, Input::Appended { append, outcome }) => {
+            let trusted = matches!(
+                (mutation, &outcome),
+                (Mutation::TrustWrongRevision, AppendOutcome::WrongRevision)
+                    | (Mutation::TrustNotReady, AppendOutcome::NotReady)
+                    | (Mutation::TrustSilence, AppendOutcome::NoAnswer)
+                    | (Mutation::IgnoreAnsweredRevision, AppendOutcome::Written(_))
+            );
+            let right = memory.answers.get(&append).copied().filter(|_| trusted);
+            Input::Appended {
+                append,
+                outcome: right.map_or(outcome, AppendOutcome::Written),
+            }
+        }
+        (Mutation::ForgetCallEnded, Input::CallEnded { .. }) => return None,
+        (Mutation::LoseDeliveries, Input::Delivery { .. }) if memory.inputs.is_multiple_of(11) => {
+            return None;
+        }
+        (
+            Mutation::LastReadableIsTail,
+            Input::Looked {
+                look,
+                result: LookResult::Tail { events, .. },
+            },
+        ) => {
+            let result = match events.last().map(|event| event.revision) {
+                Some(last) => LookResult::Tail { last, events },
+                None => LookResult::NotFound,
+            };
+            Input::Looked { look, result }
+        }
+        (
+            Mutation::CompareNothing,
+            Input::Looked {
+                look,
+                result: LookResult::Tail { last, mut events },
+            },
+        ) => {
+            for event in &mut events {
+                if let Some(id) = memory.ids.get(&(event.stream.to_string(), event.revision)) {
+                    event.id = *id;
+                }
+            }
+            Input::Looked {
+                look,
+                result: LookResult::Tail { last, events },
+            }
+        }
+        (_, input) => page(mutation, memory, input),
+    })
+}
+
+/// Pages that were read, as the core gets them.
+fn page(mutation: Mutation, memory: &Memory, input: Input) -> Input {
+    match (mutation, input) {
+        (
+            Mutation::RepairAnyRevision,
+            Input::SourceRead {
+                read,
+                page: SourcePage::Events { mut events, last },
+            },
+        ) => {
+            if let Some(from) = memory.reads.get(&read.0) {
+                (*from..)
+                    .zip(&mut events)
+                    .for_each(|(revision, event)| event.revision = revision);
+            }
+            Input::SourceRead {
+                read,
+                page: SourcePage::Events { events, last },
+            }
+        }
+        (Mutation::ForgetServerParked, Input::ParkedRead { read, .. }) => Input::ParkedRead {
+            read,
+            page: ParkedPage::Entries(Vec::new()),
+        },
+        (
+            Mutation::IgnoreHoles,
+            Input::LinksRead {
+                read,
+                page: LinkPage::Items { last, .. },
+            },
+        ) => Input::LinksRead {
+            read,
+            page: LinkPage::Items {
+                items: Vec::new(),
+                last,
+            },
+        },
+        (_, input) => input,
+    }
+}
+
+/// The command as the world gets it, in `out`; or an answer that the mistake makes up.
+pub(crate) fn command(
+    mutation: Mutation,
+    memory: &mut Memory,
+    command: Command,
+    out: &mut Vec<Command>,
+    answers: &mut Vec<Input>,
+) {
+    let again = memory.note_command(&command);
+    match (mutation, command) {
+        (Mutation::AckBeforeWrite, Command::Ack { .. }) => {}
+        (Mutation::ForgetResend, Command::Append { .. }) if again => {}
+        (
+            Mutation::ResendOtherEvents,
+            Command::Append {
+                append,
+                stream,
+                expected,
+                mut events,
+            },
+        ) => {
+            if again && events.len() > 1 {
+                events.pop();
+            }
+            out.push(Command::Append {
+                append,
+                stream,
+                expected,
+                events,
+            });
+        }
+        (
+            Mutation::MergePastGap,
+            Command::Append {
+                append,
+                stream,
+                expected,
+                mut events,
+            },
+        ) => {
+            if events.len() > 2 {
+                events.remove(1);
+            }
+            out.push(Command::Append {
+                append,
+                stream,
+                expected,
+                events,
+            });
+        }
+        (Mutation::SkipLook, Command::Look { look, range, .. }) => {
+            let result = match range {
+                LookRange::Metadata => LookResult::NotDeleted,
+                LookRange::Forwards { from, .. } => LookResult::Tail {
+                    last: from,
+                    events: Vec::new(),
+                },
+                LookRange::Backwards { .. } => LookResult::NotFound,
+            };
+            answers.push(Input::Looked { look, result });
+        }
+        (_, command) => towards_source(mutation, memory, command, out),
+    }
+}
+
+/// Commands that concern the source and the end, as the world gets them.
+fn towards_source(
+    mutation: Mutation,
+    memory: &mut Memory,
+    command: Command,
+    out: &mut Vec<Command>,
+) {
+    match (mutation, command) {
+        (Mutation::StaleAck, Command::Ack { conn, ids }) => {
+            out.push(Command::Ack {
+                conn: memory.first_stay.unwrap_or(conn),
+                ids,
+            });
+        }
+        (Mutation::LateAck, ack @ Command::Ack { .. }) => memory.late.push(ack),
+        (Mutation::ForgetSecondDelivery, Command::Ack { conn, mut ids }) => {
+            ids.retain(|id| memory.delivered.get(id).is_none_or(|times| *times < 2));
+            out.push(Command::Ack { conn, ids });
+        }
+        (Mutation::ParkHealthy, Command::Ack { conn, mut ids }) => {
+            let parked: Vec<_> = ids
+                .extract_if(.., |_| memory.inputs.is_multiple_of(17))
+                .collect();
+            out.push(Command::Park {
+                conn,
+                ids: parked,
+                reason: "ditto: for no reason".to_owned(),
+            });
+            out.push(Command::Ack { conn, ids });
+        }
+        (Mutation::IgnoreBudget, Command::Poll { on: false, .. }) => {}
+        (
+            Mutation::AlwaysClean,
+            Command::Finished {
+                why: StopReason::Asked { .. },
+                left,
+            },
+        ) => {
+            out.push(Command::Finished {
+                why: StopReason::Asked { clean: true },
+                left,
+            });
+        }
+        (_, command) => out.push(command),
+    }
+}

@@ -1,0 +1,178 @@
+//! Deliberate mistakes: the production core behind a wrapper that spoils one of its promises.
+//!
+//! They prove that the checks can fail. Without a mistake the wrapper passes everything through untouched.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use ditto::pipeline::core::Core;
+use ditto::pipeline::core::port::{AppendId, Command, ConnId, CoreSettings, Input, Moment, Status};
+use uuid::Uuid;
+
+use crate::mistake;
+
+/// A deliberate mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutation {
+    /// A delivery is acknowledged before it is written.
+    AckBeforeWrite,
+    /// A wrong expected revision is taken for written.
+    TrustWrongRevision,
+    /// An answer "not ready" is taken for written.
+    TrustNotReady,
+    /// No answer is taken for written.
+    TrustSilence,
+    /// Any answered revision is good enough.
+    IgnoreAnsweredRevision,
+    /// A frozen append is not sent again.
+    ForgetResend,
+    /// A frozen append is sent again with fewer events.
+    ResendOtherEvents,
+    /// The end of a call is not noticed.
+    ForgetCallEnded,
+    /// A merged append leaves an event out.
+    MergePastGap,
+    /// A look is answered by hope.
+    SkipLook,
+    /// The last readable event is taken for the stream's tail.
+    LastReadableIsTail,
+    /// What a look finds is not compared.
+    CompareNothing,
+    /// The pages of a repair are taken without checking the next revision.
+    RepairAnyRevision,
+    /// Acknowledgements go to an earlier stay.
+    StaleAck,
+    /// Acknowledgements are sent one input too late.
+    LateAck,
+    /// What was delivered twice is not acknowledged.
+    ForgetSecondDelivery,
+    /// Some deliveries are lost.
+    LoseDeliveries,
+    /// What the server parked by itself is not looked at.
+    ForgetServerParked,
+    /// Holes are closed unread.
+    IgnoreHoles,
+    /// A number is counted as done that is not.
+    CountTooMuch,
+    /// Events of streams that are not held are parked.
+    ParkHealthy,
+    /// Deliveries are taken whatever is buffered.
+    IgnoreBudget,
+    /// The throttle is not kept.
+    NoThrottle,
+    /// The end is always said to be clean.
+    AlwaysClean,
+}
+
+impl Mutation {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::AckBeforeWrite,
+        Self::TrustWrongRevision,
+        Self::TrustNotReady,
+        Self::TrustSilence,
+        Self::IgnoreAnsweredRevision,
+        Self::ForgetResend,
+        Self::ResendOtherEvents,
+        Self::ForgetCallEnded,
+        Self::MergePastGap,
+        Self::SkipLook,
+        Self::LastReadableIsTail,
+        Self::CompareNothing,
+        Self::RepairAnyRevision,
+        Self::StaleAck,
+        Self::LateAck,
+        Self::ForgetSecondDelivery,
+        Self::LoseDeliveries,
+        Self::ForgetServerParked,
+        Self::IgnoreHoles,
+        Self::CountTooMuch,
+        Self::ParkHealthy,
+        Self::IgnoreBudget,
+        Self::NoThrottle,
+        Self::AlwaysClean,
+    ];
+}
+
+/// The core under test.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    core: Core,
+    mutation: Option<Mutation>,
+    memory: Memory,
+}
+
+/// What a mistake needs to know of what went by.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// For each append that was sent: the revision that a right answer has.
+    pub(crate) answers: HashMap<AppendId, u64>,
+    /// Ids of delivered events, by stream and revision.
+    pub(crate) ids: HashMap<(String, u64), Uuid>,
+    /// Where reads of source streams began.
+    pub(crate) reads: HashMap<u64, u64>,
+    /// Ids delivered, and how often.
+    pub(crate) delivered: HashMap<Uuid, u32>,
+    /// The first stay.
+    pub(crate) first_stay: Option<ConnId>,
+    /// Commands kept back.
+    pub(crate) late: Vec<Command>,
+    /// Inputs seen.
+    pub(crate) inputs: u64,
+}
+
+impl Subject {
+    /// A new core.
+    pub(crate) fn new(mut settings: CoreSettings, mutation: Option<Mutation>) -> Self {
+        if mutation == Some(Mutation::NoThrottle) {
+            settings.throttle_interval = Duration::ZERO;
+        }
+        Self {
+            core: Core::new(settings),
+            mutation,
+            memory: Memory::default(),
+        }
+    }
+
+    /// As [`Core::handle`].
+    pub(crate) fn handle(&mut self, now: Moment, input: Input, out: &mut Vec<Command>) {
+        let Some(mutation) = self.mutation else {
+            self.core.handle(now, input, out);
+            return;
+        };
+        self.memory.inputs += 1;
+        self.memory.note_input(&input);
+        let mut first = mistake::before(mutation, &mut self.memory, &input);
+        let Some(input) = mistake::input(mutation, &self.memory, input) else {
+            out.append(&mut first);
+            return;
+        };
+        let mut commands = Vec::new();
+        self.core.handle(now, input, &mut commands);
+        out.append(&mut first);
+        // What a mistake answers by itself comes back at once, and may lead to more of the same.
+        let mut rounds = 0;
+        while !commands.is_empty() {
+            let mut answers = Vec::new();
+            for command in std::mem::take(&mut commands) {
+                mistake::command(mutation, &mut self.memory, command, out, &mut answers);
+            }
+            rounds += 1;
+            if rounds > 50 {
+                break;
+            }
+            for answer in answers {
+                self.core.handle(now, answer, &mut commands);
+            }
+        }
+    }
+
+    /// As [`Core::status`].
+    pub(crate) fn status(&self) -> Status {
+        let mut status = self.core.status();
+        if self.mutation == Some(Mutation::CountTooMuch) {
+            status.done_up_to = status.done_up_to.max(status.last_number);
+        }
+        status
+    }
+}

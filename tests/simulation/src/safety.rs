@@ -1,0 +1,363 @@
+//! What must hold at every step: checked at each command, and at each event that is stored.
+//!
+//! Judges by the models' truth alone. Never by what the core says about itself.
+
+use std::time::Duration;
+
+use ditto::pipeline::core::RESERVE_BYTES;
+use ditto::pipeline::core::port::{
+    AppendOutcome, ConnId, HeldReason, Input, JoinRefusal, Mode, OnConflict, OnMissingHistory,
+    StopReason, Tell,
+};
+use uuid::Uuid;
+
+use crate::daemon::Given;
+use crate::destination::MAX_APPEND_BYTES;
+use crate::source::{Kind, Target, skip};
+use crate::world::World;
+
+impl World {
+    /// Takes note of what the core is about to learn.
+    pub(crate) fn before_input(&mut self, daemon: usize, input: &Input) {
+        let at = &mut self.daemons[daemon];
+        match input {
+            Input::Joined { conn, group, .. } => {
+                at.joining = false;
+                if let Some(stay) = at.stay.as_mut().filter(|stay| stay.conn == *conn) {
+                    stay.confirmed = true;
+                }
+                if !at.joined_once {
+                    at.base = group
+                        .checkpoint
+                        .map(|checkpoint| checkpoint + 1)
+                        .or(group.start);
+                    at.joined_once = true;
+                    at.done_checked = at.base.unwrap_or(0);
+                }
+            }
+            Input::Refused { why } => {
+                at.joining = false;
+                if *why == JoinRefusal::Taken {
+                    // Another ditto answers for everything until this one joins again.
+                    at.joined_once = false;
+                    at.base = None;
+                }
+            }
+            Input::Delivery {
+                number: Some(number),
+                ..
+            } if at.base.is_none() => {
+                at.base = Some(*number);
+                at.done_checked = *number;
+            }
+            Input::Appended {
+                append,
+                outcome: AppendOutcome::NoAnswer | AppendOutcome::NotReady,
+            } => {
+                for flight in at
+                    .in_flight
+                    .iter_mut()
+                    .filter(|flight| flight.append == *append)
+                {
+                    flight.ended = true;
+                }
+            }
+            Input::Appended { append, .. } => {
+                at.in_flight.retain(|flight| flight.append != *append)
+            }
+            Input::CallEnded { unanswered, .. } => {
+                for flight in at
+                    .in_flight
+                    .iter_mut()
+                    .filter(|flight| unanswered.contains(&flight.append))
+                {
+                    flight.ended = true;
+                }
+            }
+            Input::Budget { bytes } => {
+                at.budget_now = *bytes;
+                at.budget = at.budget.max(*bytes);
+            }
+            _ => {}
+        }
+    }
+
+    /// An acknowledgement: only for what was delivered over this stay, and is at the destination or skipped by rule.
+    pub(crate) fn check_ack(&mut self, daemon: usize, conn: ConnId, id: Uuid) {
+        if let Some(given) = self.take_given(daemon, conn, id, "acknowledges")
+            && !self.may_acknowledge(given)
+        {
+            self.violate(|| {
+                format!(
+                    "acknowledges {:?}, which is not at the destination",
+                    given.target
+                )
+            });
+        }
+    }
+
+    /// Parking: only what was delivered over this stay, with ditto's own reason, in a stream that is really in trouble.
+    pub(crate) fn check_park(&mut self, daemon: usize, conn: ConnId, id: Uuid, reason: &str) {
+        if !reason.starts_with("ditto: ") {
+            self.violate(|| format!("parks with the reason {reason:?}"));
+        }
+        let Some(given) = self.take_given(daemon, conn, id, "parks") else {
+            return;
+        };
+        match given.target.stream() {
+            Some(stream) if self.in_trouble(stream) => self.held_ever[stream] = true,
+            Some(stream) => {
+                self.violate(|| format!("parks an event of s-{stream}, which is healthy: {reason}"))
+            }
+            None => self.violate(|| "parks what is never copied".to_owned()),
+        }
+    }
+
+    /// The delivery that this id answers; none (and a violation) if there is none. Where the source uses an id twice,
+    /// several deliveries may have it: the first that may be answered is taken.
+    fn take_given(&mut self, daemon: usize, conn: ConnId, id: Uuid, does: &str) -> Option<Given> {
+        let Some(stay) = self.daemons[daemon]
+            .stay
+            .as_ref()
+            .filter(|stay| stay.conn == conn && stay.confirmed)
+        else {
+            self.violate(|| format!("{does} {id} over {conn:?}, which is over"));
+            return None;
+        };
+        if stay.leaving {
+            self.violate(|| format!("{does} {id} over {conn:?} after it wanted to leave"));
+            return None;
+        }
+        let mut candidates = stay
+            .delivered
+            .iter()
+            .filter(|given| given.ack == id)
+            .copied();
+        let first = candidates.next();
+        let taken = first.filter(|given| self.may_acknowledge(*given));
+        let taken = taken
+            .or_else(|| candidates.find(|given| self.may_acknowledge(*given)))
+            .or(first);
+        let Some(taken) = taken else {
+            self.violate(|| {
+                format!("{does} {id}, which was not delivered over {conn:?} or is answered already")
+            });
+            return None;
+        };
+        if let Some(stay) = self.daemons[daemon].stay.as_mut() {
+            // A user's link that is delivered twice stands for two tails, and is answered for each.
+            let again = matches!(taken.target, Target::Forward { .. });
+            stay.delivered
+                .retain(|given| again || given.ack != id || given.target != taken.target);
+        }
+        Some(taken)
+    }
+
+    fn may_acknowledge(&self, given: Given) -> bool {
+        let (stream, revision) = match given.target {
+            Target::Never(_) => return true,
+            Target::Event { .. } if !given.with_event => return true,
+            Target::Forward { stream, revision }
+                if self.source.readable(stream, revision).is_none() =>
+            {
+                return true;
+            }
+            // The tail is copied in its place; only where gaps are closed does that bring the link itself.
+            Target::Forward { .. } if self.options.settings.mode != Mode::Exact => return true,
+            Target::Event { stream, revision } | Target::Forward { stream, revision } => {
+                (stream, revision)
+            }
+        };
+        self.arrived(stream, revision)
+            || (self.options.settings.on_conflict == OnConflict::Skip
+                && self.conflict_possible(stream))
+    }
+
+    /// The destination has the event where it belongs, or had it and it can no longer be read there.
+    pub(crate) fn arrived(&self, stream: usize, revision: u64) -> bool {
+        let there = &self.destination.streams[stream];
+        if self.options.settings.mode == Mode::Exact {
+            let Some(stored) = there.events.get(skip(revision)) else {
+                return false;
+            };
+            let same = self
+                .source
+                .event(stream, revision)
+                .is_some_and(|event| event.id == stored.id);
+            return same || revision < there.first;
+        }
+        there
+            .placed
+            .get(skip(revision))
+            .is_some_and(|placed| placed.times > 0)
+    }
+
+    /// The destination's stream may hold something else, or be deleted.
+    pub(crate) fn conflict_possible(&self, stream: usize) -> bool {
+        self.destination.streams[stream].disturbed
+    }
+
+    /// The source may lack events of this stream, or not let them be read.
+    pub(crate) fn missing_possible(&self, stream: usize) -> bool {
+        let at = &self.source.streams[stream];
+        at.first > 0 || at.ever_deleted || at.denied
+    }
+
+    /// The destination (or the source) may refuse something of this stream.
+    pub(crate) fn refused_possible(&self, stream: usize) -> bool {
+        let at = &self.source.streams[stream];
+        at.denied
+            || self.destination.streams[stream].denied
+            || self.suspected[stream]
+            || at.kinds.iter().any(|kind| *kind != Kind::Ordinary)
+            || at
+                .events
+                .iter()
+                .any(|event| event.data.len() > MAX_APPEND_BYTES)
+    }
+
+    /// A stream that ditto may stop writing to.
+    pub(crate) fn in_trouble(&self, stream: usize) -> bool {
+        self.conflict_possible(stream)
+            || self.missing_possible(stream)
+            || self.refused_possible(stream)
+    }
+
+    /// What the core says must be true, as far as the truth is known here.
+    pub(crate) fn check_tell(&mut self, tell: Tell) {
+        match tell {
+            Tell::Held {
+                stream,
+                revision,
+                reason,
+                text,
+            } => {
+                let Some(index) = self.source.index_of(&stream) else {
+                    return;
+                };
+                self.held_ever[index] = true;
+                let real = match reason {
+                    HeldReason::Conflict => self.conflict_possible(index),
+                    HeldReason::MissingHistory => self.missing_possible(index),
+                    HeldReason::Refused => self.refused_possible(index),
+                };
+                if !real {
+                    self.violate(|| {
+                        format!("holds {stream} at {revision} without a reason: {reason:?}, {text}")
+                    });
+                }
+            }
+            Tell::Late { stream, revision } => {
+                if let Some(index) = self.source.index_of(&stream) {
+                    self.late.insert((index, revision));
+                }
+            }
+            Tell::RepairStarted { stream, .. } => {
+                if let Some(index) = self.source.index_of(&stream) {
+                    self.slow[index] = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A join while joined or joining would be two stays at once.
+    pub(crate) fn check_join(&mut self, daemon: usize) {
+        let at = &self.daemons[daemon];
+        if at.joining || at.stay.is_some() {
+            self.violate(|| "joins while it has joined or asked to".to_owned());
+        }
+    }
+
+    /// Why a core ended must be true.
+    pub(crate) fn check_finished(&mut self, daemon: usize, why: &StopReason) {
+        let settings = &self.options.settings;
+        let at = &self.daemons[daemon];
+        match why {
+            StopReason::Asked { clean } => {
+                let asked = at.stopping.is_some();
+                let in_flight = at.in_flight.iter().filter(|flight| !flight.ended).count();
+                if !asked {
+                    self.violate(|| "stopped without being asked".to_owned());
+                } else if *clean && in_flight > 0 {
+                    self.violate(|| format!("stopped cleanly with {in_flight} appends unanswered"));
+                }
+            }
+            StopReason::Policy(text) => {
+                let throttle = settings.throttle_interval > self.options.group.message_timeout / 4;
+                let stops = (0..self.options.streams).any(|stream| {
+                    (settings.on_conflict == OnConflict::Stop && self.conflict_possible(stream))
+                        || (settings.on_missing_history == OnMissingHistory::Stop
+                            && self.missing_possible(stream))
+                        || self.destination.streams[stream].denied
+                        || self.source.streams[stream].denied
+                });
+                if !throttle && !stops {
+                    self.violate(|| format!("stopped without a reason: {text}"));
+                }
+            }
+        }
+    }
+
+    /// Every second: memory, and what is counted as done.
+    pub(crate) fn check_status(&mut self, daemon: usize) {
+        if !self.daemons[daemon].runs() {
+            return;
+        }
+        let Some(status) = self.daemons[daemon]
+            .subject
+            .as_ref()
+            .map(|subject| subject.status())
+        else {
+            return;
+        };
+        let largest = 2048;
+        let allowed = self.daemons[daemon]
+            .budget
+            .saturating_add(largest)
+            .saturating_add(RESERVE_BYTES);
+        if status.bytes_buffered > allowed {
+            self.violate(|| format!("{} bytes held, {allowed} allowed", status.bytes_buffered));
+        }
+        // An append whose call ended may be given up (it ended the call alone); all others must be counted.
+        let flights = &self.daemons[daemon].in_flight;
+        let (at_most, at_least) = (
+            flights.len(),
+            flights.iter().filter(|flight| !flight.ended).count(),
+        );
+        if !(at_least..=at_most).contains(&status.appends_in_flight) {
+            let says = status.appends_in_flight;
+            self.violate(|| {
+                format!("says {says} appends are in flight, but {at_least} to {at_most} are")
+            });
+        }
+        if let (Some(done), Some(_)) = (status.done_up_to, self.daemons[daemon].base) {
+            self.check_done(daemon, done);
+        }
+    }
+
+    /// Every number that is counted as done is done.
+    fn check_done(&mut self, daemon: usize, done: u64) {
+        let from = self.daemons[daemon].done_checked;
+        for number in from..=done {
+            if let Some(why) = self.lacks(number) {
+                self.violate(|| format!("counts number {number} as done, but {why}"));
+                return;
+            }
+        }
+        self.daemons[daemon].done_checked = from.max(done + 1);
+    }
+}
+
+impl Target {
+    /// The source stream that it is about.
+    pub(crate) fn stream(self) -> Option<usize> {
+        match self {
+            Self::Event { stream, .. } | Self::Forward { stream, .. } => Some(stream),
+            Self::Never(_) => None,
+        }
+    }
+}
+
+/// A time limit for a core to finish after its deadline.
+pub(crate) const FINISH_SLACK: Duration = Duration::from_secs(3);

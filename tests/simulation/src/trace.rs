@@ -1,0 +1,115 @@
+//! Inputs and commands in one short line each, for people who read a trace.
+//!
+//! Only text. Never called unless a trace was asked for.
+
+use ditto::event::{Event, Item};
+use ditto::pipeline::core::port::{Command, Input, LinkPage, LookResult, ParkedPage, SourcePage};
+
+/// An input in one line.
+pub(crate) fn input(input: &Input) -> String {
+    match input {
+        Input::Delivery {
+            conn,
+            ack,
+            number,
+            item: what,
+        } => {
+            format!(
+                "Delivery {conn:?} {number:?} {} (ack {})",
+                item(what),
+                &ack.to_string()[..8]
+            )
+        }
+        Input::Looked {
+            look,
+            result:
+                LookResult::Tail {
+                    last,
+                    events: found,
+                },
+        } => {
+            format!("Looked {look:?} tail {last}, {}", events(found))
+        }
+        Input::SourceRead {
+            read,
+            page:
+                SourcePage::Events {
+                    events: found,
+                    last,
+                },
+        } => {
+            format!("SourceRead {read:?} last {last}, {}", events(found))
+        }
+        Input::LinksRead {
+            read,
+            page: LinkPage::Items { items, last },
+        } => {
+            let text = items
+                .iter()
+                .fold(String::new(), |mut text, (number, what)| {
+                    text.push_str(&format!(" {number}: {}", item(what)));
+                    text
+                });
+            format!("LinksRead {read:?} last {last:?},{text}")
+        }
+        Input::ParkedRead {
+            read,
+            page: ParkedPage::Entries(entries),
+        } => {
+            let text = entries.iter().fold(String::new(), |mut text, entry| {
+                text.push_str(&format!(
+                    " {}: {} ({:?})",
+                    entry.entry,
+                    item(&entry.item),
+                    entry.reason
+                ));
+                text
+            });
+            format!("ParkedRead {read:?}{text}")
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// A command in one line.
+pub(crate) fn command(command: &Command) -> String {
+    match command {
+        Command::Append {
+            append,
+            stream,
+            expected,
+            events: sent,
+        } => {
+            format!(
+                "Append {append:?} to {stream} expecting {expected:?}: {}",
+                events(sent)
+            )
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+fn item(item: &Item) -> String {
+    match item {
+        Item::Event(event) => format!("{}@{}", event.revision, event.stream),
+        other => format!("{other:?}"),
+    }
+}
+
+fn events(events: &[Event]) -> String {
+    let mut text = String::from("[");
+    for event in events {
+        let placeholder = if event.event_type.starts_with("ditto") {
+            " (placeholder)"
+        } else {
+            ""
+        };
+        let (high, low) = event.id.as_u64_pair();
+        text.push_str(&format!(
+            " {}={high:x}-{:x}{placeholder}",
+            event.revision,
+            low & 0xffff_ffff
+        ));
+    }
+    text + " ]"
+}
