@@ -1,0 +1,68 @@
+//! The simulator on a modest number of seeds, the seeds that once found something, and the proof that it can fail.
+//!
+//! Never asserts anything about real time. The big run is the release binary's (`--seeds`).
+
+use simulation::mutation::Mutation;
+use simulation::runner::{Summary, run, run_many};
+
+const SEEDS: u64 = 3_000;
+const FOUND_WITHIN: u64 = 10_000;
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn check(summary: &Summary) {
+    let found: Vec<String> = summary
+        .violations
+        .iter()
+        .map(|(seed, what)| format!("--seed {seed}: {what}"))
+        .collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn every_schedule_keeps_the_promises() {
+    let summary = run_many(0, SEEDS, threads(), None, false);
+    assert_eq!(summary.schedules, SEEDS);
+    check(&summary);
+}
+
+/// Each of these found a mistake in the core once, when it stood as it was then.
+#[test]
+fn seeds_that_found_a_mistake_keep_the_promises() {
+    for seed in [
+        125, 132, 292, 358, 670, 1093, 1265, 2463, 4410, 7301, 12060, 16313, 17333, 18741, 19126,
+        19159, 23588, 31255, 31907, 36381, 52174,
+    ] {
+        let report = run(seed, None, false);
+        assert_eq!(report.violation, None, "--seed {seed}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_schedule() {
+    for seed in 0..20 {
+        assert_eq!(
+            run(seed, None, true).trace,
+            run(seed, None, true).trace,
+            "--seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn every_deliberate_mistake_is_found() {
+    let missed: Vec<&Mutation> = Mutation::ALL
+        .iter()
+        .filter(|mutation| {
+            run_many(0, FOUND_WITHIN, threads(), Some(**mutation), true)
+                .violations
+                .is_empty()
+        })
+        .collect();
+    assert!(
+        missed.is_empty(),
+        "not found within {FOUND_WITHIN} schedules: {missed:?}"
+    );
+}
