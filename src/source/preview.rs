@@ -60,7 +60,7 @@ impl Preview {
 
     /// The group as it is, or as if there were none with a checkpoint.
     async fn look(&self) -> Result<GroupSeen, Refusal> {
-        let seen = match self.group.group().await {
+        let seen = match self.group.look().await {
             Ok(seen) => seen,
             Err(Refusal {
                 why: JoinRefusal::Missing,

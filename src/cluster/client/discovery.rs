@@ -140,7 +140,7 @@ impl Finder {
         }
         match error.class() {
             Class::NotLeader(leader) => state.hint.clone_from(leader),
-            Class::Transient | Class::Tls | Class::NotReady => {
+            Class::Transient | Class::Tls | Class::NotReady | Class::RebuildClient => {
                 state.failed = Some(node.endpoint().clone())
             }
             Class::Timeout => {
@@ -152,6 +152,14 @@ impl Finder {
             _ => return,
         }
         state.node = None;
+    }
+
+    /// The same for an error that somebody else's client met at that address.
+    pub(super) fn report_at(&self, endpoint: &Endpoint, error: &Error) {
+        let node = self.state().node.clone();
+        if let Some(node) = node.filter(|node| node.endpoint() == endpoint) {
+            self.report(&node, error);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

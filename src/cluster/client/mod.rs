@@ -105,6 +105,11 @@ impl Client {
         }
     }
 
+    /// Takes note of what the crate's client met at a node: it has no other way to leave one that leads no more.
+    pub(crate) fn report_at(&self, node: &Endpoint, error: &Error) {
+        self.finder.report_at(node, error);
+    }
+
     /// Makes one call on the leader, inside the configured time limit.
     ///
     /// `call` is no async closure: the compiler does not see that the future of one is `Send` whatever it borrows, and

@@ -89,17 +89,29 @@ impl Clients {
         self.state().failures = 0;
     }
 
-    /// A call over the client failed. What the server refuses says nothing against the client.
+    /// A call over the client failed. What the server refuses says nothing against the client, but for rights: the
+    /// password may be another one by now, and is read anew for a new client.
     pub(super) fn failed(&self, error: &Error) {
         let mut state = self.state();
-        if !error.is_transient() {
-            state.failures = 0;
-            return;
+        if error.is_transient()
+            && let Some(live) = &state.live
+        {
+            self.own.report_at(&live.usable.client.node, error);
         }
-        state.failures += 1;
-        // A client follows no leader that moves (T7): a new one asks who leads.
-        let dead = matches!(error.class(), Class::RebuildClient | Class::NotLeader(_));
-        if dead || state.failures >= PATIENCE {
+        let dead = match error.class() {
+            Class::Denied | Class::Unauthenticated => true,
+            // A client follows no leader that moves (T7): a new one asks who leads.
+            Class::RebuildClient | Class::NotLeader(_) => true,
+            _ if error.is_transient() => {
+                state.failures += 1;
+                state.failures >= PATIENCE
+            }
+            _ => {
+                state.failures = 0;
+                false
+            }
+        };
+        if dead {
             state.failures = 0;
             state.live = None;
         }

@@ -17,6 +17,7 @@ use eventstore::{
     GetPersistentSubscriptionInfoOptions, PersistentSubscription, PersistentSubscriptionEvent,
     SubscribeToPersistentSubscriptionOptions,
 };
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub use stay::SubscriptionStay;
@@ -85,6 +86,13 @@ impl Subscription {
         })
     }
 
+    /// How far the group is, as it is: never creates one, and does not judge it.
+    pub(crate) async fn look(&self) -> Result<GroupSeen, Refusal> {
+        let usable = self.clients.get().await?;
+        let info = self.info(&usable).await?;
+        Ok(self.seen(&info).await?)
+    }
+
     /// Gets the group, creating it if that is allowed, and judges it.
     async fn prepare(&self, usable: &Usable) -> Result<Info, Refusal> {
         let info = match self.info(usable).await {
@@ -109,13 +117,13 @@ impl Subscription {
             Some(credentials) => options.authenticated(credentials),
             None => options,
         };
-        let SubscriptionSettings { stream, group, .. } = &self.settings;
-        let creating = usable.client.client.create_persistent_subscription(
-            stream.as_str(),
-            &**group,
-            &options,
-        );
-        match self.call("create the group", creating).await {
+        let (client, stream, group) = self.names(usable);
+        let creating = async move {
+            client
+                .create_persistent_subscription(stream, group, &options)
+                .await
+        };
+        match self.call(usable, "create the group", creating).await {
             Err(error) if *error.class() == Class::GroupExists => Ok(()),
             created => created,
         }
@@ -127,13 +135,22 @@ impl Subscription {
             Some(credentials) => options.authenticated(credentials),
             None => options,
         };
+        let (client, stream, group) = self.names(usable);
+        let asking = async move {
+            client
+                .get_persistent_subscription_info(stream.as_str(), group, &options)
+                .await
+        };
+        self.call(usable, "look at the group", asking).await
+    }
+
+    fn names(&self, usable: &Usable) -> (eventstore::Client, String, String) {
         let SubscriptionSettings { stream, group, .. } = &self.settings;
-        let asking = usable.client.client.get_persistent_subscription_info(
-            stream.as_str(),
-            &**group,
-            &options,
-        );
-        self.call("look at the group", asking).await
+        (
+            usable.client.client.clone(),
+            stream.to_string(),
+            group.to_string(),
+        )
     }
 
     async fn seen(&self, info: &Info) -> Result<GroupSeen, Error> {
@@ -148,12 +165,10 @@ impl Subscription {
             Some(credentials) => options.authenticated(credentials),
             None => options,
         };
-        let SubscriptionSettings { stream, group, .. } = &self.settings;
-        let entering = async {
-            let mut call = usable
-                .client
-                .client
-                .subscribe_to_persistent_subscription(stream.as_str(), &**group, &options)
+        let (client, stream, group) = self.names(usable);
+        let entering = async move {
+            let mut call = client
+                .subscribe_to_persistent_subscription(stream, group, &options)
                 .await?;
             match call.next_subscription_event().await? {
                 PersistentSubscriptionEvent::Confirmed(_) => Ok(call),
@@ -164,7 +179,7 @@ impl Subscription {
                 }
             }
         };
-        self.call("join the subscription", entering).await
+        self.call(usable, "join the subscription", entering).await
     }
 
     /// Enters, with patience for a stay of ditto's own that the server has not seen end.
@@ -185,21 +200,31 @@ impl Subscription {
         }
     }
 
-    /// One call of the crate, under ditto's own time limit: the crate has none (`protocol.md` §11 T26).
-    async fn call<T>(
+    /// One call of the crate, under ditto's own time limit: the crate has none (`protocol.md` §11 T26). It runs as a
+    /// task of its client's runtime, so that a panic (T4, T5, T31) is a failure of the call.
+    async fn call<T: Send + 'static>(
         &self,
+        usable: &Usable,
         action: &'static str,
-        call: impl Future<Output = eventstore::Result<T>>,
+        call: impl Future<Output = eventstore::Result<T>> + Send + 'static,
     ) -> Result<T, Error> {
         let limit = self.own.settings().call_timeout;
-        let answer = match timeout(limit, call).await {
-            Ok(answer) => {
+        let failed = |class, text: String| Error::new(self.own.side(), class, action, text);
+        let mut tasks = JoinSet::new();
+        tasks.spawn_on(call, &usable.runtime);
+        let answer = match timeout(limit, tasks.join_next()).await {
+            Ok(Some(Ok(answer))) => {
                 answer.map_err(|error| Error::from_crate(self.own.side(), action, &error))
             }
-            Err(_) => {
-                let text = format!("no answer within {limit:?}");
-                Err(Error::new(self.own.side(), Class::Timeout, action, text))
-            }
+            Ok(Some(Err(panic))) => Err(failed(Class::RebuildClient, panic.to_string())),
+            Ok(None) => Err(failed(
+                Class::RebuildClient,
+                "the client is gone".to_owned(),
+            )),
+            Err(_) => Err(failed(
+                Class::Timeout,
+                format!("no answer within {limit:?}"),
+            )),
         };
         match &answer {
             Ok(_) => self.clients.worked(),
@@ -231,7 +256,8 @@ impl Source for Subscription {
 
     async fn group(&self) -> Result<GroupSeen, Refusal> {
         let usable = self.clients.get().await?;
-        let info = self.info(&usable).await?;
+        // As for joining: a subscription that was stopped joins again when this succeeds.
+        let info = self.prepare(&usable).await?;
         Ok(self.seen(&info).await?)
     }
 
