@@ -14,7 +14,7 @@ use super::{Outcome, Pipeline};
 use crate::destination::{Answer, Appends, Destination};
 use crate::pipeline::core::Core;
 use crate::pipeline::core::port::{
-    Command, ConnId, Input, LeaveReason, Moment, PipelineState, Side, Status,
+    Command, ConnId, GroupSeen, Input, LeaveReason, Moment, PipelineState, Side, Status,
 };
 use crate::source::{Arrival, Delivered, Joined, Refusal, Source, Stay};
 
@@ -67,7 +67,7 @@ pub(super) enum Done<T> {
         result: Result<Joined<T>, Refusal>,
     },
     /// To a look at the group.
-    Group(Input),
+    Group(Result<GroupSeen, Refusal>),
     /// To anything else.
     Input(Input),
 }
@@ -232,14 +232,22 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         self.pipeline.observer.call(finished.call, finished.took);
         match finished.result {
             Done::Joined { credit, result } => self.joined(credit, result),
-            Done::Group(input) => {
-                self.asking_group = false;
-                if let Input::GroupSeen(group) = &input {
-                    self.pipeline.observer.group(group);
-                }
-                self.feed(input);
-            }
+            Done::Group(result) => self.group_asked(result),
             Done::Input(input) => self.feed(input),
+        }
+    }
+
+    fn group_asked(&mut self, result: Result<GroupSeen, Refusal>) {
+        self.asking_group = false;
+        match result {
+            Ok(group) => {
+                self.pipeline.observer.group(&group);
+                self.feed(Input::GroupSeen(group));
+            }
+            Err(refusal) => {
+                self.journal.group_unseen(&refusal);
+                self.feed(Input::GroupUnseen(refusal.why));
+            }
         }
     }
 
@@ -328,12 +336,10 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
             return;
         }
         let source = self.pipeline.source.clone();
-        self.operations.start(Call::Group, async move {
-            Done::Group(match source.group().await {
-                Ok(group) => Input::GroupSeen(group),
-                Err(refusal) => Input::GroupUnseen(refusal.why),
-            })
-        });
+        self.operations.start(
+            Call::Group,
+            async move { Done::Group(source.group().await) },
+        );
     }
 }
 

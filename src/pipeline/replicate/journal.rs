@@ -81,6 +81,11 @@ impl Journal {
         }
     }
 
+    /// The group could not be looked at.
+    pub(super) fn group_unseen(&self, refusal: &Refusal) {
+        line!(self, debug, reason = %refusal.text, "could not look at the group");
+    }
+
     /// A stay ended as asked.
     pub(super) fn left(&self) {
         line!(self, info, "left the subscription");
