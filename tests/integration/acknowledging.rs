@@ -7,7 +7,7 @@ use crate::support::{Copying, Servers, seed, subscription};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_acknowledged_while_the_destination_is_away() {
-    let mut servers = Servers::start().await;
+    let servers = Servers::start().await;
     let settings = subscription("$ce-customer", "ditto");
     seed(servers.source.store(), "customer-1", 40);
     groups::create(&servers.source, "$ce-customer", "ditto", eager()).await;

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use devstore::store::Expected;
+use devstore::{Fault, FaultKind};
 use ditto::pipeline::core::port::Tell;
 use eventstore::{PersistentSubscriptionSettings, SystemConsumerStrategy};
 
+use crate::support::compare::events;
 use crate::support::groups::{self, eager};
 use crate::support::wait::until_async;
-use crate::support::{Copying, Servers, seed, subscription, until, write};
+use crate::support::{Copying, Servers, seed, subscription, until};
 
 /// A number that does not come is missed after twice this.
 const SHORT: Duration = Duration::from_secs(1);
@@ -47,31 +49,36 @@ async fn what_another_consumer_acknowledged_is_copied_all_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_checkpoint_jumped_over_is_copied() {
-    let mut servers = Servers::start().await;
+    let servers = Servers::start().await;
     groups::create(&servers.source, "$ce-customer", "ditto", impatient()).await;
-    let settings = subscription("$ce-customer", "ditto");
-    seed(servers.source.store(), "customer-0", 3);
-    let copying = Copying::start(&servers, settings.clone());
-    groups::until_checkpoint(&servers.source, &settings, 2).await;
-    servers.source.stop().await;
-    for number in 1..=9 {
+    let mut settings = subscription("$ce-customer", "ditto");
+    // So slow that the server ends while most of what its checkpoint says is done was not delivered.
+    settings.replication.throttle_interval = Duration::from_millis(200);
+    for number in 0..12 {
         seed(servers.source.store(), &format!("customer-{number}"), 1);
     }
-    write(
-        servers.source.store(),
-        "$persistentsubscription-$ce-customer::ditto-checkpoint",
-        "SubscriptionCheckpoint",
-        true,
-        r#""11""#,
-    );
+    servers
+        .source
+        .faults()
+        .add(Fault::new(FaultKind::CheckpointAhead { by: 6 }));
+    let copying = Copying::start(&servers, settings);
+    until("a checkpoint is stored", || {
+        match events(
+            servers.source.store(),
+            "$persistentsubscription-$ce-customer::ditto-checkpoint",
+        )
+        .len()
+        {
+            0 => Err("there is none"),
+            _ => Ok(()),
+        }
+    })
+    .await;
+    servers.source.stop().await;
+    servers.source.faults().clear();
     servers.source.start_again().await.unwrap();
-    copying.until_running().await;
-    seed(servers.source.store(), "customer-10", 1);
     servers.until_equal().await;
-    assert_eq!(
-        copying.seen.count(|tell| matches!(tell, Tell::Hole { .. })),
-        9
-    );
+    assert!(copying.seen.count(|tell| matches!(tell, Tell::Hole { .. })) > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,7 +120,7 @@ async fn what_the_server_parked_by_itself_is_copied_and_stays_parked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_lost_by_a_pinned_group_at_a_restart_is_copied() {
-    let mut servers = Servers::start().await;
+    let servers = Servers::start().await;
     let pinned = PersistentSubscriptionSettings {
         consumer_strategy_name: SystemConsumerStrategy::Pinned,
         ..impatient()
@@ -135,7 +142,7 @@ async fn what_was_lost_by_a_pinned_group_at_a_restart_is_copied() {
         }
     }
     servers.until_equal().await;
-    assert_eq!(servers.destination.counters().appended_events, 120);
+    servers.until_written(120).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,8 +6,12 @@ mod support;
 
 mod acknowledging;
 mod cluster_client;
+mod clusters;
+mod credentials;
+mod failures;
 mod holes;
 mod measuring;
+mod memory;
 mod merging;
 mod ordering;
 mod outages;
@@ -16,3 +20,4 @@ mod preview;
 mod several;
 mod standby;
 mod surprises;
+mod timeouts;

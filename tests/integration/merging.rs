@@ -14,8 +14,8 @@ async fn a_backlog_takes_fewer_appends_than_events() {
     }
     let _copying = Copying::start(&servers, subscription("$ce-customer", "ditto"));
     servers.until_equal().await;
+    servers.until_written(2000).await;
     let counters = servers.destination.counters();
-    assert_eq!(counters.appended_events, 2000);
     assert!(counters.appends < 1000, "{} appends", counters.appends);
 }
 

@@ -1,15 +1,17 @@
 //! A pipeline under way between two servers, and what it told.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ditto::config::cluster::ClusterSettings;
 use ditto::config::settings::{
     DaemonSettings, Destination, HttpSettings, LogSettings, NewGroup, Replication, Settings,
     SubscriptionSettings,
 };
 use ditto::daemon::{EventStoreLauncher, Launch, Run};
 use ditto::event::StreamName;
-use ditto::pipeline::core::port::{PipelineState, Tell};
+use ditto::pipeline::core::port::{PipelineState, Status, Tell};
 use ditto::pipeline::replicate::{Observer, Outcome};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -17,7 +19,7 @@ use tokio::time::Instant;
 
 use super::servers::{Servers, cluster};
 
-const BUDGET: usize = 64 * 1024 * 1024;
+pub(crate) const BUDGET: usize = 64 * 1024 * 1024;
 
 /// A subscription with ditto's defaults: created when missing.
 pub(crate) fn subscription(stream: &str, group: &str) -> SubscriptionSettings {
@@ -27,6 +29,20 @@ pub(crate) fn subscription(stream: &str, group: &str) -> SubscriptionSettings {
         create: true,
         new_group: NewGroup::default(),
         replication: Replication::default(),
+    }
+}
+
+/// With `RUST_LOG` set, shows what the pipelines log.
+fn log() {
+    if std::env::var_os("RUST_LOG").is_some() {
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        // The first test of the process has done it already.
+        drop(
+            tracing_subscriber::fmt()
+                .with_env_filter(filter)
+                .with_test_writer()
+                .try_init(),
+        );
     }
 }
 
@@ -50,12 +66,24 @@ impl Copying {
         settings: SubscriptionSettings,
         bytes: usize,
     ) -> Self {
+        let (source, destination) = (cluster(&servers.source), cluster(&servers.destination));
+        Self::between(source, destination, settings, bytes)
+    }
+
+    /// Starts it between servers as configured.
+    pub(crate) fn between(
+        source: ClusterSettings,
+        destination: ClusterSettings,
+        settings: SubscriptionSettings,
+        bytes: usize,
+    ) -> Self {
+        log();
         let (stop, stopping) = watch::channel(None);
         let (budget, budgeted) = watch::channel(bytes);
         let seen = Arc::new(Recorder::default());
         let launcher = EventStoreLauncher::new(&Settings {
-            source: cluster(&servers.source),
-            destination: Destination::EventStore(cluster(&servers.destination)),
+            source,
+            destination: Destination::EventStore(destination),
             daemon: DaemonSettings::default(),
             subscriptions: Vec::new(),
             http: HttpSettings::default(),
@@ -117,6 +145,7 @@ impl Drop for Copying {
 #[derive(Default)]
 pub(crate) struct Recorder {
     tells: Mutex<Vec<Tell>>,
+    most_bytes: AtomicUsize,
 }
 
 impl Recorder {
@@ -139,6 +168,21 @@ impl Recorder {
             .count()
     }
 
+    /// The most bytes that it was ever seen to hold.
+    pub(crate) fn most_bytes(&self) -> usize {
+        self.most_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Where in what was told the first of this kind is.
+    pub(crate) fn first(&self, test: impl Fn(&Tell) -> bool) -> Option<usize> {
+        self.tells.lock().unwrap().iter().position(test)
+    }
+
+    /// Where the last is.
+    pub(crate) fn last(&self, test: impl Fn(&Tell) -> bool) -> Option<usize> {
+        self.tells.lock().unwrap().iter().rposition(test)
+    }
+
     /// Events told as copied.
     pub(crate) fn copied(&self) -> usize {
         let tells = self.tells.lock().unwrap();
@@ -155,5 +199,10 @@ impl Recorder {
 impl Observer for Recorder {
     fn tell(&self, what: &Tell) {
         self.tells.lock().unwrap().push(what.clone());
+    }
+
+    fn status(&self, status: &Status) {
+        self.most_bytes
+            .fetch_max(status.bytes_buffered, Ordering::Relaxed);
     }
 }

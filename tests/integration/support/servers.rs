@@ -17,15 +17,32 @@ pub(crate) struct Servers {
 impl Servers {
     /// Both started, on free ports.
     pub(crate) async fn start() -> Self {
+        Self::with(Options::default(), Options::default()).await
+    }
+
+    /// Both started, with these options.
+    pub(crate) async fn with(source: Options, destination: Options) -> Self {
         Self {
-            source: Server::start(Options::default()).await.unwrap(),
-            destination: Server::start(Options::default()).await.unwrap(),
+            source: Server::start(source).await.unwrap(),
+            destination: Server::start(destination).await.unwrap(),
         }
     }
 
     /// What the two stores differ in, if they do.
     pub(crate) fn difference(&self) -> Result<(), String> {
         super::difference(self.source.store(), self.destination.store())
+    }
+
+    /// Waits until so many events were written to the destination, and no more. They are counted just after they are
+    /// there.
+    pub(crate) async fn until_written(&self, count: u64) {
+        super::until("all is written once", || {
+            match self.destination.counters().appended_events {
+                events if events == count => Ok(()),
+                events => Err(format!("{events} are written, not {count}")),
+            }
+        })
+        .await;
     }
 
     /// Waits until both hold the same.
@@ -39,10 +56,15 @@ pub(crate) fn client(side: Side, server: &Server) -> Client {
     Client::connect(side, cluster(server))
 }
 
-/// A server's settings.
+/// A server's settings. Calls that nobody answers are given up after two seconds.
 pub(crate) fn cluster(server: &Server) -> ClusterSettings {
-    let string = ConnectionString::parse(&server.connection_string()).unwrap();
-    ClusterSettings::new(string, ClusterKeys::default()).unwrap()
+    cluster_as(server, ClusterKeys::default())
+}
+
+/// The same with more keys, such as credentials.
+pub(crate) fn cluster_as(server: &Server, keys: ClusterKeys) -> ClusterSettings {
+    let string = format!("{}&defaultDeadline=2000", server.connection_string());
+    ClusterSettings::new(ConnectionString::parse(&string).unwrap(), keys).unwrap()
 }
 
 /// An event whose content tells it from others.

@@ -1,0 +1,130 @@
+//! Passwords that are wrong, become right, and are changed while ditto runs; rights that are missing.
+
+use std::path::Path;
+
+use devstore::{Options, User};
+use ditto::config::cluster::{ClusterKeys, PasswordSource};
+use ditto::pipeline::core::port::{HeldReason, PipelineState, Tell};
+
+use crate::support::copying::BUDGET;
+use crate::support::servers::{cluster, cluster_as};
+use crate::support::{Copying, Servers, seed, subscription, write_metadata};
+
+fn keys(user: &str, file: &Path) -> ClusterKeys {
+    ClusterKeys {
+        user: Some(user.to_owned()),
+        password: Some(PasswordSource::File(file.to_owned())),
+        ..ClusterKeys::default()
+    }
+}
+
+fn admin(password: &str) -> User {
+    User {
+        password: password.to_owned(),
+        ..User::admin()
+    }
+}
+
+fn with_users(users: Vec<User>) -> Options {
+    Options {
+        users: Some(users),
+        ..Options::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_is_wrong_and_then_right_is_read_anew() {
+    let servers = Servers::with(with_users(vec![admin("right")]), Options::default()).await;
+    seed(servers.source.store(), "customer-1", 5);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "wrong").unwrap();
+    let source = cluster_as(&servers.source, keys("admin", &file));
+    let copying = Copying::between(
+        source,
+        cluster(&servers.destination),
+        subscription("$ce-customer", "ditto"),
+        BUDGET,
+    );
+    copying
+        .until_state("it is stopped", |state| {
+            matches!(state, PipelineState::Stopped(_))
+        })
+        .await;
+    std::fs::write(&file, "right").unwrap();
+    servers.until_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_password_that_becomes_wrong_and_right_again_loses_nothing() {
+    let servers = Servers::with(Options::default(), with_users(vec![admin("old")])).await;
+    seed(servers.source.store(), "customer-1", 5);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "old").unwrap();
+    let destination = cluster_as(&servers.destination, keys("admin", &file));
+    let copying = Copying::between(
+        cluster(&servers.source),
+        destination,
+        subscription("$ce-customer", "ditto"),
+        BUDGET,
+    );
+    servers.until_equal().await;
+    servers.destination.set_users(Some(vec![admin("new")]));
+    servers.destination.stop().await;
+    servers.destination.start_again().await.unwrap();
+    for number in 0..20 {
+        seed(servers.source.store(), &format!("customer-{number}"), 5);
+    }
+    copying
+        .until_state("it cannot write", |state| *state != PipelineState::Running)
+        .await;
+    std::fs::write(&file, "new").unwrap();
+    servers.until_equal().await;
+    assert_eq!(
+        copying.seen.count(|tell| matches!(tell, Tell::Held { .. })),
+        0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_right_to_write_one_stream_holds_that_stream_and_no_other() {
+    let writer = User {
+        name: "writer".to_owned(),
+        password: "x".to_owned(),
+        groups: Vec::new(),
+    };
+    let servers = Servers::with(Options::default(), with_users(vec![User::admin(), writer])).await;
+    write_metadata(
+        servers.destination.store(),
+        "customer-1",
+        r#"{"$acl":{"$w":"$admins"}}"#,
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "x").unwrap();
+    for number in 0..4 {
+        seed(servers.source.store(), &format!("customer-{number}"), 3);
+    }
+    let destination = cluster_as(&servers.destination, keys("writer", &file));
+    let copying = Copying::between(
+        cluster(&servers.source),
+        destination,
+        subscription("$ce-customer", "ditto"),
+        BUDGET,
+    );
+    crate::support::until("the stream is held", || {
+        let held = copying.seen.count(|tell| {
+            matches!(tell, Tell::Held { stream, reason: HeldReason::Refused, .. } if stream.as_str() == "customer-1")
+        });
+        if held == 1 { Ok(()) } else { Err(held) }
+    })
+    .await;
+    crate::support::until("the others are copied", || {
+        match servers.destination.counters().appended_events {
+            9 => Ok(()),
+            events => Err(events),
+        }
+    })
+    .await;
+}

@@ -1,0 +1,91 @@
+//! The server's clock for a delivery runs whether ditto gets on or not: healthy events are never parked for that.
+
+use std::time::Duration;
+
+use ditto::pipeline::core::port::{PipelineState, Tell};
+use eventstore::PersistentSubscriptionSettings;
+
+use crate::support::groups::{self, eager};
+use crate::support::{Copying, Servers, event, seed, subscription};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_away_for_longer_than_all_retries_parks_nothing() {
+    let servers = Servers::start().await;
+    let impatient = PersistentSubscriptionSettings {
+        message_timeout: Duration::from_secs(1),
+        max_retry_count: 3,
+        ..eager()
+    };
+    groups::create(&servers.source, "$ce-customer", "ditto", impatient).await;
+    let settings = subscription("$ce-customer", "ditto");
+    for number in 0..20 {
+        seed(servers.source.store(), &format!("customer-{number}"), 10);
+    }
+    servers.destination.stop().await;
+    let copying = Copying::start(&servers, settings.clone());
+    copying
+        .until_state("it retries", |state| {
+            matches!(state, PipelineState::Retrying(_))
+        })
+        .await;
+    // The outage itself: longer than four message timeouts.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    servers.destination.start_again().await.unwrap();
+    servers.until_equal().await;
+    groups::until_checkpoint(&servers.source, &settings, 199).await;
+    assert_eq!(groups::seen(&servers.source, &settings).await.parked, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttle_takes_no_more_than_it_can_work_off_in_time() {
+    let servers = Servers::start().await;
+    let short = PersistentSubscriptionSettings {
+        message_timeout: Duration::from_secs(2),
+        ..eager()
+    };
+    groups::create(&servers.source, "$ce-customer", "ditto", short).await;
+    let mut settings = subscription("$ce-customer", "ditto");
+    settings.replication.throttle_interval = Duration::from_millis(50);
+    seed(servers.source.store(), "customer-1", 120);
+    let copying = Copying::start(&servers, settings.clone());
+    servers.until_equal().await;
+    groups::until_checkpoint(&servers.source, &settings, 119).await;
+    assert_eq!(
+        copying
+            .seen
+            .count(|tell| matches!(tell, Tell::TimedOut { .. } | Tell::Duplicate { .. })),
+        0
+    );
+    assert_eq!(groups::seen(&servers.source, &settings).await.parked, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_stream_with_a_long_repair_does_not_hold_up_the_others() {
+    let servers = Servers::start().await;
+    let source = servers.source.store();
+    // The category does not link these, so that all of them must be read.
+    for _ in 0..20 {
+        let unlinked = (0..1_000)
+            .map(|_| devstore::store::Proposed {
+                data: bytes::Bytes::new(),
+                ..event("customer-long", 1)
+            })
+            .collect();
+        source
+            .append("customer-long", devstore::store::Expected::Any, unlinked)
+            .unwrap();
+    }
+    seed(source, "customer-long", 1);
+    for number in 0..50 {
+        seed(source, &format!("customer-{number}"), 10);
+    }
+    let copying = Copying::start(&servers, subscription("$ce-customer", "ditto"));
+    servers.until_equal().await;
+    let others = copying.seen.last(
+        |tell| matches!(tell, Tell::Copied { stream, .. } if stream.as_str() != "customer-long"),
+    );
+    let repaired = copying
+        .seen
+        .first(|tell| matches!(tell, Tell::RepairEnded { .. }));
+    assert!(others < repaired, "{others:?} {repaired:?}");
+}
