@@ -3,13 +3,14 @@
 //! Bounded by count and bytes for deliveries, and by the stay's credit for acknowledgements. Never does I/O.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::event::Item;
-use crate::source::{Arrival, Delivered};
+use crate::source::{Arrival, Delivered, Stay};
 
 /// The reader stops taking from the server while this many deliveries lie here; the pipeline takes all at once.
 const MOST_DELIVERIES: usize = 1_024;
@@ -157,6 +158,47 @@ fn size(delivered: &Delivered) -> usize {
     match &delivered.item {
         Item::Event(event) => event.size(),
         Item::Forward(_) | Item::Never(_) => 0,
+    }
+}
+
+/// A stay whose reader is a task on the other side of a desk. Dropping it cuts the task short.
+#[derive(Debug)]
+pub struct DeskStay {
+    desk: Arc<Desk>,
+    reader: JoinHandle<()>,
+}
+
+impl DeskStay {
+    pub(super) fn new(desk: Arc<Desk>, reader: JoinHandle<()>) -> Self {
+        Self { desk, reader }
+    }
+}
+
+impl Stay for DeskStay {
+    fn poll(&self, on: bool) {
+        self.desk.poll(on);
+    }
+
+    fn ack(&self, ids: Vec<Uuid>) {
+        self.desk.order(|orders| orders.acks.extend(ids));
+    }
+
+    fn park(&self, ids: Vec<Uuid>, reason: String) {
+        self.desk.order(|orders| orders.parks.push((ids, reason)));
+    }
+
+    fn leave(&self) {
+        self.desk.order(|orders| orders.leave = true);
+    }
+
+    async fn arrivals(&mut self, into: &mut VecDeque<Delivered>) -> Arrival {
+        self.desk.arrivals(into).await
+    }
+}
+
+impl Drop for DeskStay {
+    fn drop(&mut self) {
+        self.reader.abort();
     }
 }
 

@@ -3,7 +3,7 @@
 //! Never writes an event anywhere; at most it acknowledges and parks at the source, as it is told.
 
 pub mod decode;
-mod desk;
+pub mod desk;
 pub mod history;
 pub mod preview;
 pub mod subscription;

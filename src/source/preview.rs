@@ -7,12 +7,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::desk::Desk;
+use super::desk::{Desk, DeskStay};
 use super::subscription::Subscription;
-use super::{Arrival, Delivered, Joined, Refusal, Source, Stay};
+use super::{Delivered, Joined, Refusal, Source};
 use crate::event::StreamName;
 use crate::pipeline::core::port::{
     GroupSeen, JoinRefusal, LinkPage, ParkedPage, ReadFrom, SourcePage,
@@ -85,13 +84,13 @@ impl Preview {
 }
 
 impl Source for Preview {
-    type Stay = PreviewStay;
+    type Stay = DeskStay;
 
-    async fn join(&self, credit: u32) -> Result<Joined<PreviewStay>, Refusal> {
+    async fn join(&self, credit: u32) -> Result<Joined<DeskStay>, Refusal> {
         let group = self.look().await?;
         let behind = group.checkpoint.map_or(0, |number| number + 1);
         let next = self.resume.get().unwrap_or(behind);
-        let stay = PreviewStay::start(self.group.clone(), self.resume.clone(), next, credit);
+        let stay = start(self.group.clone(), self.resume.clone(), next, credit);
         Ok(Joined {
             stay,
             group,
@@ -127,59 +126,23 @@ impl Source for Preview {
     }
 }
 
-/// A stay that reads pages instead of joining.
-#[derive(Debug)]
-pub struct PreviewStay {
-    desk: Arc<Desk>,
-    reader: JoinHandle<()>,
-}
-
-impl PreviewStay {
-    fn start(group: Arc<Subscription>, resume: Arc<Resume>, next: u64, credit: u32) -> Self {
-        let desk = Arc::new(Desk::default());
-        let mut reader = Reader {
-            group,
-            resume,
-            desk: desk.clone(),
-            next,
-            credit: credit as usize,
-            open: BTreeSet::new(),
-            page: VecDeque::new(),
-        };
-        let reader = tokio::spawn(async move {
-            let why = reader.read().await;
-            reader.desk.close(why);
-        });
-        Self { desk, reader }
-    }
-}
-
-impl Stay for PreviewStay {
-    fn poll(&self, on: bool) {
-        self.desk.poll(on);
-    }
-
-    fn ack(&self, ids: Vec<Uuid>) {
-        self.desk.order(|orders| orders.acks.extend(ids));
-    }
-
-    fn park(&self, ids: Vec<Uuid>, reason: String) {
-        self.desk.order(|orders| orders.parks.push((ids, reason)));
-    }
-
-    fn leave(&self) {
-        self.desk.order(|orders| orders.leave = true);
-    }
-
-    async fn arrivals(&mut self, into: &mut VecDeque<Delivered>) -> Arrival {
-        self.desk.arrivals(into).await
-    }
-}
-
-impl Drop for PreviewStay {
-    fn drop(&mut self) {
-        self.reader.abort();
-    }
+/// Begins a stay that reads pages instead of joining.
+fn start(group: Arc<Subscription>, resume: Arc<Resume>, next: u64, credit: u32) -> DeskStay {
+    let desk = Arc::new(Desk::default());
+    let mut reader = Reader {
+        group,
+        resume,
+        desk: desk.clone(),
+        next,
+        credit: credit as usize,
+        open: BTreeSet::new(),
+        page: VecDeque::new(),
+    };
+    let reader = tokio::spawn(async move {
+        let why = reader.read().await;
+        reader.desk.close(why);
+    });
+    DeskStay::new(desk, reader)
 }
 
 /// The task behind a stay.

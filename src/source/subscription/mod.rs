@@ -20,8 +20,6 @@ use eventstore::{
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-pub use stay::SubscriptionStay;
-
 use self::clients::{Clients, Usable};
 use self::group::Info;
 use self::stay::SubscriptionCall;
@@ -32,6 +30,7 @@ use crate::event::StreamName;
 use crate::pipeline::core::port::{
     GroupSeen, JoinRefusal, LinkPage, ParkedPage, ReadFrom, SourcePage,
 };
+use crate::source::desk::DeskStay;
 use crate::source::{Joined, Refusal, Source, history};
 
 /// Between two attempts while the server may still count ditto's own last stay.
@@ -235,9 +234,9 @@ impl Subscription {
 }
 
 impl Source for Subscription {
-    type Stay = SubscriptionStay;
+    type Stay = DeskStay;
 
-    async fn join(&self, credit: u32) -> Result<Joined<SubscriptionStay>, Refusal> {
+    async fn join(&self, credit: u32) -> Result<Joined<DeskStay>, Refusal> {
         let usable = self.clients.get().await?;
         let info = self.prepare(&usable).await?;
         let group = self.seen(&info).await?;
@@ -248,7 +247,7 @@ impl Source for Subscription {
             side: self.own.side(),
         };
         Ok(Joined {
-            stay: SubscriptionStay::start(call, credit, &usable, self.clients.clone()),
+            stay: stay::start(call, credit, &usable, self.clients.clone()),
             group,
             warnings,
         })

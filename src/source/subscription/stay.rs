@@ -1,14 +1,12 @@
-//! One stay over the crate's call: the task that reads it, and what the pipeline holds of it.
+//! One stay over the crate's call: the task that reads it.
 //!
-//! Never outlives what holds it: dropping a stay cuts its task short.
+//! Never outlives what the pipeline holds of it, a [`DeskStay`].
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use eventstore::{
     NakAction, PersistentSubscription, PersistentSubscriptionEvent, RecordedEvent, ResolvedEvent,
 };
-use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::clients::{Clients, Usable};
@@ -16,77 +14,40 @@ use super::reader::{self, Call, End};
 use crate::cluster::client::ResolvedRecord;
 use crate::cluster::{Error, Side};
 use crate::event::{Event, StreamName};
+use crate::source::Delivered;
 use crate::source::decode::decode;
-use crate::source::desk::Desk;
-use crate::source::{Arrival, Delivered, Stay};
+use crate::source::desk::{Desk, DeskStay};
 
-/// A stay in a persistent subscription.
-#[derive(Debug)]
-pub struct SubscriptionStay {
-    desk: Arc<Desk>,
-    reader: JoinHandle<()>,
-}
-
-impl SubscriptionStay {
-    /// Takes over a call that the server has confirmed.
-    pub(super) fn start(
-        call: SubscriptionCall,
-        credit: u32,
-        usable: &Usable,
-        clients: Arc<Clients>,
-    ) -> Self {
-        let desk = Arc::new(Desk::default());
-        let ending = Ending {
-            desk: desk.clone(),
-            clients,
-        };
-        let reader = usable.runtime.spawn(async move {
-            let end = reader::read(call, credit, &ending.desk).await;
-            ending.clients.stay_ended();
-            match end {
-                End::Left => ending.desk.close(None),
-                End::Failed(error) => {
-                    ending.clients.failed(&error);
-                    ending.desk.close(Some(error.to_string()));
-                }
-                End::Stuck => {
-                    ending.clients.discard();
-                    ending.desk.close(Some(
-                        "the connection took no acknowledgements any more".to_owned(),
-                    ));
-                }
+/// Takes over a call that the server has confirmed.
+pub(super) fn start(
+    call: SubscriptionCall,
+    credit: u32,
+    usable: &Usable,
+    clients: Arc<Clients>,
+) -> DeskStay {
+    let desk = Arc::new(Desk::default());
+    let ending = Ending {
+        desk: desk.clone(),
+        clients,
+    };
+    let reader = usable.runtime.spawn(async move {
+        let end = reader::read(call, credit, &ending.desk).await;
+        ending.clients.stay_ended();
+        match end {
+            End::Left => ending.desk.close(None),
+            End::Failed(error) => {
+                ending.clients.failed(&error);
+                ending.desk.close(Some(error.to_string()));
             }
-        });
-        Self { desk, reader }
-    }
-}
-
-impl Stay for SubscriptionStay {
-    fn poll(&self, on: bool) {
-        self.desk.poll(on);
-    }
-
-    fn ack(&self, ids: Vec<Uuid>) {
-        self.desk.order(|orders| orders.acks.extend(ids));
-    }
-
-    fn park(&self, ids: Vec<Uuid>, reason: String) {
-        self.desk.order(|orders| orders.parks.push((ids, reason)));
-    }
-
-    fn leave(&self) {
-        self.desk.order(|orders| orders.leave = true);
-    }
-
-    async fn arrivals(&mut self, into: &mut VecDeque<Delivered>) -> Arrival {
-        self.desk.arrivals(into).await
-    }
-}
-
-impl Drop for SubscriptionStay {
-    fn drop(&mut self) {
-        self.reader.abort();
-    }
+            End::Stuck => {
+                ending.clients.discard();
+                ending.desk.close(Some(
+                    "the connection took no acknowledgements any more".to_owned(),
+                ));
+            }
+        }
+    });
+    DeskStay::new(desk, reader)
 }
 
 /// Closes the desk however the reader ends: the crate panics when a call ends with OK or names no stream (`protocol.md`
