@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tracing::{error, info, warn};
 
 use super::Exit;
@@ -73,7 +73,7 @@ fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
             facts: http::Facts::new(file, &settings),
         };
         services.spawn(http::serve(listener, Arc::new(service)));
-        let launcher = Arc::new(EventStoreLauncher::new(&settings));
+        let launcher = Arc::new(EventStoreLauncher::new(&settings, metrics.clone()));
         let parts = Parts {
             launcher,
             pipelines: pipelines.handle().clone(),
@@ -85,7 +85,14 @@ fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
             log: Some(log),
             file: file.to_owned(),
         };
-        anyhow::Ok(daemon::run(settings, parts).await)
+        tokio::select! {
+            finish = daemon::run(settings, parts) => Ok(finish),
+            // They work as long as the daemon does: one that ends has failed, and a restart mends it.
+            ended = services.join_next() => match ended {
+                Some(Err(error)) => Err(error).context("a service of the daemon failed"),
+                _ => bail!("a service of the daemon ended"),
+            },
+        }
     })?;
     // What a library's task still does must not hold up the end.
     pipelines.shutdown_background();

@@ -43,6 +43,9 @@ pub struct SubscriptionView {
     pub status: Option<Status>,
     /// The group as last seen in this run, and when.
     pub group: Option<(GroupSeen, Instant)>,
+    /// When the source stored the oldest event that is not acknowledged. Kept while there is a lag and nothing is
+    /// delivered: the oldest open event is no younger then.
+    oldest_open: Option<i64>,
     /// Events copied since the start of the process.
     pub copied: u64,
     /// Times that it failed and was started again.
@@ -98,6 +101,7 @@ impl Board {
                 since: Instant::now(),
                 status: None,
                 group: None,
+                oldest_open: None,
                 copied: 0,
                 restarts: 0,
                 troubles: Default::default(),
@@ -175,6 +179,9 @@ impl Entry {
             }
         }
         view.status = Some(status.clone());
+        if status.oldest_created.is_some() || view.lag_events() == Some(0) {
+            view.oldest_open = status.oldest_created;
+        }
         drop(view);
         self.state(status.state.clone());
     }
@@ -223,20 +230,28 @@ impl SubscriptionView {
     #[must_use]
     pub fn lag_events(&self) -> Option<u64> {
         let (group, _) = self.group.as_ref()?;
-        let status = self.status.as_ref()?;
-        let last = status.last_number.max(group.last_number);
-        let done = status.done_up_to.map_or(0, |done| done + 1);
-        Some(last.map_or(0, |last| (last + 1).saturating_sub(done)))
+        let status = self.status.as_ref();
+        let last = status
+            .and_then(|status| status.last_number)
+            .max(group.last_number);
+        let Some(last) = last else {
+            return Some(0);
+        };
+        let done = status
+            .and_then(|status| status.done_up_to)
+            .max(group.checkpoint);
+        // Numbers before the group's start are nobody's; from "end" on there is nothing before the first delivery.
+        let first_open = done
+            .map(|done| done + 1)
+            .or(group.start)
+            .unwrap_or(last + 1);
+        Some((last + 1).saturating_sub(first_open))
     }
 
     /// Age of the oldest event that is not acknowledged; zero if there is none.
     #[must_use]
     pub fn lag_time(&self, now: SystemTime) -> Duration {
-        let oldest = self
-            .status
-            .as_ref()
-            .and_then(|status| status.oldest_created);
-        let Some(ticks) = oldest else {
+        let Some(ticks) = self.oldest_open else {
             return Duration::ZERO;
         };
         let since_epoch = now
@@ -364,3 +379,6 @@ fn one_line(text: &str) -> String {
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

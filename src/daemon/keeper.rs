@@ -207,7 +207,8 @@ impl Started {
     }
 }
 
-/// Waits until something else than these settings is wanted. Whoever wanted something being gone means: stop.
+/// Waits until something else than these settings is wanted. For ever if nobody is left to want anything: then the
+/// keeper is about to be dropped too.
 async fn changed(wanted: &mut watch::Receiver<Wanted>, settings: &SubscriptionSettings) {
     let differs = |wanted: &Wanted| !matches!(wanted, Wanted::Run(other) if **other == *settings);
     if wanted.wait_for(differs).await.is_err() {

@@ -2,8 +2,10 @@
 //!
 //! Never decides when: that is the keeper's.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -13,9 +15,13 @@ use crate::cluster::client::Client;
 use crate::config::cluster::ClusterSettings;
 use crate::config::settings::{Destination, Settings, SubscriptionSettings};
 use crate::destination::event_store::EventStore;
+use crate::metrics::Metrics;
 use crate::pipeline::replicate::{self, Observer, Outcome, Pipeline, core_settings};
 use crate::source::subscription::Subscription;
 use crate::{destination, source};
+
+/// They change once a connection; what a scrape sees may be this old.
+const CERTIFICATES_LOOKED_AT: Duration = Duration::from_secs(5);
 
 /// What one run of a pipeline needs from the daemon.
 pub struct Run {
@@ -51,16 +57,18 @@ pub trait Launch: Send + Sync + 'static {
 pub struct EventStoreLauncher {
     source: ClusterSettings,
     destination: ClusterSettings,
+    metrics: Arc<Metrics>,
 }
 
 impl EventStoreLauncher {
     /// Takes the two sides of the settings.
     #[must_use]
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(settings: &Settings, metrics: Arc<Metrics>) -> Self {
         let Destination::EventStore(destination) = &settings.destination;
         Self {
             source: settings.source.clone(),
             destination: destination.clone(),
+            metrics,
         }
     }
 }
@@ -69,22 +77,43 @@ impl Launch for EventStoreLauncher {
     fn launch(&self, run: Run) -> Running {
         let source = self.source.clone();
         let destination = self.destination.clone();
+        let metrics = self.metrics.clone();
         // Clients are made inside of the run, so that their tasks live on the runtime that it is polled on.
         Box::pin(async move {
-            let source =
-                Subscription::new(Client::connect(Side::Source, source), run.settings.clone());
-            let destination = Arc::new(EventStore::new(Client::connect(
-                Side::Destination,
-                destination,
-            )));
-            if run.settings.replication.read_only {
-                let source = source::preview::Preview::new(source);
-                let destination = destination::preview::Preview::new(destination);
-                copy(run, source, Arc::new(destination)).await
-            } else {
-                copy(run, source, destination).await
+            let source_client = Client::connect(Side::Source, source);
+            let destination_client = Client::connect(Side::Destination, destination);
+            let watching =
+                watch_certificates(metrics, [source_client.clone(), destination_client.clone()]);
+            let source = Subscription::new(source_client, run.settings.clone());
+            let destination = Arc::new(EventStore::new(destination_client));
+            let copying = async {
+                if run.settings.replication.read_only {
+                    let source = source::preview::Preview::new(source);
+                    let destination = destination::preview::Preview::new(destination);
+                    copy(run, source, Arc::new(destination)).await
+                } else {
+                    copy(run, source, destination).await
+                }
+            };
+            tokio::select! {
+                outcome = copying => outcome,
+                never = watching => match never {},
             }
         })
+    }
+}
+
+/// Measures until when the certificates are valid that the servers show.
+async fn watch_certificates(metrics: Arc<Metrics>, clients: [Client; 2]) -> Infallible {
+    let mut ticks = tokio::time::interval(CERTIFICATES_LOOKED_AT);
+    loop {
+        ticks.tick().await;
+        for client in &clients {
+            if let Some(expiry) = client.certificate_expiry() {
+                let side = client.side().as_str();
+                metrics.process.certificate_expiry(side, expiry);
+            }
+        }
     }
 }
 

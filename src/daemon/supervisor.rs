@@ -2,6 +2,8 @@
 //!
 //! Never runs a pipeline itself, and never waits for one.
 
+mod shutdown;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,8 +12,8 @@ use std::time::{Duration, SystemTime};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
-use tracing::{error, info, warn};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use tracing::{error, info};
 
 use super::board::{Board, Entry};
 use super::budget::shares;
@@ -32,10 +34,6 @@ use crate::pipeline::core::port::{PipelineState, Side};
 const LONGEST_START: Duration = Duration::from_secs(10);
 /// Budget, metrics and the pipelines' pulse are looked after this often, or as often as the watchdog needs.
 const TICK: Duration = Duration::from_millis(500);
-/// While stopping, what is left is named this often.
-const NAG: Duration = Duration::from_secs(5);
-/// After the last deadline nothing is waited for any longer than this.
-const CUT_OFF: Duration = Duration::from_secs(4);
 
 /// What the supervisor works with.
 pub struct Parts {
@@ -347,70 +345,6 @@ impl Supervisor {
             kept.budget
                 .send_if_modified(|known| std::mem::replace(known, share) != share);
         }
-    }
-
-    /// Stops the sources, lets what is in flight end, names what is left.
-    async fn stop(mut self) -> Finish {
-        let deadline = Instant::now() + self.settings.daemon.shutdown_timeout;
-        info!(
-            ditto.timeout_s = self.settings.daemon.shutdown_timeout.as_secs_f64(),
-            "stopping"
-        );
-        self.parts
-            .notifier
-            .stopping("stopping: finishing what is in flight");
-        self.want_stop(deadline);
-        let mut clean = true;
-        let mut nag = Instant::now() + NAG;
-        while !self.keepers.is_empty() {
-            tokio::select! {
-                Some(ended) = self.keepers.join_next() => match ended {
-                    Ok((key, was_clean)) => {
-                        clean &= was_clean;
-                        self.kept.remove(&key);
-                    }
-                    Err(_) => clean = false,
-                },
-                Some(Control::Stop) = self.parts.control.recv() => {
-                    warn!("asked to stop again: stopping at once");
-                    clean = false;
-                    break;
-                }
-                _ = self.ticks.tick() => self.feed_watchdog(),
-                () = sleep_until(nag) => {
-                    nag += NAG;
-                    info!(ditto.left = self.left(), "still stopping");
-                }
-                () = sleep_until(deadline + CUT_OFF) => {
-                    clean = false;
-                    break;
-                }
-            }
-        }
-        if clean {
-            info!(
-                message_id = message_id::STOPPED,
-                "stopped, everything in flight was finished"
-            );
-        } else {
-            warn!(
-                message_id = message_id::STOPPED,
-                ditto.left = self.left(),
-                "stopped, not everything in flight was finished; the source delivers it again"
-            );
-        }
-        Finish { clean }
-    }
-
-    fn want_stop(&self, deadline: Instant) {
-        for kept in self.kept.values() {
-            kept.wanted.send_replace(Wanted::Stop(deadline));
-        }
-    }
-
-    fn left(&self) -> String {
-        let names: Vec<String> = self.kept.keys().map(ToString::to_string).collect();
-        names.join(", ")
     }
 }
 

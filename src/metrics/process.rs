@@ -46,7 +46,7 @@ impl ProcessMetrics {
             certificate_expiry: GaugeVec::new(
                 Opts::new(
                     "ditto_tls_certificate_expiry_timestamp_seconds",
-                    "When the certificate that this side last showed expires, in seconds since 1970.",
+                    "When the first of the certificates in use with this side expires, the server's or ditto's own, in seconds since 1970.",
                 ),
                 &["side"],
             )?,

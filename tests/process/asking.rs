@@ -2,6 +2,8 @@
 
 use std::process::Output;
 
+use devstore::{Options, Server};
+
 use super::support::{Ditto, Servers, command, seed, until};
 
 fn ask(arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -16,7 +18,7 @@ fn ask(arguments: &[&str]) -> (Option<i32>, String, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_shows_a_table_json_and_what_is_wrong() {
-    let mut servers = Servers::start().await;
+    let servers = Servers::start().await;
     seed(servers.source.store(), "customer-1", 7);
     let ditto = Ditto::start(&servers.configuration(&["g"]));
     let url = format!("http://{}", ditto.http().await);
@@ -83,7 +85,7 @@ async fn status_finds_the_daemon_by_its_configuration() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_connect_looks_at_both_sides_and_changes_nothing() {
-    let mut servers = Servers::start().await;
+    let servers = Servers::start().await;
     seed(servers.source.store(), "customer-1", 2);
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("ditto.toml");
@@ -116,13 +118,22 @@ async fn check_connect_looks_at_both_sides_and_changes_nothing() {
         "{said}"
     );
 
-    let other_name = servers
-        .source
-        .connection_string()
-        .replace("127.0.0.1", "127.1.2.3");
-    let same = groups.replace(&servers.destination.connection_string(), &other_name);
-    let (code, said, _) = check(&same.replace("esdb://127.1.2.3", "esdb+discover://127.0.0.1"));
-    assert_ne!(code, Some(0), "{said}");
+    // One server under two addresses of this machine.
+    let everywhere = Server::start(Options {
+        listen: "0.0.0.0:0".parse().expect("an address"),
+        ..Options::default()
+    });
+    let everywhere = everywhere.await.expect("a server");
+    let at = |host: &str| format!("esdb://{host}:{}?tls=false", everywhere.address().port());
+    let same = groups
+        .replace(&servers.source.connection_string(), &at("127.0.0.1"))
+        .replace(&servers.destination.connection_string(), &at("127.0.0.2"));
+    let (code, said, _) = check(&same);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("source and destination are the same cluster"),
+        "{said}"
+    );
 
     servers.destination.stop().await;
     let (code, said, _) = check(&groups);

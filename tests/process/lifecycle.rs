@@ -68,7 +68,7 @@ async fn with_a_source_that_is_away_it_gets_ready_and_says_what_it_waits_for() {
 
 #[tokio::test]
 async fn a_second_signal_ends_a_stop_that_takes_long() {
-    let mut servers = Servers::start().await;
+    let servers = Servers::start().await;
     seed(servers.source.store(), "customer-1", 5);
     let configuration = servers.configuration(&["g"]) + "\n[daemon]\nshutdown_timeout = \"1h\"\n";
     // A destination that takes connections and never answers: what is in flight stays so.

@@ -82,6 +82,43 @@ async fn every_promised_series_is_there_well_formed_and_true() {
     promtool(&text);
 }
 
+#[tokio::test]
+async fn the_lag_is_true_with_a_backlog_and_after_a_restart_of_either_side() {
+    let servers = Servers::start().await;
+    let ditto = Ditto::start(&servers.configuration(&["g"]));
+    let address = ditto.http().await;
+    ditto.until_notified("1 subscription running", 1).await;
+    let lag_is = |events: u64| {
+        let line = format!(
+            "ditto_lag_events{{group=\"g\",stream=\"$ce-customer\",app=\"ditto\"}} {events}"
+        );
+        move || {
+            get(address, "/metrics")
+                .body
+                .lines()
+                .any(|found| found == line)
+                .then_some(())
+        }
+    };
+    seed(servers.source.store(), "customer-1", 10);
+    until("the copy", || servers.is_copied("customer-1").then_some(())).await;
+    until("no lag", lag_is(0)).await;
+    servers.destination.stop().await;
+    seed(servers.source.store(), "customer-1", 3_000);
+    until("the backlog", lag_is(3_000)).await;
+    servers
+        .destination
+        .start_again()
+        .await
+        .expect("the same port");
+    until("no lag", lag_is(0)).await;
+    servers.source.stop().await;
+    servers.source.start_again().await.expect("the same port");
+    seed(servers.source.store(), "customer-1", 7);
+    until("the copy", || servers.is_copied("customer-1").then_some(())).await;
+    until("no lag", lag_is(0)).await;
+}
+
 /// Prometheus' own judgement; without the program a failure where everything must run, a line elsewhere.
 fn promtool(text: &str) {
     let program = Command::new("tests/setup/promtool.sh")

@@ -63,7 +63,7 @@ async fn each_path_and_method_has_its_answer() {
 
 #[tokio::test]
 async fn readiness_and_status_say_which_side_is_away() {
-    let mut servers = Servers::start().await;
+    let servers = Servers::start().await;
     let ditto = Ditto::start(&servers.configuration(&["g"]));
     ditto.until_notified("1 subscription running", 1).await;
     let address = ditto.http().await;

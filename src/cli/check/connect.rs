@@ -4,7 +4,6 @@
 
 use crate::cluster::client::Client;
 use crate::cluster::{Error, Side};
-use crate::config::cluster::Endpoint;
 use crate::config::settings::{Destination, Settings, SubscriptionSettings};
 use crate::pipeline::core::port::{JoinRefusal, ParkedPage};
 use crate::source::Source as _;
@@ -29,16 +28,12 @@ pub(super) async fn connect(settings: &Settings) -> Vec<Finding> {
     let source = Client::connect(Side::Source, settings.source.clone());
     let destination = Client::connect(Side::Destination, destination.clone());
     let mut findings = Vec::new();
-    let source_leader = side(&source, &mut findings).await;
-    let destination_leader = side(&destination, &mut findings).await;
-    if let (Some(one), Some(other)) = (&source_leader, &destination_leader)
-        && one == other
-    {
-        findings.push(Problem(format!(
-            "source and destination are the same cluster: both are led by {one}; correct one connection_string"
-        )));
+    let is_source_there = side(&source, &mut findings).await;
+    let is_destination_there = side(&destination, &mut findings).await;
+    if is_source_there && is_destination_there {
+        compare(&source, &destination, &mut findings).await;
     }
-    if source_leader.is_none() {
+    if !is_source_there {
         let count = settings.subscriptions.len();
         findings.push(Warning(format!(
             "the groups of {count} subscriptions were not looked at"
@@ -51,8 +46,22 @@ pub(super) async fn connect(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
-/// Version, leader and login of one side. The leader if all is well.
-async fn side(client: &Client, findings: &mut Vec<Finding>) -> Option<Endpoint> {
+/// One cluster under two addresses would be handed its own writes for ever.
+async fn compare(source: &Client, destination: &Client, findings: &mut Vec<Finding>) {
+    match (source.instances().await, destination.instances().await) {
+        (Ok(ours), Ok(theirs)) if !ours.is_disjoint(&theirs) => findings.push(Problem(
+            "source and destination are the same cluster by their own gossip: correct one connection_string"
+                .to_owned(),
+        )),
+        (Ok(_), Ok(_)) => {}
+        (Err(error), _) | (_, Err(error)) => findings.push(Warning(format!(
+            "whether source and destination are the same cluster is not known: {error}"
+        ))),
+    }
+}
+
+/// Version, leader and login of one side. True if all is well.
+async fn side(client: &Client, findings: &mut Vec<Finding>) -> bool {
     let side = client.side();
     let login = client.settings().credentials.as_ref();
     let who = login.map_or("anonymous".to_owned(), |login| {
@@ -78,18 +87,18 @@ async fn side(client: &Client, findings: &mut Vec<Finding>) -> Option<Endpoint> 
                 findings.push(Problem(format!(
                     "{side}: the server has no batch append: ditto needs version 21.10 or later"
                 )));
-                return None;
+                return false;
             }
             if side == Side::Destination {
                 findings.push(Warning(format!(
                     "{side}: whether {who} may write is known at the first write only: check changes nothing"
                 )));
             }
-            Some(leader)
+            true
         }
         Err(error) => {
             findings.push(Problem(with_hint(&error)));
-            None
+            false
         }
     }
 }

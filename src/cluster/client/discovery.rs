@@ -11,9 +11,11 @@ use std::time::Duration;
 use ditto_protocol::gossip::gossip_client::GossipClient;
 use ditto_protocol::gossip::member_info::VNodeState;
 use ditto_protocol::gossip::{ClusterInfo, MemberInfo};
+use ditto_protocol::ids::from_wire;
 use ditto_protocol::shared::Empty;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use uuid::Uuid;
 
 use super::super::error::{Class, Error, Side};
 use super::super::tls::Expiry;
@@ -257,6 +259,28 @@ impl Finder {
                 Err(Error::new(self.side, Class::Timeout, ACTION, text))
             }
         }
+    }
+
+    /// The members' own ids, as the first seed that answers says: equal ids are equal servers, whatever the addresses.
+    pub(super) async fn instances(&self) -> Result<BTreeSet<Uuid>, Error> {
+        let material =
+            Material::load(self.side, self.settings.clone(), self.expiry.clone()).await?;
+        let seeds = self.settings.nodes.seeds().iter().cloned();
+        let mut answers: FuturesUnordered<_> =
+            seeds.map(|seed| self.ask(&material, seed)).collect();
+        let mut problem = Error::new(self.side, Class::Transient, ACTION, "no node is known");
+        while let Some(answer) = answers.next().await {
+            match answer {
+                Ok((_, info)) => {
+                    let ids = info.members.iter().take(MOST_MEMBERS);
+                    return Ok(ids
+                        .filter_map(|member| from_wire(member.instance_id.as_ref()).ok())
+                        .collect());
+                }
+                Err(error) => problem = error,
+            }
+        }
+        Err(problem)
     }
 
     /// Whom an answer calls the leader. A cluster of one is called where it was reached: the address that it advertises

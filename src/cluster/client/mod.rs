@@ -11,11 +11,13 @@ mod discovery;
 mod read;
 mod wire;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
 
 use super::error::{Class, Error, Side};
 use crate::config::cluster::{ClusterSettings, Endpoint};
@@ -73,6 +75,14 @@ impl Client {
             Ok(node.endpoint().clone())
         })
         .await
+    }
+
+    /// The ids that the members gave themselves, by gossip: what tells whether two addresses are one cluster.
+    ///
+    /// # Errors
+    /// No node answers, or a file of the configuration is bad.
+    pub async fn instances(&self) -> Result<BTreeSet<Uuid>, Error> {
+        self.finder.instances().await
     }
 
     /// What the leader can do (`protocol.md` §1.1).

@@ -9,6 +9,7 @@ use tracing::{Level, debug, enabled, error, info, warn};
 
 use crate::config::settings::SubscriptionKey;
 use crate::event::StreamName;
+use crate::log::message_id;
 use crate::pipeline::core::port::{
     CopiedEvent, JoinRefusal, Moment, PipelineState, Side, Status, Tell,
 };
@@ -179,7 +180,7 @@ impl Journal {
                 reason,
                 text,
             } => {
-                line!(self, error, ditto.event_stream = %stream, revision, reason = reason.as_str(), detail = %text, read_only = !self.writes, "holding a stream: it is not written to until this is resolved");
+                line!(self, error, message_id = message_id::STREAM_HELD, ditto.event_stream = %stream, revision, reason = reason.as_str(), detail = %text, read_only = !self.writes, "holding a stream: it is not written to until this is resolved");
             }
             Tell::Released { stream } => {
                 line!(self, info, ditto.event_stream = %stream, "a held stream goes on");
@@ -301,6 +302,7 @@ impl Journal {
                 line!(
                     self,
                     warn,
+                    message_id = message_id::RETRYING,
                     side = "source",
                     "the source does not answer; trying again until it does"
                 );
@@ -309,6 +311,7 @@ impl Journal {
                 line!(
                     self,
                     warn,
+                    message_id = message_id::RETRYING,
                     side = "destination",
                     "the destination does not answer; trying again until it does"
                 );
@@ -317,7 +320,7 @@ impl Journal {
                 line!(self, info, "another consumer has the group; standing by");
             }
             PipelineState::Stopped(text) => {
-                line!(self, error, reason = %text, "stopped: this needs an operator");
+                line!(self, error, message_id = message_id::SUBSCRIPTION_STOPPED, reason = %text, "stopped: this needs an operator");
             }
         }
     }

@@ -11,6 +11,7 @@ use ditto::config::settings::{
 };
 use ditto::daemon::{EventStoreLauncher, Launch, Run};
 use ditto::event::StreamName;
+use ditto::metrics::Metrics;
 use ditto::pipeline::core::port::{PipelineState, Status, Tell};
 use ditto::pipeline::replicate::{Observer, Outcome};
 use tokio::sync::watch;
@@ -81,14 +82,15 @@ impl Copying {
         let (stop, stopping) = watch::channel(None);
         let (budget, budgeted) = watch::channel(bytes);
         let seen = Arc::new(Recorder::default());
-        let launcher = EventStoreLauncher::new(&Settings {
+        let asked = Settings {
             source,
             destination: Destination::EventStore(destination),
             daemon: DaemonSettings::default(),
             subscriptions: Vec::new(),
             http: HttpSettings::default(),
             log: LogSettings::default(),
-        });
+        };
+        let launcher = EventStoreLauncher::new(&asked, Metrics::new().unwrap());
         let run = launcher.launch(Run {
             settings,
             observer: seen.clone(),

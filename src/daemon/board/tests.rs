@@ -1,0 +1,206 @@
+//! What the board makes of readings. Never involves a pipeline.
+
+use super::*;
+
+fn status(done_up_to: Option<u64>, last_number: Option<u64>) -> Status {
+    Status {
+        state: PipelineState::Running,
+        credit: 1000,
+        append_limit: 256,
+        appends_in_flight: 0,
+        events_in_flight: 0,
+        events_buffered: 0,
+        bytes_buffered: 0,
+        done_up_to,
+        last_number,
+        oldest_created: None,
+        progress: 0,
+        waits_until: None,
+        held: [0; 3],
+        held_streams: Vec::new(),
+        repairs: 0,
+    }
+}
+
+fn group(checkpoint: Option<u64>, start: Option<u64>, last_number: Option<u64>) -> GroupSeen {
+    GroupSeen {
+        message_timeout: Duration::from_secs(60),
+        max_retry_count: 1000,
+        checkpoint,
+        start,
+        parked: 0,
+        last_number,
+    }
+}
+
+fn entry() -> (Arc<Board>, Arc<Entry>) {
+    let board = Board::new();
+    let entry = board.add(&SubscriptionKey {
+        stream: "$ce-customer".into(),
+        group: "g".into(),
+    });
+    (board, entry)
+}
+
+#[test]
+fn lag_is_true_in_every_situation() {
+    let million = Some(999_999);
+    let rows = [
+        ("an empty stream", group(None, Some(0), None), None, Some(0)),
+        (
+            "nothing copied yet",
+            group(None, Some(0), million),
+            Some((None, million)),
+            Some(1_000_000),
+        ),
+        (
+            "half of it copied",
+            group(None, Some(0), million),
+            Some((Some(499_999), million)),
+            Some(500_000),
+        ),
+        (
+            "all of it copied",
+            group(None, Some(0), million),
+            Some((million, million)),
+            Some(0),
+        ),
+        (
+            "just started, the group has a checkpoint",
+            group(Some(899_999), Some(0), million),
+            None,
+            Some(100_000),
+        ),
+        (
+            "standby, somebody else copies",
+            group(Some(999_998), Some(0), million),
+            Some((None, None)),
+            Some(1),
+        ),
+        (
+            "ditto is ahead of the checkpoint",
+            group(Some(10), Some(0), million),
+            Some((Some(999_989), million)),
+            Some(10),
+        ),
+        (
+            "the stream grew since the last reading",
+            group(None, Some(0), Some(9)),
+            Some((Some(4), Some(4))),
+            Some(5),
+        ),
+        (
+            "a group that starts later",
+            group(None, Some(900_000), million),
+            Some((None, million)),
+            Some(100_000),
+        ),
+        (
+            "a group from the end",
+            group(None, None, million),
+            Some((None, million)),
+            Some(0),
+        ),
+        (
+            "a stream that was truncated",
+            group(None, Some(0), Some(4)),
+            Some((Some(9), Some(4))),
+            Some(0),
+        ),
+    ];
+    for (name, group, reading, expected) in rows {
+        let (board, entry) = entry();
+        assert_eq!(board.views()[0].lag_events(), None, "{name}: not seen yet");
+        entry.group(&group);
+        if let Some((done, last)) = reading {
+            entry.status(&status(done, last));
+        }
+        assert_eq!(board.views()[0].lag_events(), expected, "{name}");
+    }
+}
+
+#[test]
+fn the_age_of_the_oldest_open_event_outlasts_a_disconnection() {
+    let (board, entry) = entry();
+    let created = 1_700_000_000;
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_090);
+    let lag = || board.views()[0].lag_time(now);
+    assert_eq!(lag(), Duration::ZERO);
+    entry.group(&group(None, Some(0), Some(9)));
+    let open = Status {
+        oldest_created: Some(created * TICKS_PER_SECOND),
+        ..status(Some(4), Some(9))
+    };
+    entry.status(&open);
+    assert_eq!(lag(), Duration::from_secs(90));
+    // Everything was given back: nothing is held, and yet nothing was done.
+    entry.status(&status(Some(4), Some(9)));
+    assert_eq!(lag(), Duration::from_secs(90));
+    entry.status(&status(Some(9), Some(9)));
+    assert_eq!(lag(), Duration::ZERO);
+}
+
+#[test]
+fn a_stall_is_unhealthy_until_something_moves() {
+    let (board, entry) = entry();
+    let is_stalled = || board.views()[0].is_stalled();
+    entry.failed("it stood still".to_owned(), true);
+    assert!(is_stalled());
+    entry.begin();
+    entry.status(&status(None, Some(9)));
+    assert!(
+        is_stalled(),
+        "the first reading of a new run is no progress"
+    );
+    entry.status(&Status {
+        progress: 1,
+        ..status(Some(0), Some(9))
+    });
+    assert!(!is_stalled());
+    entry.failed("it panicked".to_owned(), false);
+    assert!(!is_stalled());
+}
+
+#[test]
+fn the_summary_names_what_is_not_running_and_why() {
+    let board = Board::new();
+    assert_eq!(board.summary(), "no subscriptions configured");
+    let entries: Vec<_> = (0..6)
+        .map(|number| {
+            board.add(&SubscriptionKey {
+                stream: "$ce-orders".into(),
+                group: format!("g{number}").into(),
+            })
+        })
+        .collect();
+    for entry in &entries {
+        entry.state(PipelineState::Running);
+    }
+    assert_eq!(board.summary(), "6 subscriptions running");
+    entries[0].trouble(Side::Destination, "the destination refused\nthe connection");
+    entries[0].state(PipelineState::Retrying(Side::Destination));
+    entries[1].state(PipelineState::Standby);
+    let expected = "4 subscriptions running, 1 retrying: $ce-orders::g0 (the destination refused the connection), \
+                    1 standby: $ce-orders::g1 (another consumer has the group)";
+    assert_eq!(board.summary(), expected);
+    for entry in &entries[1..] {
+        entry.state(PipelineState::Stopped("denied".to_owned()));
+    }
+    assert!(
+        board
+            .summary()
+            .ends_with("$ce-orders::g3 (denied) and 2 more"),
+        "{}",
+        board.summary()
+    );
+    let held = Status {
+        held: [1, 0, 2],
+        ..status(None, None)
+    };
+    entries[0].status(&held);
+    assert!(
+        board.summary().ends_with(", 3 streams held"),
+        "{}",
+        board.summary()
+    );
+}

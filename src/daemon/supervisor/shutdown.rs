@@ -1,0 +1,84 @@
+//! The end: stop the sources, let what is in flight end, name what is left.
+//!
+//! Never waits longer than the deadline and a little, and not even that once it is asked again.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+use tracing::{info, warn};
+
+use super::{Finish, Supervisor};
+use crate::daemon::keeper::Wanted;
+use crate::daemon::signals::Control;
+use crate::log::message_id;
+
+/// While stopping, what is left is named this often.
+const NAG: Duration = Duration::from_secs(5);
+/// After the last deadline nothing is waited for any longer than this.
+const CUT_OFF: Duration = Duration::from_secs(4);
+
+impl Supervisor {
+    /// Stops the sources, lets what is in flight end, names what is left.
+    pub(super) async fn stop(mut self) -> Finish {
+        let deadline = Instant::now() + self.settings.daemon.shutdown_timeout;
+        info!(
+            ditto.timeout_s = self.settings.daemon.shutdown_timeout.as_secs_f64(),
+            "stopping"
+        );
+        self.parts
+            .notifier
+            .stopping("stopping: finishing what is in flight");
+        self.want_stop(deadline);
+        let mut clean = true;
+        let mut nag = Instant::now() + NAG;
+        while !self.keepers.is_empty() {
+            tokio::select! {
+                Some(ended) = self.keepers.join_next() => match ended {
+                    Ok((key, was_clean)) => {
+                        clean &= was_clean;
+                        self.kept.remove(&key);
+                    }
+                    Err(_) => clean = false,
+                },
+                Some(Control::Stop) = self.parts.control.recv() => {
+                    warn!("asked to stop again: stopping at once");
+                    clean = false;
+                    break;
+                }
+                _ = self.ticks.tick() => self.feed_watchdog(),
+                () = sleep_until(nag) => {
+                    nag += NAG;
+                    info!(ditto.left = self.left(), "still stopping");
+                }
+                () = sleep_until(deadline + CUT_OFF) => {
+                    clean = false;
+                    break;
+                }
+            }
+        }
+        if clean {
+            info!(
+                message_id = message_id::STOPPED,
+                "stopped, everything in flight was finished"
+            );
+        } else {
+            warn!(
+                message_id = message_id::STOPPED,
+                ditto.left = self.left(),
+                "stopped, not everything in flight was finished; the source delivers it again"
+            );
+        }
+        Finish { clean }
+    }
+
+    fn want_stop(&self, deadline: Instant) {
+        for kept in self.kept.values() {
+            kept.wanted.send_replace(Wanted::Stop(deadline));
+        }
+    }
+
+    fn left(&self) -> String {
+        let names: Vec<String> = self.kept.keys().map(ToString::to_string).collect();
+        names.join(", ")
+    }
+}
