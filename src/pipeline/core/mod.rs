@@ -78,7 +78,7 @@ enum Purpose {
     /// A page of the subscription's stream, numbers `from..=to`.
     Links { from: u64, to: u64 },
     /// A page of the parked stream.
-    Parked { count: u32 },
+    Parked,
 }
 
 /// One subscription's state machine.

@@ -109,7 +109,7 @@ impl Core {
                 self.on_repair_read(read, &stream, from, page)
             }
             Some(Purpose::Forward(forwarding)) => self.on_forward_read(forwarding, page),
-            Some(Purpose::Links { .. } | Purpose::Parked { .. }) | None => {}
+            Some(Purpose::Links { .. } | Purpose::Parked) | None => {}
         }
     }
 }

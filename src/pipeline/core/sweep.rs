@@ -167,7 +167,8 @@ impl Core {
         }
         let read = ReadId(self.next_id());
         self.sweep.parked_read = Some(read);
-        self.reads.insert(read, Purpose::Parked { count: PAGE });
+        self.sweep.parked_wanted = false;
+        self.reads.insert(read, Purpose::Parked);
         self.out.push(Command::ReadParked {
             read,
             from: self.sweep.parked_next,
@@ -176,7 +177,7 @@ impl Core {
     }
 
     pub(super) fn on_parked_read(&mut self, read: ReadId, page: ParkedPage) {
-        let Some(Purpose::Parked { count }) = self.take_read(read) else {
+        let Some(Purpose::Parked) = self.take_read(read) else {
             return;
         };
         self.sweep.parked_read = None;
@@ -188,12 +189,14 @@ impl Core {
                 return;
             }
             ParkedPage::Failed => {
+                self.sweep.parked_wanted = true;
                 self.sweep_failed();
                 return;
             }
         };
         self.sweep.failures = 0;
-        self.sweep.parked_wanted = entries.len() as u64 >= u64::from(count);
+        // A page may end early, by bytes: only an empty one is the end.
+        self.sweep.parked_wanted |= !entries.is_empty();
         for parked in entries {
             self.sweep.parked_next = parked.entry + 1;
             if is_own(&parked.reason) {

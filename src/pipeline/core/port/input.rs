@@ -150,7 +150,7 @@ pub struct ParkedEntry {
 /// What a read of the group's parked stream brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ParkedPage {
-    /// Ascending from the entry asked for. Fewer than asked for: the end.
+    /// Ascending from the entry asked for; may be fewer than asked for. Empty: the end.
     Entries(Vec<ParkedEntry>),
     /// No right to read it: the server's own parking cannot be seen.
     Denied,

@@ -128,7 +128,17 @@ fn what_the_server_parked_by_itself_is_copied_and_what_ditto_parked_is_not() {
         entry(1, "Reached retry count of 10", 1),
     ]);
     bench.input(Input::ParkedRead { read, page });
-    assert_eq!(bench.commands(), ["look s-1 from 0 count 2"]);
+    assert_eq!(
+        bench.commands(),
+        ["look s-1 from 0 count 2", "parked from 2"],
+        "a page may have ended early"
+    );
+    let read = bench.last_read();
+    bench.input(Input::ParkedRead {
+        read,
+        page: ParkedPage::Entries(Vec::new()),
+    });
+    assert_eq!(bench.commands(), Vec::<String>::new());
     let told = Tell::ServerParked {
         entry: 1,
         reason: "Reached retry count of 10".to_owned(),
