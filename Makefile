@@ -3,7 +3,7 @@
 
 STAGE := tests/setup/stage
 
-.PHONY: help demo dist deb check test test-rust conformance clients bench
+.PHONY: help demo dist deb check test test-rust conformance clients simulate bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -30,6 +30,9 @@ conformance: ## The development server against the recording of a real Event Sto
 
 clients: ## ditto between two servers, with a client that nobody here wrote on both sides
 	@$(STAGE) clients --needs python-venv tests/clients/run
+
+simulate: ## The core under SEEDS random schedules (100000 if not given), optimised
+	@cargo run --quiet --release --locked -p simulation -- --seeds $(or $(SEEDS),100000)
 
 bench: ## How fast the development server is, and how much memory an event takes
 	@cargo bench --locked -p devstore
