@@ -166,8 +166,8 @@ impl Core {
         };
         // What else is there by now is not known: what is not surely newer is looked for.
         stream.newest_met = stream.newest_met.or(search.newest);
-        let before = stream.high;
-        stream.high = before.max(search.found.iter().max().copied());
+        let high = stream.high.max(search.found.iter().max().copied());
+        stream.high = high;
         // What came while the search was under way was not looked for: it gets a search of its own.
         let all = stream.queue.iter().all(|entry| {
             search.wanted.contains(&entry.revision()) || stream.is_surely_new(&entry.event)
@@ -189,7 +189,7 @@ impl Core {
         let late = search
             .wanted
             .iter()
-            .filter(|revision| before.is_some_and(|high| **revision < high));
+            .filter(|revision| high.is_some_and(|high| **revision < high));
         for revision in late.copied().collect::<Vec<u64>>() {
             self.tell(Tell::Late {
                 stream: name.clone(),
