@@ -99,8 +99,6 @@ pub(crate) struct Daemon {
     pub(crate) last_sent: Option<Duration>,
     /// First number that this process answers for: known from its first join, or from its first delivery.
     pub(crate) base: Option<u64>,
-    /// It joined at least once.
-    pub(crate) joined_once: bool,
     /// Everything below was checked when the core counted it as done.
     pub(crate) done_checked: u64,
     /// Budget that it was given last.
@@ -126,7 +124,6 @@ impl Daemon {
             in_flight: Vec::new(),
             last_sent: None,
             base: None,
-            joined_once: false,
             done_checked: 0,
             budget_now: 0,
             budget: 0,

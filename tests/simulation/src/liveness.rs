@@ -201,10 +201,17 @@ impl World {
             return;
         };
         let noticed = self.now > since + NOTICED + self.options.group.message_timeout;
+        // With room for one delivery at a time the others wait for their turn, until the credit has shrunk.
+        let narrow = self.options.budget < 1 << 20;
         let Some(stream) = taken.target.stream() else {
             return;
         };
-        if noticed && taken.consumer != FOREIGN && !self.slow[stream] && !self.in_trouble(stream) {
+        if noticed
+            && !narrow
+            && taken.consumer != FOREIGN
+            && !self.slow[stream]
+            && !self.in_trouble(stream)
+        {
             self.violate(|| {
                 let then = if taken.parked {
                     "parked"

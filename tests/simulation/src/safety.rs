@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use ditto::event::Event;
 use ditto::pipeline::core::RESERVE_BYTES;
 use ditto::pipeline::core::port::{
     AppendOutcome, ConnId, HeldReason, Input, JoinRefusal, Mode, OnConflict, OnMissingHistory,
@@ -26,12 +27,11 @@ impl World {
                 if let Some(stay) = at.stay.as_mut().filter(|stay| stay.conn == *conn) {
                     stay.confirmed = true;
                 }
-                if !at.joined_once {
+                if at.base.is_none() {
                     at.base = group
                         .checkpoint
                         .map(|checkpoint| checkpoint + 1)
                         .or(group.start);
-                    at.joined_once = true;
                     at.done_checked = at.base.unwrap_or(0);
                 }
             }
@@ -39,7 +39,6 @@ impl World {
                 at.joining = false;
                 if *why == JoinRefusal::Taken {
                     // Another ditto answers for everything until this one joins again.
-                    at.joined_once = false;
                     at.base = None;
                 }
             }
@@ -86,6 +85,7 @@ impl World {
     pub(crate) fn check_ack(&mut self, daemon: usize, conn: ConnId, id: Uuid) {
         if let Some(given) = self.take_given(daemon, conn, id, "acknowledges")
             && !self.may_acknowledge(given)
+            && !self.twin_arrived(given)
         {
             self.violate(|| {
                 format!(
@@ -151,6 +151,13 @@ impl World {
                 .retain(|given| again || given.ack != id || given.target != taken.target);
         }
         Some(taken)
+    }
+
+    /// A plain stream that uses an id twice: one acknowledgement answers all deliveries of that id (`protocol.md` §8.6),
+    /// whichever of them it was meant for.
+    fn twin_arrived(&self, given: Given) -> bool {
+        let twin = |event: &Event| event.id == given.ack && self.arrived(0, event.revision);
+        self.source.plain && self.source.streams[0].events.iter().any(twin)
     }
 
     fn may_acknowledge(&self, given: Given) -> bool {
