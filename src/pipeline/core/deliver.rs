@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 use super::port::{
-    Command, ConnId, DuplicateReason, Mode, Moment, ReadFrom, ReadId, SourcePage, Tell,
+    Command, ConnId, DuplicateReason, HeldReason, Mode, Moment, ReadFrom, ReadId, SourcePage, Tell,
 };
 use super::queue::{Claim, Entry, Origin};
 use super::stream::{State, Stream};
@@ -208,7 +208,7 @@ impl Core {
         self.forwards.extend(later);
     }
 
-    pub(super) fn on_forward_read(&mut self, mut forwarding: Forwarding, page: SourcePage) {
+    pub(super) fn on_forward_read(&mut self, forwarding: Forwarding, page: SourcePage) {
         match page {
             SourcePage::Events { events, .. } => match events.into_iter().next() {
                 Some(event) => self.accept(Item::Event(event), forwarding.claim),
@@ -217,20 +217,51 @@ impl Core {
             SourcePage::NotFound | SourcePage::Tombstoned => {
                 self.skip(&forwarding.claim, SkipReason::Unresolved);
             }
-            SourcePage::Denied => {
-                let reason = format!(
-                    "ditto: no right to read stream {} at the source",
-                    forwarding.stream
-                );
-                self.park(&forwarding.claim, &reason);
-            }
+            SourcePage::Denied => self.forward_denied(forwarding),
             SourcePage::Failed => {
                 self.source_failing = true;
-                forwarding.failures += 1;
-                forwarding.not_before = self.now + trial::back_off(forwarding.failures);
-                self.forwards.push_back(forwarding);
+                self.forward_later(forwarding);
             }
         }
+    }
+
+    fn forward_later(&mut self, mut forwarding: Forwarding) {
+        forwarding.failures += 1;
+        forwarding.not_before = self.now + trial::back_off(forwarding.failures);
+        self.forwards.push_back(forwarding);
+    }
+
+    /// A delivery is parked. What nobody delivered cannot be: it holds its stream instead, so that somebody learns of it.
+    fn forward_denied(&mut self, forwarding: Forwarding) {
+        let name = forwarding.stream.clone();
+        let text =
+            "no right to read this stream at the source, and a link stands for its tail".to_owned();
+        if forwarding.claim.ack.is_some() {
+            self.park(&forwarding.claim, &format!("ditto: stream {name}: {text}"));
+            return;
+        }
+        if self.is_unnumbered() {
+            // Nothing is ever held there.
+            self.skip(&forwarding.claim, SkipReason::Unresolved);
+            return;
+        }
+        let stream = self.streams.wake(&name);
+        let next = match &stream.state {
+            State::Held(_) => None,
+            State::Aligned { tail } if stream.flight.is_none() => {
+                Some(tail.map_or(0, |tail| tail + 1))
+            }
+            State::Unknown | State::Following(_) if stream.flight.is_none() => {
+                Some(stream.queue.first().unwrap_or(0))
+            }
+            // Whatever is under way comes to its answer first.
+            _ => return self.forward_later(forwarding),
+        };
+        if let Some(next) = next {
+            self.hold(&name, next, HeldReason::Refused, text);
+        }
+        self.park(&forwarding.claim, "");
+        self.rest(&name);
     }
 
     /// True for destinations that are written without looking.
