@@ -140,9 +140,11 @@ impl Core {
         self.timed_out = false;
         // What is delivered from now on has its whole message timeout before it.
         self.waiting_since = self.waits_for_destination().then_some(self.now);
-        if !self.numbers.has_begun() {
-            let base = group.checkpoint.map(|number| number + 1).or(group.start);
-            if let Some(base) = base {
+        if let Some(base) = group.checkpoint.map(|number| number + 1).or(group.start) {
+            if self.numbers.has_begun() {
+                let joined = self.member.joined_time(self.now);
+                self.numbers.lower(base, joined);
+            } else {
                 self.numbers.begin(base);
             }
         }

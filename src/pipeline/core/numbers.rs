@@ -39,6 +39,19 @@ impl Numbers {
         };
     }
 
+    /// The group's checkpoint went back: what lies between counts as never delivered.
+    pub(super) fn lower(&mut self, base: u64, joined: Duration) {
+        if let Some(before) = self.base.filter(|before| base < *before) {
+            let gap = Gap {
+                end: before - 1,
+                since: joined,
+                at_once: false,
+            };
+            self.gaps.insert(base, gap);
+            self.base = Some(base);
+        }
+    }
+
     /// True once a base is known.
     pub(super) fn has_begun(&self) -> bool {
         self.base.is_some()
@@ -284,6 +297,24 @@ mod tests {
         assert_eq!(numbers.due(at(65), PATIENCE), Some((1, 1)));
         numbers.done(1);
         assert!(numbers.is_gap(1), "only a delivery or a page takes it out");
+    }
+
+    #[test]
+    fn a_checkpoint_that_went_back_makes_what_lies_between_undelivered() {
+        let mut numbers = numbers(8, &[8]);
+        numbers.done(8);
+        numbers.lower(6, at(1));
+        assert_eq!(numbers.done_up_to(), Some(5));
+        numbers.delivered(6, at(1), false);
+        numbers.done(6);
+        assert_eq!(numbers.done_up_to(), Some(6));
+        assert_eq!(numbers.due(at(61), PATIENCE), Some((7, 7)));
+        numbers.lower(9, at(61));
+        assert_eq!(
+            numbers.done_up_to(),
+            Some(6),
+            "a checkpoint that went on changes nothing"
+        );
     }
 
     #[test]
