@@ -85,6 +85,16 @@ async fn a_second_signal_ends_a_stop_that_takes_long() {
 
 #[tokio::test]
 async fn killed_in_the_middle_it_goes_on_and_nothing_is_missing_or_twice() {
+    is_completed_by_a_second_run("KILL", None).await;
+}
+
+#[tokio::test]
+async fn stopped_in_the_middle_it_goes_on_and_nothing_is_missing_or_twice() {
+    is_completed_by_a_second_run("TERM", Some(0)).await;
+}
+
+/// The first run gets the signal when the first streams have arrived, and ends with this exit code.
+async fn is_completed_by_a_second_run(signal: &str, exit: Option<i32>) {
     let servers = Servers::start().await;
     let configuration = servers.configuration(&["g"]);
     for stream in 0..20 {
@@ -103,8 +113,8 @@ async fn killed_in_the_middle_it_goes_on_and_nothing_is_missing_or_twice() {
     };
     let mut first = Ditto::start(&configuration);
     until("the first streams", some(1)).await;
-    first.signal("KILL");
-    assert_eq!(first.exit().await, None);
+    first.signal(signal);
+    assert_eq!(first.exit().await, exit, "{}", first.log());
     let mut second = Ditto::start(&configuration);
     second.until_notified("READY=1", 1).await;
     for stream in 0..20 {
