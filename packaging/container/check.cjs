@@ -12,9 +12,6 @@ const problems = [];
 const problem = (where, text) => problems.push(`${where}: ${text}`);
 const text = (file) => fs.readFileSync(path.join(root, file), 'utf8');
 
-// A version of ditto that lacks a destination says so in these words; all else must be right then too.
-const NOT_BUILT_IN = /destination\.type: .*"kinesis" is not built in/;
-
 const compose = YAML.parse(text('compose.yaml'), { merge: true });
 const containerfile = instructions(text('packaging/container/Containerfile'));
 const variables = Object.fromEntries(containerfile.filter(([name]) => name === 'ENV').map(([, rest]) => rest.split('=')));
@@ -83,9 +80,7 @@ function runs(name, service) {
   if (!mount) return problem(where, `nothing is mounted at ${inside}`);
   const environment = { ...process.env, ...variables, ...(service.environment || {}) };
   const done = spawnSync(ditto, ['check', '--config', path.join(root, mount[0])], { env: environment, encoding: 'utf8' });
-  const said = done.stdout + done.stderr;
-  const mistakes = said.split('\n').filter((line) => /\.toml:\d+: /.test(line) && !NOT_BUILT_IN.test(line));
-  if (done.status !== 0 && (mistakes.length > 0 || !NOT_BUILT_IN.test(said))) problem(where, said.trim());
+  if (done.status !== 0) problem(where, (done.stdout + done.stderr).trim());
   // Every host that it connects to is a service.
   for (const [, host] of text(mount[0]).matchAll(/"(?:esdb|http):\/\/([a-z]+):\d+/g)) {
     if (!(host in compose.services)) problem(where, `there is no service ${host}`);

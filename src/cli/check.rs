@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::{ConfigurationFile, Exit, complain, say};
 use crate::config::load::{Environment, Loaded, load};
-use crate::config::settings::{Destination, Settings};
+use crate::config::settings::Settings;
 use connect::Finding;
 
 /// Options of the command.
@@ -83,12 +83,8 @@ fn check_servers(settings: &Settings) -> Exit {
 
 /// Source, destination and what is copied, in one line.
 fn summary(settings: &Settings) -> String {
-    let Destination::EventStore(destination) = &settings.destination;
-    let shown = |nodes: &crate::config::cluster::Nodes| {
-        let seeds: Vec<String> = nodes.seeds().iter().map(ToString::to_string).collect();
-        seeds.join(",")
-    };
-    let (from, to) = (shown(&settings.source.nodes), shown(&destination.nodes));
+    let from = settings.source.nodes.addresses();
+    let to = settings.destination.address();
     let count = match settings.subscriptions.len() {
         0 => "no subscriptions".to_owned(),
         1 => "1 subscription".to_owned(),

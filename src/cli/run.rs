@@ -10,8 +10,8 @@ use tracing::{error, info, warn};
 
 use super::Exit;
 use crate::config::load::{Environment, Loaded, load};
-use crate::config::settings::{Destination, Settings};
-use crate::daemon::{self, Board, EventStoreLauncher, Notifier, Parts};
+use crate::config::settings::Settings;
+use crate::daemon::{self, Board, Launcher, Notifier, Parts};
 use crate::http;
 use crate::log::{self, Log, message_id};
 use crate::metrics::Metrics;
@@ -73,7 +73,7 @@ fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
             facts: http::Facts::new(file, &settings),
         };
         services.spawn(http::serve(listener, Arc::new(service)));
-        let launcher = Arc::new(EventStoreLauncher::new(&settings, metrics.clone()));
+        let launcher = Arc::new(Launcher::new(&settings, metrics.clone()));
         let parts = Parts {
             launcher,
             pipelines: pipelines.handle().clone(),
@@ -101,21 +101,11 @@ fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
 }
 
 fn announce(settings: &Settings, address: std::net::SocketAddr) {
-    let Destination::EventStore(destination) = &settings.destination;
-    let shown = |cluster: &crate::config::cluster::ClusterSettings| {
-        let seeds: Vec<String> = cluster
-            .nodes
-            .seeds()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        seeds.join(",")
-    };
     info!(
         message_id = message_id::STARTED,
         ditto.version = env!("CARGO_PKG_VERSION"),
-        ditto.source = shown(&settings.source),
-        ditto.destination = shown(destination),
+        ditto.source = settings.source.nodes.addresses(),
+        ditto.destination = settings.destination.address(),
         ditto.subscriptions = settings.subscriptions.len(),
         ditto.http = %address,
         "ditto is configured"

@@ -50,6 +50,13 @@ impl Nodes {
             Self::Discover(seeds) => seeds,
         }
     }
+
+    /// All of them in one text, for logs and `/status`.
+    #[must_use]
+    pub fn addresses(&self) -> String {
+        let seeds: Vec<String> = self.seeds().iter().map(ToString::to_string).collect();
+        seeds.join(",")
+    }
 }
 
 /// Encryption of the connections.

@@ -33,6 +33,46 @@ pub struct Settings {
 pub enum Destination {
     /// Another Event Store.
     EventStore(ClusterSettings),
+    /// An AWS Kinesis data stream. Only in a ditto that was built with the Cargo feature `kinesis`.
+    Kinesis(KinesisSettings),
+}
+
+impl Destination {
+    /// Where it is, for logs and `/status`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match self {
+            Self::EventStore(cluster) => cluster.nodes.addresses(),
+            Self::Kinesis(kinesis) => kinesis.to_string(),
+        }
+    }
+}
+
+/// A data stream to write to. Credentials are not here: the SDK finds them (environment, profile, instance role).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KinesisSettings {
+    /// The data stream's name.
+    pub stream_name: String,
+    /// The AWS region that it is in.
+    pub region: String,
+    /// Where to call, `None`: the region's own endpoint.
+    pub endpoint_url: Option<String>,
+    /// A role to assume with the credentials that were found.
+    pub role_arn: Option<String>,
+}
+
+impl fmt::Display for KinesisSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Kinesis data stream {} in {}",
+            self.stream_name, self.region
+        )?;
+        match &self.endpoint_url {
+            Some(url) => write!(f, " at {url}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What identifies a subscription: one pipeline each.
@@ -129,7 +169,8 @@ pub struct Replication {
     pub max_append_events: u32,
     /// Merging stops at this many bytes; a single event is always tried.
     pub max_append_bytes: usize,
-    /// Streams that may have an append in flight; `None`: ditto chooses and adapts.
+    /// Streams that may have an append in flight (for Kinesis: calls of PutRecords at once); `None`: ditto chooses and
+    /// adapts.
     pub appends_in_flight: Option<u32>,
 }
 

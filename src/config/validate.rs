@@ -2,6 +2,7 @@
 //!
 //! Reports every mistake, not only the first. Never opens a file: what named files hold is judged by `files`.
 
+mod kinesis;
 mod side;
 mod subscription;
 
@@ -32,14 +33,20 @@ pub(crate) struct Context<'p> {
 pub(crate) fn validate(tree: Table, file: Origin, context: &Context<'_>) -> Option<Settings> {
     let mut root = Section::new(context.problems, "", file, tree);
     let source = source(&mut root, context);
-    let destination = destination(&mut root, context);
+    let (destination, kind) = destination(&mut root, context);
     let daemon = daemon(root.section("daemon"));
     let defaults = subscription::replication(
         root.section("replication"),
         &super::settings::Replication::default(),
+        kind,
     );
-    let subscriptions =
-        subscription::subscriptions(root.sections("subscription"), &defaults, &daemon, context);
+    let around = subscription::Around {
+        defaults: &defaults,
+        daemon: &daemon,
+        destination: kind,
+        context,
+    };
+    let subscriptions = subscription::subscriptions(root.sections("subscription"), &around);
     let http = http(root.section("http"));
     let log = log(root.section("log"));
     root.finish();

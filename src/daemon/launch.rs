@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::cluster::Side;
 use crate::cluster::client::Client;
 use crate::config::cluster::ClusterSettings;
-use crate::config::settings::{Destination, Settings, SubscriptionSettings};
+use crate::config::settings::{Destination, KinesisSettings, Settings, SubscriptionSettings};
 use crate::destination::event_store::EventStore;
 use crate::metrics::Metrics;
 use crate::pipeline::replicate::{self, Observer, Outcome, Pipeline, core_settings};
@@ -52,31 +52,44 @@ pub trait Launch: Send + Sync + 'static {
     fn launch(&self, run: Run) -> Running;
 }
 
-/// Runs between the two configured Event Stores.
+/// Runs between the configured source and destination.
 #[derive(Debug)]
-pub struct EventStoreLauncher {
+pub struct Launcher {
     source: ClusterSettings,
-    destination: ClusterSettings,
+    destination: Destination,
     metrics: Arc<Metrics>,
 }
 
-impl EventStoreLauncher {
+impl Launcher {
     /// Takes the two sides of the settings.
     #[must_use]
     pub fn new(settings: &Settings, metrics: Arc<Metrics>) -> Self {
-        let Destination::EventStore(destination) = &settings.destination;
         Self {
             source: settings.source.clone(),
-            destination: destination.clone(),
+            destination: settings.destination.clone(),
             metrics,
         }
     }
 }
 
-impl Launch for EventStoreLauncher {
+impl Launch for Launcher {
     fn launch(&self, run: Run) -> Running {
+        match &self.destination {
+            Destination::EventStore(destination) => self.to_event_store(run, destination.clone()),
+            Destination::Kinesis(destination) => self.to_kinesis(run, destination.clone()),
+        }
+    }
+}
+
+impl Launcher {
+    /// A configuration with this destination is not valid without the feature, so nobody gets here.
+    fn to_kinesis(&self, _run: Run, destination: KinesisSettings) -> Running {
+        let text = format!("this ditto was built without {destination}");
+        Box::pin(std::future::ready(Outcome::Refused(text)))
+    }
+
+    fn to_event_store(&self, run: Run, destination: ClusterSettings) -> Running {
         let source = self.source.clone();
-        let destination = self.destination.clone();
         let metrics = self.metrics.clone();
         // Clients are made inside of the run, so that their tasks live on the runtime that it is polled on.
         Box::pin(async move {

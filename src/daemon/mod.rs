@@ -15,7 +15,7 @@ mod supervisor;
 
 pub use board::{Board, SubscriptionView, state_word};
 pub use keeper::Wanted;
-pub use launch::{EventStoreLauncher, Launch, Run, Running};
+pub use launch::{Launch, Launcher, Run, Running};
 pub use notify::Notifier;
 pub use signals::{Control, watch as watch_signals};
 pub use supervisor::{Finish, Parts, run};

@@ -8,8 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::config::cluster::ClusterSettings;
-use crate::config::settings::{Destination, Settings};
+use crate::config::settings::Settings;
 use crate::daemon::{Board, SubscriptionView, state_word};
 
 /// Without a sign of life from the pipelines' runtime for this long, the process is not healthy.
@@ -28,11 +27,10 @@ impl Facts {
     /// Taken from the settings that the process was started with.
     #[must_use]
     pub fn new(file: &Path, settings: &Settings) -> Self {
-        let Destination::EventStore(destination) = &settings.destination;
         Self {
             file: file.display().to_string(),
-            source: addresses(&settings.source),
-            destination: addresses(destination),
+            source: settings.source.nodes.addresses(),
+            destination: settings.destination.address(),
             started: SystemTime::now(),
         }
     }
@@ -201,14 +199,4 @@ fn subscription(view: &SubscriptionView) -> SubscriptionReport {
         restarts: view.restarts,
         last_failure: view.failure.as_ref().map(|failure| failure.text.clone()),
     }
-}
-
-fn addresses(cluster: &ClusterSettings) -> String {
-    let seeds: Vec<String> = cluster
-        .nodes
-        .seeds()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    seeds.join(",")
 }

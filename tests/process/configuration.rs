@@ -22,9 +22,15 @@ fn fixtures(folder: &str) -> Vec<PathBuf> {
             path.extension()
                 .is_some_and(|extension| extension == "toml")
         })
+        .filter(|path| cfg!(feature = "kinesis") || !is_about_kinesis(path))
         .collect();
     files.sort();
     files
+}
+
+fn is_about_kinesis(file: &Path) -> bool {
+    let name = file.file_name().map(|name| name.to_string_lossy());
+    name.is_some_and(|name| name.starts_with("kinesis"))
 }
 
 /// Lines `# env: NAME=VALUE` and `# service` at a fixture's top are its environment.
@@ -91,6 +97,36 @@ fn the_shipped_file_and_every_valid_fixture_are_valid() {
     }
 }
 
+#[cfg(not(feature = "kinesis"))]
+#[test]
+fn without_the_feature_kinesis_is_refused_by_name() {
+    let file = Path::new("tests/fixtures/valid/kinesis.toml");
+    let problems = load(file, &environment(file)).expect_err("refused");
+    let expected =
+        "destination.type: this ditto was built without Kinesis (Cargo feature \"kinesis\")";
+    assert!(problems.to_string().ends_with(expected), "{problems}");
+}
+
+#[cfg(feature = "kinesis")]
+#[test]
+fn every_key_of_kinesis_arrives_where_it_belongs() {
+    let file = Path::new("tests/fixtures/valid/kinesis.toml");
+    let settings = load(file, &environment(file)).expect("valid").settings;
+    let Destination::Kinesis(kinesis) = settings.destination else {
+        panic!("Kinesis");
+    };
+    assert_eq!(
+        [&kinesis.stream_name, &kinesis.region],
+        ["events", "eu-west-1"]
+    );
+    let url = "https://vpce-1a2b.kinesis.eu-west-1.vpce.amazonaws.com";
+    assert_eq!(kinesis.endpoint_url.as_deref(), Some(url));
+    let role = "arn:aws:iam::123456789012:role/ditto";
+    assert_eq!(kinesis.role_arn.as_deref(), Some(role));
+    let replication = &settings.subscriptions[0].replication;
+    assert_eq!(replication.appends_in_flight, Some(16));
+}
+
 #[test]
 fn every_key_arrives_where_it_belongs() {
     let file = Path::new("tests/fixtures/valid/every_key.toml");
@@ -102,7 +138,9 @@ fn every_key_arrives_where_it_belongs() {
     );
     let login = settings.source.credentials.expect("credentials");
     assert_eq!(login.user, "replicator");
-    let Destination::EventStore(destination) = settings.destination;
+    let Destination::EventStore(destination) = settings.destination else {
+        panic!("an Event Store");
+    };
     let login = destination.credentials.expect("credentials");
     assert_eq!(login.user, "us@er");
     assert_eq!(

@@ -24,14 +24,20 @@ use Finding::{Fine, Problem, Warning};
 
 /// Looks at both sides and every group.
 pub(super) async fn connect(settings: &Settings) -> Vec<Finding> {
-    let Destination::EventStore(destination) = &settings.destination;
     let source = Client::connect(Side::Source, settings.source.clone());
-    let destination = Client::connect(Side::Destination, destination.clone());
     let mut findings = Vec::new();
     let is_source_there = side(&source, &mut findings).await;
-    let is_destination_there = side(&destination, &mut findings).await;
-    if is_source_there && is_destination_there {
-        compare(&source, &destination, &mut findings).await;
+    match &settings.destination {
+        Destination::EventStore(destination) => {
+            let destination = Client::connect(Side::Destination, destination.clone());
+            let is_destination_there = side(&destination, &mut findings).await;
+            if is_source_there && is_destination_there {
+                compare(&source, &destination, &mut findings).await;
+            }
+        }
+        Destination::Kinesis(kinesis) => {
+            findings.push(Warning(format!("{kinesis} was not looked at")));
+        }
     }
     if !is_source_there {
         let count = settings.subscriptions.len();

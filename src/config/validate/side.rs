@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::Context;
+use super::{Context, kinesis};
 use crate::config::cluster::{
     ClusterKeys, ClusterSettings, ConnectionString, Endpoint, PasswordSource,
 };
@@ -14,8 +14,6 @@ use crate::config::problem::{Collector, Origin};
 use crate::config::secret::Secret;
 use crate::config::section::{Found, Section};
 use crate::config::settings::Destination;
-
-const KINESIS_KEYS: [&str; 4] = ["stream_name", "region", "endpoint_url", "role_arn"];
 
 /// Where credentials given by name are.
 #[derive(Clone, Debug)]
@@ -30,7 +28,14 @@ pub(crate) enum CredentialsDirectory {
 #[derive(Debug)]
 pub(crate) struct Side<T> {
     pub(crate) settings: T,
-    origin: Origin,
+    pub(super) origin: Origin,
+}
+
+/// What `destination.type` says; other sections depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Type {
+    EventStore,
+    Kinesis,
 }
 
 pub(super) fn source(
@@ -39,47 +44,36 @@ pub(super) fn source(
 ) -> Option<Side<ClusterSettings>> {
     let mut section = root.section("source");
     section.misplaced(
-        &KINESIS_KEYS,
+        &kinesis::KEYS,
         "belongs to a destination of type \"kinesis\"; the source is always an Event Store",
     );
     event_store(section, context)
 }
 
+/// The settings, and the type; a type that was not understood was reported and counts as an Event Store.
 pub(super) fn destination(
     root: &mut Section<'_>,
     context: &Context<'_>,
-) -> Option<Side<Destination>> {
-    #[derive(Clone, Copy, PartialEq)]
-    enum Type {
-        EventStore,
-        Kinesis,
-    }
+) -> (Option<Side<Destination>>, Type) {
     let mut section = root.section("destination");
     let had_type = section.has("type");
     let kind = section.word(
         "type",
         &[("eventstore", Type::EventStore), ("kinesis", Type::Kinesis)],
     );
-    match kind {
-        Some(Found {
-            value: Type::Kinesis,
-            origin,
-        }) => {
-            let text = "this version copies only to \"eventstore\"; \"kinesis\" is not built in";
-            section.problem(&origin, "type", text);
-            None
-        }
-        None if had_type => None,
+    match kind.map(|found| found.value) {
+        Some(Type::Kinesis) => (kinesis::destination(section), Type::Kinesis),
+        None if had_type => (None, Type::EventStore),
         _ => {
             section.misplaced(
-                &KINESIS_KEYS,
+                &kinesis::KEYS,
                 "belongs to a destination of type \"kinesis\", and the type is \"eventstore\"",
             );
-            let side = event_store(section, context)?;
-            Some(Side {
+            let side = event_store(section, context).map(|side| Side {
                 settings: Destination::EventStore(side.settings),
                 origin: side.origin,
-            })
+            });
+            (side, Type::EventStore)
         }
     }
 }
@@ -286,7 +280,9 @@ pub(super) fn not_the_same(
     destination: &Side<Destination>,
     problems: &Collector,
 ) {
-    let Destination::EventStore(settings) = &destination.settings;
+    let Destination::EventStore(settings) = &destination.settings else {
+        return;
+    };
     let ours: Vec<Endpoint> = source
         .settings
         .nodes

@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::Context;
+use super::side::Type;
+use super::{Context, kinesis};
 use crate::config::section::{Found, Section};
 use crate::config::settings::{
     DaemonSettings, GroupStart, NewGroup, OnConflict, OnMissingHistory, Replication,
@@ -20,17 +21,23 @@ const LARGEST_IN_FLIGHT: u64 = 65_536;
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 const SHORTEST: Duration = Duration::from_secs(1);
 
+/// What the sections of subscriptions are judged by beside themselves.
+pub(super) struct Around<'a> {
+    pub(super) defaults: &'a Replication,
+    pub(super) daemon: &'a DaemonSettings,
+    pub(super) destination: Type,
+    pub(super) context: &'a Context<'a>,
+}
+
 pub(super) fn subscriptions(
     sections: Vec<Section<'_>>,
-    defaults: &Replication,
-    daemon: &DaemonSettings,
-    context: &Context<'_>,
+    around: &Around<'_>,
 ) -> Vec<SubscriptionSettings> {
     let mut seen: HashMap<SubscriptionKey, usize> = HashMap::new();
     let mut all = Vec::new();
     for (index, mut section) in sections.into_iter().enumerate() {
         let origin = section.origin().clone();
-        let Some(settings) = subscription(&mut section, defaults, daemon, context) else {
+        let Some(settings) = subscription(&mut section, around) else {
             section.finish();
             continue;
         };
@@ -48,18 +55,17 @@ pub(super) fn subscriptions(
 }
 
 /// Reads the keys of [`Replication`], each absent one taken from `defaults`, and every other key as unknown.
-pub(super) fn replication(mut section: Section<'_>, defaults: &Replication) -> Replication {
-    let replication = replication_keys(&mut section, defaults);
+pub(super) fn replication(
+    mut section: Section<'_>,
+    defaults: &Replication,
+    destination: Type,
+) -> Replication {
+    let replication = replication_keys(&mut section, defaults, destination);
     section.finish();
     replication
 }
 
-fn subscription(
-    section: &mut Section<'_>,
-    defaults: &Replication,
-    daemon: &DaemonSettings,
-    context: &Context<'_>,
-) -> Option<SubscriptionSettings> {
+fn subscription(section: &mut Section<'_>, around: &Around<'_>) -> Option<SubscriptionSettings> {
     let stream = required(section, "stream", "a stream such as \"$ce-customer\"");
     let group = required(
         section,
@@ -71,19 +77,20 @@ fn subscription(
     let new_group_section = section.section("new_group");
     if had_new_group && !create {
         let text = "has no effect with create = false";
-        context
+        around
+            .context
             .notes
             .add(new_group_section.origin(), "subscription.new_group", text);
     }
     let new_group = new_group(new_group_section);
-    let replication = replication_keys(section, defaults);
-    if replication.max_append_bytes > daemon.max_buffered_bytes {
+    let replication = replication_keys(section, around.defaults, around.destination);
+    if replication.max_append_bytes > around.daemon.max_buffered_bytes {
         let origin = section.origin().clone();
         let text = "is more than daemon.max_buffered_bytes: an append that large would never fill";
         section.problem(&origin, "max_append_bytes", text);
     }
     let (stream, group) = (stream?, group?);
-    judge_stream(section, &stream, &replication);
+    judge_stream(section, &stream, &replication, around.destination);
     Some(SubscriptionSettings {
         stream: StreamName::new(stream.value),
         group: group.value.into(),
@@ -93,14 +100,25 @@ fn subscription(
     })
 }
 
-fn judge_stream(section: &Section<'_>, stream: &Found<String>, replication: &Replication) {
+fn judge_stream(
+    section: &Section<'_>,
+    stream: &Found<String>,
+    replication: &Replication,
+    destination: Type,
+) {
     let name = stream.value.as_str();
     if name == "$all" {
         let text = "found \"$all\", expected a stream: subscribe to categories (\"$ce-…\") or to streams by name";
         section.problem(&stream.origin, "stream", text);
     }
     let is_partial = name.starts_with("$et-") || name.starts_with("$bc-");
-    if is_partial && !replication.skip_version_check {
+    if is_partial && destination == Type::Kinesis {
+        let text = format!(
+            "found {name:?}, whose links are only a part of each stream: what lies between them would be taken for \
+             lost and copied too; subscribe to a category (\"$ce-…\")"
+        );
+        section.problem(&stream.origin, "stream", text);
+    } else if is_partial && !replication.skip_version_check {
         let text = format!(
             "found {name:?}, whose links are only a part of each stream, so revisions cannot be kept: set \
              skip_version_check = true, or subscribe to a category (\"$ce-…\")"
@@ -130,7 +148,18 @@ fn start(section: &mut Section<'_>) -> Option<GroupStart> {
     section.number_or_word("start", 0..=i64::MAX as u64, &WORDS, GroupStart::Number)
 }
 
-fn replication_keys(section: &mut Section<'_>, defaults: &Replication) -> Replication {
+fn replication_keys(
+    section: &mut Section<'_>,
+    defaults: &Replication,
+    destination: Type,
+) -> Replication {
+    let most_in_flight = match destination {
+        Type::EventStore => LARGEST_IN_FLIGHT,
+        Type::Kinesis => {
+            kinesis::refuse_replication_keys(section);
+            kinesis::MOST_CALLS
+        }
+    };
     let throttle = section.duration(
         "throttle_interval",
         Duration::ZERO..=Duration::from_secs(3600),
@@ -172,7 +201,7 @@ fn replication_keys(section: &mut Section<'_>, defaults: &Replication) -> Replic
         max_append_bytes: append_bytes
             .and_then(|bytes| bytes.try_into().ok())
             .unwrap_or(defaults.max_append_bytes),
-        appends_in_flight: narrow(section.integer("appends_in_flight", 1..=LARGEST_IN_FLIGHT))
+        appends_in_flight: narrow(section.integer("appends_in_flight", 1..=most_in_flight))
             .or(defaults.appends_in_flight),
     }
 }

@@ -9,7 +9,7 @@ use ditto::config::settings::{
     DaemonSettings, Destination, HttpSettings, LogSettings, NewGroup, Replication, Settings,
     SubscriptionSettings,
 };
-use ditto::daemon::{EventStoreLauncher, Launch, Run};
+use ditto::daemon::{Launch, Launcher, Run};
 use ditto::event::StreamName;
 use ditto::metrics::Metrics;
 use ditto::pipeline::core::port::{PipelineState, Status, Tell};
@@ -90,7 +90,7 @@ impl Copying {
             http: HttpSettings::default(),
             log: LogSettings::default(),
         };
-        let launcher = EventStoreLauncher::new(&asked, Metrics::new().unwrap());
+        let launcher = Launcher::new(&asked, Metrics::new().unwrap());
         let run = launcher.launch(Run {
             settings,
             observer: seen.clone(),
