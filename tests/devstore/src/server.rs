@@ -56,7 +56,8 @@ impl Server {
     #[must_use]
     pub fn connection_string(&self) -> String {
         let addresses: Vec<String> = self.addresses().iter().map(ToString::to_string).collect();
-        format!("esdb://{}?tls=false", addresses.join(","))
+        let tls = self.lifecycle.cluster.options.tls.is_some();
+        format!("esdb://{}?tls={tls}", addresses.join(","))
     }
 
     /// The data, to look into or to write without a client.
