@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::board::{Board, Entry};
 use super::budget::shares;
@@ -206,7 +206,11 @@ impl Supervisor {
     fn reload(&mut self) {
         // First of all, before any reading: systemctl may already be waiting for it.
         self.parts.notifier.reloading();
-        let outcome = plan(&self.settings, (self.parts.load)());
+        let loaded = (self.parts.load)();
+        for note in loaded.iter().flat_map(|loaded| &loaded.notes) {
+            warn!("{note}");
+        }
+        let outcome = plan(&self.settings, loaded);
         let result = match outcome {
             Reload::Unchanged => {
                 info!(ditto.file = %self.parts.file.display(), "the configuration is unchanged");

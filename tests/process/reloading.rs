@@ -136,6 +136,22 @@ async fn a_bad_file_changes_nothing_and_is_told_everywhere() {
 }
 
 #[tokio::test]
+async fn what_is_odd_in_a_reloaded_file_is_warned_of() {
+    let servers = Servers::start().await;
+    let ditto = Ditto::start(&servers.configuration(&["g"]));
+    ditto.until_notified("1 subscription running", 1).await;
+    let odd = "create = false\nnew_group.max_retry_count = 7\n";
+    ditto.configure(&(servers.configuration(&["g"]) + odd));
+    ditto.signal("HUP");
+    until_reloads(&ditto, "applied", 1).await;
+    let line = ditto
+        .until_logged("subscription.new_group: has no effect with create = false")
+        .await;
+    assert!(line.contains("WARN"), "{line}");
+    assert!(line.contains("ditto.toml:"), "{line}");
+}
+
+#[tokio::test]
 async fn twenty_reloads_in_a_row_do_no_harm() {
     let servers = Servers::start().await;
     let ditto = Ditto::start(&servers.configuration(&["g"]));
