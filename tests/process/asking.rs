@@ -1,20 +1,8 @@
 //! `ditto status` and `ditto check` against a running daemon and real servers.
 
-use std::process::Output;
-
 use devstore::{Options, Server};
 
-use super::support::{Ditto, Servers, command, seed, until};
-
-fn ask(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output: Output = command().args(arguments).output().expect("the program");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
-}
+use super::support::{Ditto, Servers, ask, seed, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_shows_a_table_json_and_what_is_wrong() {

@@ -15,5 +15,6 @@ mod lifecycle;
 mod measuring;
 mod reloading;
 mod secrecy;
+mod secured;
 mod serving;
 mod supervision;

@@ -145,7 +145,8 @@ async fn group(client: &Client, settings: &SubscriptionSettings, findings: &mut 
         }
         Err(refusal) if refusal.why == JoinRefusal::Missing && settings.create => {
             findings.push(Fine(format!(
-                "{name}: the group is missing; ditto will create it (create = true)"
+                "{name}: the group is missing; ditto will create it (create = true), which needs the right of $ops or \
+                 $admins"
             )));
         }
         Err(refusal) => findings.push(Problem(format!("{name}: {}", refusal.text))),

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::until;
+use super::{until, until_or};
 
 /// The program, without anything of this process's environment that has a meaning for it.
 pub(crate) fn command() -> Command {
@@ -24,6 +24,17 @@ pub(crate) fn command() -> Command {
         command.env_remove(name);
     }
     command
+}
+
+/// Runs a command to its end: exit code, output, what it said on stderr.
+pub(crate) fn ask(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = command().args(arguments).output().expect("the program");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
 }
 
 type Lines = Arc<Mutex<Vec<String>>>;
@@ -118,7 +129,7 @@ impl Ditto {
                 .find(|line| line.contains(text))
                 .map(str::to_owned)
         };
-        until(&format!("{text:?} in the log:\n{}", self.log()), found).await
+        until_or(|| format!("{text:?} in the log:\n{}", self.log()), found).await
     }
 
     /// Waits until at least `count` datagrams contain this text.

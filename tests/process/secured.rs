@@ -1,0 +1,203 @@
+//! Certificates and rights, as an administrator meets them. Never leaves a key behind.
+
+use std::path::{Path, PathBuf};
+
+use devstore::store::{Expected, Store};
+use devstore::{Certificate, Options, Server, User};
+use eventstore::PersistentSubscriptionOptions;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+
+use super::support::{Ditto, Servers, ask, get, seed, until};
+
+/// An authority that signs servers' certificates.
+struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        let issuer = CertifiedIssuer::self_signed(params, key).expect("an authority");
+        Self { issuer }
+    }
+
+    fn file(&self, folder: &Path) -> PathBuf {
+        let file = folder.join("ca.pem");
+        std::fs::write(&file, self.issuer.pem()).expect("written");
+        file
+    }
+
+    /// A server whose certificate expires when this year begins.
+    async fn server(&self, year: i32) -> Server {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("parameters");
+        params.not_after = date_time_ymd(year, 1, 1);
+        let signed = params.signed_by(&key, &self.issuer).expect("signed");
+        let options = Options {
+            tls: Some(Certificate {
+                chain_pem: signed.pem().into_bytes(),
+                key_pem: key.serialize_pem().into_bytes(),
+            }),
+            ..Options::default()
+        };
+        Server::start(options).await.expect("a server")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_each_sides_certificate_is_measured() {
+    let authority = Authority::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let servers = Servers {
+        source: authority.server(2040).await,
+        destination: authority.server(2041).await,
+    };
+    seed(servers.source.store(), "customer-1", 3);
+    let ca = format!(
+        "tls_ca_file = \"{}\"\n\n[",
+        authority.file(folder.path()).display()
+    );
+    let configuration = servers
+        .configuration(&["g"])
+        .replacen("\n[destination]", &format!("{ca}destination]"), 1)
+        .replacen("\n[http]", &format!("{ca}http]"), 1);
+    let ditto = Ditto::start(&configuration);
+    let address = ditto.http().await;
+    until("the copy over TLS", || {
+        servers.is_copied("customer-1").then_some(())
+    })
+    .await;
+    // The first seconds of 2040 and 2041.
+    for (side, expiry) in [
+        ("source", 2_208_988_800_i64),
+        ("destination", 2_240_611_200),
+    ] {
+        let line = format!(
+            "ditto_tls_certificate_expiry_timestamp_seconds{{side=\"{side}\",app=\"ditto\"}} {expiry}"
+        );
+        until(&line, || {
+            let text = get(address, "/metrics").body;
+            text.lines().any(|found| found == line).then_some(())
+        })
+        .await;
+    }
+}
+
+fn user(name: &str, groups: &[&str]) -> User {
+    User {
+        name: name.to_owned(),
+        password: "changeit".to_owned(),
+        groups: groups.iter().map(|&group| group.to_owned()).collect(),
+    }
+}
+
+/// Servers where users log in; the source has the group `g`.
+async fn with_users() -> Servers {
+    let start = || async {
+        Server::start(Options {
+            users: Some(vec![
+                User::admin(),
+                user("reader", &[]),
+                user("operator", &["$ops"]),
+            ]),
+            ..Options::default()
+        })
+        .await
+        .expect("a server")
+    };
+    let servers = Servers {
+        source: start().await,
+        destination: start().await,
+    };
+    seed(servers.source.store(), "customer-1", 2);
+    let login = servers
+        .source
+        .connection_string()
+        .replace("esdb://", "esdb://admin:changeit@")
+        .parse()
+        .expect("a connection string");
+    eventstore::Client::new(login)
+        .expect("a client")
+        .create_persistent_subscription(
+            "$ce-customer",
+            "g",
+            &PersistentSubscriptionOptions::default().resolve_link_tos(true),
+        )
+        .await
+        .expect("the group");
+    servers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_connect_names_the_rights_that_are_missing() {
+    let servers = with_users().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ditto.toml");
+    let check = |source: &str, destination: &str, group: &str| {
+        let login = |server: &Server, login: &str| {
+            let plain = server.connection_string();
+            (
+                plain.clone(),
+                plain.replace("esdb://", &format!("esdb://{login}@")),
+            )
+        };
+        let mut text = servers.configuration(&[group]);
+        for (server, user) in [
+            (&servers.source, source),
+            (&servers.destination, destination),
+        ] {
+            let (plain, with_login) = login(server, user);
+            text = text.replacen(&plain, &with_login, 1);
+        }
+        std::fs::write(&file, text).expect("written");
+        let arguments = ["check", "--connect", "--config"];
+        let file = file.to_str().expect("UTF-8");
+        ask(&[&arguments[..], &[file]].concat())
+    };
+    let (admin, reader, operator) = ("admin:changeit", "reader:changeit", "operator:changeit");
+    let there = "ok: $ce-customer::g: the group is there";
+    let parked = "let the user read $persistentsubscription-$ce-customer::g-parked";
+    let writes = "whether user \"reader\" may write is known at the first write only";
+    let rows = [
+        (admin, admin, "g", Some(0), there),
+        ("admin:wrong", admin, "g", Some(1), "problem: source"),
+        (admin, "reader:wrong", "g", Some(1), "problem: destination"),
+        (reader, admin, "g", Some(0), parked),
+        (operator, admin, "g", Some(0), parked),
+        (
+            reader,
+            admin,
+            "h",
+            Some(0),
+            "which needs the right of $ops or $admins",
+        ),
+        (admin, reader, "g", Some(0), writes),
+    ];
+    for row in rows {
+        judge(check, row);
+    }
+    // The projection lets everybody read what it writes; an administrator may see that otherwise.
+    let list = Store::json_event("$metadata", r#"{"$acl":{"$r":"$admins"}}"#.to_owned());
+    servers
+        .source
+        .store()
+        .append("$$$ce-customer", Expected::Any, vec![list])
+        .expect("an append");
+    let denied = "problem: $ce-customer::g: source: ";
+    judge(check, (reader, admin, "g", Some(1), denied));
+    judge(check, (admin, admin, "g", Some(0), there));
+}
+
+/// Logins at the source and at the destination, group, exit code, and what has to be said.
+type Row<'a> = (&'a str, &'a str, &'a str, Option<i32>, &'a str);
+
+fn judge(check: impl Fn(&str, &str, &str) -> (Option<i32>, String, String), row: Row<'_>) {
+    let (source, destination, group, expected, text) = row;
+    let (code, said, complaint) = check(source, destination, group);
+    let row = format!("{source} {destination} {group}: {said}{complaint}");
+    assert_eq!(code, expected, "{row}");
+    assert!(said.contains(text), "{text:?} in {row}");
+    assert!(!said.contains("changeit"), "{row}");
+}
