@@ -3,7 +3,10 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use super::support::{Ditto, Servers, get, seed, until};
+use devstore::store::{Expected, Proposed, Store};
+use uuid::Uuid;
+
+use super::support::{Ditto, Servers, ask, get, seed, until};
 
 /// What dashboards and alerts are built on.
 const PROMISED: [&str; 32] = [
@@ -80,6 +83,37 @@ async fn every_promised_series_is_there_well_formed_and_true() {
         "no stream of the data may become a label"
     );
     promtool(&text);
+}
+
+#[tokio::test]
+async fn the_lag_is_true_with_a_backlog_of_a_million() {
+    let servers = Servers::start().await;
+    let backlog = 1_000_000;
+    servers.destination.stop().await;
+    for _ in 0..backlog / 1_000 {
+        let batch = vec![Store::json_event("customer_renamed", "{}".to_owned()); 1_000];
+        let batch = batch.into_iter().map(|event| Proposed {
+            id: Uuid::new_v4(),
+            ..event
+        });
+        servers
+            .source
+            .store()
+            .append("customer-1", Expected::Any, batch.collect())
+            .expect("an append");
+    }
+    let ditto = Ditto::start(&servers.configuration(&["g"]));
+    let address = ditto.http().await;
+    let line =
+        format!("ditto_lag_events{{group=\"g\",stream=\"$ce-customer\",app=\"ditto\"}} {backlog}");
+    let is_told = || {
+        let text = get(address, "/metrics").body;
+        text.lines().any(|found| found == line).then_some(())
+    };
+    until("the backlog, as far behind as nothing is copied", is_told).await;
+    let (_, json, _) = ask(&["status", "--json", "--url", &format!("http://{address}")]);
+    let report: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(report["subscriptions"][0]["lag_events"], backlog);
 }
 
 #[tokio::test]
