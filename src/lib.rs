@@ -7,6 +7,7 @@ pub mod daemon;
 pub mod destination;
 pub mod event;
 pub mod http;
+pub mod import;
 pub mod log;
 pub mod metrics;
 pub mod pipeline;

@@ -5,6 +5,7 @@
 
 mod check;
 mod completions;
+mod import;
 mod manual;
 mod run;
 mod status;
@@ -55,6 +56,8 @@ enum Command {
     Check(check::Arguments),
     /// Ask the running daemon how it is.
     Status(status::Arguments),
+    /// Make a configuration from the settings of the .NET program that ditto replaces.
+    Import(import::Arguments),
     /// Print a completion script for a shell.
     Completions(completions::Arguments),
     /// Print the part of the manual page that is about commands.
@@ -80,6 +83,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(file) => run::run(&file.config),
         Command::Check(arguments) => check::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
         Command::Manual => manual::run(Arguments::command()),
     }

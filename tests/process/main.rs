@@ -11,6 +11,7 @@ mod support;
 
 mod asking;
 mod configuration;
+mod importing;
 mod lifecycle;
 mod measuring;
 mod reloading;

@@ -1,0 +1,163 @@
+//! `ditto import`: a ditto.toml from the settings of the .NET program that ditto replaces.
+//!
+//! What it writes was checked as the daemon would check it. Never replaces a file unless it is told to, and never prints
+//! a password.
+
+mod place;
+
+use std::path::{Path, PathBuf};
+
+use super::{Exit, complain, say};
+use crate::config::problem::{Origin, Problem, Problems};
+use crate::config::secret::Secret;
+use crate::import::{Document, Sources, Variable, import, read_variables};
+use place::{Owner, Staging};
+
+/// Nobody's settings are larger.
+const LARGEST: u64 = 1 << 20;
+
+/// Options of the command.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The original's appsettings.json, then appsettings.Production.json or whatever else lay over it, in that order.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// File of lines NAME=VALUE with its variables (Ditto_Settings__…), laid over the files; can be given several times.
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+    /// Leave out the variables of the present environment, which lie over everything else.
+    #[arg(long)]
+    no_environment: bool,
+    /// Where the configuration goes; passwords go into files of their own beside it.
+    #[arg(long, value_name = "FILE", default_value = "ditto.toml")]
+    output: PathBuf,
+    /// Replace files that are there; the former configuration is kept as FILE.old.
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Exit {
+    let sources = match sources(arguments) {
+        Ok(sources) => sources,
+        Err(problems) => return refuse(&problems),
+    };
+    if sources.is_empty() {
+        complain(
+            "nothing to import: name an appsettings.json, or give its variables (Ditto_Settings__…) in the environment or \
+             with --env-file",
+        );
+        return Exit::Usage;
+    }
+    match write(arguments, &sources) {
+        Ok(Ok(())) => Exit::Ok,
+        Ok(Err(problems)) => refuse(&problems),
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            Exit::Failed
+        }
+    }
+}
+
+fn refuse(problems: &Problems) -> Exit {
+    complain(&format!("nothing was written:\n{problems}"));
+    Exit::Configuration
+}
+
+fn sources(arguments: &Arguments) -> Result<Sources, Problems> {
+    let mut sources = Sources::default();
+    let mut problems = Vec::new();
+    for file in &arguments.files {
+        match read(file) {
+            Ok(document) => sources.documents.push(document),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    for file in &arguments.env_file {
+        match read(file).and_then(|document| read_variables(&document)) {
+            Ok(variables) => sources.variables.extend(variables),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if !arguments.no_environment {
+        for (name, value) in std::env::vars_os() {
+            // Names that are not UTF-8 are nobody's settings.
+            let Ok(name) = name.into_string() else {
+                continue;
+            };
+            sources.variables.push(Variable {
+                origin: Origin::Variable(name.as_str().into()),
+                value: Secret::new(value.to_string_lossy()),
+                name,
+            });
+        }
+    }
+    sources.variables.retain(Variable::is_the_originals);
+    if problems.is_empty() {
+        Ok(sources)
+    } else {
+        Err(Problems(problems))
+    }
+}
+
+fn read(file: &Path) -> Result<Document, Problem> {
+    let problem = |text: String| Problem {
+        origin: Origin::File(file.to_owned().into()),
+        path: String::new(),
+        text,
+    };
+    let size = std::fs::metadata(file).map(|metadata| metadata.len());
+    if size.is_ok_and(|size| size > LARGEST) {
+        return Err(problem(
+            "is larger than 1 MiB: is it an appsettings.json?".to_owned(),
+        ));
+    }
+    let content =
+        std::fs::read(file).map_err(|error| problem(format!("cannot be read: {error}")))?;
+    let text = String::from_utf8(content).map_err(|_| problem("is not UTF-8".to_owned()))?;
+    Ok(Document {
+        file: file.to_owned(),
+        text,
+    })
+}
+
+/// Outer error: a file could not be written. Inner: the settings are not valid.
+fn write(arguments: &Arguments, sources: &Sources) -> anyhow::Result<Result<(), Problems>> {
+    let output = place::absolute(&arguments.output)?;
+    let folder = output.parent().unwrap_or(Path::new("/"));
+    let imported = match import(sources, folder) {
+        Ok(imported) => imported,
+        Err(problems) => return Ok(Err(problems)),
+    };
+    let passwords: Vec<&Path> = imported
+        .passwords
+        .iter()
+        .map(|password| password.file.as_path())
+        .collect();
+    if !arguments.force {
+        let names = passwords.iter().copied().chain([output.as_path()]);
+        place::refuse_to_replace(names)?;
+    }
+    let staging = Staging::new(folder)?;
+    if let Err(problems) = staging.check(sources)? {
+        return Ok(Err(problems));
+    }
+    let owner = Owner::of_the_service();
+    let is_given = staging.publish(&imported, &output, owner.as_ref())?;
+    for remark in &imported.remarks {
+        say(&format!("note: {remark}"));
+    }
+    for file in passwords {
+        say(&format!("wrote {} (a password, mode 0600)", file.display()));
+    }
+    say(&format!("wrote {}", output.display()));
+    if !is_given && !imported.passwords.is_empty() {
+        say(
+            "note: the password files belong to whoever called this: give them to the user that ditto runs as (chown ditto)",
+        );
+    }
+    say(&format!(
+        "next: ditto check --config {0}, then ditto check --connect --config {0}",
+        output.display()
+    ));
+    Ok(Ok(()))
+}
