@@ -42,12 +42,7 @@ pub(super) fn read(tree: &mut Tree, folder: &Path, problems: &Collector) -> Opti
         Destination::EventStore(side) => {
             sections.push(event_store("[destination]", &side, folder, &mut passwords));
         }
-        Destination::Kinesis(mut kinesis) => {
-            sections.append(&mut kinesis);
-            for subscription in &mut subscriptions {
-                subscription.is_active = false;
-            }
-        }
+        Destination::Kinesis(section) => sections.push(section),
     }
     sections.push(replication);
     sections.append(&mut subscriptions);
@@ -67,7 +62,7 @@ struct Side {
 
 enum Destination {
     EventStore(Side),
-    Kinesis(Vec<Section>),
+    Kinesis(Section),
 }
 
 fn side(tree: &mut Tree, key: &str, problems: &Collector) -> Option<Side> {
@@ -153,17 +148,8 @@ fn destination(tree: &mut Tree, problems: &Collector) -> Option<Destination> {
     kinesis(tree, &stream, problems).map(Destination::Kinesis)
 }
 
-fn kinesis(tree: &mut Tree, stream: &Entry, problems: &Collector) -> Option<Vec<Section>> {
-    let mut place = Section::new("[destination]");
-    place
-        .set("connection_string", "esdb://destination.example.net:2113")
-        .remark(
-            &stream.key,
-            "this version of ditto copies only to Event Stores. What was set stands below as a comment, and so do the \
-             subscriptions: nothing is copied",
-        );
+fn kinesis(tree: &mut Tree, stream: &Entry, problems: &Collector) -> Option<Section> {
     let mut section = Section::new("[destination]");
-    section.is_active = false;
     section.set("type", "kinesis");
     section.set("stream_name", stream.value.trim());
     let url = tree.get("AWS:ServiceURL");
@@ -195,7 +181,7 @@ fn kinesis(tree: &mut Tree, stream: &Entry, problems: &Collector) -> Option<Vec<
         }
     }
     tree.ignore("AWS:RetryMode");
-    Some(vec![place, section])
+    Some(section)
 }
 
 fn http(tree: &mut Tree, problems: &Collector) -> Section {
