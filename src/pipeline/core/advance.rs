@@ -18,21 +18,12 @@ const PLACEHOLDER_NAMESPACE: Uuid = Uuid::from_u128(0x6469_7474_6f00_4d69_8373_6
 
 impl Core {
     pub(super) fn advance(&mut self, name: &StreamName) {
-        let unnumbered = self.is_unnumbered();
+        if self.is_unnumbered() {
+            self.take_position(name);
+        }
         let Some(stream) = self.streams.get_mut(name) else {
             return;
         };
-        if unnumbered {
-            if stream.flight.is_some() {
-                return;
-            }
-            // Nothing can be looked at: what waits first is what goes next, wherever it belongs.
-            if let Some(first) = stream.queue.first() {
-                stream.state = State::Aligned {
-                    tail: first.checked_sub(1),
-                };
-            }
-        }
         match &stream.state {
             State::Looking(_) | State::WritingMetadata => {}
             State::Unknown => match stream.queue.first() {

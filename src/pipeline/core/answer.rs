@@ -114,8 +114,12 @@ impl Core {
         let took = self.now.saturating_sub(flight.first_sent);
         self.tell_written(name, copied, placeholders, took);
         let last = flight.revisions.last().copied().unwrap_or_default();
+        let unnumbered = self.is_unnumbered();
         if let Some(stream) = self.streams.get_mut(name) {
             stream.wrote(last, flight.answers);
+            if unnumbered {
+                stream.wrote_late(last);
+            }
             stream.unverified = stream.unverified.max(filled);
         }
         self.repaired(name, repaired, last);

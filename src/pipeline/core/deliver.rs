@@ -128,11 +128,11 @@ impl Core {
 
     /// The quick way for a revision at or below an aligned stream's tail: no queue, no I/O.
     fn settle_known(&mut self, name: &StreamName, event: &Event, claim: &Claim) -> bool {
-        // Without revisions nothing was compared: what lies below a written event need not be there.
         let unnumbered = self.is_unnumbered();
         let stream = self.streams.wake(name);
         let tail = match &stream.state {
-            State::Aligned { tail } if !unnumbered => *tail,
+            _ if unnumbered => stream.high,
+            State::Aligned { tail } => *tail,
             State::Held(held) => held.tail,
             _ => None,
         };

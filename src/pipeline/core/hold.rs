@@ -146,9 +146,7 @@ impl Core {
         };
         let entry = stream.queue.remove(revision);
         if self.settings.mode == Mode::Unnumbered {
-            stream.state = State::Aligned {
-                tail: Some(revision),
-            };
+            stream.pass_over(Some(revision));
         }
         stream.single_until.take_if(|until| *until <= revision);
         if let Some(entry) = entry {

@@ -4,7 +4,7 @@
 //!
 //! [`Core::handle`] takes one input and appends commands. Inside, each file adds one concern to [`Core`]:
 //! `deliver` (what comes in), `advance` (what a stream does next), `look` and `search` (what the destination holds),
-//! `append`, `answer`, `refuse` and `metadata` (what is written), `repair` (gaps), `hold` (streams that stop),
+//! `unnumbered` (where nothing can be looked at), `append`, `answer`, `refuse` and `metadata` (what is written), `repair` (gaps), `hold` (streams that stop),
 //! `member`, `stay` and `ending` (joining, staying, leaving), `settle` (acknowledging and parking),
 //! `sweep` (holes and what the server parked). The other files are pure parts without a view of the core.
 
@@ -31,6 +31,7 @@ mod stay;
 mod stream;
 mod sweep;
 mod trial;
+mod unnumbered;
 mod window;
 
 #[cfg(test)]

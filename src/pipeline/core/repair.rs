@@ -146,6 +146,10 @@ impl Core {
                 self.missing(name, from, readable);
             }
             SourcePage::Denied if stream.flight.is_some() => {}
+            SourcePage::Denied if self.is_unnumbered() => {
+                let readable = self.first_waiting_from(name, from);
+                self.missing(name, from, readable);
+            }
             SourcePage::Denied => {
                 let text = "no right to read this stream at the source, and it has to be read to close a gap".to_owned();
                 self.hold(name, from, HeldReason::Refused, text);
@@ -215,9 +219,7 @@ impl Core {
             return;
         }
         if self.settings.mode == super::port::Mode::Unnumbered {
-            stream.state = State::Aligned {
-                tail: readable.checked_sub(1),
-            };
+            stream.pass_over(readable.checked_sub(1));
             self.end_repair(name);
             self.advance(name);
             return;

@@ -151,7 +151,7 @@ pub(super) struct Stream {
     pub(super) fill_to: Option<u64>,
     /// Up to here nothing is known: it lies below what a look compared, or is a placeholder.
     pub(super) unverified: Option<u64>,
-    /// `skip_version_check`: highest source revision written or found at the destination.
+    /// Highest source revision written, or with `skip_version_check` found at the destination.
     pub(super) high: Option<u64>,
     /// `skip_version_check`: somebody else writes there too, so each delivery is looked for.
     pub(super) shared: bool,

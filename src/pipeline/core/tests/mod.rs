@@ -8,6 +8,7 @@ mod membership;
 mod refusals;
 mod spine;
 mod sweeping;
+mod unnumbered;
 
 use std::time::Duration;
 

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::port::{
-    AppendOutcome, CoreSettings, DuplicateReason, Input, LookResult, Mode, Tell,
-};
+use super::super::port::{AppendOutcome, CoreSettings, DuplicateReason, Input, LookResult, Tell};
 use super::{Bench, event, settings};
 use crate::event::{Item, SkipReason};
 
@@ -227,21 +225,4 @@ fn time_to_live_is_written_before_the_first_event() {
     assert!(bench.tells().contains(&Tell::MetadataKept {
         stream: "s-1".into()
     }));
-}
-
-#[test]
-fn a_destination_without_revisions_is_not_looked_at() {
-    let mut bench = Bench::joined(CoreSettings {
-        mode: Mode::Unnumbered,
-        ..settings()
-    });
-    bench.deliver("s-1", 4);
-    bench.deliver("s-1", 5);
-    assert_eq!(bench.commands(), ["append s-1 after 3: 4"]);
-    bench.written(4);
-    assert_eq!(
-        bench.commands(),
-        ["append s-1 after 4: 5", "ack 0"],
-        "one record of a stream at a time"
-    );
 }
