@@ -15,7 +15,7 @@ check: ## Formatting, lints, licences and sources of dependencies: what CI deman
 	@$(STAGE) format cargo fmt --all --check
 	@$(STAGE) clippy cargo clippy --workspace --all-targets --locked -- -D warnings
 	@$(STAGE) dependencies tests/setup/cargo-deny --locked check licenses bans sources
-	@$(STAGE) documents tests/setup/docs
+	@$(STAGE) documents --needs python3 tests/setup/docs
 	@$(STAGE) packaging --needs python3 packaging/check
 
 test: test-rust conformance clients ## All tests; parts that cannot run here say so in one line
