@@ -3,7 +3,7 @@
 
 STAGE := tests/setup/stage
 
-.PHONY: help demo dist deb check test test-rust conformance clients simulate bench
+.PHONY: help demo dist deb check test test-rust conformance clients page simulate bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -18,7 +18,7 @@ check: ## Formatting, lints, licences and sources of dependencies: what CI deman
 	@$(STAGE) documents --needs python3 tests/setup/docs
 	@$(STAGE) packaging --needs python3 packaging/check
 
-test: test-rust conformance clients ## All tests; parts that cannot run here say so in one line
+test: test-rust conformance clients page ## All tests; parts that cannot run here say so in one line
 
 test-rust: ## Unit, integration and simulation tests
 	@$(STAGE) cargo-test cargo test --workspace --locked
@@ -30,6 +30,9 @@ conformance: ## The development server against the recording of a real Event Sto
 
 clients: ## ditto between two servers, with a client that nobody here wrote on both sides
 	@$(STAGE) clients --needs python-venv tests/clients/run
+
+page: ## The status page in a browser; screenshots in target/page
+	@$(STAGE) page --needs node --needs npm --needs apt-get tests/page/run
 
 simulate: ## The core under SEEDS random schedules (100000 if not given), optimised
 	@cargo run --quiet --release --locked -p simulation -- --seeds $(or $(SEEDS),100000)

@@ -2,6 +2,9 @@
 //!
 //! Written by observers and keepers, read by everybody else. Never asks a server.
 
+mod history;
+mod summary;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -11,6 +14,11 @@ use tokio::time::Instant;
 
 use crate::config::settings::SubscriptionKey;
 use crate::pipeline::core::port::{GroupSeen, PipelineState, Side, Status};
+
+use history::History;
+pub use history::Sample;
+pub use summary::answers;
+use summary::summary;
 
 /// Ticks of 100 ns in a second.
 const TICKS_PER_SECOND: i64 = 10_000_000;
@@ -27,6 +35,7 @@ pub struct Board {
 #[derive(Debug)]
 pub(super) struct Entry {
     view: Mutex<SubscriptionView>,
+    history: Mutex<History>,
     changes: watch::Sender<u64>,
 }
 
@@ -48,10 +57,14 @@ pub struct SubscriptionView {
     oldest_open: Option<i64>,
     /// Events copied since the start of the process.
     pub copied: u64,
+    /// Events copied in a second, over the last few samples.
+    pub rate: f64,
     /// Times that it failed and was started again.
     pub restarts: u64,
     /// What the source and the destination last said against it.
     troubles: [String; 2],
+    /// What was last said against it by whomever, and when.
+    pub last_error: Option<(String, Instant)>,
     /// Why it last failed, and whether it has shown progress since.
     pub failure: Option<Failure>,
 }
@@ -93,6 +106,25 @@ impl Board {
             .collect()
     }
 
+    /// The last ten minutes of each, by stream and group, oldest sample first.
+    #[must_use]
+    pub fn histories(&self) -> Vec<(SubscriptionKey, Vec<Sample>)> {
+        self.lock()
+            .iter()
+            .map(|(key, entry)| (key.clone(), entry.history().samples()))
+            .collect()
+    }
+
+    /// Notes for the histories how everybody is now; called at least as often as they have a sample.
+    pub(super) fn sample(&self, now: Instant) {
+        for entry in self.lock().values() {
+            let mut view = entry.view();
+            if let Some(rate) = entry.history().note(now, &view) {
+                view.rate = rate;
+            }
+        }
+    }
+
     pub(super) fn add(&self, key: &SubscriptionKey) -> Arc<Entry> {
         let entry = Arc::new(Entry {
             view: Mutex::new(SubscriptionView {
@@ -103,10 +135,13 @@ impl Board {
                 group: None,
                 oldest_open: None,
                 copied: 0,
+                rate: 0.0,
                 restarts: 0,
                 troubles: Default::default(),
+                last_error: None,
                 failure: None,
             }),
+            history: Mutex::default(),
             changes: self.changes.clone(),
         });
         self.lock().insert(key.clone(), entry.clone());
@@ -148,6 +183,10 @@ impl Board {
 impl Entry {
     fn view(&self) -> MutexGuard<'_, SubscriptionView> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A new run begins: what the old one said is void.
@@ -194,6 +233,7 @@ impl Entry {
     pub(super) fn trouble(&self, side: Side, text: &str) {
         let mut view = self.view();
         text.clone_into(&mut view.troubles[side_index(side)]);
+        view.last_error = Some((text.to_owned(), Instant::now()));
     }
 
     pub(super) fn copied(&self, events: u64) {
@@ -203,6 +243,7 @@ impl Entry {
     pub(super) fn failed(&self, text: String, is_stall: bool) {
         let mut view = self.view();
         view.restarts += 1;
+        view.last_error = Some((text.clone(), Instant::now()));
         view.failure = Some(Failure {
             text,
             is_stall,
@@ -315,69 +356,6 @@ fn side_index(side: Side) -> usize {
 
 fn changed(changes: &watch::Sender<u64>) {
     changes.send_modify(|count| *count += 1);
-}
-
-fn summary(views: &[SubscriptionView]) -> String {
-    const NAMED: usize = 3;
-    if views.is_empty() {
-        return "no subscriptions configured".to_owned();
-    }
-    let running = views
-        .iter()
-        .filter(|view| view.state == PipelineState::Running)
-        .count();
-    let noun = if running == 1 {
-        "subscription"
-    } else {
-        "subscriptions"
-    };
-    let mut parts = vec![format!("{running} {noun} running")];
-    for word in ["connecting", "retrying", "standby", "stopped"] {
-        let those: Vec<_> = views
-            .iter()
-            .filter(|view| state_word(&view.state) == word)
-            .collect();
-        if those.is_empty() {
-            continue;
-        }
-        let named: Vec<String> = those
-            .iter()
-            .take(NAMED)
-            .map(|view| match view.reason() {
-                "" => view.key.to_string(),
-                reason => format!("{} ({})", view.key, one_line(reason)),
-            })
-            .collect();
-        let more = those.len().saturating_sub(NAMED);
-        let more = if more > 0 {
-            format!(" and {more} more")
-        } else {
-            String::new()
-        };
-        parts.push(format!(
-            "{} {word}: {}{more}",
-            those.len(),
-            named.join(", ")
-        ));
-    }
-    let held: usize = views
-        .iter()
-        .filter_map(|view| view.status.as_ref())
-        .map(|status| status.held.iter().sum::<usize>())
-        .sum();
-    if held > 0 {
-        parts.push(format!("{held} streams held"));
-    }
-    parts.join(", ")
-}
-
-/// STATUS is one line, and not a long one.
-fn one_line(text: &str) -> String {
-    const LONGEST: usize = 200;
-    text.chars()
-        .take(LONGEST)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }
 
 #[cfg(test)]

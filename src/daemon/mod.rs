@@ -13,7 +13,7 @@ pub mod runtime;
 mod signals;
 mod supervisor;
 
-pub use board::{Board, SubscriptionView, state_word};
+pub use board::{Board, Sample, SubscriptionView, answers, state_word};
 pub use keeper::Wanted;
 pub use launch::{Launch, Launcher, Run, Running};
 pub use notify::Notifier;

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
-use super::board::{Board, Entry};
+use super::board::{Board, Entry, answers};
 use super::budget::shares;
 use super::keeper::{Keeper, Wanted};
 use super::launch::Launch;
@@ -290,6 +290,7 @@ impl Supervisor {
             self.parts.metrics.process.lines_dropped(log.dropped());
         }
         self.share_budget();
+        self.parts.board.sample(Instant::now());
         self.report();
     }
 
@@ -304,14 +305,8 @@ impl Supervisor {
     fn report(&mut self) {
         let views = self.parts.board.views();
         for (side, word) in [(Side::Source, "source"), (Side::Destination, "destination")] {
-            let waits = views
-                .iter()
-                .any(|view| view.state == PipelineState::Retrying(side));
-            let runs = views
-                .iter()
-                .any(|view| view.state == PipelineState::Running);
-            if waits || runs {
-                self.parts.metrics.process.up(word, !waits);
+            if let Some(is_up) = answers(&views, side) {
+                self.parts.metrics.process.up(word, is_up);
             }
         }
         let status = self.status();

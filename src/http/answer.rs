@@ -6,9 +6,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Method, Response, StatusCode};
 
+use super::history::histories;
 use super::page;
 use super::report::{Facts, Report};
 use crate::daemon::Board;
@@ -32,7 +36,10 @@ pub struct Service {
 
 impl Service {
     pub(super) fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
-        let is_known = matches!(path, "/" | "/metrics" | "/healthz" | "/readyz" | "/status");
+        let is_known = matches!(
+            path,
+            "/" | "/metrics" | "/healthz" | "/readyz" | "/status" | "/status/history"
+        );
         if !is_known {
             let text = "not found; there are /metrics, /healthz, /readyz, /status and /\n";
             return respond(StatusCode::NOT_FOUND, TEXT, text);
@@ -55,15 +62,9 @@ impl Service {
             },
             "/healthz" => verdict(self.report().unhealthy),
             "/readyz" => verdict(self.report().unready),
-            "/status" => match serde_json::to_vec_pretty(&self.report()) {
-                Ok(json) => respond(StatusCode::OK, JSON, json),
-                Err(error) => respond(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    TEXT,
-                    format!("{error}\n"),
-                ),
-            },
-            _ => respond(StatusCode::OK, HTML, page::render(&self.report())),
+            "/status" => json(serde_json::to_vec_pretty(&self.report())),
+            "/status/history" => json(serde_json::to_vec(&histories(&self.board))),
+            _ => the_page(),
         }
     }
 
@@ -85,6 +86,34 @@ fn verdict(reasons: Vec<String>) -> Response<Full<Bytes>> {
     }
 }
 
+fn json(document: serde_json::Result<Vec<u8>>) -> Response<Full<Bytes>> {
+    match document {
+        Ok(json) => respond(StatusCode::OK, JSON, json),
+        Err(error) => respond(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            TEXT,
+            format!("{error}\n"),
+        ),
+    }
+}
+
+fn the_page() -> Response<Full<Bytes>> {
+    match HeaderValue::from_str(&page::POLICY) {
+        Ok(policy) => {
+            let mut response = respond(StatusCode::OK, HTML, page::PAGE);
+            response
+                .headers_mut()
+                .insert(CONTENT_SECURITY_POLICY, policy);
+            response
+        }
+        Err(error) => respond(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            TEXT,
+            format!("{error}\n"),
+        ),
+    }
+}
+
 fn respond(
     status: StatusCode,
     kind: &'static str,
@@ -95,5 +124,11 @@ fn respond(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(page::NOTHING),
+    );
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
 }

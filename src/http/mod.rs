@@ -3,7 +3,9 @@
 //! Small limits of its own: one short request a connection, a few seconds, a bounded number of connections. Never changes
 //! anything, and never asks a server: it shows what the board says.
 
+mod advice;
 mod answer;
+mod history;
 mod page;
 pub mod report;
 mod server;

@@ -8,8 +8,10 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::advice::advice;
 use crate::config::settings::Settings;
-use crate::daemon::{Board, SubscriptionView, state_word};
+use crate::daemon::{Board, SubscriptionView, answers, state_word};
+use crate::pipeline::core::port::Side;
 
 /// Without a sign of life from the pipelines' runtime for this long, the process is not healthy.
 const LONGEST_SILENCE: Duration = Duration::from_secs(10);
@@ -53,6 +55,12 @@ pub struct Report {
     pub source: String,
     /// Addresses of the destination.
     pub destination: String,
+    /// Whether the source answers; absent if nobody calls it.
+    #[serde(default)]
+    pub source_answers: Option<bool>,
+    /// Whether the destination answers; absent if nobody calls it.
+    #[serde(default)]
+    pub destination_answers: Option<bool>,
     /// The line that systemd shows.
     pub summary: String,
     /// What speaks against the process being healthy; empty: it is.
@@ -96,6 +104,9 @@ pub struct SubscriptionReport {
     pub last_number: Option<u64>,
     /// Events copied since the process started.
     pub copied: u64,
+    /// Events copied in a second, over the last ten seconds or so.
+    #[serde(default)]
+    pub rate: f64,
     /// Events in the group's parked queue.
     pub parked: Option<u64>,
     /// Streams being repaired.
@@ -108,6 +119,21 @@ pub struct SubscriptionReport {
     pub restarts: u64,
     /// How it failed last.
     pub last_failure: Option<String>,
+    /// What was last said against it, by a server or by ditto itself; it may be over.
+    #[serde(default)]
+    pub last_error: Option<LastError>,
+    /// What somebody can do about its state.
+    #[serde(default)]
+    pub advice: Vec<String>,
+}
+
+/// An error, and its age.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LastError {
+    /// In words.
+    pub text: String,
+    /// How long ago.
+    pub seconds_ago: u64,
 }
 
 /// A stream that is not written to.
@@ -155,6 +181,8 @@ impl Report {
             file: facts.file.clone(),
             source: facts.source.clone(),
             destination: facts.destination.clone(),
+            source_answers: answers(&views, Side::Source),
+            destination_answers: answers(&views, Side::Destination),
             summary: board.summary(),
             unhealthy,
             unready,
@@ -192,11 +220,17 @@ fn subscription(view: &SubscriptionView) -> SubscriptionReport {
         done_up_to: status.and_then(|status| status.done_up_to),
         last_number: status.and_then(|status| status.last_number),
         copied: view.copied,
+        rate: view.rate,
         parked: group.map(|(group, _)| group.parked),
         repairs: status.map_or(0, |status| status.repairs),
         held: status.map_or(0, |status| status.held.iter().sum()),
         held_streams,
         restarts: view.restarts,
         last_failure: view.failure.as_ref().map(|failure| failure.text.clone()),
+        last_error: view.last_error.as_ref().map(|(text, at)| LastError {
+            text: text.clone(),
+            seconds_ago: at.elapsed().as_secs(),
+        }),
+        advice: advice(view),
     }
 }

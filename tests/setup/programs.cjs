@@ -1,23 +1,62 @@
-// Starts a development server on a free port for tests that run in Node, and ends it with them.
-// Never leaves one running: it is killed when this process ends, by whatever.
+// Starts the programs of this workspace on free ports for tests that run in Node, and ends them with those.
+// Takes their folder from the variable PROGRAMS where it is not given one. Never leaves one running: they are killed
+// when this process ends, by whatever.
 const { spawn } = require('child_process');
 const { once } = require('events');
+const fs = require('fs');
+const net = require('net');
+const os = require('os');
+const path = require('path');
 const readline = require('readline');
 
 const START = 15000; // ms that it may take until it listens
+const END = 20000; // ms that it may take to end after SIGTERM
 
 // A fresh server; gives its address and `end()`. That it ends by itself is an error that ends this process.
 async function devstore(program, ...options) {
-  const server = spawn(program, ['--listen', '127.0.0.1:0', ...options], { stdio: ['ignore', 'pipe', 'inherit'] });
-  server.on('exit', (code, signal) => {
-    console.error(`the development server ended by itself: ${signal || code}`);
-    process.exit(1);
-  });
-  const end = () => { server.removeAllListeners('exit'); server.kill('SIGKILL'); };
-  process.on('exit', end);
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
+  const { process: server, end } = start(program, ['--listen', '127.0.0.1:0', ...options], 'pipe');
   return { address: (await firstLine(server.stdout)).split(' ').pop(), end };
 }
+
+// `ditto run` with this configuration; gives `end()`, which kills it, and `stop()`, which asks it to end and waits.
+function ditto(config) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'ditto-'));
+  const file = path.join(folder, 'ditto.toml');
+  fs.writeFileSync(file, config);
+  process.on('exit', () => fs.rmSync(folder, { recursive: true, force: true }));
+  const program = path.join(process.env.PROGRAMS, 'ditto');
+  const running = start(program, ['run', '--config', file], 'ignore');
+  const stop = async () => {
+    running.process.removeAllListeners('exit');
+    running.process.kill('SIGTERM');
+    const [code] = await once(running.process, 'exit', { signal: AbortSignal.timeout(END) });
+    if (code !== 0) throw new Error(`ditto ended with ${code} after SIGTERM`);
+  };
+  return { end: running.end, stop };
+}
+
+// A port that was free a moment ago, for a program that has to come back to the same one.
+async function freePort() {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+function start(program, options, output) {
+  const child = spawn(program, options, { stdio: ['ignore', output, 'inherit'] });
+  child.on('exit', (code, signal) => {
+    console.error(`${path.basename(program)} ended by itself: ${signal || code}`);
+    process.exit(1);
+  });
+  const end = () => { child.removeAllListeners('exit'); child.kill('SIGKILL'); };
+  process.on('exit', end);
+  return { process: child, end };
+}
+
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
 
 // The line in which a program says where it listens.
 async function firstLine(output) {
@@ -26,4 +65,4 @@ async function firstLine(output) {
   return line;
 }
 
-module.exports = { devstore };
+module.exports = { devstore, ditto, freePort };

@@ -204,3 +204,39 @@ fn the_summary_names_what_is_not_running_and_why() {
         board.summary()
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_history_keeps_ten_minutes_and_no_more() {
+    let (board, entry) = entry();
+    // As often as the supervisor ticks, for a quarter of an hour, ten events a second.
+    for _ in 0..1_800 {
+        board.sample(Instant::now());
+        entry.copied(5);
+        tokio::time::advance(Duration::from_millis(500)).await;
+    }
+    let histories = board.histories();
+    let (key, samples) = &histories[0];
+    assert_eq!(key.to_string(), "$ce-customer::g");
+    assert_eq!(samples.len(), 120);
+    let (first, last) = (&samples[0], &samples[119]);
+    assert_eq!(last.at - first.at, Duration::from_secs(595));
+    assert!(
+        samples.iter().all(|sample| sample.rate == 10.0),
+        "{samples:?}"
+    );
+    assert_eq!((last.lag, last.state), (None, "connecting"));
+    assert_eq!(board.views()[0].rate, 10.0);
+    board.remove(key);
+    assert!(board.histories().is_empty(), "gone with its subscription");
+}
+
+#[test]
+fn the_last_error_is_kept_whoever_it_came_from() {
+    let (board, entry) = entry();
+    entry.trouble(Side::Destination, "connection refused");
+    let last = board.views()[0].last_error.clone();
+    assert_eq!(last.expect("an error").0, "connection refused");
+    entry.failed("it panicked".to_owned(), false);
+    let last = board.views()[0].last_error.clone();
+    assert_eq!(last.expect("an error").0, "it panicked");
+}

@@ -1,0 +1,81 @@
+//! All subscriptions in one line, and what they say of the two servers.
+//!
+//! Pure. Never names a stream of the data.
+
+use super::{SubscriptionView, state_word};
+use crate::pipeline::core::port::{PipelineState, Side};
+
+/// Whether a side answers, by those who call it; `None` if none of them can tell.
+#[must_use]
+pub fn answers(views: &[SubscriptionView], side: Side) -> Option<bool> {
+    let mut states = views.iter().map(|view| &view.state);
+    let waits = states
+        .clone()
+        .any(|state| *state == PipelineState::Retrying(side));
+    let runs = states.any(|state| *state == PipelineState::Running);
+    (waits || runs).then_some(!waits)
+}
+
+/// The line of `systemctl status`.
+pub(super) fn summary(views: &[SubscriptionView]) -> String {
+    const NAMED: usize = 3;
+    if views.is_empty() {
+        return "no subscriptions configured".to_owned();
+    }
+    let running = views
+        .iter()
+        .filter(|view| view.state == PipelineState::Running)
+        .count();
+    let noun = if running == 1 {
+        "subscription"
+    } else {
+        "subscriptions"
+    };
+    let mut parts = vec![format!("{running} {noun} running")];
+    for word in ["connecting", "retrying", "standby", "stopped"] {
+        let those: Vec<_> = views
+            .iter()
+            .filter(|view| state_word(&view.state) == word)
+            .collect();
+        if those.is_empty() {
+            continue;
+        }
+        let named: Vec<String> = those
+            .iter()
+            .take(NAMED)
+            .map(|view| match view.reason() {
+                "" => view.key.to_string(),
+                reason => format!("{} ({})", view.key, one_line(reason)),
+            })
+            .collect();
+        let more = those.len().saturating_sub(NAMED);
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        parts.push(format!(
+            "{} {word}: {}{more}",
+            those.len(),
+            named.join(", ")
+        ));
+    }
+    let held: usize = views
+        .iter()
+        .filter_map(|view| view.status.as_ref())
+        .map(|status| status.held.iter().sum::<usize>())
+        .sum();
+    if held > 0 {
+        parts.push(format!("{held} streams held"));
+    }
+    parts.join(", ")
+}
+
+/// STATUS is one line, and not a long one.
+fn one_line(text: &str) -> String {
+    const LONGEST: usize = 200;
+    text.chars()
+        .take(LONGEST)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}

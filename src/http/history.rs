@@ -1,0 +1,36 @@
+//! The last ten minutes of every subscription, as the page draws them: `/status/history`.
+//!
+//! Apart from `/status`, which people read. Never more than the board keeps.
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::daemon::Board;
+
+/// One subscription.
+#[derive(Debug, Serialize)]
+pub(super) struct SubscriptionHistory {
+    stream: String,
+    group: String,
+    /// Oldest first: seconds ago, events copied in a second, events behind (null: not known), state.
+    samples: Vec<(u64, f64, Option<u64>, &'static str)>,
+}
+
+pub(super) fn histories(board: &Board) -> Vec<SubscriptionHistory> {
+    let now = Instant::now();
+    let histories = board.histories().into_iter();
+    histories
+        .map(|(key, samples)| SubscriptionHistory {
+            stream: key.stream.to_string(),
+            group: key.group.to_string(),
+            samples: samples
+                .iter()
+                .map(|sample| {
+                    let ago = now.saturating_duration_since(sample.at).as_secs();
+                    let rate = (sample.rate * 10.0).round() / 10.0;
+                    (ago, rate, sample.lag, sample.state)
+                })
+                .collect(),
+        })
+        .collect()
+}
