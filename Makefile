@@ -3,7 +3,7 @@
 
 STAGE := tests/setup/stage
 
-.PHONY: help demo dist deb check test test-rust conformance clients page simulate bench
+.PHONY: help demo dist deb release-check check test test-rust test-system conformance clients page simulate bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -18,7 +18,7 @@ check: ## Formatting, lints, licences and sources of dependencies: what CI deman
 	@$(STAGE) documents --needs python3 tests/setup/docs
 	@$(STAGE) packaging --needs python3 packaging/check
 
-test: test-rust conformance clients page ## All tests; parts that cannot run here say so in one line
+test: test-rust conformance clients page test-system ## All tests; parts that cannot run here say so in one line
 
 test-rust: ## Unit, integration and simulation tests
 	@$(STAGE) cargo-test cargo test --workspace --locked
@@ -40,8 +40,16 @@ simulate: ## The core under SEEDS random schedules (100000 if not given), optimi
 bench: ## How fast the development server is, and how much memory an event takes
 	@cargo bench --locked -p devstore
 
+test-system: ## The Debian package on booted machines, alert rules, containers: needs root on Debian
+	@$(STAGE) monitoring --needs apt-get packaging/monitoring/test
+	@$(STAGE) system --needs root-on-debian tests/system/run
+	@$(STAGE) containers --needs node --needs npm --needs curl tests/system/containers
+
 dist: ## The source of a release with all its dependencies, in target/dist
 	@packaging/release/dist target/dist --tar
 
 deb: ## The Debian package and its -dbgsym, in target/deb
 	@packaging/release/deb
+
+release-check: ## Two builds of the package in two folders, compared byte by byte
+	@packaging/release/check
