@@ -20,14 +20,14 @@ EVENTS = "application/vnd.eventstore.events+json"
 
 
 class Store:
-    def __init__(self, network, port, host="127.0.0.1", output=None):
+    def __init__(self, network, port, host="127.0.0.1", output=None, options=()):
         self.network, self.port = network, port
         # The address by which ditto finds it, also where it is told its place by gossip.
         advertise = ["--advertise", f"{host}:{port}"]
         self.address = f"{host}:{port}"
         self.output = open(output, "ab") if output else subprocess.DEVNULL
         self.process = subprocess.Popen(
-            network.command(os.environ["DEVSTORE"], "--listen", f"0.0.0.0:{port}", *advertise),
+            network.command(os.environ["DEVSTORE"], "--listen", f"0.0.0.0:{port}", *advertise, *options),
             stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output,
         )
         wait_until(self._answers, START, f"a server on {self.address}")
