@@ -82,7 +82,38 @@ impl Launch for Launcher {
 }
 
 impl Launcher {
+    #[cfg(feature = "kinesis")]
+    fn to_kinesis(&self, run: Run, destination: KinesisSettings) -> Running {
+        use destination::kinesis::{Kinesis, KinesisPreview};
+
+        let source = self.source.clone();
+        let metrics = self.metrics.clone();
+        Box::pin(async move {
+            let client = Client::connect(Side::Source, source);
+            let watching = watch_certificates(metrics, [client.clone()]);
+            let source = Subscription::new(client, run.settings.clone());
+            let observer = run.observer.clone();
+            let on_throttled = Arc::new(move |records| observer.throttled(records));
+            let calls = run.settings.replication.appends_in_flight;
+            let destination = Kinesis::new(destination, calls, on_throttled);
+            let copying = async {
+                if run.settings.replication.read_only {
+                    let source = source::preview::Preview::new(source);
+                    let destination = KinesisPreview::new(destination);
+                    copy(run, source, Arc::new(destination)).await
+                } else {
+                    copy(run, source, Arc::new(destination)).await
+                }
+            };
+            tokio::select! {
+                outcome = copying => outcome,
+                never = watching => match never {},
+            }
+        })
+    }
+
     /// A configuration with this destination is not valid without the feature, so nobody gets here.
+    #[cfg(not(feature = "kinesis"))]
     fn to_kinesis(&self, _run: Run, destination: KinesisSettings) -> Running {
         let text = format!("this ditto was built without {destination}");
         Box::pin(std::future::ready(Outcome::Refused(text)))
@@ -117,7 +148,10 @@ impl Launcher {
 }
 
 /// Measures until when the certificates are valid that the servers show.
-async fn watch_certificates(metrics: Arc<Metrics>, clients: [Client; 2]) -> Infallible {
+async fn watch_certificates<const COUNT: usize>(
+    metrics: Arc<Metrics>,
+    clients: [Client; COUNT],
+) -> Infallible {
     let mut ticks = tokio::time::interval(CERTIFICATES_LOOKED_AT);
     loop {
         ticks.tick().await;
@@ -137,7 +171,7 @@ async fn copy<S: source::Source, D: destination::Destination>(
 ) -> Outcome {
     replicate::run(Pipeline {
         key: run.settings.key(),
-        settings: core_settings(&run.settings.replication, true),
+        settings: core_settings(&run.settings.replication, D::NUMBERED),
         source: Arc::new(source),
         destination,
         observer: run.observer,

@@ -64,9 +64,13 @@ impl Observer for BoardObserver {
         self.entry.group(group);
     }
 
-    fn call(&self, call: Call, took: Duration) {
+    fn call(&self, call: Call, system: &'static str, took: Duration) {
         self.metrics
-            .call(side_word(call.side()), call.operation(), took);
+            .call(system, side_word(call.side()), call.operation(), took);
+    }
+
+    fn throttled(&self, records: u64) {
+        self.metrics.throttled(records);
     }
 
     fn reconnect(&self, side: Side, why: &str) {

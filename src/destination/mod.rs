@@ -3,6 +3,8 @@
 //! Never decides whether an event may be written, and never acknowledges anything.
 
 pub mod event_store;
+#[cfg(feature = "kinesis")]
+pub mod kinesis;
 pub mod preview;
 
 use std::future::Future;
@@ -17,6 +19,12 @@ use crate::pipeline::core::port::{
 pub trait Destination: Send + Sync + 'static {
     /// False for one that is only looked at: what is "written" there is what would be.
     const WRITES: bool = true;
+
+    /// False for one that has no revisions: nothing is looked at there, and one event of a stream is on its way at a time.
+    const NUMBERED: bool = true;
+
+    /// What it is, as a word for metrics.
+    const SYSTEM: &'static str = "eventstore";
 
     /// A pipeline's own way of sending appends.
     type Appends: Appends;

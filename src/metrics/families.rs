@@ -75,6 +75,8 @@ families! {
             "Empty events written for ones that the source no longer has.";
         restarts: IntCounterVec, "ditto_subscription_restarts_total", SUBSCRIPTION,
             "Times that a subscription failed by a panic or a stall and was started again.";
+        throttled: IntCounterVec, "ditto_records_throttled_total", SUBSCRIPTION,
+            "Records that a Kinesis data stream refused for want of throughput; each is sent again.";
         reconnects: IntCounterVec, "ditto_reconnects_total", ["stream", "group", "side"],
             "Connections that were lost and made anew.";
         current_event: IntGaugeVec, "ditto_current_event", SUBSCRIPTION,

@@ -68,6 +68,7 @@ pub struct SubscriptionMetrics {
     repaired: IntCounter,
     placeholders: IntCounter,
     restarts: IntCounter,
+    throttled: IntCounter,
     current_event: IntGauge,
     parked_events: IntGauge,
     lag_events: IntGauge,
@@ -95,6 +96,7 @@ impl SubscriptionMetrics {
             repaired: families.repaired.with_label_values(&labels),
             placeholders: families.placeholders.with_label_values(&labels),
             restarts: families.restarts.with_label_values(&labels),
+            throttled: families.throttled.with_label_values(&labels),
             current_event: families.current_event.with_label_values(&labels),
             parked_events: families.parked_events.with_label_values(&labels),
             lag_events: families.lag_events.with_label_values(&labels),
@@ -237,13 +239,19 @@ impl SubscriptionMetrics {
             .inc();
     }
 
-    /// A call to a server was answered.
-    pub fn call(&self, side: &str, operation: &str, took: Duration) {
-        let labels = ["eventstore", side, operation];
+    /// A call to a server was answered: one of the two Event Stores by its side, anything else by what it is.
+    pub fn call(&self, system: &str, side: &str, operation: &str, took: Duration) {
+        let resource = if system == "eventstore" { side } else { system };
+        let labels = [system, resource, operation];
         self.families
             .io_duration
             .with_label_values(&labels)
             .observe(took.as_secs_f64());
+    }
+
+    /// Records were refused for want of throughput.
+    pub fn throttled(&self, records: u64) {
+        self.throttled.inc_by(records);
     }
 
     /// What the subscription is doing.
@@ -299,6 +307,7 @@ impl Drop for SubscriptionMetrics {
             &f.repaired,
             &f.placeholders,
             &f.restarts,
+            &f.throttled,
         ];
         // A series that was never made cannot be removed, and need not be.
         for family in counters {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::support::{Ditto, Servers, ask, get, seed, until};
 
 /// What dashboards and alerts are built on.
-const PROMISED: [&str; 32] = [
+const PROMISED: [&str; 33] = [
     "ditto_append_events",
     "ditto_buffered_bytes",
     "ditto_build_info",
@@ -33,6 +33,7 @@ const PROMISED: [&str; 32] = [
     "ditto_parked_events",
     "ditto_placeholders_total",
     "ditto_reconnects_total",
+    "ditto_records_throttled_total",
     "ditto_reloads_total",
     "ditto_repaired_events_total",
     "ditto_repairs_total",

@@ -4,7 +4,7 @@
 
 use crate::cluster::client::Client;
 use crate::cluster::{Error, Side};
-use crate::config::settings::{Destination, Settings, SubscriptionSettings};
+use crate::config::settings::{Destination, KinesisSettings, Settings, SubscriptionSettings};
 use crate::pipeline::core::port::{JoinRefusal, ParkedPage};
 use crate::source::Source as _;
 use crate::source::subscription::{Inspected, Subscription};
@@ -35,9 +35,7 @@ pub(super) async fn connect(settings: &Settings) -> Vec<Finding> {
                 compare(&source, &destination, &mut findings).await;
             }
         }
-        Destination::Kinesis(kinesis) => {
-            findings.push(Warning(format!("{kinesis} was not looked at")));
-        }
+        Destination::Kinesis(kinesis) => data_stream(kinesis, &mut findings).await,
     }
     if !is_source_there {
         let count = settings.subscriptions.len();
@@ -107,6 +105,41 @@ async fn side(client: &Client, findings: &mut Vec<Finding>) -> bool {
             false
         }
     }
+}
+
+/// What the data stream says of itself, and whether records may be put.
+#[cfg(feature = "kinesis")]
+async fn data_stream(settings: &KinesisSettings, findings: &mut Vec<Finding>) {
+    use crate::destination::kinesis::Kinesis;
+
+    let kinesis = Kinesis::new(settings.clone(), None, std::sync::Arc::new(|_| {}));
+    match kinesis.describe().await {
+        Ok(described) if described.status == "ACTIVE" || described.status == "UPDATING" => {
+            findings.push(Fine(format!(
+                "destination: {settings} is {}, {} open shards, records up to {} bytes",
+                described.status, described.open_shards, described.record_bytes
+            )));
+        }
+        Ok(described) => findings.push(Problem(format!(
+            "destination: {settings} is {}: it takes records when it is ACTIVE",
+            described.status
+        ))),
+        Err(text) => findings.push(Problem(format!("destination: {text}"))),
+    }
+    match kinesis.may_put().await {
+        Ok(Some(())) => findings.push(Fine("destination: records may be put".to_owned())),
+        Ok(None) => findings.push(Warning(
+            "destination: whether records may be put is known at the first record only: check changes nothing"
+                .to_owned(),
+        )),
+        Err(text) => findings.push(Problem(format!("destination: {text}"))),
+    }
+}
+
+/// A configuration with this destination is not valid without the feature, so nobody gets here.
+#[cfg(not(feature = "kinesis"))]
+async fn data_stream(settings: &KinesisSettings, findings: &mut Vec<Finding>) {
+    findings.push(Problem(format!("this ditto was built without {settings}")));
 }
 
 async fn group(client: &Client, settings: &SubscriptionSettings, findings: &mut Vec<Finding>) {

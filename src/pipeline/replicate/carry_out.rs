@@ -148,6 +148,10 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         if let Tell::State(state) = tell {
             self.state = state.clone();
         }
+        if let Tell::Copied { took, .. } = tell {
+            let observer = &self.pipeline.observer;
+            observer.call(Call::Append, D::SYSTEM, *took);
+        }
         self.journal.tell(tell);
         self.pipeline.observer.tell(tell);
     }

@@ -18,6 +18,9 @@ use crate::pipeline::core::port::{
 };
 use crate::source::{Arrival, Delivered, Joined, Refusal, Source, Stay};
 
+/// What the source is, as a word for metrics.
+const SOURCE: &str = "eventstore";
+
 /// After the deadline of a stop the core gets this long to say that it is finished.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -229,7 +232,12 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
     }
 
     fn done(&mut self, finished: Finished<Done<S::Stay>>) {
-        self.pipeline.observer.call(finished.call, finished.took);
+        let system = match finished.call.side() {
+            Side::Source => SOURCE,
+            Side::Destination => D::SYSTEM,
+        };
+        let observer = &self.pipeline.observer;
+        observer.call(finished.call, system, finished.took);
         match finished.result {
             Done::Joined { credit, result } => self.joined(credit, result),
             Done::Group(result) => self.group_asked(result),

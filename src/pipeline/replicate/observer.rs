@@ -29,9 +29,14 @@ pub trait Observer: Send + Sync {
         let _ = group;
     }
 
-    /// A call to a server was answered.
-    fn call(&self, call: Call, took: Duration) {
-        let _ = (call, took);
+    /// A call was answered; `system` says what was called.
+    fn call(&self, call: Call, system: &'static str, took: Duration) {
+        let _ = (call, system, took);
+    }
+
+    /// So many records were refused for want of throughput; they are sent again.
+    fn throttled(&self, records: u64) {
+        let _ = records;
     }
 
     /// A connection to this side was lost and will be made anew.

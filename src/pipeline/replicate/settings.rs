@@ -9,6 +9,9 @@ use crate::pipeline::core::port::{CoreSettings, Mode};
 /// Streams that one pipeline remembers; about 200 bytes each. Only idle ones are forgotten, and are looked at again.
 pub const KNOWN_STREAMS: usize = 100_000;
 
+/// Records of a call of PutRecords, at most.
+const RECORDS_OF_A_CALL: u32 = 500;
+
 /// The settings of a core. `numbered`: the destination has revisions (an Event Store, unlike Kinesis).
 #[must_use]
 pub fn core_settings(replication: &Replication, numbered: bool) -> CoreSettings {
@@ -19,7 +22,14 @@ pub fn core_settings(replication: &Replication, numbered: bool) -> CoreSettings 
             (true, false) => Mode::Exact,
         },
         buffer_size: replication.buffer_size,
-        appends_in_flight: replication.appends_in_flight,
+        // Without revisions a stream has one event on its way and the key means calls, each with the events of many.
+        appends_in_flight: replication.appends_in_flight.map(|limit| {
+            if numbered {
+                limit
+            } else {
+                limit.saturating_mul(RECORDS_OF_A_CALL)
+            }
+        }),
         throttle_interval: replication.throttle_interval,
         max_append_events: replication.max_append_events,
         max_append_bytes: replication.max_append_bytes,
