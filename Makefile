@@ -3,13 +3,18 @@
 
 STAGE := tests/setup/stage
 
-.PHONY: help demo dist deb release-check check test test-rust test-system conformance clients page simulate bench
+.PHONY: help demo dist deb release-check check test test-rust test-system conformance clients kinesis page simulate bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-demo: ## Copy thirty events between two development servers and compare both sides; KEEP=1 stays up
+ifeq ($(DESTINATION),kinesis)
+demo:
+	@tests/kinesis/demo $(if $(KEEP),--keep)
+else
+demo: ## Copy thirty events and compare both sides; KEEP=1 stays up, DESTINATION=kinesis writes to an emulated Kinesis
 	@programs=$$(tests/setup/programs) && exec "$$programs/demo" $(if $(KEEP),--keep)
+endif
 
 check: ## Formatting, lints, licences and sources of dependencies: what CI demands beside the tests
 	@$(STAGE) format cargo fmt --all --check
@@ -18,7 +23,7 @@ check: ## Formatting, lints, licences and sources of dependencies: what CI deman
 	@$(STAGE) documents --needs python3 tests/setup/docs
 	@$(STAGE) packaging --needs python3 packaging/check
 
-test: test-rust conformance clients page test-system ## All tests; parts that cannot run here say so in one line
+test: test-rust conformance clients kinesis page test-system ## All tests; parts that cannot run here say so in one line
 
 test-rust: ## Unit, integration and simulation tests
 	@$(STAGE) cargo-test cargo test --workspace --locked
@@ -30,6 +35,9 @@ conformance: ## The development server against the recording of a real Event Sto
 
 clients: ## ditto between two servers, with a client that nobody here wrote on both sides
 	@$(STAGE) clients --needs python-venv tests/clients/run
+
+kinesis: ## ditto to a Kinesis that nobody here wrote, with the faults that it does not make by itself
+	@$(STAGE) kinesis --needs python-venv tests/kinesis/run
 
 page: ## The status page in a browser; screenshots in target/page
 	@$(STAGE) page --needs node --needs npm --needs apt-get tests/page/run
