@@ -1,24 +1,16 @@
-//! Every row of the table of looks, repair and missing history.
+//! Every row of the table of looks, and the streams that are held for what they found.
 
 use std::time::Duration;
 
 use super::super::port::{
-    AppendOutcome, CoreSettings, DuplicateReason, HeldReason, Input, LookResult, MetadataOutcome,
-    OnConflict, OnMissingHistory, SourcePage, Tell,
+    AppendOutcome, CoreSettings, DuplicateReason, HeldReason, Input, LookResult, OnConflict,
+    SourcePage, Tell,
 };
 use super::{Bench, event, events, settings, stranger};
 
-/// A bench on which revision 5 of an unknown stream waits and the full look is under way.
-fn looking(settings: CoreSettings) -> Bench {
-    let mut bench = Bench::joined(settings);
-    bench.deliver("s-1", 5);
-    assert_eq!(bench.commands(), ["look s-1 from 4 count 2"]);
-    bench
-}
-
 #[test]
 fn a_tail_just_before_what_waits_is_compared_with_the_sources_event() {
-    let mut bench = looking(settings());
+    let mut bench = Bench::looking(settings());
     bench.found(4, events("s-1", [4]));
     assert_eq!(bench.commands(), ["source s-1 from 4 count 1"]);
     bench.source_events(events("s-1", [4]), 9);
@@ -26,42 +18,8 @@ fn a_tail_just_before_what_waits_is_compared_with_the_sources_event() {
 }
 
 #[test]
-fn a_tail_further_back_is_repaired() {
-    let mut bench = looking(settings());
-    bench.found(2, Vec::new());
-    assert_eq!(
-        bench.commands(),
-        ["source s-1 from 2 count 1", "look s-1 from 2 count 1"]
-    );
-    bench.source_events(events("s-1", [2]), 9);
-    bench.found(2, events("s-1", [2]));
-    assert_eq!(bench.commands(), ["source s-1 from 3 count 2"]);
-    bench.source_events(events("s-1", [3, 4]), 9);
-    assert_eq!(bench.commands(), ["append s-1 after 2: 3 4 5"]);
-    bench.written(5);
-    assert_eq!(bench.commands(), ["ack 0"]);
-    let tells = bench.tells();
-    assert!(tells.contains(&Tell::RepairStarted {
-        stream: "s-1".into(),
-        from: 3,
-        to: 5
-    }));
-    assert!(tells.contains(&Tell::RepairEnded {
-        stream: "s-1".into(),
-        events: 2
-    }));
-}
-
-#[test]
-fn a_stream_that_is_not_there_is_repaired_from_its_beginning() {
-    let mut bench = looking(settings());
-    bench.looked(LookResult::NotFound);
-    assert_eq!(bench.commands(), ["source s-1 from 0 count 5"]);
-}
-
-#[test]
 fn what_is_there_with_the_same_id_is_acknowledged() {
-    let mut bench = looking(settings());
+    let mut bench = Bench::looking(settings());
     bench.found(7, events("s-1", [4, 5]));
     assert_eq!(bench.commands(), ["ack 0"]);
     let found = Tell::Duplicate {
@@ -80,7 +38,7 @@ fn what_is_there_with_the_same_id_is_acknowledged() {
 
 #[test]
 fn what_is_no_longer_readable_there_is_acknowledged() {
-    let mut bench = looking(settings());
+    let mut bench = Bench::looking(settings());
     bench.found(7, events("s-1", [7]));
     assert_eq!(bench.commands(), ["ack 0"]);
     let unreadable = Tell::Duplicate {
@@ -98,7 +56,7 @@ fn a_tail_readable_on_one_side_only_is_taken_as_equal_and_counted() {
         (events("s-1", [4]), vec![]),
         (vec![], vec![]),
     ] {
-        let mut bench = looking(settings());
+        let mut bench = Bench::looking(settings());
         let asks_again = there.is_empty();
         bench.found(4, there);
         bench.source_events(here, 9);
@@ -118,7 +76,7 @@ fn a_tail_readable_on_one_side_only_is_taken_as_equal_and_counted() {
 
 #[test]
 fn equal_id_with_other_content_is_told() {
-    let mut bench = looking(settings());
+    let mut bench = Bench::looking(settings());
     let mut changed = event("s-1", 5);
     changed.data = bytes::Bytes::from_static(b"[]");
     bench.found(5, vec![changed]);
@@ -152,7 +110,7 @@ fn conflicts() -> Vec<Story> {
 #[test]
 fn a_conflict_holds_the_stream_and_parks_its_deliveries() {
     for (name, happens) in conflicts() {
-        let mut bench = looking(settings());
+        let mut bench = Bench::looking(settings());
         happens(&mut bench);
         let last = bench.commands().pop().unwrap_or_default();
         assert!(
@@ -171,7 +129,7 @@ fn a_conflict_holds_the_stream_and_parks_its_deliveries() {
 #[test]
 fn a_conflict_acknowledges_or_stops_by_policy() {
     for (name, happens) in conflicts() {
-        let mut bench = looking(CoreSettings {
+        let mut bench = Bench::looking(CoreSettings {
             on_conflict: OnConflict::Skip,
             ..settings()
         });
@@ -186,7 +144,7 @@ fn a_conflict_acknowledges_or_stops_by_policy() {
         if !name.contains("id") {
             continue;
         }
-        let mut bench = looking(CoreSettings {
+        let mut bench = Bench::looking(CoreSettings {
             on_conflict: OnConflict::Stop,
             ..settings()
         });
@@ -211,7 +169,7 @@ fn a_conflict_acknowledges_or_stops_by_policy() {
 
 #[test]
 fn a_held_stream_holds_up_no_other() {
-    let mut bench = looking(settings());
+    let mut bench = Bench::looking(settings());
     bench.looked(LookResult::SoftDeleted);
     bench.commands();
     bench.deliver("s-2", 0);
@@ -220,7 +178,7 @@ fn a_held_stream_holds_up_no_other() {
 
 #[test]
 fn a_held_stream_is_looked_at_again_after_a_minute_and_goes_on() {
-    let mut bench = looking(settings());
+    let mut bench = Bench::looking(settings());
     bench.found(5, vec![stranger("s-1", 5)]);
     bench.commands();
     bench.pass(Duration::from_secs(59));
@@ -246,119 +204,6 @@ fn a_held_stream_is_looked_at_again_after_a_minute_and_goes_on() {
 }
 
 #[test]
-fn history_that_the_source_lacks_holds_the_stream_and_names_the_first_readable_revision() {
-    for (name, page, readable) in [
-        (
-            "truncated up to 4",
-            SourcePage::Events {
-                events: events("s-1", [4]),
-                last: 9,
-            },
-            4,
-        ),
-        (
-            "nothing before 5",
-            SourcePage::Events {
-                events: Vec::new(),
-                last: 9,
-            },
-            5,
-        ),
-        ("stream deleted", SourcePage::NotFound, 5),
-        ("stream tombstoned", SourcePage::Tombstoned, 5),
-    ] {
-        let mut bench = looking(settings());
-        bench.looked(LookResult::NotFound);
-        bench.source(page);
-        let last = bench.commands().pop().unwrap_or_default();
-        let expected = format!(
-            "park 0 ditto: missing_history: revision 0 is no longer at the source, the first that is readable is {readable}"
-        );
-        assert_eq!(last, expected, "{name}");
-    }
-}
-
-#[test]
-fn a_hole_in_the_middle_of_a_repair_is_missing_history_too() {
-    let mut bench = looking(settings());
-    bench.looked(LookResult::NotFound);
-    bench.source_events(events("s-1", [0, 1, 4]), 9);
-    assert_eq!(
-        bench.commands(),
-        [
-            "source s-1 from 0 count 5",
-            "append s-1 after nothing: 0 1",
-            "source s-1 from 2 count 3"
-        ]
-    );
-    // Read ahead: it waits until what is in flight is answered, and is asked for again.
-    bench.source_events(events("s-1", [4]), 9);
-    assert_eq!(bench.commands(), [""; 0]);
-    bench.written(1);
-    assert_eq!(bench.commands(), ["source s-1 from 2 count 3"]);
-    bench.source_events(events("s-1", [4]), 9);
-    let held = Tell::Held {
-        stream: "s-1".into(),
-        revision: 2,
-        reason: HeldReason::MissingHistory,
-        text: "revision 2 is no longer at the source, the first that is readable is 4".to_owned(),
-    };
-    assert!(bench.tells().contains(&held));
-}
-
-#[test]
-fn missing_history_is_filled_with_placeholders_where_that_is_the_policy() {
-    let mut bench = looking(CoreSettings {
-        on_missing_history: OnMissingHistory::Fill,
-        max_append_events: 2,
-        ..settings()
-    });
-    bench.looked(LookResult::NotFound);
-    bench.source_events(events("s-1", [3, 4]), 9);
-    assert_eq!(
-        bench.commands(),
-        ["source s-1 from 0 count 5", "metadata s-1 None Some(3)"]
-    );
-    let write = bench.last_write();
-    bench.input(Input::MetadataDone {
-        write,
-        outcome: MetadataOutcome::Written,
-    });
-    assert_eq!(bench.commands(), ["append s-1 after nothing: 0 1"]);
-    bench.written(1);
-    assert_eq!(bench.commands(), ["append s-1 after 1: 2"]);
-    bench.written(2);
-    bench.source_events(events("s-1", [3, 4]), 9);
-    assert_eq!(
-        bench.commands(),
-        ["source s-1 from 3 count 2", "append s-1 after 2: 3 4"]
-    );
-    let counts: Vec<u64> = bench
-        .tells()
-        .into_iter()
-        .filter_map(|tell| {
-            if let Tell::Placeholders { count, .. } = tell {
-                Some(count)
-            } else {
-                None
-            }
-        })
-        .collect();
-    assert_eq!(counts, [2, 1]);
-}
-
-#[test]
-fn missing_history_stops_the_subscription_where_that_is_the_policy() {
-    let mut bench = looking(CoreSettings {
-        on_missing_history: OnMissingHistory::Stop,
-        ..settings()
-    });
-    bench.looked(LookResult::NotFound);
-    bench.source(SourcePage::NotFound);
-    assert_eq!(bench.commands().pop().as_deref(), Some("leave Stopping"));
-}
-
-#[test]
 fn a_wrong_expected_revision_leads_to_the_full_look() {
     let mut bench = Bench::joined(settings());
     bench.deliver("s-1", 0);
@@ -372,7 +217,7 @@ fn a_wrong_expected_revision_leads_to_the_full_look() {
 
 #[test]
 fn a_look_or_read_that_fails_is_asked_again() {
-    let mut bench = looking(settings());
+    let mut bench = Bench::looking(settings());
     bench.looked(LookResult::Failed);
     assert_eq!(bench.commands(), Vec::<String>::new());
     bench.pass(Duration::from_millis(200));
@@ -387,23 +232,4 @@ fn a_look_or_read_that_fails_is_asked_again() {
     bench.commands();
     bench.pass(Duration::from_secs(1));
     assert_eq!(bench.commands(), ["source s-1 from 0 count 5"]);
-}
-
-#[test]
-fn a_repair_goes_on_page_by_page_and_reads_ahead() {
-    let mut bench = Bench::joined(settings());
-    bench.deliver("s-1", 1200);
-    bench.commands();
-    bench.looked(LookResult::NotFound);
-    assert_eq!(bench.commands(), ["source s-1 from 0 count 500"]);
-    bench.source_events(events("s-1", 0..500), 1200);
-    let commands = bench.commands();
-    assert!(commands[0].starts_with("append s-1 after nothing: 0 1 2"));
-    assert_eq!(
-        commands.len(),
-        1,
-        "a whole page waits: the next one is not needed yet"
-    );
-    bench.written(499);
-    assert_eq!(bench.commands(), ["source s-1 from 500 count 500"]);
 }

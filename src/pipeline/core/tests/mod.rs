@@ -6,6 +6,7 @@ mod behind;
 mod exactness;
 mod membership;
 mod refusals;
+mod repairs;
 mod spine;
 mod sweeping;
 mod unnumbered;
@@ -116,6 +117,14 @@ impl Bench {
         bench.input(Input::Tick);
         bench.join(group);
         bench.commands();
+        bench
+    }
+
+    /// A bench on which revision 5 of an unknown stream waits and the full look is under way.
+    pub(super) fn looking(settings: CoreSettings) -> Self {
+        let mut bench = Self::joined(settings);
+        bench.deliver("s-1", 5);
+        assert_eq!(bench.commands(), ["look s-1 from 4 count 2"]);
         bench
     }
 

@@ -1,0 +1,173 @@
+//! Gaps: repair page by page, and every policy for history that the source no longer has.
+
+use super::super::port::{
+    CoreSettings, HeldReason, Input, LookResult, MetadataOutcome, OnMissingHistory, SourcePage,
+    Tell,
+};
+use super::{Bench, events, settings};
+
+#[test]
+fn a_tail_further_back_is_repaired() {
+    let mut bench = Bench::looking(settings());
+    bench.found(2, Vec::new());
+    assert_eq!(
+        bench.commands(),
+        ["source s-1 from 2 count 1", "look s-1 from 2 count 1"]
+    );
+    bench.source_events(events("s-1", [2]), 9);
+    bench.found(2, events("s-1", [2]));
+    assert_eq!(bench.commands(), ["source s-1 from 3 count 2"]);
+    bench.source_events(events("s-1", [3, 4]), 9);
+    assert_eq!(bench.commands(), ["append s-1 after 2: 3 4 5"]);
+    bench.written(5);
+    assert_eq!(bench.commands(), ["ack 0"]);
+    let tells = bench.tells();
+    assert!(tells.contains(&Tell::RepairStarted {
+        stream: "s-1".into(),
+        from: 3,
+        to: 5
+    }));
+    assert!(tells.contains(&Tell::RepairEnded {
+        stream: "s-1".into(),
+        events: 2
+    }));
+}
+
+#[test]
+fn a_stream_that_is_not_there_is_repaired_from_its_beginning() {
+    let mut bench = Bench::looking(settings());
+    bench.looked(LookResult::NotFound);
+    assert_eq!(bench.commands(), ["source s-1 from 0 count 5"]);
+}
+
+#[test]
+fn history_that_the_source_lacks_holds_the_stream_and_names_the_first_readable_revision() {
+    for (name, page, readable) in [
+        (
+            "truncated up to 4",
+            SourcePage::Events {
+                events: events("s-1", [4]),
+                last: 9,
+            },
+            4,
+        ),
+        (
+            "nothing before 5",
+            SourcePage::Events {
+                events: Vec::new(),
+                last: 9,
+            },
+            5,
+        ),
+        ("stream deleted", SourcePage::NotFound, 5),
+        ("stream tombstoned", SourcePage::Tombstoned, 5),
+    ] {
+        let mut bench = Bench::looking(settings());
+        bench.looked(LookResult::NotFound);
+        bench.source(page);
+        let last = bench.commands().pop().unwrap_or_default();
+        let expected = format!(
+            "park 0 ditto: missing_history: revision 0 is no longer at the source, the first that is readable is {readable}"
+        );
+        assert_eq!(last, expected, "{name}");
+    }
+}
+
+#[test]
+fn a_hole_in_the_middle_of_a_repair_is_missing_history_too() {
+    let mut bench = Bench::looking(settings());
+    bench.looked(LookResult::NotFound);
+    bench.source_events(events("s-1", [0, 1, 4]), 9);
+    assert_eq!(
+        bench.commands(),
+        [
+            "source s-1 from 0 count 5",
+            "append s-1 after nothing: 0 1",
+            "source s-1 from 2 count 3"
+        ]
+    );
+    // Read ahead: it waits until what is in flight is answered, and is asked for again.
+    bench.source_events(events("s-1", [4]), 9);
+    assert_eq!(bench.commands(), [""; 0]);
+    bench.written(1);
+    assert_eq!(bench.commands(), ["source s-1 from 2 count 3"]);
+    bench.source_events(events("s-1", [4]), 9);
+    let held = Tell::Held {
+        stream: "s-1".into(),
+        revision: 2,
+        reason: HeldReason::MissingHistory,
+        text: "revision 2 is no longer at the source, the first that is readable is 4".to_owned(),
+    };
+    assert!(bench.tells().contains(&held));
+}
+
+#[test]
+fn missing_history_is_filled_with_placeholders_where_that_is_the_policy() {
+    let mut bench = Bench::looking(CoreSettings {
+        on_missing_history: OnMissingHistory::Fill,
+        max_append_events: 2,
+        ..settings()
+    });
+    bench.looked(LookResult::NotFound);
+    bench.source_events(events("s-1", [3, 4]), 9);
+    assert_eq!(
+        bench.commands(),
+        ["source s-1 from 0 count 5", "metadata s-1 None Some(3)"]
+    );
+    let write = bench.last_write();
+    bench.input(Input::MetadataDone {
+        write,
+        outcome: MetadataOutcome::Written,
+    });
+    assert_eq!(bench.commands(), ["append s-1 after nothing: 0 1"]);
+    bench.written(1);
+    assert_eq!(bench.commands(), ["append s-1 after 1: 2"]);
+    bench.written(2);
+    bench.source_events(events("s-1", [3, 4]), 9);
+    assert_eq!(
+        bench.commands(),
+        ["source s-1 from 3 count 2", "append s-1 after 2: 3 4"]
+    );
+    let counts: Vec<u64> = bench
+        .tells()
+        .into_iter()
+        .filter_map(|tell| {
+            if let Tell::Placeholders { count, .. } = tell {
+                Some(count)
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(counts, [2, 1]);
+}
+
+#[test]
+fn missing_history_stops_the_subscription_where_that_is_the_policy() {
+    let mut bench = Bench::looking(CoreSettings {
+        on_missing_history: OnMissingHistory::Stop,
+        ..settings()
+    });
+    bench.looked(LookResult::NotFound);
+    bench.source(SourcePage::NotFound);
+    assert_eq!(bench.commands().pop().as_deref(), Some("leave Stopping"));
+}
+
+#[test]
+fn a_repair_goes_on_page_by_page_and_reads_ahead() {
+    let mut bench = Bench::joined(settings());
+    bench.deliver("s-1", 1200);
+    bench.commands();
+    bench.looked(LookResult::NotFound);
+    assert_eq!(bench.commands(), ["source s-1 from 0 count 500"]);
+    bench.source_events(events("s-1", 0..500), 1200);
+    let commands = bench.commands();
+    assert!(commands[0].starts_with("append s-1 after nothing: 0 1 2"));
+    assert_eq!(
+        commands.len(),
+        1,
+        "a whole page waits: the next one is not needed yet"
+    );
+    bench.written(499);
+    assert_eq!(bench.commands(), ["source s-1 from 500 count 500"]);
+}
