@@ -72,9 +72,7 @@ impl Core {
         if first < next {
             // Below a tail that was never compared: only a look can tell.
             self.end_repair(name);
-            if let Some(stream) = self.streams.get_mut(name) {
-                stream.forget();
-            }
+            self.forget(name);
             self.advance(name);
         } else if first == next {
             self.line_up(name);

@@ -162,6 +162,20 @@ impl Core {
         }
     }
 
+    /// Nothing is known of the destination's stream any more, except who else writes there. Placeholders that wait were
+    /// made for what was thought to be missing there: they are no events of the source, and nothing is compared with them.
+    pub(super) fn forget(&mut self, name: &StreamName) {
+        let Some(stream) = self.streams.get_mut(name) else {
+            return;
+        };
+        stream.state = State::Unknown;
+        stream.fill_to = None;
+        let guesses = stream.queue.take_placeholders();
+        for guess in &guesses {
+            self.forget_cost(guess);
+        }
+    }
+
     /// Whatever the answer was, it says that the destination is not as it was thought to be.
     pub(super) fn look_again(&mut self, flight: &Flight) {
         self.end_repair(&flight.stream);
@@ -169,9 +183,10 @@ impl Core {
             return;
         };
         stream.shared |= matches!(stream.state, State::Following(_));
-        stream.forget();
         stream.failures += 1;
-        if stream.failures > QUICK_FAILURES {
+        let quick = stream.failures <= QUICK_FAILURES;
+        self.forget(&flight.stream);
+        if !quick {
             self.back_off(&flight.stream);
         } else {
             self.advance(&flight.stream);
@@ -180,11 +195,6 @@ impl Core {
 }
 
 impl Stream {
-    /// Nothing is known of the destination's stream any more, except who else writes there.
-    pub(super) fn forget(&mut self) {
-        self.state = State::Unknown;
-    }
-
     fn wrote(&mut self, last: u64, tail: u64) {
         self.failures = 0;
         self.high = self.high.max(Some(last));

@@ -30,18 +30,26 @@ impl Core {
                 })
             }
         }
-        if let Some(conn) = self.member.conn() {
-            self.out.push(Command::Poll { conn, on: false });
-        }
+        self.take_no_more();
     }
 
     /// A policy "stop" was met: what is in flight is finished, then the pipeline ends.
     pub(super) fn end_by_policy(&mut self, text: String) {
-        let deadline = self.now + self.message_timeout() / 4;
-        self.ending.get_or_insert(Ending {
-            deadline,
-            policy: Some(text),
-        });
+        if self.ending.is_none() {
+            let deadline = self.now + self.message_timeout() / 4;
+            self.ending = Some(Ending {
+                deadline,
+                policy: Some(text),
+            });
+            self.take_no_more();
+        }
+    }
+
+    /// What would still be delivered is nobody's any more.
+    fn take_no_more(&mut self) {
+        if let Some(conn) = self.member.conn() {
+            self.out.push(Command::Poll { conn, on: false });
+        }
     }
 
     pub(super) fn pump_ending(&mut self) {

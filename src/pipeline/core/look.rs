@@ -350,7 +350,7 @@ impl Core {
                 self.advance(name);
             }
             None => {
-                stream.forget();
+                self.forget(name);
                 self.back_off(name);
             }
         }
@@ -366,7 +366,7 @@ impl Core {
             self.hold(name, first, HeldReason::Refused, text);
             return;
         }
-        stream.forget();
+        self.forget(name);
         self.deny(name, "no right to read any stream at the destination");
     }
 

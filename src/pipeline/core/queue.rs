@@ -167,6 +167,15 @@ impl Queue {
         self.entries.pop_front()
     }
 
+    /// Takes out what ditto made by itself.
+    pub(super) fn take_placeholders(&mut self) -> Vec<Entry> {
+        let (made, others) = std::mem::take(&mut self.entries)
+            .into_iter()
+            .partition(|entry| entry.origin == Origin::Placeholder);
+        self.entries = others;
+        Vec::from(made)
+    }
+
     /// Takes out everything.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Entry> {
         std::mem::take(&mut self.entries).into_iter()

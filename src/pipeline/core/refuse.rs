@@ -37,9 +37,7 @@ impl Core {
             return;
         }
         self.end_repair(&flight.stream);
-        if let Some(stream) = self.streams.get_mut(&flight.stream) {
-            stream.forget();
-        }
+        self.forget(&flight.stream);
         self.deny(
             &flight.stream,
             "no right to write any stream at the destination",

@@ -236,9 +236,11 @@ impl World {
         }
         for stream in 0..self.options.streams {
             let mut highest = None;
+            // What was there before the stream was deleted stands before everything, and nobody reads it.
+            let begins = self.destination.streams[stream].first;
             for (revision, placed) in self.destination.streams[stream].placed.iter().enumerate() {
                 let late = self.late.contains(&(stream, revision as u64));
-                if placed.times == 0 || late {
+                if placed.times == 0 || placed.at < begins || late {
                     continue;
                 }
                 if highest > Some(placed.at) {

@@ -168,6 +168,22 @@ fn a_conflict_acknowledges_or_stops_by_policy() {
 }
 
 #[test]
+fn a_policy_stop_takes_no_more_while_it_finishes_what_is_in_flight() {
+    let mut bench = Bench::joined(CoreSettings {
+        on_conflict: OnConflict::Stop,
+        ..settings()
+    });
+    bench.begun("s-2");
+    bench.deliver("s-2", 1);
+    bench.deliver("s-1", 5);
+    bench.commands();
+    bench.found(5, vec![stranger("s-1", 5)]);
+    assert_eq!(bench.commands(), ["pause"]);
+    bench.written(1);
+    assert_eq!(bench.commands(), ["ack 1", "leave Stopping"]);
+}
+
+#[test]
 fn a_held_stream_holds_up_no_other() {
     let mut bench = Bench::looking(settings());
     bench.looked(LookResult::SoftDeleted);

@@ -1,8 +1,8 @@
 //! Gaps: repair page by page, and every policy for history that the source no longer has.
 
 use super::super::port::{
-    CoreSettings, HeldReason, Input, LookResult, MetadataOutcome, OnMissingHistory, SourcePage,
-    Tell,
+    AppendOutcome, CoreSettings, HeldReason, Input, LookResult, MetadataOutcome, OnMissingHistory,
+    SourcePage, Tell,
 };
 use super::{Bench, events, settings};
 
@@ -170,4 +170,41 @@ fn a_repair_goes_on_page_by_page_and_reads_ahead() {
     );
     bench.written(499);
     assert_eq!(bench.commands(), ["source s-1 from 500 count 500"]);
+}
+
+#[test]
+fn placeholders_that_somebody_was_ahead_of_are_never_compared_with_what_is_there() {
+    // What somebody else wrote: the source's own events (read before they went), or placeholders.
+    for (name, tail, page) in [
+        ("events", 2, events("s-1", [2])),
+        ("nothing readable", 3, Vec::new()),
+        ("all but the last", 3, events("s-1", [3])),
+    ] {
+        let mut bench = Bench::looking(CoreSettings {
+            on_missing_history: OnMissingHistory::Fill,
+            ..settings()
+        });
+        bench.looked(LookResult::NotFound);
+        bench.source(SourcePage::Tombstoned);
+        let write = bench.last_write();
+        bench.input(Input::MetadataDone {
+            write,
+            outcome: MetadataOutcome::Exists,
+        });
+        assert_eq!(
+            bench.commands().pop().as_deref(),
+            Some("append s-1 after nothing: 0 1 2 3 4 5"),
+            "{name}"
+        );
+        bench.append_answered(AppendOutcome::WrongRevision);
+        assert_eq!(bench.commands(), ["look s-1 from 4 count 2"], "{name}");
+        bench.found(tail, Vec::new());
+        bench.found(tail, page);
+        bench.source(SourcePage::Tombstoned);
+        bench.source(SourcePage::Tombstoned);
+        let last = bench.commands().pop().unwrap_or_default();
+        let rest = &["3 4 5", "4 5"][usize::try_from(tail - 2).unwrap()];
+        assert_eq!(last, format!("append s-1 after {tail}: {rest}"), "{name}");
+        assert_eq!(bench.core.status().held, [0, 0, 0], "{name}");
+    }
 }
