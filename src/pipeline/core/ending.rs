@@ -10,12 +10,19 @@ use super::port::{Command, LeaveReason, Moment, StopReason};
 #[derive(Clone, Debug)]
 pub(super) struct Ending {
     deadline: Moment,
+    /// What waits by then is left to be delivered again: the server would take it back, and may park it for that.
+    leave_by: Moment,
     policy: Option<String>,
 }
 
 impl Ending {
-    pub(super) fn deadline(&self) -> Moment {
-        self.deadline
+    /// When it goes on by itself.
+    pub(super) fn due(&self, now: Moment) -> Moment {
+        if now < self.leave_by {
+            self.leave_by.min(self.deadline)
+        } else {
+            self.deadline
+        }
     }
 }
 
@@ -26,6 +33,7 @@ impl Core {
             None => {
                 self.ending = Some(Ending {
                     deadline,
+                    leave_by: self.now + self.message_timeout() / 4,
                     policy: None,
                 })
             }
@@ -39,6 +47,7 @@ impl Core {
             let deadline = self.now + self.message_timeout() / 4;
             self.ending = Some(Ending {
                 deadline,
+                leave_by: deadline,
                 policy: Some(text),
             });
             self.take_no_more();
@@ -53,13 +62,20 @@ impl Core {
     }
 
     pub(super) fn pump_ending(&mut self) {
-        let Some(Ending { deadline, policy }) = self.ending.clone() else {
+        let Some(Ending {
+            deadline,
+            leave_by,
+            policy,
+        }) = self.ending.clone()
+        else {
             return;
         };
         let late = self.now >= deadline;
         let clean = self.flights.is_empty() && self.writes.is_empty();
         match self.member.phase {
-            Phase::In { .. } if clean || late => self.leave(LeaveReason::Stopping),
+            Phase::In { .. } if clean || late || self.now >= leave_by => {
+                self.leave(LeaveReason::Stopping);
+            }
             Phase::Out { .. } if clean || late => self.finish(clean, policy),
             // The server does not answer; nothing is lost by going.
             Phase::Joining | Phase::Leaving { .. } if late => self.finish(clean, policy),

@@ -59,6 +59,7 @@ use self::window::AppendWindow;
 use crate::event::StreamName;
 
 pub use self::port::Status;
+pub use self::queue::ENTRY_OVERHEAD;
 
 /// What repairs, looks and hole pages may hold beside the budget, so that deliveries that wait for them cannot
 /// keep them from ever getting memory.
@@ -321,7 +322,7 @@ impl Core {
             throttled,
             self.member.due(),
             self.sweep.retry_at(),
-            self.ending.as_ref().map(Ending::deadline),
+            self.ending.as_ref().map(|ending| ending.due(self.now)),
         ]
         .into_iter()
         .flatten()
@@ -354,9 +355,12 @@ impl Core {
         self.waiting_since = waits.then_some(self.now);
     }
 
-    /// Something was sent to the destination and not answered.
+    /// Something was sent to the destination and not answered, or is not sent because the destination does not answer.
     fn waits_for_destination(&self) -> bool {
-        !self.flights.is_empty() || !self.looks.is_empty() || !self.writes.is_empty()
+        !self.flights.is_empty()
+            || !self.looks.is_empty()
+            || !self.writes.is_empty()
+            || (self.entries > 0 && !self.trial.is_open())
     }
 
     /// Something was sent to the destination.

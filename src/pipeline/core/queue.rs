@@ -10,7 +10,7 @@ use super::port::{ConnId, Moment};
 use crate::event::Event;
 
 /// Beside its bytes an entry costs about this much memory; counted against the budget so that empty events count too.
-pub(super) const ENTRY_OVERHEAD: usize = 256;
+pub const ENTRY_OVERHEAD: usize = 256;
 
 /// One delivery that is settled when its entry is.
 #[derive(Clone, Debug)]

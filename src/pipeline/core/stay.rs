@@ -55,7 +55,9 @@ impl Core {
 
     fn pump_in(&mut self, conn: ConnId, credit: u32, paused: Option<Moment>, since: Moment) {
         let quarter = self.message_timeout() / 4;
-        if self.entries == 0 && !self.waits_for_destination() {
+        if self.waits_for_destination() {
+            self.waiting_since.get_or_insert(self.now);
+        } else if self.entries == 0 {
             self.waiting_since = None;
         }
         let paused = match (paused, self.is_over_budget()) {

@@ -114,6 +114,23 @@ fn a_silent_destination_makes_ditto_leave_before_the_server_takes_events_back() 
 }
 
 #[test]
+fn what_comes_while_the_destination_is_away_makes_ditto_leave_too() {
+    let mut bench = Bench::joined(settings());
+    bench.deliver("s-1", 1);
+    bench.looked(LookResult::Failed);
+    bench.left(LeaveReason::Ended);
+    bench.pass(Duration::from_secs(1));
+    // The probe goes unanswered for long, and the group lets ditto in again.
+    bench.join(group());
+    bench.deliver("s-2", 0);
+    bench.commands();
+    bench.pass(Duration::from_millis(14_900));
+    assert_eq!(bench.commands(), NOTHING);
+    bench.pass(Duration::from_millis(200));
+    assert_eq!(bench.commands(), ["leave Waiting"]);
+}
+
+#[test]
 fn polling_pauses_over_the_budget_and_ditto_leaves_if_that_lasts() {
     let mut bench = Bench::joined(settings());
     bench.input(Input::Budget { bytes: 600 });
@@ -213,6 +230,25 @@ fn stopping_ends_at_the_deadline_whatever_is_unanswered() {
     assert_eq!(bench.commands(), ["leave Stopping"]);
     bench.left(LeaveReason::Stopping);
     assert_eq!(bench.commands(), ["finished Asked { clean: false } left 1"]);
+}
+
+#[test]
+fn stopping_leaves_before_the_server_takes_events_back_and_goes_on_waiting_for_answers() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.input(Input::Stop {
+        deadline: Duration::from_secs(100),
+    });
+    bench.commands();
+    bench.pass(Duration::from_millis(14_900));
+    assert_eq!(bench.commands(), NOTHING);
+    bench.pass(Duration::from_millis(200));
+    assert_eq!(bench.commands(), ["leave Stopping"]);
+    bench.left(LeaveReason::Stopping);
+    assert_eq!(bench.commands(), NOTHING, "an append is unanswered");
+    bench.written(1);
+    assert_eq!(bench.commands(), ["finished Asked { clean: true } left 0"]);
 }
 
 #[test]
