@@ -79,6 +79,27 @@ async fn a_conflict_may_be_skipped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_subscription_has_policies_of_its_own() {
+    let (servers, skips) = in_conflict().await;
+    groups::create(&servers.source, "$ce-customer", "other", eager()).await;
+    let mut stops = subscription("$ce-customer", "other");
+    stops.replication.on_conflict = OnConflict::Stop;
+    let mut skips = skips;
+    skips.replication.on_conflict = OnConflict::Skip;
+    let skipping = Copying::start(&servers, skips.clone());
+    let outcome = Copying::start(&servers, stops).end().await;
+    assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+    groups::until_checkpoint(&servers.source, &skips, 5).await;
+    assert_eq!(
+        skipping
+            .seen
+            .count(|tell| matches!(tell, Tell::Passed { .. })),
+        3
+    );
+    assert_eq!(groups::seen(&servers.source, &skips).await.parked, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_conflict_may_stop_the_subscription() {
     let (servers, mut settings) = in_conflict().await;
     settings.replication.on_conflict = OnConflict::Stop;

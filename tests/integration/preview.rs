@@ -19,10 +19,11 @@ async fn nothing_is_written_and_the_group_stays_as_it_is() {
     groups::create(&servers.source, "$ce-customer", "ditto", eager()).await;
     seed(source, "customer-1", 6);
     groups::foreign_consumer(&servers.source, "$ce-customer", "ditto", 3, false).await;
+    groups::foreign_consumer(&servers.source, "$ce-customer", "ditto", 1, true).await;
     seed(source, "customer-2", 4);
     seed(source, "customer-3", 5);
     seed(destination, "customer-3", 1);
-    groups::until_checkpoint(&servers.source, &subscription("$ce-customer", "ditto"), 2).await;
+    groups::until_checkpoint(&servers.source, &subscription("$ce-customer", "ditto"), 3).await;
     let before = groups::everything(&servers.source, "$ce-customer", "ditto").await;
     let records = destination.record_count();
 

@@ -56,6 +56,40 @@ async fn deletions_are_not_copied_and_what_was_copied_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_mark_of_a_tombstone_is_not_copied() {
+    // Without links the group delivers the mark itself, at the highest of all revisions.
+    let (servers, settings) = with_group("orders").await;
+    let source = servers.source.store();
+    seed(source, "orders", 3);
+    let copying = Copying::start(&servers, settings.clone());
+    groups::until_checkpoint(&servers.source, &settings, 2).await;
+    source.tombstone("orders", Expected::Any).unwrap();
+    until("the mark is skipped", || {
+        match skipped(&copying, SkipReason::Tombstone) {
+            1 => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    assert_eq!(events(servers.destination.store(), "orders").len(), 3);
+    assert!(servers.destination.store().tombstone_of("orders").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ordinary_event_that_has_the_type_of_a_deletion_is_copied() {
+    for subscribed in ["$ce-customer", "customer-1"] {
+        let (servers, settings) = with_group(subscribed).await;
+        let source = servers.source.store();
+        for event_type in ["$streamDeleted", "$metadata", "$>", "ordinary"] {
+            write(source, "customer-1", event_type, true, "{}");
+        }
+        let _copying = Copying::start(&servers, settings.clone());
+        servers.until_equal().await;
+        servers.until_written(4).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_is_written_again_after_a_deletion_goes_on_at_its_revision() {
     let (servers, settings) = with_group("$ce-customer").await;
     let source = servers.source.store();

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use ditto::pipeline::core::RESERVE_BYTES;
 use ditto::pipeline::core::port::{PipelineState, Tell};
 use eventstore::PersistentSubscriptionSettings;
 
 use crate::support::groups::{self, eager};
-use crate::support::{Copying, Servers, event, seed, subscription};
+use crate::support::{Copying, Servers, event, seed, subscription, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destination_away_for_longer_than_all_retries_parks_nothing() {
@@ -60,12 +61,12 @@ async fn a_throttle_takes_no_more_than_it_can_work_off_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_stream_with_a_long_repair_does_not_hold_up_the_others() {
+async fn a_repair_of_200_000_events_stays_within_its_memory_and_holds_up_no_other_stream() {
     let servers = Servers::start().await;
     let source = servers.source.store();
     // The category does not link these, so that all of them must be read.
     for _ in 0..20 {
-        let unlinked = (0..1_000)
+        let unlinked = (0..10_000)
             .map(|_| devstore::store::Proposed {
                 data: bytes::Bytes::new(),
                 ..event("customer-long", 1)
@@ -79,13 +80,35 @@ async fn one_stream_with_a_long_repair_does_not_hold_up_the_others() {
     for number in 0..50 {
         seed(source, &format!("customer-{number}"), 10);
     }
-    let copying = Copying::start(&servers, subscription("$ce-customer", "ditto"));
+    let budget = 1024 * 1024;
+    let copying = Copying::with_budget(&servers, subscription("$ce-customer", "ditto"), budget);
+    until("the last event is copied", || {
+        match servers
+            .destination
+            .store()
+            .stream_info("customer-long")
+            .last
+        {
+            Some(200_000) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
     servers.until_equal().await;
     let others = copying.seen.last(
         |tell| matches!(tell, Tell::Copied { stream, .. } if stream.as_str() != "customer-long"),
     );
-    let repaired = copying
-        .seen
-        .first(|tell| matches!(tell, Tell::RepairEnded { .. }));
+    let repaired = copying.seen.first(|tell| {
+        matches!(
+            tell,
+            Tell::RepairEnded {
+                events: 200_000,
+                ..
+            }
+        )
+    });
     assert!(others < repaired, "{others:?} {repaired:?}");
+    // All of it would be some 60 MB.
+    let held = copying.seen.most_bytes();
+    assert!(held <= budget + RESERVE_BYTES, "{held}");
 }
