@@ -23,10 +23,13 @@ check: ## Formatting, lints, licences and sources of dependencies: what CI deman
 	@$(STAGE) documents --needs python3 tests/setup/docs
 	@$(STAGE) packaging --needs python3 packaging/check
 
-test: test-rust conformance clients kinesis page test-system ## All tests; parts that cannot run here say so in one line
+test: test-rust simulation conformance clients kinesis page test-system ## All tests; parts that cannot run here say so in one line
 
 test-rust: ## Unit, integration and simulation tests
 	@$(STAGE) cargo-test cargo test --workspace --locked
+
+simulation: ## The core under 100,000 random schedules, optimised
+	@$(STAGE) simulation $(MAKE) --no-print-directory simulate
 
 conformance: ## The development server against the recording of a real Event Store, and other people's clients
 	@$(STAGE) conformance --needs node --needs npm tests/conformance/run
@@ -42,8 +45,8 @@ kinesis: ## ditto to a Kinesis that nobody here wrote, with the faults that it d
 page: ## The status page in a browser; screenshots in target/page
 	@$(STAGE) page --needs node --needs npm --needs apt-get tests/page/run
 
-simulate: ## The core under SEEDS random schedules (100000 if not given), optimised
-	@cargo run --quiet --release --locked -p simulation -- --seeds $(or $(SEEDS),100000)
+simulate: ## The same with SEEDS schedules (100000 if not given) from the seed FIRST (0) on
+	@cargo run --quiet --release --locked -p simulation -- --seeds $(or $(SEEDS),100000) --first $(or $(FIRST),0)
 
 bench: ## How fast the development server is, and how much memory an event takes
 	@cargo bench --locked -p devstore
