@@ -257,6 +257,10 @@ impl World {
     pub(crate) fn heal(&mut self) {
         note!(self, "the faults stop");
         self.phase = Phase::Healed(self.now);
+        if let Some(every) = self.options.trickle {
+            self.trickles_for = Some(self.source.entries.len() as u64);
+            self.agenda.plan(self.now + every, Happening::Trickle);
+        }
         if self.destination_away.is_some() {
             self.come_back(Part::Destination);
         }

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use ditto::event::Item;
+use ditto::pipeline::core::ENTRY_OVERHEAD;
 use ditto::pipeline::core::port::{AppendId, AppendOutcome, Command, ConnId, Input, LeaveReason};
 
 use crate::daemon::{Given, Stay};
@@ -309,7 +310,7 @@ impl World {
             };
             let with_event = !matches!(item, Item::Never(_));
             let bytes = if let Item::Event(event) = &item {
-                event.size()
+                event.size() + ENTRY_OVERHEAD
             } else {
                 0
             };
@@ -320,6 +321,7 @@ impl World {
                 target,
                 with_event,
                 bytes,
+                taken: takes,
             });
             let budget = self.daemons[daemon].budget_now;
             // What comes after the wish to leave, or while it ends, is ignored and not held.

@@ -46,6 +46,8 @@ pub(crate) struct Given {
     pub(crate) with_event: bool,
     /// Bytes that it costs while it waits.
     pub(crate) bytes: usize,
+    /// It came before the core wanted to leave: later ones are ignored.
+    pub(crate) taken: bool,
 }
 
 /// An append as it was first sent.

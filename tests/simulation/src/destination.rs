@@ -21,6 +21,8 @@ pub(crate) struct DestinationStream {
     pub(crate) events: Vec<Event>,
     /// First readable revision.
     pub(crate) first: u64,
+    /// Ids of so many events are no longer remembered since the server was started again.
+    pub(crate) forgotten: usize,
     /// Soft-deleted now.
     pub(crate) soft_deleted: bool,
     /// Tombstoned.
@@ -80,6 +82,40 @@ impl Destination {
         Self {
             streams: (0..streams).map(|_| DestinationStream::default()).collect(),
             unnumbered,
+        }
+    }
+
+    /// As if any revision were expected: what a deliberate mistake would make of it (`protocol.md` §5.1.3).
+    pub(crate) fn append_anywhere(
+        &mut self,
+        now: Duration,
+        stream: usize,
+        events: &[Event],
+    ) -> Effect {
+        let at = &self.streams[stream];
+        let recent = || at.events.iter().skip(at.forgotten);
+        let place = |event: &Event| recent().find(|stored| stored.id == event.id);
+        let places: Vec<Option<u64>> = events
+            .iter()
+            .map(|event| place(event).map(|stored| stored.revision))
+            .collect();
+        match (places.first(), places.last()) {
+            (Some(Some(_)), Some(Some(last))) => Effect::refused(AppendOutcome::Written(*last)),
+            _ if at.tombstoned => Effect::refused(AppendOutcome::Deleted),
+            _ => {
+                let from = self.store(now, stream, events);
+                Effect {
+                    stored_from: Some(from),
+                    ..Effect::refused(AppendOutcome::Written(from + events.len() as u64 - 1))
+                }
+            }
+        }
+    }
+
+    /// The server starts again: ids it remembered are forgotten. Exact revisions are found in the log all the same.
+    pub(crate) fn restart(&mut self) {
+        for stream in &mut self.streams {
+            stream.forgotten = stream.events.len();
         }
     }
 

@@ -85,6 +85,8 @@ pub(crate) enum Happening {
     Second,
     /// Somebody writes at the source.
     Write,
+    /// Somebody goes on writing although the faults are over.
+    Trickle,
     /// Something goes wrong.
     Chaos(Fault),
     /// Another consumer acknowledges or returns what it took.

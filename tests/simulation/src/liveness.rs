@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
-use ditto::pipeline::core::port::{Input, OnConflict, PipelineState, StopReason};
+use ditto::pipeline::core::port::{ConnId, Input, OnConflict, PipelineState, StopReason};
 
 use crate::chaos::NOTICED;
+use crate::fault::Fault;
 use crate::group::FOREIGN;
 use crate::safety::FINISH_SLACK;
 use crate::source::Target;
@@ -24,6 +25,8 @@ impl World {
         match self.phase {
             Phase::Faulty | Phase::Done => {}
             Phase::Healed(since) => match self.unfinished() {
+                // What is written later needs no faults to arrive: now let it end.
+                None if self.trickles_for.take().is_some() => {}
                 None => self.stop_all(),
                 Some(why) if self.now > since + ARRIVES_WITHIN => {
                     self.violate(|| {
@@ -96,11 +99,16 @@ impl World {
         else {
             return Some("nobody has joined".to_owned());
         };
-        let last = self.source.entries.len() as u64;
+        let last = self
+            .trickles_for
+            .unwrap_or(self.source.entries.len() as u64);
         for number in base.unwrap_or(last)..last {
             if let Some(why) = self.lacks(number) {
                 return Some(format!("number {number}: {why}"));
             }
+        }
+        if self.trickles_for.is_some() {
+            return None;
         }
         if !self.group.is_drained(&self.source) {
             return Some(format!(
@@ -195,37 +203,35 @@ impl World {
         self.push_all();
     }
 
-    /// Deliveries time out only where something of their own is slow, or somebody else disturbed the group.
+    /// Deliveries time out only where something of their own is slow, or somebody else disturbed the group. That goes for
+    /// every delivery once the faults are over, and at any time for one that the server parks for it.
     fn check_taken_back(&mut self, taken: &crate::group::TakenBack) {
-        let Phase::Healed(since) = self.phase else {
-            return;
-        };
-        let noticed = self.now > since + NOTICED + self.options.group.message_timeout;
-        // With room for one delivery at a time the others wait for their turn, until the credit has shrunk.
-        let narrow = self.options.budget < 1 << 20;
         let Some(stream) = taken.target.stream() else {
             return;
         };
-        if noticed
-            && !narrow
-            && taken.consumer != FOREIGN
-            && !self.slow[stream]
-            && !self.in_trouble(stream)
-        {
+        // With room for one delivery at a time the others wait for their turn, until the credit has shrunk.
+        let narrow = self.options.budget < 1 << 20 || self.options.faults.has(Fault::BudgetChanges);
+        // Of a consumer that is gone only the server does not know yet.
+        let gone = taken.consumer == FOREIGN || self.broken.contains(&ConnId(taken.consumer));
+        if narrow || gone || self.slow[stream] || self.in_trouble(stream) {
+            return;
+        }
+        let noticed = match self.phase {
+            Phase::Healed(since) => self.now > since + NOTICED + self.options.group.message_timeout,
+            _ => false,
+        };
+        if taken.parked {
+            self.violate(|| format!("the server parks an event of s-{stream}, which is healthy"));
+        } else if noticed {
             self.violate(|| {
-                let then = if taken.parked {
-                    "parked"
-                } else {
-                    "to be delivered again"
-                };
-                format!("a delivery of s-{stream} times out although nothing is wrong: {then}")
+                format!("a delivery of s-{stream} times out although nothing is wrong")
             });
         }
     }
 
     /// Behind: copies stand in the order of the source, but for those that were said to be late.
     fn check_order(&mut self) {
-        let restarts = [crate::fault::Fault::Kill, crate::fault::Fault::Stop];
+        let restarts = [Fault::Kill, Fault::Stop];
         if self.options.settings.mode != ditto::pipeline::core::port::Mode::Behind
             || self.options.faults.any_of(&restarts)
             // What a forgotten stream held is found again only by its ids.

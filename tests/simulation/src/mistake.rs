@@ -2,10 +2,10 @@
 //!
 //! Only called for seeds that run with a mistake.
 
-use ditto::event::Item;
+use ditto::event::{Item, StreamName};
 use ditto::pipeline::core::port::{
     AppendOutcome, Command, Expected, Input, LinkPage, LookRange, LookResult, ParkedPage, ReadFrom,
-    SourcePage, StopReason,
+    Side, SourcePage, StopReason,
 };
 
 use crate::mutation::{Memory, Mutation};
@@ -14,18 +14,36 @@ impl Memory {
     /// Remembers what some mistake may need.
     pub(crate) fn note_input(&mut self, input: &Input) {
         match input {
-            Input::Joined { conn, .. } => {
+            Input::Joined { conn, group, .. } => {
                 self.first_stay.get_or_insert(*conn);
                 self.delivered.clear();
+                self.message_timeout = group.message_timeout;
             }
             Input::Delivery { ack, item, .. } => {
+                self.last_delivery = self.now;
                 *self.delivered.entry(*ack).or_default() += 1;
                 if let Item::Event(event) = item {
                     self.ids
                         .insert((event.stream.to_string(), event.revision), event.id);
                 }
             }
+            Input::Appended { append, outcome }
+                if !matches!(outcome, AppendOutcome::NotReady | AppendOutcome::NoAnswer) =>
+            {
+                self.in_flight.remove(append);
+            }
             _ => {}
+        }
+    }
+
+    /// A stream that was forgotten has another name for the core from then on.
+    fn renamed(&mut self, stream: &StreamName) -> StreamName {
+        let busy = self.in_flight.values().any(|other| other == stream);
+        let times = self.forgotten.entry(stream.clone()).or_default();
+        *times += u32::from(busy && self.inputs.is_multiple_of(3));
+        match *times {
+            0 => stream.clone(),
+            times => StreamName::new(format!("{stream}~{times}")),
         }
     }
 
@@ -33,10 +51,11 @@ impl Memory {
         match command {
             Command::Append {
                 append,
+                stream,
                 expected,
                 events,
-                ..
             } => {
+                self.in_flight.insert(*append, real_name(stream));
                 let next = if let Expected::Exact(revision) = expected {
                     revision + 1
                 } else {
@@ -81,8 +100,59 @@ pub(crate) fn before(mutation: Mutation, memory: &mut Memory, input: &Input) -> 
     }
 }
 
+/// The inputs that the core gets for this one.
+pub(crate) fn inputs(mutation: Mutation, memory: &mut Memory, input: Input) -> Vec<Input> {
+    match (mutation, input) {
+        (Mutation::NeverLeave, Input::Tick) => {
+            let alive = Input::Reachable {
+                side: Side::Destination,
+                reachable: true,
+            };
+            vec![alive, Input::Tick]
+        }
+        (Mutation::PassOver, Input::Tick) => {
+            let kept = memory.kept.take();
+            kept.into_iter().chain([Input::Tick]).collect()
+        }
+        (Mutation::PassOver, delivery @ Input::Delivery { .. }) => match memory.kept.take() {
+            Some(kept) => vec![delivery, kept],
+            None if memory.inputs.is_multiple_of(5) => {
+                memory.kept = Some(delivery);
+                Vec::new()
+            }
+            None => vec![delivery],
+        },
+        (
+            Mutation::EvictBusy,
+            Input::Delivery {
+                conn,
+                ack,
+                number,
+                item: Item::Event(mut event),
+            },
+        ) => {
+            event.stream = memory.renamed(&event.stream);
+            vec![Input::Delivery {
+                conn,
+                ack,
+                number,
+                item: Item::Event(event),
+            }]
+        }
+        (mutation, input) => self::input(mutation, memory, input).into_iter().collect(),
+    }
+}
+
+/// The name of a stream without the mark of having been forgotten.
+fn real_name(stream: &StreamName) -> StreamName {
+    match stream.as_str().split_once('~') {
+        Some((name, _)) => StreamName::from(name),
+        None => stream.clone(),
+    }
+}
+
 /// The input as the core gets it; `None`: not at all.
-pub(crate) fn input(mutation: Mutation, memory: &Memory, input: Input) -> Option<Input> {
+fn input(mutation: Mutation, memory: &Memory, input: Input) -> Option<Input> {
     Some(match (mutation, input) {
         (_, Input::Appended { append, outcome }) => {
             let trusted = matches!(
@@ -187,6 +257,15 @@ pub(crate) fn command(
 ) {
     let again = memory.note_command(&command);
     match (mutation, command) {
+        (Mutation::EvictBusy, command) => out.push(with_real_name(command)),
+        (Mutation::ResetHoleClock, Command::ReadLinks { read, .. })
+            if memory.now.saturating_sub(memory.last_delivery) < 2 * memory.message_timeout =>
+        {
+            answers.push(Input::LinksRead {
+                read,
+                page: LinkPage::Failed,
+            });
+        }
         (Mutation::AckBeforeWrite, Command::Ack { .. }) => {}
         (Mutation::ForgetResend, Command::Append { .. }) if again => {}
         (
@@ -240,6 +319,23 @@ pub(crate) fn command(
         }
         (_, command) => towards_source(mutation, memory, command, out),
     }
+}
+
+/// What the core asks for under the name that it has for a stream, under the stream's own.
+fn with_real_name(mut command: Command) -> Command {
+    match &mut command {
+        Command::Append { stream, events, .. } => {
+            *stream = real_name(stream);
+            for event in events {
+                event.stream = stream.clone();
+            }
+        }
+        Command::Look { stream, .. }
+        | Command::WriteMetadata { stream, .. }
+        | Command::ReadSource { stream, .. } => *stream = real_name(stream),
+        _ => {}
+    }
+    command
 }
 
 /// Commands that concern the source and the end, as the world gets them.

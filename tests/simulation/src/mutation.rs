@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use ditto::event::StreamName;
 use ditto::pipeline::core::Core;
 use ditto::pipeline::core::port::{AppendId, Command, ConnId, CoreSettings, Input, Moment, Status};
 use uuid::Uuid;
@@ -62,6 +63,16 @@ pub enum Mutation {
     NoThrottle,
     /// The end is always said to be clean.
     AlwaysClean,
+    /// Any revision is expected instead of an exact one.
+    AnyRevision,
+    /// The stay is never left, however long the destination gives no verdict.
+    NeverLeave,
+    /// A hole's patience begins anew at each delivery.
+    ResetHoleClock,
+    /// A stream with an append in flight is forgotten.
+    EvictBusy,
+    /// Some deliveries are put behind the next one.
+    PassOver,
 }
 
 impl Mutation {
@@ -91,6 +102,11 @@ impl Mutation {
         Self::IgnoreBudget,
         Self::NoThrottle,
         Self::AlwaysClean,
+        Self::AnyRevision,
+        Self::NeverLeave,
+        Self::ResetHoleClock,
+        Self::EvictBusy,
+        Self::PassOver,
     ];
 }
 
@@ -119,6 +135,16 @@ pub(crate) struct Memory {
     pub(crate) late: Vec<Command>,
     /// Inputs seen.
     pub(crate) inputs: u64,
+    /// The time, and that of the last delivery.
+    pub(crate) now: Moment,
+    pub(crate) last_delivery: Moment,
+    /// The group's message timeout.
+    pub(crate) message_timeout: Duration,
+    /// Streams of appends in flight, and how often each stream was forgotten.
+    pub(crate) in_flight: HashMap<AppendId, StreamName>,
+    pub(crate) forgotten: HashMap<StreamName, u32>,
+    /// A delivery kept back.
+    pub(crate) kept: Option<Input>,
 }
 
 impl Subject {
@@ -141,15 +167,14 @@ impl Subject {
             return;
         };
         self.memory.inputs += 1;
+        self.memory.now = now;
         self.memory.note_input(&input);
-        let mut first = mistake::before(mutation, &mut self.memory, &input);
-        let Some(input) = mistake::input(mutation, &self.memory, input) else {
-            out.append(&mut first);
-            return;
-        };
+        out.append(&mut mistake::before(mutation, &mut self.memory, &input));
+        let inputs = mistake::inputs(mutation, &mut self.memory, input);
         let mut commands = Vec::new();
-        self.core.handle(now, input, &mut commands);
-        out.append(&mut first);
+        for input in inputs {
+            self.core.handle(now, input, &mut commands);
+        }
         // What a mistake answers by itself comes back at once, and may lead to more of the same.
         let mut rounds = 0;
         while !commands.is_empty() {

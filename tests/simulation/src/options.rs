@@ -67,6 +67,8 @@ pub struct Options {
     pub failure_permille: u64,
     /// What may go wrong.
     pub faults: Faults,
+    /// After the faults somebody goes on writing, so often, until all that was there before has arrived.
+    pub trickle: Option<Duration>,
 }
 
 impl Options {
@@ -105,6 +107,9 @@ impl Options {
             latency: Duration::from_micros(dice.pick(&[100, 5_000, 100_000])),
             failure_permille: dice.pick(&[30, 150, 400]),
             faults,
+            trickle: dice
+                .pick(&[None, None, None, Some(2), Some(7)])
+                .map(Duration::from_secs),
         }
     }
 }
@@ -207,6 +212,11 @@ impl fmt::Display for Options {
             f,
             "  world     {} ditto, budget {} bytes, latency {:?}, faults for {:?}, calls fail {} in 1000",
             self.daemons, self.budget, self.latency, self.fault_time, self.failure_permille
+        )?;
+        writeln!(
+            f,
+            "  after     writes go on every {:?} until all that was there has arrived",
+            self.trickle
         )?;
         write!(f, "  faults    {}", self.faults)
     }

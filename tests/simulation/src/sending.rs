@@ -6,8 +6,8 @@ use ditto::event::{Event, StreamName};
 use ditto::pipeline::core::port::{AppendId, Expected, Mode, OnMissingHistory};
 use uuid::Uuid;
 
-use crate::daemon::{Frozen, InFlight};
-use crate::source::skip;
+use crate::daemon::{Frozen, Given, InFlight};
+use crate::source::{Target, skip};
 use crate::world::World;
 
 /// The type of the events that stand for history that is gone.
@@ -47,6 +47,7 @@ impl World {
         self.check_limits(daemon, events);
         self.check_in_flight(daemon, index);
         self.check_content(index, expected, events);
+        self.check_turn(daemon, index, events);
         let at = &mut self.daemons[daemon];
         at.in_flight.retain(|flight| flight.stream != index);
         at.frozen.insert(
@@ -146,6 +147,38 @@ impl World {
             } else if self.source.event(stream, event.revision) != Some(event) {
                 self.violate(|| format!("sends {event:?}, which is not the source's event"));
             }
+        }
+    }
+
+    /// Where nothing can be looked at, order is the core's alone: what waits first goes first. (What is refused is set
+    /// aside; if its stay is over by then it is not parked but comes again.)
+    fn check_turn(&mut self, daemon: usize, stream: usize, events: &[Event]) {
+        let (Mode::Unnumbered, Some(sent)) = (self.options.settings.mode, events.first()) else {
+            return;
+        };
+        if self.refused_possible(stream) {
+            return;
+        }
+        let waits = |given: &Given| match given.target {
+            Target::Event {
+                stream: of,
+                revision,
+            } if of == stream && given.taken && given.with_event => Some(revision),
+            _ => None,
+        };
+        let stay = self.daemons[daemon].stay.as_ref();
+        let lacks = |revision: &u64| !self.arrived(stream, *revision);
+        let first = stay.and_then(|stay| {
+            let waiting = stay.delivered.iter().filter_map(waits);
+            waiting.filter(lacks).min()
+        });
+        if let Some(first) = first.filter(|first| *first < sent.revision) {
+            self.violate(|| {
+                format!(
+                    "sends revision {} of s-{stream} while {first} waits",
+                    sent.revision
+                )
+            });
         }
     }
 

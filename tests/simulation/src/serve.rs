@@ -12,6 +12,7 @@ use ditto::pipeline::core::port::{
 
 use crate::commands::GIVE_UP;
 use crate::fault::Fault;
+use crate::mutation::Mutation;
 use crate::options::Feed;
 use crate::world::{Away, Fate, Happening, Part, Send, World, note};
 
@@ -215,13 +216,18 @@ impl World {
             );
             return;
         }
-        let effect = self.destination.append(
-            &self.source,
-            self.now,
-            send.stream,
-            send.expected,
-            &send.events,
-        );
+        let effect = if self.mutation == Some(Mutation::AnyRevision) {
+            self.destination
+                .append_anywhere(self.now, send.stream, &send.events)
+        } else {
+            self.destination.append(
+                &self.source,
+                self.now,
+                send.stream,
+                send.expected,
+                &send.events,
+            )
+        };
         note!(
             self,
             "{daemon} {:?} at the destination: {:?}, stored from {:?}",
@@ -292,7 +298,10 @@ impl World {
                 self.source_away = None;
                 self.group.reload(&self.source);
             }
-            Part::Destination => self.destination_away = None,
+            Part::Destination => {
+                self.destination_away = None;
+                self.destination.restart();
+            }
             Part::Group => {
                 self.group.presence = crate::group::Presence::Present;
                 self.group.recreate(&self.source);
@@ -300,6 +309,14 @@ impl World {
             Part::Rights => self.group.presence = crate::group::Presence::Present,
         }
         self.push_all();
+    }
+
+    /// Somebody writes, and will again.
+    pub(crate) fn trickle(&mut self) {
+        if let (Some(every), Some(_)) = (self.options.trickle, self.trickles_for) {
+            self.write_one();
+            self.agenda.plan(self.now + every, Happening::Trickle);
+        }
     }
 
     /// Somebody writes at the source.

@@ -51,6 +51,8 @@ pub(crate) struct World {
     pub(crate) slow: Vec<bool>,
     /// Events that a core said it appended late.
     pub(crate) late: BTreeSet<(usize, u64)>,
+    /// Somebody goes on writing until all numbers below this one are done.
+    pub(crate) trickles_for: Option<u64>,
     /// Something that is not ditto's doing made deliveries time out.
     pub(crate) group_disturbed: bool,
     pub(crate) inputs: u64,
@@ -95,6 +97,7 @@ impl World {
             suspected: vec![false; options.streams],
             slow: vec![false; options.streams],
             late: BTreeSet::new(),
+            trickles_for: None,
             group_disturbed: false,
             inputs: 0,
             commands: 0,
@@ -212,6 +215,7 @@ impl World {
             }
             Happening::Second => self.second(),
             Happening::Write => self.write_one(),
+            Happening::Trickle => self.trickle(),
             Happening::Chaos(fault) => self.go_wrong(fault),
             Happening::ForeignActs { id, acknowledges } => self.foreign_acts(id, acknowledges),
             Happening::Back(part) => self.come_back(part),
