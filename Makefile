@@ -3,7 +3,7 @@
 
 STAGE := tests/setup/stage
 
-.PHONY: help demo dist deb release-check check test test-rust test-system conformance clients kinesis page simulate bench
+.PHONY: help demo dist deb release-check check test test-rust simulation test-system conformance clients kinesis page simulate bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14

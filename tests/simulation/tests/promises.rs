@@ -74,7 +74,6 @@ fn every_check_finds_a_mistake() {
         (Mutation::AckBeforeWrite, "which is not at the destination"),
         (Mutation::AnyRevision, "is stored 2 times"),
         (Mutation::ForgetResend, "420 s after the faults"),
-        (Mutation::NeverLeave, "the server parks an event of"),
         (
             Mutation::LoseDeliveries,
             "times out although nothing is wrong",
