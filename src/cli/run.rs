@@ -35,6 +35,12 @@ pub(super) fn run(file: &Path) -> Exit {
         }
     };
     log.set_level(&settings.log.level);
+    if let Some(otlp) = &settings.log.otlp
+        && let Err(error) = log.ship(otlp)
+    {
+        error!(ditto.error = %error, "failed to start the thread that sends log lines to [log.otlp]");
+        return Exit::Failed;
+    }
     for note in &notes {
         warn!("{note}");
     }

@@ -28,9 +28,14 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// The password as it is now: of a file the first line.
+/// The password as it is now.
 pub(crate) fn password(credentials: &Credentials) -> Result<Secret, String> {
-    let path = match &credentials.password {
+    secret(&credentials.password)
+}
+
+/// A secret as it is now: of a file the first line.
+pub(crate) fn secret(source: &PasswordSource) -> Result<Secret, String> {
+    let path = match source {
         PasswordSource::Text(secret) => return Ok(secret.clone()),
         PasswordSource::File(path) => path,
     };
@@ -39,7 +44,7 @@ pub(crate) fn password(credentials: &Credentials) -> Result<Secret, String> {
     let line = text.lines().next().unwrap_or_default();
     if line.is_empty() {
         return Err(format!(
-            "{}: the first line must hold the password, and is empty",
+            "{}: the first line must hold the secret, and is empty",
             path.display()
         ));
     }

@@ -5,7 +5,7 @@
 pub mod client;
 pub mod crate_client;
 mod error;
-mod files;
-mod tls;
+pub(crate) mod files;
+pub(crate) mod tls;
 
 pub use error::{Class, Error, Side};

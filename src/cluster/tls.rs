@@ -76,7 +76,8 @@ impl TlsMaterial {
     }
 }
 
-fn roots_of(file: &Path) -> Result<RootCertStore, String> {
+/// The authorities of a file.
+pub(crate) fn roots_of(file: &Path) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(file, &files::read(file)?)? {
         roots

@@ -45,6 +45,7 @@ pub fn difference(running: &Settings, wanted: &Settings) -> Result<Difference, N
         ("[destination]", running.destination != wanted.destination),
         ("[daemon]", running.daemon != wanted.daemon),
         ("[http]", running.http != wanted.http),
+        ("[log.otlp]", running.log.otlp != wanted.log.otlp),
     ]
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))
@@ -161,6 +162,10 @@ mod tests {
             (
                 format!("{BASE}[http]\nlisten = \"127.0.0.1:1\"\n"),
                 "[http]",
+            ),
+            (
+                format!("{BASE}[log.otlp]\nendpoint = \"http://127.0.0.1:4318\"\n"),
+                "[log.otlp]",
             ),
             (
                 BASE.replace("a:1", "c:1").replace("b:1", "d:1"),

@@ -208,6 +208,29 @@ impl<'p> Section<'p> {
         }
     }
 
+    /// Texts under names that the operator chooses, in a sub-table; none if it is absent. Secret ones are never quoted.
+    pub(crate) fn texts(
+        &mut self,
+        key: &'static str,
+        secret: bool,
+    ) -> Vec<(String, Found<String>)> {
+        let section = self.section(key);
+        let mut texts = Vec::new();
+        for (name, node) in &section.table {
+            match as_text(&node.value).filter(|text| !text.trim().is_empty()) {
+                Some(value) => texts.push((
+                    name.clone(),
+                    Found {
+                        value,
+                        origin: node.origin.clone(),
+                    },
+                )),
+                None => section.mismatch(node, name, "a text that is not empty", secret),
+            }
+        }
+        texts
+    }
+
     /// A list of tables; none if it is absent.
     pub(crate) fn sections(&mut self, key: &'static str) -> Vec<Section<'p>> {
         let path = self.path_of(key);

@@ -5,10 +5,11 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cluster::ClusterSettings;
+use super::cluster::{ClusterSettings, PasswordSource};
 use crate::event::StreamName;
 
 /// Everything that ditto was asked to do.
@@ -251,12 +252,30 @@ impl Default for HttpSettings {
 pub struct LogSettings {
     /// A level, or directives as `RUST_LOG` takes them.
     pub level: String,
+    /// `[log.otlp]`: where lines are sent beside the journal.
+    pub otlp: Option<OtlpSettings>,
+}
+
+/// `[log.otlp]`: a receiver of OTLP over http/protobuf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtlpSettings {
+    /// The whole address for logs, without user and query.
+    pub endpoint: String,
+    /// Time limit of one request.
+    pub timeout: Duration,
+    /// Certificates to trust instead of the machine's own.
+    pub tls_ca_file: Option<PathBuf>,
+    /// Headers of each request by name; their values are secrets.
+    pub headers: Vec<(String, PasswordSource)>,
+    /// What the lines say about where they come from, beside ditto's own.
+    pub resource_attributes: Vec<(String, String)>,
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
         Self {
             level: "info".to_owned(),
+            otlp: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Reports every mistake, not only the first. Never opens a file: what named files hold is judged by `files`.
 
 mod kinesis;
+mod otlp;
 mod side;
 mod subscription;
 
@@ -48,7 +49,7 @@ pub(crate) fn validate(tree: Table, file: Origin, context: &Context<'_>) -> Opti
     };
     let subscriptions = subscription::subscriptions(root.sections("subscription"), &around);
     let http = http(root.section("http"));
-    let log = log(root.section("log"));
+    let log = log(root.section("log"), context);
     root.finish();
     let (source, destination) = (source?, destination?);
     not_the_same(&source, &destination, context.problems);
@@ -84,7 +85,7 @@ fn http(mut section: Section<'_>) -> HttpSettings {
     listen.map_or_else(HttpSettings::default, |listen| HttpSettings { listen })
 }
 
-fn log(mut section: Section<'_>) -> LogSettings {
+fn log(mut section: Section<'_>, context: &Context<'_>) -> LogSettings {
     const LEVELS: &str = "\"error\", \"warn\", \"info\", \"debug\", \"trace\", \"off\" or directives such as \
                           \"info,ditto=debug\"";
     let mut settings = LogSettings::default();
@@ -97,10 +98,9 @@ fn log(mut section: Section<'_>) -> LogSettings {
             }
         }
     }
-    section.misplaced(
-        &["otlp"],
-        "this version does not send logs or traces over OTLP: remove the section",
-    );
+    if section.has("otlp") {
+        settings.otlp = otlp::otlp(section.section("otlp"), context);
+    }
     section.finish();
     settings
 }

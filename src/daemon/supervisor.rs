@@ -287,7 +287,11 @@ impl Supervisor {
     fn tick(&mut self) {
         self.feed_watchdog();
         if let Some(log) = &self.parts.log {
-            self.parts.metrics.process.lines_dropped(log.dropped());
+            let process = &self.parts.metrics.process;
+            process.lines_dropped(log.dropped());
+            if let Some(lines) = log.otlp() {
+                process.otlp_lines(lines.sent, lines.dropped);
+            }
         }
         self.share_budget();
         self.parts.board.sample(Instant::now());

@@ -81,8 +81,8 @@ fn sink(tree: &mut Tree, key: &str, log: &mut Section) -> Option<Section> {
             let mut section = otlp(&format!("{}/ingest/otlp", url.trim_end_matches('/')));
             section.remark(
                 key,
-                "Seq takes OTLP over HTTP since version 2024.1. This version of ditto does not send it: collect the journal \
-                 instead. The API key was not taken over",
+                "Seq takes OTLP over HTTP since version 2023.4. The API key was not taken over: put it into a file, and that \
+                 into header_files",
             );
             Some(section)
         }
@@ -90,8 +90,8 @@ fn sink(tree: &mut Tree, key: &str, log: &mut Section) -> Option<Section> {
             let mut section = otlp("http://localhost:4318");
             section.remark(
                 key,
-                "Datadog's agent takes OTLP over HTTP at port 4318, if it is switched on there. This version of ditto does \
-                 not send it: let the agent collect the journal instead. The API key was not taken over: the agent has it",
+                "Datadog's agent takes OTLP over HTTP at port 4318, if it is switched on there. The API key was not taken \
+                 over: the agent has it",
             );
             Some(section)
         }

@@ -2,7 +2,7 @@
 //!
 //! Never writes anything itself.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use tracing::callsite::Identifier;
@@ -23,13 +23,16 @@ type Kind = (Identifier, Option<String>, Option<String>);
 /// Queues each event as a record.
 pub(super) struct RecordLayer {
     queue: Arc<Queue>,
+    /// The second one, once it is configured.
+    others: Arc<OnceLock<Arc<Queue>>>,
     limit: Mutex<Limit<Kind>>,
 }
 
 impl RecordLayer {
-    pub(super) fn new(queue: Arc<Queue>) -> Self {
+    pub(super) fn new(queue: Arc<Queue>, others: Arc<OnceLock<Arc<Queue>>>) -> Self {
         Self {
             queue,
+            others,
             limit: Mutex::new(Limit::new()),
         }
     }
@@ -54,6 +57,9 @@ impl<S: Subscriber> Layer<S> for RecordLayer {
                 return;
             };
             record.suppressed = suppressed;
+        }
+        if let Some(other) = self.others.get() {
+            other.push(record.clone());
         }
         self.queue.push(record);
     }

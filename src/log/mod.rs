@@ -1,6 +1,6 @@
-//! The log: one line for each thing that happened, to the journal or to stderr.
+//! The log: one line for each thing that happened, to the journal or to stderr, and, if configured, to a receiver of OTLP.
 //!
-//! Lines go through a bounded queue to a thread of its own, so that a log that stalls never stalls copying; what does not
+//! Lines go through a bounded queue to a thread of its own, one for each of the two, so that a log that stalls never stalls copying; what does not
 //! fit is dropped and counted. Never shows a secret: it is not given any, and what client libraries say about headers
 //! stays out.
 
@@ -8,13 +8,15 @@ mod journal;
 mod layer;
 mod limit;
 pub mod message_id;
+mod otlp;
 mod queue;
 mod record;
 mod text;
 
 use std::io::IsTerminal as _;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{EnvFilter, Registry, reload};
@@ -23,6 +25,8 @@ use journal::Journal;
 use layer::RecordLayer;
 use queue::Queue;
 use text::Text;
+
+use crate::config::settings::OtlpSettings;
 
 /// How long the end of the program waits for a log that stalls.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -35,6 +39,18 @@ pub struct Log {
     /// Set by `RUST_LOG`, which the file does not override.
     fixed: bool,
     done: Mutex<mpsc::Receiver<()>>,
+    otlp_queue: Arc<OnceLock<Arc<Queue>>>,
+    otlp_counts: Arc<otlp::Counts>,
+    otlp_done: Mutex<Option<mpsc::Receiver<()>>>,
+}
+
+/// What became of the lines for a receiver of OTLP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OtlpCounts {
+    /// Taken by it.
+    pub sent: u64,
+    /// Lost, because there was no room while it took none, or because it refused them.
+    pub dropped: u64,
 }
 
 /// Starts the log at level info, or as `RUST_LOG` says.
@@ -51,9 +67,10 @@ pub fn start() -> anyhow::Result<Log> {
         .as_deref()
         .map_or_else(|| filter("info"), EnvFilter::new);
     let (filter, handle) = reload::Layer::new(filter);
+    let otlp_queue = Arc::new(OnceLock::new());
     let subscriber = Registry::default()
         .with(filter)
-        .with(RecordLayer::new(queue.clone()));
+        .with(RecordLayer::new(queue.clone(), otlp_queue.clone()));
     tracing::subscriber::set_global_default(subscriber)?;
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
@@ -69,6 +86,9 @@ pub fn start() -> anyhow::Result<Log> {
         filter: handle,
         fixed: directives.is_some(),
         done: Mutex::new(done),
+        otlp_queue,
+        otlp_counts: Arc::default(),
+        otlp_done: Mutex::default(),
     })
 }
 
@@ -99,6 +119,34 @@ impl Log {
         }
     }
 
+    /// Sends every further line to a receiver of OTLP, too. Once in the life of the process: another needs a restart.
+    ///
+    /// # Errors
+    /// If its thread cannot be started.
+    pub fn ship(&self, settings: &OtlpSettings) -> std::io::Result<()> {
+        let mut done = self
+            .otlp_done
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if done.is_none() {
+            let queue = Arc::new(Queue::new());
+            let counts = self.otlp_counts.clone();
+            *done = Some(otlp::send_lines(settings.clone(), queue.clone(), counts)?);
+            self.otlp_queue.get_or_init(|| queue);
+        }
+        Ok(())
+    }
+
+    /// What became of those lines; `None`: they are not sent.
+    #[must_use]
+    pub fn otlp(&self) -> Option<OtlpCounts> {
+        let queue = self.otlp_queue.get()?;
+        Some(OtlpCounts {
+            sent: self.otlp_counts.sent.load(Ordering::Relaxed),
+            dropped: queue.dropped() + self.otlp_counts.refused.load(Ordering::Relaxed),
+        })
+    }
+
     /// Lines lost so far because the log could not keep up.
     #[must_use]
     pub fn dropped(&self) -> u64 {
@@ -116,10 +164,21 @@ impl Log {
 impl Drop for Log {
     /// Writes what is queued, for a while.
     fn drop(&mut self) {
+        let deadline = Instant::now() + FLUSH_TIMEOUT;
+        // The receiver's first: what becomes of its last lines is for the journal to say.
+        if let Some(queue) = self.otlp_queue.get() {
+            queue.close();
+        }
+        let otlp = self.otlp_done.get_mut();
+        if let Some(done) = otlp.unwrap_or_else(PoisonError::into_inner) {
+            done.recv_timeout(FLUSH_TIMEOUT).unwrap_or_default();
+        }
         self.queue.close();
         // Too late to report a log that does not end in time.
         let done = self.done.get_mut().unwrap_or_else(PoisonError::into_inner);
-        done.recv_timeout(FLUSH_TIMEOUT).unwrap_or_default();
+        let left = deadline.saturating_duration_since(Instant::now());
+        done.recv_timeout(left.max(FLUSH_TIMEOUT / 2))
+            .unwrap_or_default();
     }
 }
 

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::record::Record;
 
@@ -68,6 +69,52 @@ impl Queue {
         }
     }
 
+    /// Waits for a line, and then a little for others: at most so many, and about so many bytes. `None` once the queue is
+    /// closed and empty.
+    pub(super) fn pop_many(
+        &self,
+        most: usize,
+        bytes: usize,
+        linger: Duration,
+    ) -> Option<Vec<Record>> {
+        let mut records = vec![self.pop()?];
+        let mut size = records.first().map_or(0, Record::size);
+        let deadline = Instant::now() + linger;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            while size < bytes
+                && records.len() < most
+                && let Some(record) = state.records.pop_front()
+            {
+                state.bytes -= record.size();
+                size += record.size();
+                records.push(record);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if state.closed || size >= bytes || records.len() >= most || left.is_zero() {
+                return Some(records);
+            }
+            (state, _) = self
+                .filled
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits this long, or until the queue is closed.
+    pub(super) fn closes_within(&self, time: Duration) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .filled
+            .wait_timeout_while(state, time, |state| !state.closed);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.closed
+    }
+
     /// Takes no more lines.
     pub(super) fn close(&self) {
         self.state
@@ -114,6 +161,30 @@ mod tests {
         assert!(queue.pop().is_some());
         queue.push(record(10));
         assert_eq!(queue.dropped(), 93, "there is room again");
+    }
+
+    #[test]
+    fn many_lines_are_taken_together_up_to_a_limit() {
+        let queue = Queue::new();
+        for _ in 0..5 {
+            queue.push(record(1_000));
+        }
+        let moment = Duration::from_millis(1);
+        let take = |most, bytes| queue.pop_many(most, bytes, moment).map(|all| all.len());
+        assert_eq!(take(2, 1_000_000), Some(2));
+        assert_eq!(
+            take(100, 2_000),
+            Some(2),
+            "the one that reaches the limit is the last"
+        );
+        assert_eq!(
+            take(100, 1_000_000),
+            Some(1),
+            "what there is, after a while"
+        );
+        queue.close();
+        assert_eq!(take(100, 1_000_000), None);
+        queue.closes_within(Duration::MAX);
     }
 
     #[test]

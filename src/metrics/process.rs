@@ -17,6 +17,8 @@ pub struct ProcessMetrics {
     reloads: IntCounterVec,
     last_reload: Gauge,
     lines_dropped: IntCounter,
+    otlp_sent: IntCounter,
+    otlp_dropped: IntCounter,
     buffered_limit: IntGauge,
 }
 
@@ -65,6 +67,14 @@ impl ProcessMetrics {
                 "ditto_log_lines_dropped_total",
                 "Lines of the log that were lost because the journal did not take them in time.",
             )?,
+            otlp_sent: IntCounter::new(
+                "ditto_log_otlp_lines_sent_total",
+                "Lines of the log that the receiver of [log.otlp] took.",
+            )?,
+            otlp_dropped: IntCounter::new(
+                "ditto_log_otlp_lines_dropped_total",
+                "Lines of the log that the receiver of [log.otlp] refused or did not take in time; the journal has them.",
+            )?,
             buffered_limit: IntGauge::new(
                 "ditto_buffered_bytes_limit",
                 "Bytes of events that all subscriptions together may hold in memory.",
@@ -73,7 +83,7 @@ impl ProcessMetrics {
         for result in ["applied", "unchanged", "refused"] {
             metrics.reloads.with_label_values(&[result]);
         }
-        let collectors: [Box<dyn Collector>; 8] = [
+        let collectors: [Box<dyn Collector>; 10] = [
             Box::new(build),
             Box::new(start),
             Box::new(metrics.up.clone()),
@@ -81,6 +91,8 @@ impl ProcessMetrics {
             Box::new(metrics.reloads.clone()),
             Box::new(metrics.last_reload.clone()),
             Box::new(metrics.lines_dropped.clone()),
+            Box::new(metrics.otlp_sent.clone()),
+            Box::new(metrics.otlp_dropped.clone()),
             Box::new(metrics.buffered_limit.clone()),
         ];
         for collector in collectors {
@@ -120,6 +132,13 @@ impl ProcessMetrics {
     pub fn lines_dropped(&self, total: u64) {
         self.lines_dropped
             .inc_by(total.saturating_sub(self.lines_dropped.get()));
+    }
+
+    /// Lines for a receiver of OTLP since the start: taken, and lost.
+    pub fn otlp_lines(&self, sent: u64, dropped: u64) {
+        for (counter, total) in [(&self.otlp_sent, sent), (&self.otlp_dropped, dropped)] {
+            counter.inc_by(total.saturating_sub(counter.get()));
+        }
     }
 }
 

@@ -5,6 +5,7 @@ Takes the folder of the programs from the variable PROGRAMS. Never leaves one ru
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -32,14 +33,19 @@ def devstore(*options):
 
 @contextlib.contextmanager
 def ditto(config):
-    """The daemon with this configuration text. It must end cleanly when asked to."""
+    """The daemon with this configuration text; `file` is where it stands, `log()` what it has said so far, `address()`
+    where it serves HTTP. It must end cleanly when asked to; a test that kills it sets `is_killed`.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "ditto.toml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(config)
         with _running("ditto", "run", "--config", path) as process:
+            process.file = path
+            process.is_killed = False
+            process.address = lambda: _http_address(process)
             yield process
-        if process.returncode != 0:
+        if process.returncode != 0 and not process.is_killed:
             raise AssertionError(f"ditto ended with {process.returncode} after SIGTERM")
 
 
@@ -48,15 +54,27 @@ def _running(name, *arguments, stdout=None):
     program = os.path.join(os.environ["PROGRAMS"], name)
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen([program, *arguments], stdout=stdout or output, stderr=output)
+        process.log = lambda: os.pread(output.fileno(), os.fstat(output.fileno()).st_size, 0).decode(errors="replace")
         try:
             yield process
         except BaseException:
-            output.seek(0)
-            lines = output.read().decode(errors="replace").splitlines()[-40:]
+            lines = process.log().splitlines()[-40:]
             print(f"--- last lines of {name}", *lines, sep="\n", flush=True)
             raise
         finally:
             _end(process)
+
+
+def _http_address(process):
+    """The address in the line that a daemon says its configuration in."""
+
+    def said():
+        if process.poll() is not None:
+            raise AssertionError(f"ditto ended with {process.returncode} instead of listening")
+        return re.search(r" http=(\S+)", process.log())
+
+    wait_until(said, START, "ditto says where it serves HTTP")
+    return said().group(1)
 
 
 def _end(process):

@@ -123,7 +123,7 @@ fn event_store(mut section: Section<'_>, context: &Context<'_>) -> Option<Side<C
     settings.map(|settings| Side { settings, origin })
 }
 
-fn name_file(
+pub(super) fn name_file(
     section: &Section<'_>,
     key: &str,
     found: &Found<String>,
@@ -224,12 +224,21 @@ fn password(
         return was_given.then(|| PasswordSource::Text(Secret::new("bad")));
     };
     origins.insert("password", file.origin.clone());
-    Some(PasswordSource::File(password_path(&file, section, context)))
+    Some(PasswordSource::File(secret_path(
+        "password_file",
+        &file,
+        section,
+        context,
+    )))
 }
 
 /// Absolute, or the name of a credential that systemd was told to hand over.
-fn password_path(file: &Found<String>, section: &Section<'_>, context: &Context<'_>) -> PathBuf {
-    const KEY: &str = "password_file";
+pub(super) fn secret_path(
+    key: &str,
+    file: &Found<String>,
+    section: &Section<'_>,
+    context: &Context<'_>,
+) -> PathBuf {
     let mut path = PathBuf::from(&file.value);
     let is_name = !path.is_absolute();
     if is_name && file.value.contains('/') {
@@ -237,7 +246,7 @@ fn password_path(file: &Found<String>, section: &Section<'_>, context: &Context<
             "found {:?}, expected an absolute path or the name of a credential (LoadCredential=)",
             file.value
         );
-        section.problem(&file.origin, KEY, text);
+        section.problem(&file.origin, key, text);
         return path;
     }
     let may_be_unseen = is_name && matches!(context.credentials, CredentialsDirectory::Unseen(_));
@@ -251,7 +260,7 @@ fn password_path(file: &Found<String>, section: &Section<'_>, context: &Context<
                      systemd with LoadCredential={}:FILE, or give an absolute path",
                     file.value, file.value
                 );
-                section.problem(&file.origin, KEY, text);
+                section.problem(&file.origin, key, text);
                 return path;
             }
             CredentialsDirectory::Unseen(None) => {
@@ -259,14 +268,14 @@ fn password_path(file: &Found<String>, section: &Section<'_>, context: &Context<
                     "the credential {:?} cannot be seen from here; the service itself judges it",
                     file.value
                 );
-                context.notes.add(&file.origin, section.path_of(KEY), text);
+                context.notes.add(&file.origin, section.path_of(key), text);
                 return path;
             }
         }
     }
     context.files.borrow_mut().push(NamedFile {
         origin: file.origin.clone(),
-        key: section.path_of(KEY),
+        key: section.path_of(key),
         file: path.clone(),
         kind: FileKind::Password,
         may_be_unseen,
