@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from kurrentdbclient import KurrentDBClient
 
+from copying import Copy, streams_of
 from programs import ditto
-from test_kinesis import Copy, streams_of
 
 
 def certificates(folder):
