@@ -11,6 +11,9 @@ use serde::de::IgnoredAny;
 use crate::cluster::client::ResolvedRecord;
 use crate::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
 
+/// The type of a link (`protocol.md` §6.1).
+const LINK: &str = "$>";
+
 /// Decides what becomes of it. A link is looked at first: what it says of a deletion or of its origin is lost in its
 /// target.
 #[must_use]
@@ -27,6 +30,23 @@ pub fn decode(record: ResolvedRecord) -> Item {
         Item::Never(SkipReason::Tombstone)
     } else {
         Item::Event(event)
+    }
+}
+
+/// The stream whose events a record of the subscription's stream stands for, links not followed: what tells which streams
+/// there are without reading their events; and the event's revision there, if the record says it. `None` for what is
+/// never copied.
+///
+/// Here, where no target is at hand, the type is what tells a link (`protocol.md` §6.1).
+#[must_use]
+pub fn stream_of(record: &Event) -> Option<(StreamName, Option<u64>)> {
+    let target = (&*record.event_type == LINK).then(|| LinkTarget::of(record)).flatten();
+    match (target, by_link(record)) {
+        (Some(_), Some(Item::Forward(origin))) => Some((origin, None)),
+        (Some(_), Some(_)) => None,
+        (Some(target), None) => Some((StreamName::new(target.stream), Some(target.revision))),
+        (None, _) if record.stream.is_system() || record.revision == TOMBSTONE_REVISION => None,
+        (None, _) => Some((record.stream.clone(), Some(record.revision))),
     }
 }
 

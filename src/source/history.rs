@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::cluster::client::{Client, Direction, ReadStream, ResolvedRecord, StartAt, StreamPage};
 use crate::cluster::{Class, Error};
+use crate::config::settings::SubscriptionKey;
 use crate::event::StreamName;
 use crate::pipeline::core::port::{LinkPage, ParkedEntry, ParkedPage, ReadFrom, SourcePage};
 use crate::source::decode::decode;
@@ -71,6 +72,12 @@ pub async fn links(
     }
 }
 
+/// The stream that a group's parked entries are in (`protocol.md` §8.8).
+#[must_use]
+pub fn parked_stream(group: &SubscriptionKey) -> StreamName {
+    StreamName::new(format!("$persistentsubscription-{group}-parked"))
+}
+
 /// Reads what a group has parked.
 pub async fn parked(
     client: &Client,
@@ -79,9 +86,10 @@ pub async fn parked(
     from: u64,
     count: u32,
 ) -> ParkedPage {
-    let stream = StreamName::new(format!(
-        "$persistentsubscription-{subscription}::{group}-parked"
-    ));
+    let stream = parked_stream(&SubscriptionKey {
+        stream: subscription.clone(),
+        group: group.into(),
+    });
     let read = resolving(&stream, from, count, PARKED_PAGE_BYTES);
     match page(client, read).await {
         Ok(Page::Found { records, .. }) => {

@@ -8,6 +8,7 @@ mod append;
 mod batch;
 mod connection;
 mod discovery;
+mod position;
 mod read;
 mod wire;
 
@@ -25,6 +26,7 @@ use crate::config::cluster::{ClusterSettings, Endpoint};
 pub use append::{AppendOutcome, Expected};
 pub use batch::{BatchAppend, BatchAppender, BatchEvent, BatchOptions};
 pub use connection::{Features, connection_name};
+pub use position::LogPlace;
 pub use read::{Direction, ReadStream, ResolvedRecord, StartAt, StreamPage};
 
 pub(crate) use connection::Node;

@@ -148,7 +148,8 @@ impl Client {
         }
     }
 
-    async fn begin(
+    /// Opens a read; its first answer.
+    pub(super) async fn begin(
         &self,
         node: &Arc<Node>,
         read: &ReadStream,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::decode;
+use super::{decode, stream_of};
 use crate::cluster::client::ResolvedRecord;
 use crate::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
 
@@ -208,5 +208,43 @@ fn metadata_that_is_no_note_says_nothing() {
             Some(target.clone()),
             Item::Event(target),
         );
+    }
+}
+
+#[test]
+fn a_link_that_was_not_followed_names_its_stream() {
+    let named = |stream: &str, revision| Some((StreamName::from(stream), revision));
+    let ordinary = event("customer-1", 3);
+    let rows = [
+        ("an event", ordinary, named("customer-1", Some(3))),
+        (
+            "a category's link",
+            link("3@customer-1", r#"{"$o":"customer-1"}"#),
+            named("customer-1", Some(3)),
+        ),
+        ("an index's link", link("3@a@b", ""), named("a@b", Some(3))),
+        (
+            "a user's link in a category",
+            link("3@other", r#"{"$o":"customer-1"}"#),
+            named("customer-1", None),
+        ),
+        (
+            "a deletion",
+            link("0@$$customer-1", r#"{"$o":"customer-1","$deleted":-1}"#),
+            None,
+        ),
+        ("a system stream", link("0@$users", ""), None),
+        ("rubbish", link("rubbish", ""), None),
+        (
+            "an event that only looks like a link",
+            Event {
+                event_type: "note".into(),
+                ..event("3@customer-1", 0)
+            },
+            named("3@customer-1", Some(0)),
+        ),
+    ];
+    for (name, record, expected) in rows {
+        assert_eq!(stream_of(&record), expected, "{name}");
     }
 }
