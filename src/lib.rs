@@ -12,3 +12,4 @@ pub mod log;
 pub mod metrics;
 pub mod pipeline;
 pub mod source;
+pub mod verify;

@@ -1,21 +1,30 @@
 //! The commands, one file each, and their exit codes.
 //!
-//! 0: done or healthy. 1: failed. 64: wrong usage. 78: the configuration is not valid. Never any other, except that
-//! `verify` uses 1 and 2 as it documents.
+//! 0: done or healthy. 1: failed; of `verify`: something is different or missing. 2, of `verify` alone: not everything
+//! could be compared. 64: wrong usage. 78: the configuration is not valid. Never any other.
 
 mod check;
 mod completions;
+mod confirm;
 mod import;
 mod manual;
 mod run;
 mod status;
+mod table;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::settings::{Settings, SubscriptionSettings};
+use crate::config::units::{DURATION_FORM, parse_duration};
+use crate::event::StreamName;
 
 /// Where the configuration is if nobody says otherwise.
 const DEFAULT_FILE: &str = "/etc/ditto/ditto.toml";
@@ -25,6 +34,7 @@ const DEFAULT_FILE: &str = "/etc/ditto/ditto.toml";
 pub(crate) enum Exit {
     Ok,
     Failed,
+    Incomplete,
     Usage,
     Configuration,
 }
@@ -34,6 +44,7 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Ok => 0,
             Exit::Failed => 1,
+            Exit::Incomplete => 2,
             Exit::Usage => 64,
             Exit::Configuration => 78,
         })
@@ -56,6 +67,8 @@ enum Command {
     Check(check::Arguments),
     /// Ask the running daemon how it is.
     Status(status::Arguments),
+    /// Compare both sides event by event, while the daemon runs or not.
+    Verify(verify::Arguments),
     /// Make a configuration from the settings of the .NET program that ditto replaces.
     Import(import::Arguments),
     /// Print a completion script for a shell.
@@ -66,7 +79,7 @@ enum Command {
 }
 
 /// The option that all commands with a configuration share.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 struct ConfigurationFile {
     /// Configuration file.
     #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
@@ -83,6 +96,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(file) => run::run(&file.config),
         Command::Check(arguments) => check::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
         Command::Manual => manual::run(Arguments::command()),
@@ -97,6 +111,71 @@ fn usage(error: &clap::Error) -> Exit {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion if printed.is_ok() => Exit::Ok,
         _ => Exit::Usage,
     }
+}
+
+/// Runs a command that talks to servers, on threads of its own.
+fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("failed to start")?;
+    let outcome = runtime.block_on(command);
+    // What a client library still does must not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// The configured subscriptions of these names, or all: each name a stream, or `STREAM::GROUP`.
+fn subscriptions(
+    settings: &Settings,
+    names: &[String],
+) -> Result<Vec<SubscriptionSettings>, String> {
+    let is = |one: &SubscriptionSettings, name: &String| {
+        one.stream.as_str() == name || one.key().to_string() == *name
+    };
+    let unknown = names
+        .iter()
+        .find(|name| !settings.subscriptions.iter().any(|one| is(one, name)));
+    if let Some(name) = unknown {
+        let known: Vec<String> = settings
+            .subscriptions
+            .iter()
+            .map(|one| one.key().to_string())
+            .collect();
+        return Err(format!(
+            "no subscription {name:?} is configured; there are: {}",
+            known.join(", ")
+        ));
+    }
+    let chosen = settings.subscriptions.iter();
+    let chosen = chosen.filter(|one| names.is_empty() || names.iter().any(|name| is(one, name)));
+    Ok(chosen.cloned().collect())
+}
+
+/// Those of the subscriptions that may copy a stream: it is their own, or of their category, or all of them where names
+/// do not tell.
+fn subscriptions_of<'s>(
+    subscriptions: &'s [SubscriptionSettings],
+    stream: &StreamName,
+) -> Vec<&'s SubscriptionSettings> {
+    let category = stream
+        .as_str()
+        .split_once('-')
+        .map(|(category, _)| category);
+    let is_certain = |one: &&SubscriptionSettings| {
+        one.stream == *stream || one.stream.as_str().strip_prefix("$ce-") == category
+    };
+    let certain: Vec<_> = subscriptions.iter().filter(is_certain).collect();
+    if certain.is_empty() {
+        subscriptions.iter().collect()
+    } else {
+        certain
+    }
+}
+
+/// A duration among the arguments.
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| DURATION_FORM.to_owned())
 }
 
 /// Prints a line for the person or program that called; a closed pipe is theirs to know.

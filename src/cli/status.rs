@@ -10,9 +10,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::table::Side;
 use super::{ConfigurationFile, Exit, complain, say};
 use crate::config::load::{Environment, load};
-use crate::config::units::parse_duration;
 use crate::http::report::{Report, SubscriptionReport};
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "STATE")]
     wait: Option<Wait>,
     /// Give up waiting after this long.
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration, requires = "wait")]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = super::duration, requires = "wait")]
     timeout: Duration,
 }
 
@@ -85,7 +85,7 @@ async fn ask_and_show(arguments: &Arguments, address: &str) -> anyhow::Result<Ex
     if arguments.json {
         say(&serde_json::to_string_pretty(&report).context("failed to write the report")?);
     } else {
-        say(&table(&report));
+        say(&shown(&report));
     }
     if failure.is_empty() {
         return Ok(Exit::Ok);
@@ -174,7 +174,7 @@ async fn get(address: &str, path: &str) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-fn table(report: &Report) -> String {
+fn shown(report: &Report) -> String {
     let header = [
         "STREAM",
         "GROUP",
@@ -199,14 +199,6 @@ fn table(report: &Report) -> String {
             one.held.to_string(),
         ]);
     }
-    let widths: Vec<usize> = (0..header.len())
-        .map(|column| {
-            rows.iter()
-                .map(|row| row[column].chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
     let mut text = format!(
         "ditto {} (pid {}), up since {}: {} → {}\n{}\n",
         report.version,
@@ -219,15 +211,8 @@ fn table(report: &Report) -> String {
     if report.subscriptions.is_empty() {
         return text.trim_end().to_owned();
     }
-    for row in &rows {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"))
-            .collect();
-        text.push('\n');
-        text.push_str(cells.join("  ").trim_end());
-    }
+    text.push('\n');
+    text.push_str(&super::table::table(&rows, [Side::Left; 8]));
     text
 }
 
@@ -243,8 +228,4 @@ fn address_of_url(url: &str) -> Result<String, String> {
         None if !authority.is_empty() => Ok(format!("{authority}:80")),
         _ => Err(expected.to_owned()),
     }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| crate::config::units::DURATION_FORM.to_owned())
 }

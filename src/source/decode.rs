@@ -40,7 +40,9 @@ pub fn decode(record: ResolvedRecord) -> Item {
 /// Here, where no target is at hand, the type is what tells a link (`protocol.md` §6.1).
 #[must_use]
 pub fn stream_of(record: &Event) -> Option<(StreamName, Option<u64>)> {
-    let target = (&*record.event_type == LINK).then(|| LinkTarget::of(record)).flatten();
+    let target = (&*record.event_type == LINK)
+        .then(|| LinkTarget::of(record))
+        .flatten();
     match (target, by_link(record)) {
         (Some(_), Some(Item::Forward(origin))) => Some((origin, None)),
         (Some(_), Some(_)) => None,

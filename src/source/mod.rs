@@ -2,6 +2,7 @@
 //!
 //! Never writes an event anywhere; at most it acknowledges and parks at the source, as it is told.
 
+pub mod chosen;
 pub mod decode;
 pub mod desk;
 pub mod history;

@@ -21,3 +21,5 @@ mod several;
 mod standby;
 mod surprises;
 mod timeouts;
+mod verify;
+mod verify_parts;

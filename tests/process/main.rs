@@ -19,3 +19,4 @@ mod secrecy;
 mod secured;
 mod serving;
 mod supervision;
+mod verifying;

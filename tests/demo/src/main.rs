@@ -1,5 +1,5 @@
 //! `make demo`: two development servers, the real ditto between them, thirty events, and a comparison of both sides by a
-//! reader of its own. Never changes anything outside its own processes.
+//! reader of its own, then by `ditto verify`. Never changes anything outside its own processes.
 
 mod compare;
 mod processes;
@@ -73,9 +73,19 @@ async fn run(arguments: &Arguments) -> Result<bool> {
 async fn show(processes: &mut Processes, config: &Path) -> Result<(Addresses, bool)> {
     let at = processes.start_servers().await?;
     let seeded = show::seed(&at).await?;
-    processes.start_ditto(&at, config)?;
+    let ditto = Ditto::new(&at, config)?;
+    processes.ditto = Some(ditto.start("run")?);
+    let judged = async {
+        let identical = copy_and_compare(&at, seeded).await?;
+        show::say("\nand ditto's own proof, while it runs (ditto verify):\n")?;
+        let proven = ditto.start("verify")?.end().await?;
+        Ok::<_, anyhow::Error>(identical && proven.success())
+    };
     tokio::select! {
-        outcome = copy_and_compare(&at, seeded) => Ok((at, outcome?)),
+        outcome = judged => {
+            let identical = outcome?;
+            Ok((at, identical))
+        }
         error = processes.ended_early() => Err(error),
     }
 }
@@ -99,37 +109,6 @@ impl Processes {
             destination,
             page: free_address(PAGE_PORT)?,
         })
-    }
-
-    /// The checked-in file as it is; addresses that differ from it are given as variables.
-    fn start_ditto(&mut self, at: &Addresses, config: &Path) -> Result<()> {
-        let variables = [
-            (
-                "DITTO__SOURCE__CONNECTION_STRING",
-                server(&at.source),
-                SOURCE_PORT,
-            ),
-            (
-                "DITTO__DESTINATION__CONNECTION_STRING",
-                server(&at.destination),
-                DESTINATION_PORT,
-            ),
-            ("DITTO__HTTP__LISTEN", at.page.clone(), PAGE_PORT),
-        ];
-        let variables: Vec<_> = variables
-            .into_iter()
-            .filter(|(_, value, port)| !value.contains(&format!(":{port}")))
-            .map(|(name, value, _)| (name, value))
-            .collect();
-        let config = config
-            .to_str()
-            .context("the configuration's path is not UTF-8")?;
-        self.ditto = Some(Process::start(
-            "ditto",
-            &["run", "--config", config],
-            &variables,
-        )?);
-        Ok(())
     }
 
     /// Returns only if one that was started ends.
@@ -159,6 +138,50 @@ impl Processes {
             server.stop().await?;
         }
         Ok(())
+    }
+}
+
+/// How ditto is called here: the checked-in file as it is; addresses that differ from it are given as variables.
+#[derive(Debug)]
+struct Ditto {
+    config: String,
+    variables: Vec<(&'static str, String)>,
+}
+
+impl Ditto {
+    fn new(at: &Addresses, config: &Path) -> Result<Self> {
+        let variables = [
+            (
+                "DITTO__SOURCE__CONNECTION_STRING",
+                server(&at.source),
+                SOURCE_PORT,
+            ),
+            (
+                "DITTO__DESTINATION__CONNECTION_STRING",
+                server(&at.destination),
+                DESTINATION_PORT,
+            ),
+            ("DITTO__HTTP__LISTEN", at.page.clone(), PAGE_PORT),
+        ];
+        let config = config
+            .to_str()
+            .context("the configuration's path is not UTF-8")?;
+        Ok(Self {
+            config: config.to_owned(),
+            variables: variables
+                .into_iter()
+                .filter(|(_, value, port)| !value.contains(&format!(":{port}")))
+                .map(|(name, value, _)| (name, value))
+                .collect(),
+        })
+    }
+
+    fn start(&self, command: &str) -> Result<Process> {
+        Process::start(
+            "ditto",
+            &[command, "--config", &self.config],
+            &self.variables,
+        )
     }
 }
 

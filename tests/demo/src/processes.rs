@@ -14,6 +14,8 @@ use tokio::time::timeout;
 
 /// How long a process of ours may take to begin listening.
 const START: Duration = Duration::from_secs(10);
+/// How long a command that ends by itself may take.
+const COMMAND: Duration = Duration::from_secs(30);
 /// How long it may take to end when asked to: longer than ditto's own `shutdown_timeout`.
 const END: Duration = Duration::from_secs(15);
 
@@ -82,6 +84,14 @@ impl Process {
             Err(error) => {
                 anyhow::Error::new(error).context(format!("failed to wait for {}", self.name))
             }
+        }
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) async fn end(mut self) -> Result<ExitStatus> {
+        match timeout(COMMAND, self.child.wait()).await {
+            Ok(status) => Ok(status?),
+            Err(_) => bail!("{} was still running after {COMMAND:?}", self.name),
         }
     }
 

@@ -132,6 +132,6 @@ fn table(compared: &[(String, Comparison)], took: Duration) -> String {
     lines.join("\n")
 }
 
-fn say(text: &str) -> Result<()> {
+pub(crate) fn say(text: &str) -> Result<()> {
     Ok(writeln!(io::stdout(), "{text}")?)
 }

@@ -4,6 +4,7 @@ pub(crate) mod compare;
 pub(crate) mod copying;
 pub(crate) mod groups;
 pub(crate) mod servers;
+pub(crate) mod verifying;
 pub(crate) mod wait;
 
 pub(crate) use compare::difference;

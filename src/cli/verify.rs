@@ -1,0 +1,235 @@
+//! `ditto verify`: is the destination a copy of the source, as far as the subscriptions go?
+//!
+//! Exit codes: 0 it is, 1 something is different or missing, 2 not everything could be compared. Never writes to a
+//! server, and only where a repair is asked for does anything here lead to a write.
+
+mod progress;
+mod repair;
+mod show;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Context as _;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use self::show::Shown;
+use super::{ConfigurationFile, Exit, complain};
+use crate::cluster::Side;
+use crate::cluster::client::Client;
+use crate::config::cluster::ClusterSettings;
+use crate::config::load::{Environment, load};
+use crate::config::settings::{Destination, Settings, SubscriptionSettings};
+use crate::daemon::{Control, watch_signals};
+use crate::event::StreamName;
+use crate::verify::{self, End, Job, Point, Scope, resume};
+
+/// Options of the command.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    file: ConfigurationFile,
+    /// Only this subscription: its stream, or STREAM::GROUP. May be given several times.
+    #[arg(long, value_name = "SUBSCRIPTION")]
+    subscription: Vec<String>,
+    /// Only this stream. May be given several times.
+    #[arg(long, value_name = "STREAM", conflicts_with_all = ["since", "sample", "resume"])]
+    stream: Vec<String>,
+    /// Only events that the source stored this long ago or later.
+    #[arg(long, value_name = "DURATION", value_parser = super::duration)]
+    since: Option<Duration>,
+    /// Only this part of the streams, chosen at random.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    sample: Option<f64>,
+    /// Compare at most this many events a second, to spare the servers.
+    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+    /// Keep in this file how far the comparison is, and go on from there if it exists.
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
+    /// Print JSON lines: each finding as it is made, and a summary.
+    #[arg(long)]
+    json: bool,
+    /// Bring what is lacking at the end of streams, after showing it. Never overwrites or deletes.
+    #[arg(long, conflicts_with = "resume")]
+    repair: bool,
+    /// Do not ask before a repair.
+    #[arg(long, requires = "repair")]
+    yes: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Exit {
+    let settings = match load(&arguments.file.config, &Environment::of_process(false)) {
+        Ok(loaded) => loaded.settings,
+        Err(problems) => {
+            complain(&format!("the configuration is not valid:\n{problems}"));
+            return Exit::Configuration;
+        }
+    };
+    let Some(destination) = event_store(&settings) else {
+        complain(
+            "the destination is a Kinesis data stream, which cannot be read back by stream and revision: there is nothing \
+             to verify against",
+        );
+        return Exit::Configuration;
+    };
+    let chosen = match choose(&settings, arguments) {
+        Ok(chosen) => chosen,
+        Err(text) => {
+            complain(&text);
+            return Exit::Usage;
+        }
+    };
+    let clients = (settings.source.clone(), destination.clone());
+    let outcome = super::block_on(async {
+        let stop = Stop::on_signals()?;
+        compare(arguments, chosen, clients, stop).await
+    });
+    outcome.unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
+        Exit::Incomplete
+    })
+}
+
+/// The destination, if it is one that can be compared.
+pub(super) fn event_store(settings: &Settings) -> Option<&ClusterSettings> {
+    match &settings.destination {
+        Destination::EventStore(cluster) => Some(cluster),
+        Destination::Kinesis(_) => None,
+    }
+}
+
+/// What is compared: each subscription with the streams that are named, if any are.
+type Chosen = Vec<(SubscriptionSettings, Vec<StreamName>)>;
+
+fn choose(settings: &Settings, arguments: &Arguments) -> Result<Chosen, String> {
+    let subscriptions = super::subscriptions(settings, &arguments.subscription)?;
+    if arguments.stream.is_empty() {
+        return Ok(subscriptions
+            .into_iter()
+            .map(|one| (one, Vec::new()))
+            .collect());
+    }
+    let mut chosen: Chosen = Vec::new();
+    for stream in &arguments.stream {
+        let stream = StreamName::from(stream.as_str());
+        let [subscription] = super::subscriptions_of(&subscriptions, &stream)[..] else {
+            return Err(format!(
+                "which subscription copies {stream}? Name it with --subscription"
+            ));
+        };
+        match chosen
+            .iter_mut()
+            .find(|(one, _)| one.key() == subscription.key())
+        {
+            Some((_, streams)) => streams.push(stream),
+            None => chosen.push((subscription.clone(), vec![stream])),
+        }
+    }
+    Ok(chosen)
+}
+
+async fn compare(
+    arguments: &Arguments,
+    chosen: Chosen,
+    (source, destination): (ClusterSettings, ClusterSettings),
+    mut stop: Stop,
+) -> anyhow::Result<Exit> {
+    let mut scope = Scope {
+        since: arguments.since.map(ticks_ago),
+        sample: arguments.sample,
+        rate: arguments.rate,
+    };
+    let keys: Vec<_> = chosen.iter().map(|(one, _)| one.key()).collect();
+    let mut points: Vec<Point> = keys.iter().cloned().map(Point::new).collect();
+    for point in &mut points {
+        point.keeps_repairs = arguments.repair;
+    }
+    if let Some(file) = arguments.resume.as_deref().filter(|file| file.exists()) {
+        (scope, points) = resume::load(file, &scope, &keys)?;
+    }
+    let source = Client::connect(Side::Source, source);
+    let destination = Client::connect(Side::Destination, destination);
+    let began = Instant::now();
+    let shown = Shown::new(arguments.json, arguments.resume.clone(), scope);
+    let mut end = End::Complete;
+    for at in 0..points.len() {
+        if points[at].is_complete {
+            continue;
+        }
+        let (subscription, streams) = chosen[at].clone();
+        let job = Job {
+            subscription,
+            source: source.clone(),
+            destination: destination.clone(),
+            streams,
+            scope,
+        };
+        let (before, rest) = points.split_at_mut(at);
+        let Some((point, behind)) = rest.split_first_mut() else {
+            break;
+        };
+        let mut watcher = shown.watch(&job, before, behind);
+        end = verify::run(&job, point, &mut watcher, stop.asked()).await;
+        if end != End::Complete {
+            break;
+        }
+    }
+    let exit = shown.finish(&points, &end, began.elapsed())?;
+    if !arguments.repair || end != End::Complete {
+        return Ok(exit);
+    }
+    let clients = (source, destination);
+    let subscriptions = chosen.into_iter().map(|(subscription, _)| subscription);
+    let work: Vec<_> = subscriptions.zip(points).collect();
+    repair::repair(arguments, exit, work, clients, &mut stop).await
+}
+
+/// Told to stop by Ctrl-C or SIGTERM.
+pub(super) struct Stop {
+    asked: watch::Receiver<bool>,
+    _tasks: JoinSet<()>,
+}
+
+impl Stop {
+    /// From now on.
+    pub(super) fn on_signals() -> anyhow::Result<Self> {
+        let (mut control, forward) = watch_signals().context("failed to handle signals")?;
+        let (stop, asked) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(forward);
+        tasks.spawn(async move {
+            while let Some(control) = control.recv().await {
+                if control == Control::Stop {
+                    stop.send_replace(true);
+                }
+            }
+        });
+        Ok(Self {
+            asked,
+            _tasks: tasks,
+        })
+    }
+
+    /// True once it is asked.
+    pub(super) fn asked(&mut self) -> &mut watch::Receiver<bool> {
+        &mut self.asked
+    }
+}
+
+/// That long ago, in the servers' measure: ticks of 100 ns since 1970.
+fn ticks_ago(ago: Duration) -> i64 {
+    let then = SystemTime::now().checked_sub(ago);
+    let since = then.and_then(|then| then.duration_since(SystemTime::UNIX_EPOCH).ok());
+    i64::try_from(since.unwrap_or_default().as_nanos() / 100).unwrap_or(i64::MAX)
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let form = "expected a percentage above 0 and up to 100, such as 5%";
+    let number = text.strip_suffix('%').unwrap_or(text).trim();
+    match number.parse::<f64>() {
+        Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent / 100.0),
+        _ => Err(form.to_owned()),
+    }
+}

@@ -1,0 +1,205 @@
+//! `ditto verify --repair`: shows what is lacking at the end of streams, asks, brings it, and compares again.
+//!
+//! Never writes before it was answered with a yes, and nothing but what it showed.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{Arguments, Stop};
+use crate::cli::confirm::{Answer, confirm};
+use crate::cli::table::grouped;
+use crate::cli::{Exit, complain, say};
+use crate::cluster::client::Client;
+use crate::config::settings::SubscriptionSettings;
+use crate::pipeline::replicate::Unobserved;
+use crate::source::chosen::{Choice, Fate};
+use crate::verify::{
+    self, Class, End, Finding, Job, Point, Progress, Repair, Scope, Watcher, bring,
+};
+
+/// Streams of the plan that are shown by name.
+const SHOWN: usize = 20;
+
+/// Repairs what the points have noted; `before` is what the comparison alone came to.
+pub(super) async fn repair(
+    arguments: &Arguments,
+    before: Exit,
+    work: Vec<(SubscriptionSettings, Point)>,
+    clients: (Client, Client),
+    stop: &mut Stop,
+) -> anyhow::Result<Exit> {
+    let all: Vec<&Repair> = work.iter().flat_map(|(_, point)| &point.repairs).collect();
+    if all.is_empty() {
+        complain("there is nothing that a repair could bring");
+        return Ok(before);
+    }
+    let question = show_plan(&all);
+    match confirm(&question, arguments.yes) {
+        Answer::Yes => {}
+        Answer::No => {
+            complain("nothing is repaired");
+            return Ok(before);
+        }
+        Answer::Nobody => {
+            complain("nothing is repaired: nobody is there to ask, give --yes");
+            return Ok(before);
+        }
+    }
+    let mut left: u64 = work
+        .iter()
+        .map(|(_, point)| {
+            let events = &point.tally.events;
+            events.of(Class::Different) + events.of(Class::Missing)
+        })
+        .sum();
+    for (subscription, point) in work {
+        if point.repairs.is_empty() {
+            continue;
+        }
+        if subscription.replication.read_only {
+            complain(&format!(
+                "{}: not repaired: read_only = true",
+                subscription.key()
+            ));
+            continue;
+        }
+        let mended = one(arguments, &subscription, point.repairs, &clients, stop).await?;
+        left = left.saturating_sub(mended);
+    }
+    // What one side refused to show is not known to be mended.
+    Ok(match (left, before) {
+        (_, Exit::Incomplete) => Exit::Incomplete,
+        (0, _) => Exit::Ok,
+        _ => Exit::Failed,
+    })
+}
+
+/// Says what would be done, and the question.
+fn show_plan(all: &[&Repair]) -> String {
+    for repair in all.iter().take(SHOWN) {
+        complain(&format!(
+            "would bring {} #{} to #{}",
+            repair.stream, repair.from, repair.to
+        ));
+    }
+    if all.len() > SHOWN {
+        complain(&format!(
+            "and {} streams more",
+            grouped((all.len() - SHOWN) as u64)
+        ));
+    }
+    let events: u64 = all.iter().map(|repair| repair.to + 1 - repair.from).sum();
+    format!(
+        "Append up to {} events to {} streams at the destination?",
+        grouped(events),
+        grouped(all.len() as u64)
+    )
+}
+
+/// Repairs one subscription's streams and compares them again; how many missing events are mended.
+async fn one(
+    arguments: &Arguments,
+    subscription: &SubscriptionSettings,
+    repairs: Vec<Repair>,
+    clients: &(Client, Client),
+    stop: &mut Stop,
+) -> anyhow::Result<u64> {
+    let choices = repairs.iter().map(|repair| Choice {
+        stream: repair.stream.clone(),
+        revision: repair.to,
+    });
+    let brought = bring(
+        subscription,
+        clients.clone(),
+        choices.collect(),
+        Arc::new(Unobserved),
+        stop.asked(),
+    )
+    .await;
+    let mut there = Vec::new();
+    for ((_, fate), repair) in brought.fates.iter().zip(repairs) {
+        tell(arguments, &repair, fate);
+        if *fate == Fate::There {
+            there.push(repair);
+        }
+    }
+    if let Some(why) = brought.cut_short {
+        complain(&format!(
+            "{}: {why}; what was brought stays, and the same command goes on",
+            subscription.key()
+        ));
+    }
+    if there.is_empty() {
+        return Ok(0);
+    }
+    let job = Job {
+        subscription: subscription.clone(),
+        source: clients.0.clone(),
+        destination: clients.1.clone(),
+        streams: there.iter().map(|repair| repair.stream.clone()).collect(),
+        scope: Scope::default(),
+    };
+    let mut point = Point::new(subscription.key());
+    let mut again = Again::default();
+    let end = verify::run(&job, &mut point, &mut again, stop.asked()).await;
+    let lacking = again.missing;
+    complain(&format!(
+        "{}: {} streams repaired and compared again: {}",
+        subscription.key(),
+        grouped(there.len() as u64),
+        match (&end, lacking) {
+            (End::Complete, 0) => "nothing is missing there any more".to_owned(),
+            (End::Complete, events) => format!("{} events are still missing", grouped(events)),
+            _ => "not to the end".to_owned(),
+        }
+    ));
+    let mended: u64 = there.iter().map(|repair| repair.missing).sum();
+    Ok(if end == End::Complete {
+        mended.saturating_sub(lacking)
+    } else {
+        0
+    })
+}
+
+fn tell(arguments: &Arguments, repair: &Repair, fate: &Fate) {
+    let (done, why) = match fate {
+        Fate::There => (true, ""),
+        Fate::Refused(why) => (false, why.as_str()),
+        Fate::Open => (false, "not decided"),
+    };
+    if arguments.json {
+        let line = json!({ "repair": {
+            "stream": repair.stream.as_str(),
+            "from": repair.from,
+            "to": repair.to,
+            "done": done,
+            "why": why,
+        }});
+        say(&line.to_string());
+    } else if !done {
+        complain(&format!("{} is not repaired: {why}", repair.stream));
+    }
+}
+
+/// Only counts what is still missing.
+#[derive(Debug, Default)]
+struct Again {
+    missing: u64,
+}
+
+impl Watcher for Again {
+    fn finding(&mut self, finding: &Finding) {
+        if finding.class == Class::Missing {
+            self.missing += finding.events;
+        }
+    }
+
+    fn progress(&mut self, _progress: Progress) {}
+
+    fn note(&mut self, text: &str) {
+        complain(text);
+    }
+
+    fn save(&mut self, _point: &Point) {}
+}

@@ -1,0 +1,264 @@
+//! What a comparison found, for people and for programs, and the exit code that it means.
+//!
+//! Never shows data of an event, only its sizes.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::progress::Indicator;
+use crate::cli::table::{Side, grouped, table};
+use crate::cli::{Exit, complain, say};
+use crate::config::units::show_duration;
+use crate::verify::{
+    Class, End, Finding, Job, KEPT_FINDINGS, Point, Progress, Scope, Tally, Watcher, resume,
+};
+
+/// How the results are shown.
+pub(super) struct Shown {
+    json: bool,
+    file: Option<PathBuf>,
+    scope: Scope,
+}
+
+impl Shown {
+    pub(super) fn new(json: bool, file: Option<PathBuf>, scope: Scope) -> Self {
+        Self { json, file, scope }
+    }
+
+    /// For the run over one subscription, between those that are done and those to come.
+    pub(super) fn watch<'s>(
+        &'s self,
+        job: &Job,
+        before: &'s [Point],
+        behind: &'s [Point],
+    ) -> Watching<'s> {
+        let name = job.subscription.key().to_string();
+        Watching {
+            shown: self,
+            before,
+            behind,
+            indicator: Indicator::new(name.clone()),
+            name,
+        }
+    }
+
+    /// The end: keeps what is needed to go on, prints everything, and says what it means.
+    pub(super) fn finish(
+        &self,
+        points: &[Point],
+        end: &End,
+        took: Duration,
+    ) -> anyhow::Result<Exit> {
+        let mut tally = Tally::default();
+        points.iter().for_each(|point| tally.merge(&point.tally));
+        let exit = match end {
+            End::Complete if tally.refused > 0 => Exit::Incomplete,
+            End::Complete if tally.has_faults() => Exit::Failed,
+            End::Complete => Exit::Ok,
+            End::Interrupted | End::Failed(_) => Exit::Incomplete,
+        };
+        if let Some(file) = &self.file {
+            if *end == End::Complete {
+                if file.exists() {
+                    std::fs::remove_file(file)?;
+                }
+            } else {
+                let all: Vec<&Point> = points.iter().collect();
+                resume::save(file, &self.scope, &all)?;
+            }
+        }
+        if self.json {
+            say(&summary(&tally, end, took).to_string());
+        } else {
+            say(&report(points, &tally, took));
+        }
+        self.conclude(&tally, end);
+        Ok(exit)
+    }
+
+    fn conclude(&self, tally: &Tally, end: &End) {
+        let go_on = match &self.file {
+            Some(file) => format!("the same command goes on from there ({})", file.display()),
+            None => "with --resume FILE it could go on from there".to_owned(),
+        };
+        match end {
+            End::Interrupted => complain(&format!(
+                "interrupted: this is what was compared so far; {go_on}"
+            )),
+            End::Failed(why) => {
+                complain(&format!("{why}\nthis is what was compared so far; {go_on}"))
+            }
+            End::Complete if tally.refused > 0 => complain(&format!(
+                "{} streams could not be compared: give the user the right to read them on both sides",
+                grouped(tally.refused)
+            )),
+            End::Complete => {}
+        }
+    }
+}
+
+/// Watches the run over one subscription.
+pub(super) struct Watching<'s> {
+    shown: &'s Shown,
+    before: &'s [Point],
+    behind: &'s [Point],
+    indicator: Indicator,
+    name: String,
+}
+
+impl Watcher for Watching<'_> {
+    fn finding(&mut self, finding: &Finding) {
+        if self.shown.json {
+            say(&finding_json(&self.name, finding).to_string());
+        }
+    }
+
+    fn progress(&mut self, progress: Progress) {
+        self.indicator.progress(progress);
+    }
+
+    fn note(&mut self, text: &str) {
+        self.indicator.say(text);
+    }
+
+    fn save(&mut self, point: &Point) {
+        let Some(file) = &self.shown.file else {
+            return;
+        };
+        let all: Vec<&Point> = self
+            .before
+            .iter()
+            .chain([point])
+            .chain(self.behind)
+            .collect();
+        if let Err(error) = resume::save(file, &self.shown.scope, &all) {
+            self.indicator.say(&format!("{error:#}"));
+        }
+    }
+}
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        self.indicator.end();
+    }
+}
+
+fn finding_json(subscription: &str, finding: &Finding) -> serde_json::Value {
+    json!({ "finding": {
+        "subscription": subscription,
+        "stream": finding.stream.as_str(),
+        "revision": finding.revision,
+        "events": finding.events,
+        "class": finding.class.word(),
+        "what": finding.what,
+        "text": finding.text,
+        "advice": finding.advice(),
+    }})
+}
+
+fn summary(tally: &Tally, end: &End, took: Duration) -> serde_json::Value {
+    let by_class = |count: &dyn Fn(Class) -> u64| -> HashMap<&str, u64> {
+        Class::ALL
+            .into_iter()
+            .map(|class| (class.word(), count(class)))
+            .collect()
+    };
+    json!({ "summary": {
+        "complete": *end == End::Complete && tally.refused == 0,
+        "why": match end {
+            End::Failed(why) => why.as_str(),
+            End::Interrupted => "interrupted",
+            End::Complete => "",
+        },
+        "compared_streams": tally.compared,
+        "streams": by_class(&|class| tally.streams.of(class)),
+        "events": by_class(&|class| tally.events.of(class)),
+        "refused_streams": tally.refused,
+        "not_looked_at": {
+            "streams": tally.left_out_streams,
+            "events": tally.left_out_events,
+            "links": tally.left_out_links,
+        },
+        "seconds": took.as_secs_f64(),
+        "events_per_second": rate(tally, took),
+    }})
+}
+
+fn rate(tally: &Tally, took: Duration) -> f64 {
+    let seconds = took.as_secs_f64();
+    if seconds > 0.0 {
+        (tally.events.sum() as f64 / seconds).round()
+    } else {
+        0.0
+    }
+}
+
+fn report(points: &[Point], tally: &Tally, took: Duration) -> String {
+    let mut parts = Vec::new();
+    let findings: Vec<String> = points
+        .iter()
+        .flat_map(|point| &point.findings)
+        .take(KEPT_FINDINGS)
+        .map(|finding| format!("{finding}\n    {}", finding.advice()))
+        .collect();
+    if !findings.is_empty() {
+        parts.push(findings.join("\n"));
+        if findings.len() == KEPT_FINDINGS {
+            parts.push(format!(
+                "These are the first {KEPT_FINDINGS}; --json prints all."
+            ));
+        }
+    }
+    let mut rows = vec![["", "STREAMS", "EVENTS"].map(str::to_owned)];
+    for class in Class::ALL {
+        rows.push([
+            class.label().to_owned(),
+            grouped(tally.streams.of(class)),
+            grouped(tally.events.of(class)),
+        ]);
+    }
+    parts.push(table(&rows, [Side::Left, Side::Right, Side::Right]));
+    let took_text = show_duration(Duration::from_millis(
+        u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+    ));
+    parts.push(format!(
+        "{} streams, {} events compared in {took_text} ({:.0} events/s){}",
+        grouped(tally.compared),
+        grouped(tally.events.sum()),
+        rate(tally, took),
+        left_out(tally)
+    ));
+    if tally.events.of(Class::HeldOrParked) > 0 {
+        parts.push("ditto parked list tells why events are held or parked.".to_owned());
+    }
+    if tally.events.of(Class::NeverLinked) > 0 {
+        parts.push(
+            "Never linked: flagged JSON and is not; comes with the stream's next event.".to_owned(),
+        );
+    }
+    parts.join("\n\n")
+}
+
+fn left_out(tally: &Tally) -> String {
+    let parts = [
+        (tally.left_out_streams > 0)
+            .then(|| format!("{} streams (--sample)", grouped(tally.left_out_streams))),
+        (tally.left_out_links > 0).then(|| {
+            format!(
+                "{} older entries of the subscriptions' streams and {} older events of these streams (--since)",
+                grouped(tally.left_out_links),
+                grouped(tally.left_out_events)
+            )
+        }),
+        (tally.refused > 0).then(|| format!("{} streams (no right)", grouped(tally.refused))),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!("; not looked at: {}", parts.join(", "))
+    }
+}

@@ -1,0 +1,262 @@
+//! A source that hands over events that somebody chose: the last of each stream that a repair or a replay is to bring.
+//!
+//! To a pipeline it is a subscription like any other, so that its own rules decide about each event. Never touches a
+//! group: what is acknowledged and parked here is only noted.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::desk::{Desk, DeskStay};
+use super::{Delivered, Joined, Refusal, Source, history};
+use crate::cluster::client::Client;
+use crate::event::{Event, Item, StreamName};
+use crate::pipeline::core::port::{GroupSeen, LinkPage, ParkedPage, ReadFrom, SourcePage};
+
+/// Nothing is taken back, however long an event waits.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
+/// Chosen events read at once.
+const READS: usize = 16;
+
+const EVENT_BYTES: usize = 1024 * 1024;
+
+/// An event that is to be at the destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Its stream.
+    pub stream: StreamName,
+    /// Its revision.
+    pub revision: u64,
+}
+
+/// What became of a choice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Not decided yet.
+    Open,
+    /// The destination has it.
+    There,
+    /// It was not brought, for this reason.
+    Refused(String),
+}
+
+/// The source.
+#[derive(Debug)]
+pub struct Chosen {
+    client: Client,
+    work: Arc<Work>,
+}
+
+#[derive(Debug)]
+struct Work {
+    choices: Vec<Choice>,
+    fates: Mutex<Vec<Fate>>,
+    open: watch::Sender<usize>,
+}
+
+impl Work {
+    fn lock(&self) -> MutexGuard<'_, Vec<Fate>> {
+        self.fates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn decide(&self, at: usize, fate: Fate) {
+        let is_first = {
+            let mut fates = self.lock();
+            match fates.get_mut(at) {
+                Some(known @ Fate::Open) => {
+                    *known = fate;
+                    true
+                }
+                _ => false,
+            }
+        };
+        if is_first {
+            self.open.send_modify(|open| *open = open.saturating_sub(1));
+        }
+    }
+}
+
+impl Chosen {
+    /// Hands over these, read from the Event Store that `client` talks to.
+    #[must_use]
+    pub fn new(client: Client, choices: Vec<Choice>) -> Self {
+        let (open, _) = watch::channel(choices.len());
+        let fates = Mutex::new(vec![Fate::Open; choices.len()]);
+        Self {
+            client,
+            work: Arc::new(Work {
+                choices,
+                fates,
+                open,
+            }),
+        }
+    }
+
+    /// How many are not decided yet, as it changes.
+    #[must_use]
+    pub fn open(&self) -> watch::Receiver<usize> {
+        self.work.open.subscribe()
+    }
+
+    /// What became of each, in the order in which they were chosen.
+    #[must_use]
+    pub fn fates(&self) -> Vec<Fate> {
+        self.work.lock().clone()
+    }
+}
+
+fn seen() -> GroupSeen {
+    GroupSeen {
+        message_timeout: MESSAGE_TIMEOUT,
+        max_retry_count: 0,
+        checkpoint: None,
+        start: None,
+        parked: 0,
+        last_number: None,
+    }
+}
+
+impl Source for Chosen {
+    type Stay = DeskStay;
+
+    async fn join(&self, credit: u32) -> Result<Joined<DeskStay>, Refusal> {
+        let desk = Arc::new(Desk::default());
+        let reader = Reader {
+            client: self.client.clone(),
+            work: self.work.clone(),
+            desk: desk.clone(),
+            credit: credit as usize,
+        };
+        let reader = tokio::spawn(async move {
+            let why = reader.read().await;
+            reader.desk.close(why);
+        });
+        Ok(Joined {
+            stay: DeskStay::new(desk, reader),
+            group: seen(),
+            warnings: Vec::new(),
+        })
+    }
+
+    async fn group(&self) -> Result<GroupSeen, Refusal> {
+        Ok(seen())
+    }
+
+    async fn read_stream(
+        &self,
+        stream: StreamName,
+        from: ReadFrom,
+        count: u32,
+        max_bytes: usize,
+    ) -> SourcePage {
+        history::stream(&self.client, stream, from, count, max_bytes).await
+    }
+
+    async fn read_links(&self, _from: u64, _count: u32, _max_bytes: usize) -> LinkPage {
+        LinkPage::Items {
+            items: Vec::new(),
+            last: None,
+        }
+    }
+
+    async fn read_parked(&self, _from: u64, _count: u32) -> ParkedPage {
+        ParkedPage::Entries(Vec::new())
+    }
+
+    async fn probe(&self) -> bool {
+        self.client.probe().await.is_ok()
+    }
+}
+
+/// The task behind a stay.
+struct Reader {
+    client: Client,
+    work: Arc<Work>,
+    desk: Arc<Desk>,
+    credit: usize,
+}
+
+impl Reader {
+    /// Until told to leave, or an event cannot be read.
+    async fn read(&self) -> Option<String> {
+        let open: Vec<usize> = self.undecided();
+        let mut events = stream::iter(open)
+            .map(|at| async move { (at, self.event(at).await) })
+            .buffered(READS);
+        // Handed over and not decided.
+        let mut waiting: usize = 0;
+        let mut exhausted = false;
+        loop {
+            let (orders, view) = self.desk.take_orders();
+            for id in orders.acks {
+                waiting = waiting.saturating_sub(1);
+                self.work.decide(index(id), Fate::There);
+            }
+            for (ids, reason) in orders.parks {
+                for id in ids {
+                    waiting = waiting.saturating_sub(1);
+                    self.work.decide(index(id), Fate::Refused(reason.clone()));
+                }
+            }
+            if orders.leave {
+                return None;
+            }
+            if exhausted || !view.room || waiting >= self.credit {
+                self.desk.something_for_reader().await;
+                continue;
+            }
+            match events.next().await {
+                None => exhausted = true,
+                Some((at, Ok(Some(event)))) => {
+                    waiting += 1;
+                    self.desk.put(Delivered {
+                        ack: Uuid::from_u128(at as u128),
+                        number: None,
+                        item: Item::Event(event),
+                    });
+                }
+                Some((at, Ok(None))) => {
+                    let text = "it is no longer at the source".to_owned();
+                    self.work.decide(at, Fate::Refused(text));
+                }
+                Some((_, Err(why))) => return Some(why),
+            }
+        }
+    }
+
+    fn undecided(&self) -> Vec<usize> {
+        let fates = self.work.lock();
+        let all = fates.iter().enumerate();
+        all.filter(|(_, fate)| **fate == Fate::Open)
+            .map(|(at, _)| at)
+            .collect()
+    }
+
+    async fn event(&self, at: usize) -> Result<Option<Event>, String> {
+        let Some(Choice { stream, revision }) = self.work.choices.get(at).cloned() else {
+            return Ok(None);
+        };
+        let from = ReadFrom::Revision(revision);
+        match history::stream(&self.client, stream.clone(), from, 1, EVENT_BYTES).await {
+            SourcePage::Events { events, .. } => {
+                Ok(events.into_iter().find(|event| event.revision == revision))
+            }
+            SourcePage::NotFound | SourcePage::Tombstoned => Ok(None),
+            SourcePage::Denied => {
+                let text = format!("no right to read {stream} at the source");
+                self.work.decide(at, Fate::Refused(text.clone()));
+                Ok(None)
+            }
+            SourcePage::Failed => Err(format!("{stream} could not be read at the source")),
+        }
+    }
+}
+
+fn index(ack: Uuid) -> usize {
+    usize::try_from(ack.as_u128()).unwrap_or(usize::MAX)
+}

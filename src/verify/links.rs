@@ -1,0 +1,104 @@
+//! Finding the streams of a subscription: its own stream, page by page, links not followed.
+//!
+//! Reads ahead of the comparison by two pages. Never keeps a name longer than that.
+
+use tokio::sync::mpsc;
+
+use super::reading::{Failure, Reader};
+use super::seen::Fingerprint;
+use super::shelf::Page;
+use crate::event::{Event, StreamName};
+use crate::source::decode::stream_of;
+
+const PAGE_EVENTS: u64 = 1_000;
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// What a page of the subscription's stream leads to.
+#[derive(Debug)]
+pub(super) struct Met {
+    /// Streams in the order of their links; one that was met a moment before is left out.
+    pub(super) streams: Vec<Link>,
+    /// The next number to read.
+    pub(super) next: u64,
+}
+
+/// One link.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) number: u64,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) stream: StreamName,
+    /// The linked event's revision, if the link says it.
+    pub(super) revision: Option<u64>,
+}
+
+/// Reads the numbers `next..=end` and hands them on. Ends when all is read, after a failure, or when nobody listens.
+pub(super) async fn read(
+    source: Reader,
+    stream: StreamName,
+    mut next: u64,
+    end: u64,
+    to: mpsc::Sender<Result<Met, Failure>>,
+) {
+    while next <= end {
+        let page = source.page_of(&stream, next, PAGE_EVENTS, PAGE_BYTES).await;
+        let met = page.map(|page| match page {
+            Page::Found { events, first, .. } => {
+                let behind = events.last().map(|event| event.revision + 1);
+                // An empty page: nothing is readable up to `first`, or to the end.
+                let behind = behind.or(first.filter(|first| *first > next));
+                Met {
+                    streams: links(&events, end),
+                    next: behind.unwrap_or(end + 1),
+                }
+            }
+            Page::Absent => Met {
+                streams: Vec::new(),
+                next: end + 1,
+            },
+        });
+        let is_failure = met.is_err();
+        next = met.as_ref().map_or(next, |met| met.next);
+        if to.send(met).await.is_err() || is_failure {
+            return;
+        }
+    }
+}
+
+fn links(events: &[Event], end: u64) -> Vec<Link> {
+    let mut found: Vec<Link> = Vec::new();
+    for event in events.iter().filter(|event| event.revision <= end) {
+        let Some((stream, revision)) = stream_of(event) else {
+            continue;
+        };
+        if found.last().is_some_and(|last| last.stream == stream) {
+            continue;
+        }
+        found.push(Link {
+            number: event.revision,
+            fingerprint: Fingerprint::of(&stream),
+            stream,
+            revision,
+        });
+    }
+    found
+}
+
+/// The first number of the subscription's stream whose event was stored at this time or later; behind `end` if none was.
+pub(super) async fn since(
+    source: &Reader,
+    stream: &StreamName,
+    created: i64,
+    end: u64,
+) -> Result<u64, Failure> {
+    let (mut low, mut high) = (0, end + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match source.place(stream, middle).await? {
+            Some(place) if place.created < created => low = place.revision.max(middle) + 1,
+            // Nothing is readable from there on, or it is late enough.
+            _ => high = middle,
+        }
+    }
+    Ok(low)
+}

@@ -1,0 +1,179 @@
+//! What came of comparing one stream: counts, findings, and what a repair would bring.
+//!
+//! Pure. Keeps a bounded number of findings a stream; all events are counted.
+
+use super::class::{Class, Counts, Finding, What};
+use crate::event::StreamName;
+
+/// More findings of one stream are only counted.
+const MOST_FINDINGS: usize = 100;
+
+/// What a comparison needs to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The next page of these sides.
+    Read {
+        /// Of the source.
+        source: bool,
+        /// Of the destination.
+        destination: bool,
+    },
+    /// Nothing more.
+    Done,
+}
+
+/// Revisions that the source has and that lie above the destination's tail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Absent {
+    /// The first of them.
+    pub(super) first: u64,
+    /// Behind the last of them.
+    pub(super) end: u64,
+    /// Behind the last of them that is linked: what follows comes with a later event only.
+    pub(super) linked_end: u64,
+}
+
+/// What pages do not tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// The first of the absent revisions that the group has not come to.
+    pub(super) reached: u64,
+    /// The group's parked queue holds an event of the stream that the destination lacks.
+    pub(super) is_parked: bool,
+    /// How the stream was deleted at the destination, if it was.
+    pub(super) deleted: Option<&'static str>,
+    /// Number of the source's last event, read after the destination; `None`: not asked, or gone.
+    pub(super) source_last: Option<u64>,
+}
+
+/// A stream whose tail is lacking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repair {
+    /// Which.
+    pub stream: StreamName,
+    /// The first revision that is lacking.
+    pub from: u64,
+    /// The last.
+    pub to: u64,
+    /// How many of these count as missing; the others were never linked.
+    pub missing: u64,
+}
+
+/// What came of one stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Outcome {
+    pub(super) stream: StreamName,
+    pub(super) counts: Counts,
+    pub(super) findings: Vec<Finding>,
+    /// Events of the source that were read.
+    pub(super) read: u64,
+    /// What a repair would bring.
+    pub(super) repair: Option<Repair>,
+}
+
+impl Outcome {
+    /// Nothing yet.
+    pub(super) fn new(stream: StreamName) -> Self {
+        Self {
+            stream,
+            counts: Counts::default(),
+            findings: Vec::new(),
+            read: 0,
+            repair: None,
+        }
+    }
+
+    /// Counts events of a class about which there is nothing more to say.
+    pub(super) fn class(&mut self, class: Class, revision: u64, events: u64, text: &str) {
+        self.find((class, What::AsClassed), revision, events, || {
+            text.to_owned()
+        });
+    }
+
+    /// Counts events and tells of them; joins them with those just before, if they are of the same kind.
+    pub(super) fn find(
+        &mut self,
+        (class, what): (Class, What),
+        revision: u64,
+        events: u64,
+        text: impl FnOnce() -> String,
+    ) {
+        if events == 0 {
+            return;
+        }
+        self.counts.add(class, events);
+        if let Some(before) = self.findings.last_mut()
+            && (before.class, before.what) == (class, what)
+            && before.revision + before.events == revision
+        {
+            before.events += events;
+            return;
+        }
+        if self.findings.len() < MOST_FINDINGS {
+            self.findings.push(Finding {
+                stream: self.stream.clone(),
+                revision,
+                events,
+                class,
+                what,
+                text: text(),
+            });
+        }
+    }
+
+    /// Sorts what lies above the destination's tail into classes.
+    pub(super) fn lacks(&mut self, absent: Absent, tail: Option<u64>, facts: &Facts) {
+        let Absent {
+            first,
+            end,
+            linked_end,
+        } = absent;
+        if let Some(how) = facts.deleted
+            && !facts.is_parked
+        {
+            self.find((Class::Missing, What::Deleted), first, end - first, || {
+                how.to_owned()
+            });
+            return;
+        }
+        if facts.is_parked {
+            let text = "in the group's parked queue, or behind an event that is";
+            self.class(Class::HeldOrParked, first, linked_end - first, text);
+        } else {
+            let reached = facts.reached.clamp(first, linked_end);
+            let what = if tail.is_none() {
+                What::Stream
+            } else {
+                What::Tail
+            };
+            self.find((Class::Missing, what), first, reached - first, || {
+                missing(first, tail)
+            });
+            let text = "the group has not come to it yet";
+            self.class(Class::Behind, reached, linked_end - reached, text);
+            // What the group has not come to is the daemon's, and what follows that as well.
+            let repair_end = if reached == linked_end { end } else { reached };
+            self.repair = (repair_end > first).then(|| Repair {
+                stream: self.stream.clone(),
+                from: first,
+                to: repair_end - 1,
+                missing: reached - first,
+            });
+        }
+        let text = "flagged JSON and is not, so that no projection links it";
+        self.class(Class::NeverLinked, linked_end, end - linked_end, text);
+    }
+}
+
+fn missing(first: u64, tail: Option<u64>) -> String {
+    let wanted = tail.map_or(0, |tail| tail + 1);
+    let there = tail.map_or_else(
+        || "there is no such stream at the destination".to_owned(),
+        |tail| format!("the destination ends at revision {tail}"),
+    );
+    if first == wanted {
+        format!("{there}, and the group is done with these")
+    } else {
+        format!("{there}, and the source hands out nothing before revision {first} any more")
+    }
+}

@@ -1,0 +1,114 @@
+//! How far a comparison of one subscription is: what it has met, what it found, where it goes on.
+//!
+//! Never holds what is not finished: a comparison that goes on from a point does an unfinished stream again.
+
+use std::collections::BTreeSet;
+
+use rand::Rng as _;
+
+use super::class::{Finding, Tally};
+use super::outcome::{Outcome, Repair};
+use super::seen::{Fingerprint, Seen};
+use crate::config::settings::SubscriptionKey;
+
+/// Findings that are kept for the end.
+pub const KEPT_FINDINGS: usize = 20;
+
+/// Streams that a repair is kept for; a further run finds the rest.
+const MOST_REPAIRS: usize = 100_000;
+
+/// How far it is.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// Which subscription.
+    pub key: SubscriptionKey,
+    /// The next number of the subscription's stream.
+    pub(super) next: u64,
+    /// The first number that was looked at.
+    pub(super) begin: Option<u64>,
+    /// The last number, as it was when the comparison began.
+    pub(super) end: Option<u64>,
+    /// Streams met.
+    pub(super) seen: Seen,
+    /// Streams met and not finished, by the number at which they were met.
+    open: BTreeSet<(u64, Fingerprint)>,
+    /// What chooses the sample.
+    pub(super) salt: u64,
+    /// What was compared.
+    pub tally: Tally,
+    /// The first faults.
+    pub findings: Vec<Finding>,
+    /// Whether repairs are kept: their names cost more than all else.
+    pub keeps_repairs: bool,
+    /// What a repair would bring, for the first hundred thousand streams.
+    pub repairs: Vec<Repair>,
+    /// Nothing is left to compare.
+    pub is_complete: bool,
+}
+
+impl Point {
+    /// The beginning.
+    #[must_use]
+    pub fn new(key: SubscriptionKey) -> Self {
+        Self {
+            key,
+            next: 0,
+            begin: None,
+            end: None,
+            seen: Seen::default(),
+            open: BTreeSet::new(),
+            salt: rand::rng().random(),
+            tally: Tally::default(),
+            findings: Vec::new(),
+            keeps_repairs: false,
+            repairs: Vec::new(),
+            is_complete: false,
+        }
+    }
+
+    /// Takes note of a stream met at this number. False if it was met before.
+    pub(super) fn meet(&mut self, number: u64, fingerprint: Fingerprint) -> bool {
+        let is_new = self.seen.insert(fingerprint);
+        if is_new {
+            self.open.insert((number, fingerprint));
+        }
+        is_new
+    }
+
+    /// A stream is finished, or left out.
+    pub(super) fn close(&mut self, number: u64, fingerprint: Fingerprint) {
+        self.open.remove(&(number, fingerprint));
+    }
+
+    /// Takes in what came of a stream.
+    pub(super) fn absorb(&mut self, outcome: Outcome, from: u64) -> Vec<Finding> {
+        self.tally.add(&outcome.counts);
+        self.tally.left_out_events += from;
+        let faults = outcome.findings.iter().filter(|one| one.class.is_fault());
+        let room = KEPT_FINDINGS.saturating_sub(self.findings.len());
+        self.findings.extend(faults.take(room).cloned());
+        if self.keeps_repairs && self.repairs.len() < MOST_REPAIRS {
+            self.repairs.extend(outcome.repair);
+        }
+        outcome.findings
+    }
+
+    /// Where a comparison that goes on has to begin.
+    pub(super) fn resume_at(&self) -> u64 {
+        self.open
+            .first()
+            .map_or(self.next, |(number, _)| self.next.min(*number))
+    }
+
+    /// The fingerprints of all finished streams.
+    pub(super) fn finished(&self) -> impl Iterator<Item = Fingerprint> {
+        let open: std::collections::HashSet<Fingerprint> = self
+            .open
+            .iter()
+            .map(|(_, fingerprint)| *fingerprint)
+            .collect();
+        self.seen
+            .iter()
+            .filter(move |fingerprint| !open.contains(fingerprint))
+    }
+}

@@ -1,0 +1,150 @@
+//! Comparing one stream: reads both sides side by side as the comparison asks for it, then what pages do not tell.
+//!
+//! Holds at most two pages of each side. Never decides a class.
+
+use std::sync::Arc;
+
+use super::backlog::Backlog;
+use super::class::Class;
+use super::exact::{Exact, Links};
+use super::outcome::{Facts, Outcome, Step};
+use super::reading::{Failure, Pace, Reader, patiently};
+use super::shelf::{Page, Shelf};
+use crate::cluster::Class as ErrorClass;
+use crate::cluster::Error;
+use crate::destination::Destination as _;
+use crate::destination::event_store::EventStore;
+use crate::event::StreamName;
+use crate::pipeline::core::port::{LookRange, LookResult};
+
+/// What all comparisons of a run share.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) source: Reader,
+    pub(super) destination: Reader,
+    pub(super) backlog: Backlog,
+    pub(super) links: Links,
+    pub(super) pace: Pace,
+}
+
+/// Compares a stream from a revision on.
+pub(super) async fn compare(
+    context: Arc<Context>,
+    stream: StreamName,
+    from: u64,
+) -> Result<Outcome, Failure> {
+    let mut comparison = Exact::new(stream.clone(), from, context.links);
+    while let Step::Read {
+        source,
+        destination,
+    } = comparison.step()
+    {
+        let (here, there) = tokio::join!(
+            page(&context.source, &comparison.source, &stream, source),
+            page(
+                &context.destination,
+                &comparison.destination,
+                &stream,
+                destination
+            ),
+        );
+        let (here, there) = (here?, there?);
+        if let Some(page) = here {
+            if let Page::Found { events, .. } = &page {
+                context.pace.take(events.len() as u64).await;
+            }
+            comparison.source.put(page);
+        }
+        if let Some(page) = there {
+            comparison.destination.put(page);
+        }
+    }
+    if comparison.source.last().is_none() {
+        return gone(&context, stream, from).await;
+    }
+    let facts = facts(&context, &stream, &comparison).await?;
+    Ok(comparison.finish(&facts))
+}
+
+async fn page(
+    reader: &Reader,
+    shelf: &Shelf,
+    stream: &StreamName,
+    wanted: bool,
+) -> Result<Option<Page>, Failure> {
+    if !wanted || shelf.is_ended() {
+        return Ok(None);
+    }
+    reader.page(stream, shelf.next()).await.map(Some)
+}
+
+/// The source has nothing of it any more: how much there was is what the destination holds.
+async fn gone(context: &Context, stream: StreamName, from: u64) -> Result<Outcome, Failure> {
+    let last = context.destination.last(&stream).await?;
+    let mut outcome = Outcome::new(stream);
+    let events = last.map_or(1, |last| (last + 1).saturating_sub(from).max(1));
+    outcome.class(
+        Class::GoneAtSource,
+        from,
+        events,
+        "the stream was deleted at the source",
+    );
+    Ok(outcome)
+}
+
+async fn facts(
+    context: &Context,
+    stream: &StreamName,
+    comparison: &Exact,
+) -> Result<Facts, Failure> {
+    let tail = comparison.destination.last();
+    let mut facts = Facts::default();
+    if comparison.beyond().is_some() {
+        facts.source_last = context.source.last(stream).await?;
+    }
+    let Some(absent) = comparison.absent() else {
+        return Ok(facts);
+    };
+    facts.is_parked = context.backlog.is_parked(stream, tail);
+    if tail.is_none() {
+        facts.deleted = deleted(&context.destination, stream).await?;
+    }
+    if !facts.is_parked {
+        facts.reached = context
+            .backlog
+            .reached(&context.source, stream, absent)
+            .await?;
+    }
+    Ok(facts)
+}
+
+/// How a stream that is not found was deleted, if it was.
+pub(super) async fn deleted(
+    reader: &Reader,
+    stream: &StreamName,
+) -> Result<Option<&'static str>, Failure> {
+    let store = EventStore::new(reader.client().clone());
+    let looked = patiently(|| look_at_metadata(&store, reader, stream)).await?;
+    Ok(match looked {
+        LookResult::SoftDeleted => Some("the stream was deleted at the destination"),
+        LookResult::Tombstoned => Some("the stream was tombstoned at the destination"),
+        _ => None,
+    })
+}
+
+async fn look_at_metadata(
+    store: &EventStore,
+    reader: &Reader,
+    stream: &StreamName,
+) -> Result<LookResult, Error> {
+    let looked = store.look(stream.clone(), LookRange::Metadata, usize::MAX);
+    match looked.await {
+        LookResult::Failed => Err(Error::new(
+            reader.client().side(),
+            ErrorClass::Transient,
+            "read a stream's metadata",
+            "no answer",
+        )),
+        looked => Ok(looked),
+    }
+}

@@ -1,0 +1,59 @@
+//! A comparison of both sides by ditto itself, and everything that it told.
+
+use ditto::cluster::Side;
+use ditto::config::settings::SubscriptionSettings;
+use ditto::verify::{self, End, Finding, Job, Point, Progress, Scope, Watcher};
+use tokio::sync::watch;
+
+use super::servers::{Servers, client};
+
+/// What it told.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) progress: Vec<Progress>,
+}
+
+impl Watcher for Told {
+    fn finding(&mut self, finding: &Finding) {
+        self.findings.push(finding.clone());
+    }
+
+    fn progress(&mut self, progress: Progress) {
+        self.progress.push(progress);
+    }
+
+    fn note(&mut self, text: &str) {
+        self.notes.push(text.to_owned());
+    }
+
+    fn save(&mut self, _point: &Point) {}
+}
+
+/// All of a subscription's streams, or what else the change makes of it.
+pub(crate) fn job(
+    servers: &Servers,
+    subscription: &SubscriptionSettings,
+    change: impl FnOnce(&mut Job),
+) -> Job {
+    let mut job = Job {
+        subscription: subscription.clone(),
+        source: client(Side::Source, &servers.source),
+        destination: client(Side::Destination, &servers.destination),
+        streams: Vec::new(),
+        scope: Scope::default(),
+    };
+    change(&mut job);
+    job
+}
+
+/// Compares to the end.
+pub(crate) async fn run(job: &Job) -> (End, Point, Told) {
+    let (_stop, mut asked) = watch::channel(false);
+    let mut point = Point::new(job.subscription.key());
+    point.keeps_repairs = true;
+    let mut told = Told::default();
+    let end = verify::run(job, &mut point, &mut told, &mut asked).await;
+    (end, point, told)
+}

@@ -1,0 +1,274 @@
+//! `ditto verify` as a command: its exit codes, its table, its JSON lines, its end by a signal, and going on from there.
+
+use std::path::Path;
+use std::process::{Child, Output, Stdio};
+
+use bytes::Bytes;
+use devstore::store::{Expected, Proposed, Store};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::support::{Ditto, Servers, command, seed, until};
+
+/// The same events in a stream of both sides.
+fn seed_both(servers: &Servers, stream: &str, count: u64) {
+    let events: Vec<Proposed> = (0..count)
+        .map(|number| Proposed {
+            id: Uuid::new_v4(),
+            event_type: "customer_renamed".into(),
+            is_json: true,
+            data: Bytes::from(format!("{{\"number\":{number}}}")),
+            metadata: Bytes::new(),
+        })
+        .collect();
+    append(servers.source.store(), stream, events.clone());
+    append(servers.destination.store(), stream, events);
+}
+
+fn append(store: &Store, stream: &str, events: Vec<Proposed>) {
+    store
+        .append(stream, Expected::Any, events)
+        .expect("an append");
+}
+
+fn start(file: &Path, arguments: &[&str]) -> Child {
+    command()
+        .arg("verify")
+        .arg("--config")
+        .arg(file)
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program")
+}
+
+/// Exit code, stdout, stderr.
+fn ended(child: Child) -> (Option<i32>, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = child.wait_with_output().expect("an end");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (status.code(), text(stdout), text(stderr))
+}
+
+fn verify(file: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    ended(start(file, arguments))
+}
+
+/// The line of the table that begins with this, in words.
+fn row<'t>(table: &'t str, label: &str) -> Vec<&'t str> {
+    let line = table.lines().find(|line| line.starts_with(label));
+    let line = line.unwrap_or_else(|| panic!("no {label} in {table}"));
+    line[label.len()..].split_whitespace().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_proven_while_the_daemon_runs_and_a_difference_is_named() {
+    let servers = Servers::start().await;
+    for number in 0..20 {
+        seed(servers.source.store(), &format!("customer-{number}"), 10);
+    }
+    let ditto = Ditto::start(&servers.configuration(&["g"]));
+    until("all is copied", || {
+        let copied = |number: &u64| servers.is_copied(&format!("customer-{number}"));
+        (0..20).all(|number| copied(&number)).then_some(())
+    })
+    .await;
+    let (code, table, said) = verify(&ditto.file(), &[]);
+    assert_eq!(code, Some(0), "{table}{said}");
+    assert_eq!(row(&table, "equal"), ["20", "200"]);
+    assert_eq!(row(&table, "missing"), ["0", "0"]);
+    assert!(
+        table.contains("20 streams, 200 events compared in "),
+        "{table}"
+    );
+
+    // Somebody else writes to the destination.
+    seed(servers.destination.store(), "customer-7", 2);
+    let (code, table, said) = verify(&ditto.file(), &[]);
+    assert_eq!(code, Some(1), "{table}{said}");
+    assert_eq!(row(&table, "different"), ["1", "2"]);
+    let expected =
+        "customer-7 #10 to #11: different: the source ends at revision 9, the destination at 11";
+    assert!(table.contains(expected), "{table}");
+    assert!(
+        table.contains("an exact copy of it needs another destination"),
+        "{table}"
+    );
+
+    let (code, lines, _) = verify(&ditto.file(), &["--json", "--stream", "customer-7"]);
+    assert_eq!(code, Some(1));
+    let lines: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let finding = &lines[0]["finding"];
+    assert_eq!(finding["subscription"], "$ce-customer::g");
+    assert_eq!(
+        (&finding["class"], &finding["what"]),
+        (&"different".into(), &"extra".into())
+    );
+    let summary = &lines[1]["summary"];
+    assert_eq!(
+        (&summary["complete"], &summary["compared_streams"]),
+        (&true.into(), &1.into())
+    );
+    assert_eq!(summary["events"]["equal"], 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_way_to_fail_has_its_code() {
+    let servers = Servers::start().await;
+    seed_both(&servers, "customer-1", 3);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ditto.toml");
+    let configuration = servers.configuration(&["g"]);
+    std::fs::write(&file, &configuration).expect("written");
+    let point = folder.path().join("point");
+    std::fs::write(&point, "rubbish").expect("written");
+    let point = point.to_str().expect("UTF-8");
+    let rows: [(&[&str], i32, &str); 6] = [
+        (
+            &["--subscription", "$ce-other"],
+            64,
+            "there are: $ce-customer::g",
+        ),
+        (&["--sample", "0%"], 64, "expected a percentage"),
+        (
+            &["--stream", "a", "--since", "1h"],
+            64,
+            "cannot be used with",
+        ),
+        (&["--rate", "0"], 64, "0 is not in"),
+        (
+            &["--resume", point],
+            2,
+            "it is no file of ditto verify --resume",
+        ),
+        (&["--subscription", "$ce-customer::g"], 0, ""),
+    ];
+    for (arguments, expected, text) in rows {
+        let (code, table, said) = verify(&file, arguments);
+        assert_eq!(code, Some(expected), "{arguments:?}: {table}{said}");
+        assert!(said.contains(text), "{arguments:?}: {said}");
+    }
+    let behind = configuration.clone() + "skip_version_check = true\n";
+    std::fs::write(&file, behind).expect("written");
+    assert_eq!(verify(&file, &[]).0, Some(2));
+    std::fs::write(&file, configuration.replace("[source]", "[sorce]")).expect("written");
+    let (code, _, said) = verify(&file, &[]);
+    assert_eq!(code, Some(78), "{said}");
+    std::fs::write(&file, &configuration).expect("written");
+    servers.destination.stop().await;
+    let (code, table, said) = verify(&file, &[]);
+    assert_eq!(code, Some(2), "{table}{said}");
+    assert!(said.contains("destination: failed to"), "{said}");
+    assert!(said.contains("this is what was compared so far"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kinesis_destination_is_refused_with_the_reason() {
+    let servers = Servers::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ditto.toml");
+    let text = format!(
+        "[source]\nconnection_string = \"{}\"\n\n[destination]\ntype = \"kinesis\"\nstream_name = \"s\"\nregion = \
+         \"eu-west-1\"\n",
+        servers.source.connection_string()
+    );
+    std::fs::write(&file, text).expect("written");
+    let (code, _, said) = verify(&file, &[]);
+    assert_eq!(code, Some(78), "{said}");
+    assert!(said.to_lowercase().contains("kinesis"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn interrupted_it_tells_what_it_has_and_goes_on_from_there() {
+    let servers = Servers::start().await;
+    for number in 0..300 {
+        seed_both(&servers, &format!("customer-{number}"), 4);
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ditto.toml");
+    std::fs::write(&file, servers.configuration(&["g"])).expect("written");
+    let point = folder.path().join("point");
+    let name = point.to_str().expect("UTF-8");
+    let slow = start(&file, &["--resume", name, "--rate", "200"]);
+    until("it has begun", || {
+        (servers.destination.counters().calls > 60).then_some(())
+    })
+    .await;
+    let pid = slow.id().to_string();
+    let killed = std::process::Command::new("kill")
+        .args(["-s", "INT", &pid])
+        .status();
+    assert!(killed.expect("kill").success());
+    let (code, table, said) = ended(slow);
+    assert_eq!(code, Some(2), "{table}{said}");
+    assert!(
+        said.contains("the same command goes on from there"),
+        "{said}"
+    );
+    let streams: u64 = row(&table, "equal")[0].parse().expect("a number");
+    assert!((1..300).contains(&streams), "{table}");
+    let calls = servers.destination.counters().calls;
+    let (code, table, said) = verify(&file, &["--resume", name]);
+    assert_eq!(code, Some(0), "{table}{said}");
+    assert_eq!(row(&table, "equal"), ["300", "1,200"]);
+    assert!(!point.exists(), "it is of no more use");
+    let again = servers.destination.counters().calls - calls;
+    assert!(
+        again < 300 - streams + 40,
+        "{again} calls for {} streams",
+        300 - streams
+    );
+}
+
+/// What a process held in memory at most, in KiB.
+fn most_memory(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "200,000 streams take minutes in a debug build; run with --ignored"]
+async fn two_hundred_thousand_streams_take_less_than_64_mib() {
+    memory_of(200_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_streams_take_less_than_64_mib() {
+    memory_of(10_000).await;
+}
+
+async fn memory_of(streams: u64) {
+    let servers = Servers::start().await;
+    for number in 0..streams {
+        seed_both(&servers, &format!("customer-{number}"), 1);
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ditto.toml");
+    std::fs::write(&file, servers.configuration(&["g"])).expect("written");
+    let mut child = start(&file, &["--json"]);
+    let mut most = 0;
+    let status = loop {
+        most = most.max(most_memory(child.id()).unwrap_or_default());
+        if let Some(status) = child.try_wait().expect("a child") {
+            break status;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    };
+    let (_, lines, said) = ended(child);
+    assert_eq!(status.code(), Some(0), "{lines}{said}");
+    let summary: Value = serde_json::from_str(lines.lines().last().expect("a line")).expect("JSON");
+    assert_eq!(summary["summary"]["compared_streams"], streams);
+    println!(
+        "{streams} streams: {most} KiB, {}",
+        summary["summary"]["seconds"]
+    );
+    assert!((1..64 * 1024).contains(&most), "{most} KiB");
+}
