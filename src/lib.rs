@@ -10,6 +10,7 @@ pub mod http;
 pub mod import;
 pub mod log;
 pub mod metrics;
+pub mod parked;
 pub mod pipeline;
 pub mod source;
 pub mod verify;

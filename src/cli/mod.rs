@@ -8,6 +8,7 @@ mod completions;
 mod confirm;
 mod import;
 mod manual;
+mod parked;
 mod run;
 mod status;
 mod table;
@@ -69,6 +70,8 @@ enum Command {
     Status(status::Arguments),
     /// Compare both sides event by event, while the daemon runs or not.
     Verify(verify::Arguments),
+    /// What the groups have parked: list it, show it, export it, replay it or discard it.
+    Parked(parked::Arguments),
     /// Make a configuration from the settings of the .NET program that ditto replaces.
     Import(import::Arguments),
     /// Print a completion script for a shell.
@@ -97,6 +100,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Parked(arguments) => parked::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
         Command::Manual => manual::run(Arguments::command()),

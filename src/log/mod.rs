@@ -4,6 +4,7 @@
 //! fit is dropped and counted. Never shows a secret: it is not given any, and what client libraries say about headers
 //! stays out.
 
+mod audit;
 mod journal;
 mod layer;
 mod limit;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
+pub use audit::audit;
 use journal::Journal;
 use layer::RecordLayer;
 use queue::Queue;

@@ -1,0 +1,108 @@
+//! `ditto parked export`: the parked events with their data, one JSON line each.
+//!
+//! Never overwrites a file, and holds one page of entries and one event at a time.
+
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use serde_json::{Value, json};
+
+use super::show::by;
+use crate::cli::{Exit, complain};
+use crate::cluster::client::{Client, Direction, ReadStream, StartAt, StreamPage};
+use crate::config::settings::SubscriptionSettings;
+use crate::event::{Event, StreamName};
+use crate::parked::{self, Entry};
+
+pub(super) async fn export(
+    source: &Client,
+    subscriptions: &[SubscriptionSettings],
+    file: &Path,
+) -> anyhow::Result<Exit> {
+    let failed = || format!("failed to write {}", file.display());
+    let mut out: Box<dyn Write + Send> = if file == Path::new("-") {
+        Box::new(std::io::stdout())
+    } else {
+        let created = OpenOptions::new().write(true).create_new(true).open(file);
+        Box::new(BufWriter::new(created.with_context(failed)?))
+    };
+    let mut count = 0_u64;
+    for subscription in subscriptions {
+        let key = subscription.key();
+        let mut from = Some(0);
+        while let Some(at) = from {
+            let (entries, next) = parked::page(source, &key, at)
+                .await
+                .map_err(|error| anyhow::anyhow!("{key}: {}", parked::advice(&error, &key)))?;
+            for entry in entries {
+                let event = match &entry.target {
+                    Some((stream, revision)) => event(source, stream, *revision).await?,
+                    None => None,
+                };
+                let line = line(&key.to_string(), &entry, event.as_ref());
+                writeln!(out, "{line}").with_context(failed)?;
+                count += 1;
+            }
+            from = next;
+        }
+    }
+    out.flush().with_context(failed)?;
+    complain(&format!("{count} parked events written"));
+    Ok(Exit::Ok)
+}
+
+async fn event(
+    source: &Client,
+    stream: &StreamName,
+    revision: u64,
+) -> anyhow::Result<Option<Event>> {
+    let read = ReadStream {
+        stream: stream.clone(),
+        start: StartAt::Revision(revision),
+        direction: Direction::Forwards,
+        count: 1,
+        resolve_links: false,
+        max_bytes: usize::MAX,
+    };
+    Ok(match source.read_stream(read).await? {
+        StreamPage::Found { records, .. } => records
+            .into_iter()
+            .find_map(|record| record.event)
+            .filter(|event| event.revision == revision),
+        StreamPage::NotFound | StreamPage::Tombstoned => None,
+    })
+}
+
+fn line(key: &str, entry: &Entry, event: Option<&Event>) -> Value {
+    let target = entry.target.as_ref();
+    json!({
+        "subscription": key,
+        "entry": entry.entry,
+        "stream": target.map(|(stream, _)| stream.as_str()),
+        "revision": target.map(|(_, revision)| revision),
+        "parked": entry.added,
+        "by": by(entry),
+        "reason": entry.reason,
+        "event": event.map(|event| json!({
+            "id": event.id,
+            "type": &*event.event_type,
+            "content_type": if event.is_json { "application/json" } else { "application/octet-stream" },
+            "data": payload(&event.data),
+            "metadata": payload(&event.metadata),
+        })),
+    })
+}
+
+/// JSON as it is, any other text as a text, and other bytes in base64.
+fn payload(bytes: &[u8]) -> Value {
+    if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
+        return value;
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => json!(text),
+        Err(_) => json!({ "base64": base64::engine::general_purpose::STANDARD.encode(bytes) }),
+    }
+}

@@ -1,0 +1,123 @@
+//! `ditto parked list` and `ditto parked show`.
+//!
+//! Never changes a queue.
+
+use serde_json::json;
+
+use crate::cli::table::{Side, grouped, table};
+use crate::cli::{Exit, complain, say};
+use crate::cluster::client::Client;
+use crate::config::settings::SubscriptionSettings;
+use crate::event::StreamName;
+use crate::parked::{self, Entry, Parked, Queue};
+
+/// More of a reason does not fit into a table.
+const LONGEST_REASON: usize = 100;
+
+pub(super) async fn list(
+    source: &Client,
+    subscriptions: &[SubscriptionSettings],
+    as_json: bool,
+) -> anyhow::Result<Exit> {
+    let header = [
+        "SUBSCRIPTION",
+        "STREAM",
+        "PARKED",
+        "FROM",
+        "SINCE",
+        "BY",
+        "REASON",
+    ];
+    let mut rows = vec![header.map(str::to_owned)];
+    for subscription in subscriptions {
+        let key = subscription.key().to_string();
+        let Queue { streams, other, .. } = super::queue(source, subscription).await?;
+        for (stream, parked) in &streams {
+            if as_json {
+                say(&line(&key, stream, parked).to_string());
+            } else {
+                rows.push(row(&key, stream, parked));
+            }
+        }
+        if let Some(entry) = other {
+            complain(&format!(
+                "{key}: entry {entry} of the queue, and perhaps others, point to no event that can be told"
+            ));
+        }
+    }
+    if !as_json && rows.len() == 1 {
+        say("nothing is parked");
+    } else if !as_json {
+        use Side::{Left, Right};
+        say(&table(&rows, [Left, Left, Right, Right, Left, Left, Left]));
+    }
+    Ok(Exit::Ok)
+}
+
+fn row(key: &str, stream: &StreamName, parked: &Parked) -> [String; 7] {
+    let oldest = &parked.oldest;
+    let mut reason: String = oldest.reason.chars().take(LONGEST_REASON).collect();
+    if reason.len() < oldest.reason.len() {
+        reason.push('…');
+    }
+    [
+        key.to_owned(),
+        stream.to_string(),
+        grouped(parked.count),
+        format!("#{}", parked.first),
+        oldest.added.clone(),
+        by(oldest).to_owned(),
+        reason,
+    ]
+}
+
+fn line(key: &str, stream: &StreamName, parked: &Parked) -> serde_json::Value {
+    json!({
+        "subscription": key,
+        "stream": stream.as_str(),
+        "parked": parked.count,
+        "first": parked.first,
+        "last": parked.last,
+        "since": parked.oldest.added,
+        "by": by(&parked.oldest),
+        "reason": parked.oldest.reason,
+    })
+}
+
+/// Who parked it, in a word.
+pub(super) fn by(entry: &Entry) -> &'static str {
+    if entry.by_ditto { "ditto" } else { "server" }
+}
+
+pub(super) async fn show(
+    source: &Client,
+    subscriptions: &[SubscriptionSettings],
+    stream: &StreamName,
+) -> anyhow::Result<Exit> {
+    let mut count = 0_u64;
+    for subscription in subscriptions {
+        let key = subscription.key();
+        let shown = parked::each(source, &key, |entry| {
+            let Some((_, revision)) = entry.target.as_ref().filter(|(name, _)| name == stream)
+            else {
+                return;
+            };
+            count += 1;
+            say(&format!(
+                "{key}: #{revision} (entry {}) parked {} by {}: {}",
+                entry.entry,
+                entry.added,
+                by(&entry),
+                entry.reason
+            ));
+        });
+        shown
+            .await
+            .map_err(|error| anyhow::anyhow!("{key}: {}", parked::advice(&error, &key)))?;
+    }
+    if count == 0 {
+        complain(&format!("{stream} has no parked events"));
+        return Ok(Exit::Failed);
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,106 @@
+//! Forgetting the beginning of a parked queue: its `$tb`, as the server itself sets it (`protocol.md` §8.8).
+//!
+//! Everything else in the queue's metadata stays as it is, and `$tb` never goes back.
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::cluster::client::{Client, Direction, Expected, ReadStream, StartAt, StreamPage};
+use crate::cluster::{Class, Error};
+use crate::config::settings::SubscriptionKey;
+use crate::event::{Event, StreamName};
+use crate::source::history::parked_stream;
+
+/// Others write this metadata too: the server does, at a replay of its own.
+const ATTEMPTS: usize = 5;
+
+/// Forgets every entry below `before`.
+///
+/// # Errors
+/// No answer, no right, or somebody else keeps writing the queue's metadata.
+pub async fn truncate(client: &Client, group: &SubscriptionKey, before: u64) -> Result<(), Error> {
+    let stream = parked_stream(group).metadata_stream();
+    let mut attempt = 1;
+    loop {
+        let newest = newest(client, &stream).await?;
+        let expected = newest
+            .as_ref()
+            .map_or(Expected::NoStream, |event| Expected::Exact(event.revision));
+        let Some(event) = truncated(&stream, newest.as_ref(), before) else {
+            return Ok(());
+        };
+        match client.append(&stream, expected, &[event]).await {
+            Err(error) if *error.class() == Class::WrongRevision && attempt < ATTEMPTS => {
+                attempt += 1;
+            }
+            written => return written.map(drop),
+        }
+    }
+}
+
+async fn newest(client: &Client, stream: &StreamName) -> Result<Option<Event>, Error> {
+    let read = ReadStream {
+        stream: stream.clone(),
+        start: StartAt::End,
+        direction: Direction::Backwards,
+        count: 1,
+        resolve_links: false,
+        max_bytes: usize::MAX,
+    };
+    Ok(match client.read_stream(read).await? {
+        StreamPage::Found { records, .. } => records.into_iter().find_map(|record| record.event),
+        StreamPage::NotFound | StreamPage::Tombstoned => None,
+    })
+}
+
+/// The metadata to write; `None` if the queue is truncated that far already.
+fn truncated(stream: &StreamName, newest: Option<&Event>, before: u64) -> Option<Event> {
+    let metadata = newest.and_then(|event| serde_json::from_slice(&event.data).ok());
+    let mut metadata: Map<String, Value> = metadata.unwrap_or_default();
+    let present = metadata.get("$tb").and_then(Value::as_u64);
+    if present.unwrap_or_default() >= before {
+        return None;
+    }
+    metadata.insert("$tb".to_owned(), before.into());
+    Some(Event {
+        id: Uuid::new_v4(),
+        stream: stream.clone(),
+        revision: 0,
+        event_type: "$metadata".into(),
+        is_json: true,
+        data: Bytes::from(Value::Object(metadata).to_string()),
+        metadata: Bytes::new(),
+        created: 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_else_stays_and_nothing_goes_back() {
+        let stream = StreamName::from("$$q");
+        let written = |present: Option<&'static str>| {
+            let newest = present.map(|data| Event {
+                data: Bytes::from_static(data.as_bytes()),
+                ..truncated(&stream, None, 1).unwrap()
+            });
+            let event = truncated(&stream, newest.as_ref(), 7)?;
+            Some(String::from_utf8(event.data.to_vec()).unwrap())
+        };
+        for (present, expected) in [
+            (None, Some(r#"{"$tb":7}"#)),
+            (Some(""), Some(r#"{"$tb":7}"#)),
+            (
+                Some(r#"{"$acl":{"$r":"$admins"},"$tb":3}"#),
+                Some(r#"{"$acl":{"$r":"$admins"},"$tb":7}"#),
+            ),
+            (Some(r#"{"$tb":7}"#), None),
+            (Some(r#"{"$tb":8}"#), None),
+        ] {
+            assert_eq!(written(present).as_deref(), expected, "{present:?}");
+        }
+    }
+}
