@@ -52,6 +52,12 @@ impl Core {
 
     /// Gives a claim up without an answer to the source: its number counts as never delivered.
     pub(super) fn drop_claim(&mut self, claim: &Claim) {
+        if claim
+            .ack
+            .is_some_and(|(conn, _)| self.member.conn() == Some(conn))
+        {
+            self.unacknowledged = self.unacknowledged.saturating_sub(1);
+        }
         if let Some(number) = claim.number {
             let joined = self.member.joined_time(self.now);
             self.numbers.forget(number, joined);

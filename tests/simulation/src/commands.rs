@@ -309,20 +309,22 @@ impl World {
                 return;
             };
             let with_event = !matches!(item, Item::Never(_));
-            let bytes = if let Item::Event(event) = &item {
-                event.size() + ENTRY_OVERHEAD
-            } else {
-                0
-            };
             let takes = !stay.leaving;
             let waiting = bytes_waiting(&stay.delivered);
-            stay.delivered.push(Given {
-                ack,
-                target,
-                with_event,
-                bytes,
-                taken: takes,
-            });
+            let filled = self.daemons[daemon].fills(&self.source, target);
+            let bytes = match &item {
+                Item::Event(event) if !filled => event.size() + ENTRY_OVERHEAD,
+                _ => 0,
+            };
+            if let Some(stay) = self.daemons[daemon].stay.as_mut() {
+                stay.delivered.push(Given {
+                    ack,
+                    target,
+                    with_event,
+                    bytes,
+                    taken: takes,
+                });
+            }
             let budget = self.daemons[daemon].budget_now;
             // What comes after the wish to leave, or while it ends, is ignored and not held.
             if takes && waiting > 0 && waiting >= budget {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::group::Message;
 use crate::mutation::Subject;
-use crate::source::Target;
+use crate::source::{Source, Target, skip};
 
 /// One stay in the subscription, from the server's yes to the end.
 #[derive(Debug)]
@@ -149,6 +149,27 @@ impl Daemon {
         self.subject = None;
         self.joining = false;
         self.stay.take().map(|stay| stay.conn)
+    }
+
+    /// A placeholder for this event is on its way: the event itself is not kept then, it comes again.
+    pub(crate) fn fills(&self, source: &Source, target: Target) -> bool {
+        let Target::Event { stream, revision } = target else {
+            return false;
+        };
+        let sent = |flight: &InFlight| {
+            let frozen = self.frozen.get(&flight.append)?;
+            let first = match frozen.expected {
+                Expected::NoStream => 0,
+                Expected::Exact(before) => before + 1,
+            };
+            frozen.ids.get(skip(revision.checked_sub(first)?))
+        };
+        let own = source.event(stream, revision).map(|event| event.id);
+        self.in_flight
+            .iter()
+            .filter(|flight| flight.stream == stream)
+            .filter_map(sent)
+            .any(|id| Some(*id) != own)
     }
 
     /// Is there a core that takes inputs?

@@ -287,7 +287,9 @@ impl World {
 
     /// A new process.
     pub(crate) fn start(&mut self, daemon: usize) {
-        if self.daemons[daemon].subject.is_some() && self.daemons[daemon].finished.is_none() {
+        let runs =
+            self.daemons[daemon].subject.is_some() && self.daemons[daemon].finished.is_none();
+        if runs || matches!(self.phase, Phase::Stopping(_)) {
             return;
         }
         note!(self, "{daemon} starts");

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::super::port::{
-    GroupSeen, Input, LinkPage, LookResult, ParkedEntry, ParkedPage, ReadId, Tell,
+    CoreSettings, GroupSeen, Input, LinkPage, LookResult, MetadataOutcome, OnMissingHistory,
+    ParkedEntry, ParkedPage, ReadId, SourcePage, Tell,
 };
 use super::{Bench, event, group, settings};
 use crate::event::{Item, SkipReason};
@@ -169,4 +170,31 @@ fn a_parked_stream_that_may_not_be_read_is_said_once() {
         .filter(|tell| matches!(tell, Tell::ParkedUnreadable))
         .count();
     assert_eq!(said, 1);
+}
+
+#[test]
+fn a_delivery_that_was_let_go_does_not_keep_a_quiet_group_from_being_read() {
+    let mut bench = Bench::looking(CoreSettings {
+        on_missing_history: OnMissingHistory::Fill,
+        ..settings()
+    });
+    bench.looked(LookResult::NotFound);
+    bench.source(SourcePage::NotFound);
+    let write = bench.last_write();
+    bench.input(Input::MetadataDone {
+        write,
+        outcome: MetadataOutcome::Exists,
+    });
+    // Its placeholder is on its way: it is not kept, and comes again.
+    bench.deliver("s-1", 3);
+    bench.written(5);
+    bench.input(Input::GroupSeen(GroupSeen {
+        last_number: Some(4),
+        ..group()
+    }));
+    bench.commands();
+    bench.pass(Duration::from_secs(120));
+    assert_eq!(bench.commands(), ["links from 1 count 1"]);
+    links(&mut bench, Vec::new());
+    assert_eq!(bench.commands(), ["links from 2 count 3"]);
 }
