@@ -11,6 +11,7 @@ use ditto::pipeline::core::port::{
 };
 
 use crate::commands::GIVE_UP;
+use crate::destination::Effect;
 use crate::fault::Fault;
 use crate::mutation::Mutation;
 use crate::options::Feed;
@@ -216,28 +217,7 @@ impl World {
             );
             return;
         }
-        let effect = if self.mutation == Some(Mutation::AnyRevision) {
-            self.destination
-                .append_anywhere(self.now, send.stream, &send.events)
-        } else {
-            self.destination.append(
-                &self.source,
-                self.now,
-                send.stream,
-                send.expected,
-                &send.events,
-            )
-        };
-        note!(
-            self,
-            "{daemon} {:?} at the destination: {:?}, stored from {:?}",
-            send.append,
-            effect.outcome,
-            effect.stored_from
-        );
-        if let Some(from) = effect.stored_from {
-            self.check_stored(send.stream, from, &send.events);
-        }
+        let effect = self.store_append(daemon, &send);
         if effect.ends_call {
             self.slow.fill(true);
             if current {
@@ -260,6 +240,28 @@ impl World {
                 );
             }
         }
+    }
+
+    /// The destination carries out an append; what it stores is checked.
+    fn store_append(&mut self, daemon: usize, send: &Send) -> Effect {
+        let (now, stream, events) = (self.now, send.stream, &send.events);
+        let effect = if self.mutation == Some(Mutation::AnyRevision) {
+            self.destination.append_anywhere(now, stream, events)
+        } else {
+            self.destination
+                .append(&self.source, now, stream, send.expected, events)
+        };
+        note!(
+            self,
+            "{daemon} {:?} at the destination: {:?}, stored from {:?}",
+            send.append,
+            effect.outcome,
+            effect.stored_from
+        );
+        if let Some(from) = effect.stored_from {
+            self.check_stored(send.stream, from, &send.events);
+        }
+        effect
     }
 
     /// The answer to an append that the server does not carry out.
