@@ -1,7 +1,7 @@
 //! `ditto import`: a ditto.toml from the settings of the .NET program that ditto replaces.
 //!
 //! What it writes was checked as the daemon would check it. Never replaces a file unless it is told to, and never prints
-//! a password.
+//! a secret.
 
 mod place;
 
@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     /// Leave out the variables of the present environment, which lie over everything else.
     #[arg(long)]
     no_environment: bool,
-    /// Where the configuration goes; passwords go into files of their own beside it.
+    /// Where the configuration goes; passwords and keys go into files of their own beside it.
     #[arg(long, value_name = "FILE", default_value = "ditto.toml")]
     output: PathBuf,
     /// Replace files that are there; the former configuration is kept as FILE.old.
@@ -128,13 +128,13 @@ fn write(arguments: &Arguments, sources: &Sources) -> anyhow::Result<Result<(), 
         Ok(imported) => imported,
         Err(problems) => return Ok(Err(problems)),
     };
-    let passwords: Vec<&Path> = imported
-        .passwords
+    let secrets: Vec<&Path> = imported
+        .secrets
         .iter()
-        .map(|password| password.file.as_path())
+        .map(|secret| secret.file.as_path())
         .collect();
     if !arguments.force {
-        let names = passwords.iter().copied().chain([output.as_path()]);
+        let names = secrets.iter().copied().chain([output.as_path()]);
         place::refuse_to_replace(names)?;
     }
     let staging = Staging::new(folder)?;
@@ -146,13 +146,13 @@ fn write(arguments: &Arguments, sources: &Sources) -> anyhow::Result<Result<(), 
     for remark in &imported.remarks {
         say(&format!("note: {remark}"));
     }
-    for file in passwords {
-        say(&format!("wrote {} (a password, mode 0600)", file.display()));
+    for file in secrets {
+        say(&format!("wrote {} (a secret, mode 0600)", file.display()));
     }
     say(&format!("wrote {}", output.display()));
-    if !is_given && !imported.passwords.is_empty() {
+    if !is_given && !imported.secrets.is_empty() {
         say(
-            "note: the password files belong to whoever called this: give them to the user that ditto runs as (chown ditto)",
+            "note: the files of secrets belong to whoever called this: give them to the user that ditto runs as (chown ditto)",
         );
     }
     say(&format!(

@@ -1,16 +1,29 @@
-//! The original's Serilog section: `[log]`, and where its lines were sent.
+//! The original's Serilog section: `[log]`, and `[log.otlp]` for the services that its lines were sent to.
 //!
-//! Never writes a key of a log service into the configuration.
+//! Never writes a key of a log service into the configuration itself.
 
-use super::dotnet::Tree;
+use std::path::{Path, PathBuf};
+
+use super::SecretFile;
+use super::dotnet::{Entry, Tree};
 use super::section::Section;
+use crate::config::secret::Secret;
 
 const SERILOG: &str = "Serilog";
 /// At these levels the original had a line for each event.
 const EVERY_EVENT: &str = "\"info,ditto=debug\" gives one line an event, as before";
+/// The header in which Seq expects a key.
+const SEQ_HEADER: &str = "X-Seq-ApiKey";
 
 /// `[log]` and what belongs to it.
-pub(super) fn read(tree: &mut Tree) -> Vec<Section> {
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    pub(super) sections: Vec<Section>,
+    pub(super) secrets: Vec<SecretFile>,
+}
+
+/// Reads all of it; a key of a service goes into a file in `folder`.
+pub(super) fn read(tree: &mut Tree, folder: &Path) -> Log {
     let mut log = Section::new("[log]");
     level(tree, &mut log);
     let overrides = tree.children(&format!("{SERILOG}:MinimumLevel:Override"));
@@ -22,17 +35,29 @@ pub(super) fn read(tree: &mut Tree) -> Vec<Section> {
         );
         tree.ignore(&key);
     }
-    let mut sections = vec![];
+    let mut found = Log::default();
     for index in tree.children(&format!("{SERILOG}:WriteTo")) {
         let key = format!("{SERILOG}:WriteTo:{index}");
-        sections.extend(sink(tree, &key, &mut log));
+        let known = found.secrets.len();
+        if let Some(mut section) = sink(tree, &key, folder, &mut log, &mut found.secrets) {
+            // ditto sends to one receiver.
+            section.is_active = found.sections.is_empty();
+            if !section.is_active {
+                found.secrets.truncate(known);
+            }
+            found.sections.push(section);
+        }
         tree.ignore(&key);
     }
+    let name = tree.get(&format!("{SERILOG}:Properties:ApplicationName"));
     for ignored in ["Using", "Enrich", "Properties"] {
         tree.ignore(&format!("{SERILOG}:{ignored}"));
     }
-    sections.insert(0, log);
-    sections
+    if let (Some(name), Some(section)) = (name, found.sections.first_mut()) {
+        service_name(section, &name);
+    }
+    found.sections.insert(0, log);
+    found
 }
 
 fn level(tree: &mut Tree, log: &mut Section) {
@@ -66,7 +91,13 @@ fn level(tree: &mut Tree, log: &mut Section) {
 }
 
 /// Where lines went beside the console.
-fn sink(tree: &mut Tree, key: &str, log: &mut Section) -> Option<Section> {
+fn sink(
+    tree: &mut Tree,
+    key: &str,
+    folder: &Path,
+    log: &mut Section,
+    secrets: &mut Vec<SecretFile>,
+) -> Option<Section> {
     let argument = |tree: &mut Tree, name: &str| tree.get(&format!("{key}:Args:{name}"));
     let name = tree.get(&format!("{key}:Name")).map(|entry| entry.value);
     let url = argument(tree, "serverUrl");
@@ -76,22 +107,15 @@ fn sink(tree: &mut Tree, key: &str, log: &mut Section) -> Option<Section> {
         // stderr, which systemd puts into the journal; ditto writes to the journal itself.
         "console" | "coloredconsole" => None,
         "seq" => {
-            let url = url.map(|entry| entry.value);
-            let url = url.as_deref().unwrap_or("http://localhost:5341").trim();
-            let mut section = otlp(&format!("{}/ingest/otlp", url.trim_end_matches('/')));
-            section.remark(
-                key,
-                "Seq takes OTLP over HTTP since version 2023.4. The API key was not taken over: put it into a file, and that \
-                 into header_files",
-            );
-            Some(section)
+            let key_of_seq = argument(tree, "apiKey");
+            Some(seq(key, url, key_of_seq, folder, secrets))
         }
         "datadoglogs" | "datadog" => {
-            let mut section = otlp("http://localhost:4318");
-            section.remark(
+            let mut section = Section::new("[log.otlp]");
+            section.set("endpoint", "http://127.0.0.1:4318").remark(
                 key,
-                "Datadog's agent takes OTLP over HTTP at port 4318, if it is switched on there. The API key was not taken \
-                 over: the agent has it",
+                "the Datadog Agent of this machine takes lines by OTLP over HTTP, if that is switched on there. The API key \
+                 was not taken over: the agent has it",
             );
             Some(section)
         }
@@ -105,9 +129,39 @@ fn sink(tree: &mut Tree, key: &str, log: &mut Section) -> Option<Section> {
     }
 }
 
-fn otlp(endpoint: &str) -> Section {
+fn seq(
+    key: &str,
+    url: Option<Entry>,
+    secret: Option<Entry>,
+    folder: &Path,
+    secrets: &mut Vec<SecretFile>,
+) -> Section {
     let mut section = Section::new("[log.otlp]");
-    section.is_active = false;
-    section.set("endpoint", endpoint);
+    let url = url.map_or_else(|| "http://localhost:5341".to_owned(), |entry| entry.value);
+    let endpoint = format!("{}/ingest/otlp", url.trim().trim_end_matches('/'));
+    section.set("endpoint", endpoint).remark(
+        key,
+        "Seq takes lines by OTLP over HTTP, in newer versions. The journal has them as well",
+    );
+    if let Some(secret) = secret {
+        let file: PathBuf = folder.join("seq.key");
+        let mut headers = toml::Table::new();
+        headers.insert(
+            SEQ_HEADER.to_owned(),
+            toml::Value::String(file.display().to_string()),
+        );
+        section.set("header_files", toml::Value::Table(headers));
+        secrets.push(SecretFile {
+            file,
+            secret: Secret::new(secret.value.trim()),
+        });
+    }
     section
+}
+
+fn service_name(section: &mut Section, name: &Entry) {
+    let mut attributes = toml::Table::new();
+    let name = toml::Value::String(name.value.trim().to_owned());
+    attributes.insert("service.name".to_owned(), name);
+    section.set("resource_attributes", toml::Value::Table(attributes));
 }

@@ -70,27 +70,27 @@ impl Sources {
     }
 }
 
-/// A password that has a file of its own.
+/// A password or key that has a file of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PasswordFile {
+pub struct SecretFile {
     /// Where the configuration expects it.
     pub file: PathBuf,
     /// What it is to hold.
-    pub password: Secret,
+    pub secret: Secret,
 }
 
 /// What the import makes.
 #[derive(Clone, Debug)]
 pub struct Imported {
-    /// The text of the `ditto.toml`, without any password.
+    /// The text of the `ditto.toml`, without any secret.
     pub configuration: String,
     /// The files that it names.
-    pub passwords: Vec<PasswordFile>,
+    pub secrets: Vec<SecretFile>,
     /// What an operator should read, in the order of the configuration; each stands there as a comment, too.
     pub remarks: Vec<String>,
 }
 
-/// Makes a configuration; `folder` is where it and its password files will be.
+/// Makes a configuration; `folder` is where it and the files of its secrets will be.
 ///
 /// # Errors
 /// Everything that cannot be read as the original would have read it, with its place, what was found and what to do.

@@ -8,7 +8,7 @@ use super::connection::{self, Connection};
 use super::dotnet::{Entry, Tree};
 use super::section::Section;
 use super::values::boolean;
-use super::{PasswordFile, logging, replication, subscriptions};
+use super::{SecretFile, logging, replication, subscriptions};
 use crate::config::cluster::Endpoint;
 use crate::config::problem::Collector;
 
@@ -20,7 +20,7 @@ const KINESIS_STREAM: &str = "Kinesis:StreamName";
 #[derive(Debug)]
 pub(super) struct Original {
     pub(super) sections: Vec<Section>,
-    pub(super) passwords: Vec<PasswordFile>,
+    pub(super) secrets: Vec<SecretFile>,
 }
 
 /// Reads all settings. `None` only if something was reported.
@@ -32,26 +32,24 @@ pub(super) fn read(tree: &mut Tree, folder: &Path, problems: &Collector) -> Opti
     let is_partial = replication.sets("skip_version_check");
     let mut subscriptions = subscriptions::read(tree, is_partial, problems);
     let http = http(tree, problems);
-    let log = logging::read(tree);
+    let log = logging::read(tree, folder);
     let (source, destination) = (source?, destination?);
     not_the_same(&source, &destination, problems);
 
-    let mut passwords = Vec::new();
-    let mut sections = vec![event_store("[source]", &source, folder, &mut passwords)];
+    let mut secrets = Vec::new();
+    let mut sections = vec![event_store("[source]", &source, folder, &mut secrets)];
     match destination {
         Destination::EventStore(side) => {
-            sections.push(event_store("[destination]", &side, folder, &mut passwords));
+            sections.push(event_store("[destination]", &side, folder, &mut secrets));
         }
         Destination::Kinesis(section) => sections.push(section),
     }
     sections.push(replication);
     sections.append(&mut subscriptions);
     sections.push(http);
-    sections.extend(log);
-    Some(Original {
-        sections,
-        passwords,
-    })
+    sections.extend(log.sections);
+    secrets.extend(log.secrets);
+    Some(Original { sections, secrets })
 }
 
 /// A connection string and where it stands.
@@ -102,7 +100,7 @@ fn event_store(
     title: &'static str,
     side: &Side,
     folder: &Path,
-    passwords: &mut Vec<PasswordFile>,
+    secrets: &mut Vec<SecretFile>,
 ) -> Section {
     let about = side.entry.key.as_str();
     let mut section = Section::new(title);
@@ -126,9 +124,9 @@ fn event_store(
             "the password was taken as it stands, a '%' included: the original did not decode it",
         );
     }
-    passwords.push(PasswordFile {
+    secrets.push(SecretFile {
         file,
-        password: password.clone(),
+        secret: password.clone(),
     });
     section
 }

@@ -30,7 +30,7 @@ pub(super) fn write(original: Original, unread: &[String]) -> Imported {
     }
     Imported {
         configuration: text.text,
-        passwords: original.passwords,
+        secrets: original.secrets,
         remarks: text.remarks,
     }
 }

@@ -1,7 +1,7 @@
 //! `ditto import`: settings of the original in `tests/fixtures/import`, and word for word what becomes of them.
 //!
 //! Each folder holds `appsettings.json`, others that lie over it, and `variables` (lines NAME=VALUE); beside them either
-//! `ditto.toml` and `passwords`, or `problems`. `DITTO_UPDATE_FIXTURES=1` writes those anew; read the difference before
+//! `ditto.toml` and `secrets`, or `problems`. `DITTO_UPDATE_FIXTURES=1` writes those anew; read the difference before
 //! you commit it.
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -70,13 +70,13 @@ fn outcome(folder: &Path) -> Vec<(&'static str, String)> {
         Err(problems) => vec![("problems", format!("{problems}\n"))],
         Ok(imported) => {
             let line = |file: &Path, text: &str| format!("{}: {text}\n", file.display());
-            let passwords = imported
-                .passwords
+            let secrets = imported
+                .secrets
                 .iter()
-                .map(|one| line(&one.file, one.password.reveal()));
+                .map(|one| line(&one.file, one.secret.reveal()));
             vec![
                 ("ditto.toml", imported.configuration),
-                ("passwords", passwords.collect()),
+                ("secrets", secrets.collect()),
             ]
         }
     }
@@ -102,7 +102,7 @@ fn every_fixture_becomes_what_is_expected_word_for_word() {
                 ));
             }
         }
-        for name in ["ditto.toml", "passwords", "problems"] {
+        for name in ["ditto.toml", "secrets", "problems"] {
             let is_left_over = !outcome.iter().any(|(known, _)| *known == name);
             if is_left_over && folder.join(name).exists() {
                 wrong.push(format!(
@@ -122,8 +122,8 @@ fn what_is_imported_passes_the_daemons_own_check() {
         let Ok(imported) = run_import(&folder, place.path()) else {
             continue;
         };
-        for password in &imported.passwords {
-            std::fs::write(&password.file, password.password.reveal()).expect("written");
+        for password in &imported.secrets {
+            std::fs::write(&password.file, password.secret.reveal()).expect("written");
         }
         let file = place.path().join("ditto.toml");
         std::fs::write(&file, &imported.configuration).expect("written");

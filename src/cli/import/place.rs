@@ -1,7 +1,7 @@
 //! Puts an import's files where they belong: written beside, checked there, then renamed, so that each is there whole or
 //! not at all.
 //!
-//! A password's file is of mode 0600 from its first moment. Never leaves its folder of work behind.
+//! A secret's file is of mode 0600 from its first moment. Never leaves its folder of work behind.
 
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
@@ -90,15 +90,15 @@ impl Staging {
             Ok(trial) => trial,
             Err(problems) => return Ok(Err(problems)),
         };
-        for password in &trial.passwords {
-            write(&password.file, password.password.reveal(), 0o600)?;
+        for one in &trial.secrets {
+            write(&one.file, one.secret.reveal(), 0o600)?;
         }
         let file = folder.join("ditto.toml");
         write(&file, &trial.configuration, 0o600)?;
         Ok(load(&file, &Environment::default()).map(|_| ()))
     }
 
-    /// Puts the files in their places, passwords first. True if they could be given to the service's user.
+    /// Puts the files in their places, secrets first. True if they could be given to the service's user.
     pub(super) fn publish(
         &self,
         imported: &Imported,
@@ -106,12 +106,12 @@ impl Staging {
         owner: Option<&Owner>,
     ) -> anyhow::Result<bool> {
         let mut is_given = owner.is_some();
-        for password in &imported.passwords {
-            let staged = self.0.join("password");
-            write(&staged, password.password.reveal(), 0o600)?;
+        for one in &imported.secrets {
+            let staged = self.0.join("secret");
+            write(&staged, one.secret.reveal(), 0o600)?;
             is_given &= owner
                 .is_some_and(|owner| chown(&staged, Some(owner.user), Some(owner.group)).is_ok());
-            rename(&staged, &password.file)?;
+            rename(&staged, &one.file)?;
         }
         let staged = self.0.join("configuration");
         // Root's, and the service's to read, as the package has it.
