@@ -45,7 +45,7 @@ class MachineTest(unittest.TestCase):
         super().run(result)
         if _problems(result) > before:
             for machine in self.machines:
-                print(f"--- {self.id()}: the end of {machine.name}'s journal\n{machine.last_words()}", file=sys.stderr)
+                print(f"--- {self.id()}: the end of ditto's journal on {machine.name}\n{machine.last_words()}", file=sys.stderr)
 
     @classmethod
     def base_machine(cls, name="one", extra=()):

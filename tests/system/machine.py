@@ -145,10 +145,10 @@ class Machine:
         return self.run("journalctl", "--no-pager", "--output=cat", *arguments)
 
     def last_words(self):
-        """The end of the journal, of ditto's and of the machine's last boot, also of one that is off."""
+        """The end of what the journal has of ditto, also of a machine that is off."""
         done = subprocess.run(
-            ["journalctl", "--root", self.root, "--no-pager", "--lines=80", "--output=short-precise"], text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            ["journalctl", "--root", self.root, "--no-pager", "--unit=ditto*", "--lines=60", "--output=short-precise"],
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )
         return done.stdout
 
