@@ -1,5 +1,5 @@
 # The commands of this repository; `make help` lists them. Everything beyond Rust, Python 3 and Node is set up inside
-# target/ by tests/setup, in pinned versions.
+# target/ by tests/setup, in pinned versions; only test-system installs Debian packages, as root.
 
 STAGE := tests/setup/stage
 
