@@ -184,7 +184,7 @@ def previous_build(folder):
     shipped = tree / "etc/ditto/ditto.toml"
     shipped.write_text(shipped.read_text() + "# of the previous version\n")
     file = pathlib.Path(folder) / "previous.deb"
-    subprocess.run(["dpkg-deb", "--root-owner-group", "--build", tree, file], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["dpkg-deb", "-Znone", "--root-owner-group", "--build", tree, file], check=True, stdout=subprocess.DEVNULL)
     return file
 
 
