@@ -6,6 +6,7 @@ is closed by whoever made it.
 
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -144,10 +145,17 @@ class Machine:
     def journal(self, *arguments):
         return self.run("journalctl", "--no-pager", "--output=cat", *arguments)
 
+    def wait_for_words(self, words):
+        """Until ditto's errors have this in them. Asked by its name: of a process that has ended meanwhile, a journal that is
+        behind cannot tell the unit."""
+        said = lambda: re.search(words, self.journal("--identifier=ditto", "--priority=err"))
+        wait_until(said, COMMAND, f"the journal of {self.name} has {words}")
+
     def last_words(self):
-        """The end of what the journal has of ditto, also of a machine that is off."""
+        """The end of what ditto and systemd have said, also of a machine that is off."""
         done = subprocess.run(
-            ["journalctl", "--root", self.root, "--no-pager", "--unit=ditto*", "--lines=60", "--output=short-precise"],
+            ["journalctl", "--root", self.root, "--no-pager", "--identifier=ditto", "--identifier=systemd", "--lines=60",
+             "--output=short-precise"],
             text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )
         return done.stdout
