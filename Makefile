@@ -3,7 +3,7 @@
 
 STAGE := tests/setup/stage
 
-.PHONY: help demo dist deb release-check check test test-rust simulation test-system conformance clients kinesis page otlp simulate bench
+.PHONY: help demo dist deb release-check check test test-rust simulation test-system conformance clients kinesis page otlp monitoring simulate bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -23,7 +23,7 @@ check: ## Formatting, lints, licences and sources of dependencies: what CI deman
 	@$(STAGE) documents --needs python3 tests/setup/docs
 	@$(STAGE) packaging --needs python3 packaging/check
 
-test: test-rust simulation conformance clients kinesis page otlp test-system ## All tests; parts that cannot run here say so in one line
+test: test-rust simulation conformance clients kinesis page otlp monitoring test-system ## All tests; parts that cannot run here say so in one line
 
 test-rust: ## Unit, integration and simulation tests
 	@$(STAGE) cargo-test cargo test --workspace --locked
@@ -48,14 +48,17 @@ page: ## The status page in a browser; screenshots in target/page
 otlp: ## The log at a receiver of OTLP that nobody here wrote the decoding of
 	@$(STAGE) otlp --needs python-venv --needs openssl tests/otlp/run
 
+monitoring: ## The alerts and the dashboard against a Prometheus that scrapes a ditto in trouble
+	@$(STAGE) alert-rules --needs apt-get packaging/monitoring/test
+	@$(STAGE) monitoring --needs python3 --needs openssl --needs apt-get tests/monitoring/run
+
 simulate: ## The same with SEEDS schedules (100000 if not given) from the seed FIRST (0) on
 	@cargo run --quiet --release --locked -p simulation -- --seeds $(or $(SEEDS),100000) --first $(or $(FIRST),0)
 
 bench: ## How fast the development server is, and how much memory an event takes
 	@cargo bench --locked -p devstore
 
-test-system: ## The Debian package on booted machines, alert rules, containers: needs root on Debian
-	@$(STAGE) monitoring --needs apt-get packaging/monitoring/test
+test-system: ## The Debian package on booted machines, containers: needs root on Debian
 	@$(STAGE) system --needs root-on-debian tests/system/run
 	@$(STAGE) containers --needs node --needs npm --needs curl tests/system/containers
 

@@ -156,7 +156,8 @@ async fn the_lag_is_true_with_a_backlog_and_after_a_restart_of_either_side() {
 
 /// Prometheus' own judgement; without the program a failure where everything must run, a line elsewhere.
 fn promtool(text: &str) {
-    let program = Command::new("tests/setup/promtool.sh")
+    let program = Command::new("tests/setup/prometheus")
+        .arg("promtool")
         .output()
         .expect("bash");
     if !program.status.success() {
