@@ -220,6 +220,11 @@ impl Core {
         }
         if self.settings.mode == super::port::Mode::Unnumbered {
             stream.pass_over(readable.checked_sub(1));
+            self.tell(Tell::PassedOver {
+                stream: name.clone(),
+                from,
+                to: readable,
+            });
             self.end_repair(name);
             self.advance(name);
             return;

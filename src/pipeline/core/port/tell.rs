@@ -156,6 +156,15 @@ pub enum Tell {
         /// Events that it wrote.
         events: u64,
     },
+    /// Without revisions at the destination: the source no longer has `from..to`, and the stream goes on behind it.
+    PassedOver {
+        /// Which stream.
+        stream: StreamName,
+        /// First revision that is lacking.
+        from: u64,
+        /// First revision that can be had.
+        to: u64,
+    },
     /// Placeholders were written for events that the source no longer has.
     Placeholders {
         /// Which stream.

@@ -1,6 +1,6 @@
 //! A destination without revisions: order, gaps and repeats as far as one process can know. Never looks.
 
-use super::super::port::{AppendOutcome, CoreSettings, Mode, SourcePage};
+use super::super::port::{AppendOutcome, CoreSettings, Mode, SourcePage, Tell};
 use super::{Bench, events, settings};
 
 fn bench() -> Bench {
@@ -91,6 +91,12 @@ fn history_that_cannot_be_read_is_passed_over_and_written_if_it_comes() {
         bench.commands();
         bench.source(page);
         assert_eq!(bench.commands(), ["append s-1 after 6: 7"]);
+        let told = Tell::PassedOver {
+            stream: "s-1".into(),
+            from: 5,
+            to: 7,
+        };
+        assert!(bench.tells().contains(&told));
         bench.written(7);
         bench.commands();
         bench.deliver("s-1", 6);

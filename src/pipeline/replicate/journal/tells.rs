@@ -46,6 +46,7 @@ impl Journal {
             Tell::RepairStarted { stream, from, to } => {
                 line!(self, info, ditto.event_stream = %stream, from, to, "reading events that were not delivered from the source");
             }
+            Tell::RepairEnded { events: 0, .. } => {}
             Tell::RepairEnded { stream, events } => {
                 line!(self, info, ditto.event_stream = %stream, events, "the gap in a stream is filled");
             }
@@ -58,6 +59,9 @@ impl Journal {
         match tell {
             Tell::Unverified { stream, revision } => {
                 line!(self, info, ditto.event_stream = %stream, revision, "the destination's last event could not be compared with the source's");
+            }
+            Tell::PassedOver { stream, from, to } => {
+                line!(self, warn, ditto.event_stream = %stream, from, to, "the source no longer has events of a stream that were not delivered; the stream goes on behind them");
             }
             Tell::Late { stream, revision } => {
                 line!(self, warn, ditto.event_stream = %stream, revision, "an event came late and was appended behind newer ones");
