@@ -219,7 +219,7 @@ async fn bad_files_are_named_before_anybody_is_called() {
                 password: Some(PasswordSource::File(authority.file("empty.pem"))),
                 ..good.clone()
             },
-            "empty.pem: the first line must hold the password",
+            "empty.pem: the first line must hold the secret",
         ),
     ] {
         let client = with_keys(&fake, "", keys);
