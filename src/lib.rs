@@ -6,6 +6,7 @@ pub mod config;
 pub mod daemon;
 pub mod destination;
 pub mod event;
+mod host;
 pub mod http;
 pub mod import;
 pub mod log;

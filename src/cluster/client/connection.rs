@@ -43,9 +43,8 @@ pub fn connection_name(settings: &ClusterSettings) -> String {
     if let Some(name) = &settings.connection_name {
         return name.clone();
     }
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host: String = host
-        .trim()
+    let host: String = crate::host::name()
+        .unwrap_or_default()
         .chars()
         .map(|c| if c.is_ascii_graphic() { c } else { '?' })
         .collect();

@@ -11,11 +11,10 @@ use crate::log::record::Record;
 
 /// What sends: the same for all lines.
 pub(super) fn resource(attributes: &[(String, String)]) -> Resource {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let own = [
         ("service.name", "ditto".to_owned()),
         ("service.version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("host.name", host.trim().to_owned()),
+        ("host.name", crate::host::name().unwrap_or_default()),
         ("process.pid", std::process::id().to_string()),
     ];
     let own = own.map(|(name, value)| (name.to_owned(), value));
