@@ -65,8 +65,11 @@ class Operating(MachineTest):
                 state = self.one.run("ditto", "status", check=False).stdout
                 self.fail(f"{heading}: {commands}gave {done.returncode}:\n{done.stdout}\n{state}")
             tried.append(heading)
-        expected = ["Install", "Configure", "Start", "Watch", "Change the configuration", "Upgrade", "Fail over", "Fail back"]
+        expected = ["Install", "Configure", "Start", "Watch", "Prove that it is a copy", "Change the configuration", "Upgrade",
+                    "Fail over", "Fail back"]
         self.assertEqual(list(dict.fromkeys(tried)), expected)
+        # The page ends with a comparison that finds nothing; here is another one, by somebody else.
+        self.assertEqual(commands.splitlines()[-1], "ditto verify")
         for category in CATEGORIES:
             streams = [f"{category}-{number}" for number in range(22)]
             self.assertEqual(store.difference(self.source, self.destination, streams), "")
