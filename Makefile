@@ -24,7 +24,7 @@ check: ## Formatting, lints, licences and sources of dependencies: what CI deman
 	@$(STAGE) documents --needs python3 tests/setup/docs
 	@$(STAGE) packaging --needs python3 packaging/check
 
-test: test-rust simulation conformance clients kinesis page otlp monitoring test-system ## All tests; parts that cannot run here say so in one line
+test: test-rust simulation bench-smoke conformance clients kinesis page otlp monitoring test-system ## All tests; parts that cannot run here say so in one line
 
 test-rust: ## Unit, integration and simulation tests
 	@$(STAGE) cargo-test cargo test --workspace --locked
@@ -56,8 +56,11 @@ monitoring: ## The alerts and the dashboard against a Prometheus that scrapes a 
 simulate: ## The same with SEEDS schedules (100000 if not given) from the seed FIRST (0) on
 	@cargo run --quiet --release --locked -p simulation -- --seeds $(or $(SEEDS),100000) --first $(or $(FIRST),0)
 
-bench: ## How fast the development server is, and how much memory an event takes
-	@cargo bench --locked -p devstore
+bench: ## ditto against one event at a time and against what the servers can do; SCENARIO=…, FULL=1
+	@tests/bench/run $(if $(FULL),--full) $(if $(SCENARIO),--scenario '$(SCENARIO)')
+
+bench-smoke: ## Every competitor of the benchmark once, briefly: does it still measure?
+	@$(STAGE) bench-smoke tests/bench/run --scenario smoke --window 1 --runs 1 --out target/bench-smoke
 
 test-system: ## The Debian package on booted machines, containers: needs root on Debian
 	@$(STAGE) system --needs root-on-debian tests/system/run

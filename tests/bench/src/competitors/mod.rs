@@ -1,0 +1,152 @@
+//! Who is measured: ditto, the original's loop, and what each server can do alone.
+//!
+//! Each says how many events are done so far; the rate is taken from that. Never decides how long it runs.
+
+mod baseline;
+mod link;
+mod sink;
+mod source;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+
+use crate::cell::Cell;
+use crate::process::{Devstore, Ditto};
+
+/// Until rates are steady. Longer lines need longer.
+const WARM_UP: Duration = Duration::from_secs(2);
+
+/// The wait for a sample is the measurement's own clock.
+const SAMPLE: Duration = Duration::from_millis(250);
+
+/// A way of moving events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Competitor {
+    /// The original tool's loop: buffer 10, one event, one append awaited, acknowledged, next.
+    Baseline,
+    /// The subscription drained and acknowledged, nothing written.
+    SourceCeiling,
+    /// The same events appended without a subscription, so many an append.
+    SinkCeiling(u32),
+    /// The release binary with its default configuration.
+    Ditto,
+}
+
+impl std::fmt::Display for Competitor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Baseline => f.write_str("one at a time"),
+            Self::SourceCeiling => f.write_str("source ceiling"),
+            Self::SinkCeiling(events) => write!(f, "sink ceiling, {events} an append"),
+            Self::Ditto => f.write_str("ditto"),
+        }
+    }
+}
+
+/// What one run gave.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Run {
+    /// Events a second in the window.
+    pub(crate) rate: f64,
+    /// Microseconds of ditto's CPU time an event; 0 for others.
+    pub(crate) cpu_micros: f64,
+    /// The source was drained before the window ended: the rate is of what there was.
+    pub(crate) drained: bool,
+}
+
+/// Runs a competitor for a warm-up and a window against a filled source and an empty destination.
+pub(crate) async fn run(
+    competitor: Competitor,
+    cell: &Cell,
+    source: &Devstore,
+    events: u32,
+    window: Duration,
+    program: &Path,
+) -> Result<Run> {
+    let destination = Devstore::destination(cell).await?;
+    let done = Arc::new(AtomicU64::new(0));
+    let mut ditto = None;
+    let task: Option<JoinHandle<Result<()>>> = match competitor {
+        Competitor::Ditto => {
+            ditto = Some(
+                Ditto::start(
+                    program,
+                    &source.connection_string(),
+                    &destination.connection_string(),
+                )
+                .await?,
+            );
+            None
+        }
+        Competitor::Baseline => Some(baseline::start(source, &destination, done.clone())),
+        Competitor::SourceCeiling => Some(source::start(source, done.clone())),
+        Competitor::SinkCeiling(merged) => Some(sink::start(
+            &destination,
+            cell.shape,
+            merged,
+            events,
+            done.clone(),
+        )),
+    };
+    let count = async || match competitor {
+        Competitor::Ditto => destination.appended().await,
+        _ => Ok(done.load(Ordering::Relaxed)),
+    };
+    let measured = measure(&count, ditto.as_ref(), u64::from(events), window, cell).await;
+    if let Some(task) = task {
+        // A competitor that failed has no rate.
+        if task.is_finished() {
+            task.await.context("a competitor panicked")??;
+        } else {
+            task.abort();
+        }
+    }
+    measured.with_context(|| format!("failed to measure {competitor}"))
+}
+
+async fn measure(
+    count: &impl AsyncFn() -> Result<u64>,
+    ditto: Option<&Ditto>,
+    all: u64,
+    window: Duration,
+    cell: &Cell,
+) -> Result<Run> {
+    let begun = Instant::now();
+    let up = begun + Duration::from_secs(30);
+    while count().await? == 0 {
+        anyhow::ensure!(Instant::now() < up, "nothing was copied within 30 s");
+        sleep_until(Instant::now() + SAMPLE / 10).await;
+    }
+    sleep_until(Instant::now() + WARM_UP + cell.round_trip() * 5).await;
+    let (start, first, cpu_first) = (Instant::now(), count().await?, cpu(ditto)?);
+    let (mut last, mut at, mut drained) = (first, start, false);
+    while at - start < window {
+        sleep_until(at + SAMPLE).await;
+        last = count().await?;
+        at = Instant::now();
+        drained = last >= all;
+        if drained {
+            break;
+        }
+    }
+    let events = last.saturating_sub(first).max(1);
+    let used = cpu(ditto)?.saturating_sub(cpu_first);
+    // Counts stay far below what a float holds exactly.
+    #[allow(clippy::cast_precision_loss)]
+    let events = events as f64;
+    Ok(Run {
+        rate: events / (at - start).as_secs_f64(),
+        cpu_micros: used.as_secs_f64() * 1e6 / events,
+        drained,
+    })
+}
+
+fn cpu(ditto: Option<&Ditto>) -> Result<Duration> {
+    ditto.map_or(Ok(Duration::ZERO), Ditto::cpu)
+}

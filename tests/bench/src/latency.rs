@@ -1,0 +1,176 @@
+//! Live latency: from the answer to an append at the source until the event can be read at the destination.
+//!
+//! One event every few milliseconds, no backlog. Never counts the first events: connections warm up.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use devstore::store::{Expected, Store};
+use devstore::{Options, Server};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use uuid::Uuid;
+
+use crate::cell::Cell;
+use crate::plan::Settings;
+use crate::process::Ditto;
+use crate::report::{Row, progress};
+use crate::serve;
+use crate::spread::at;
+
+/// Streams that are written in turn.
+const STREAMS: u32 = 20;
+
+/// A latency above this is a loss.
+const ALL_WITHIN: Duration = Duration::from_secs(30);
+
+/// Events that are not counted.
+const WARM_UP: u32 = 100;
+
+/// The rows about latency.
+pub(crate) async fn rows(settings: &Settings) -> Result<Vec<Row>> {
+    let near = Cell::new(STREAMS, false);
+    let mut rows = vec![
+        row(
+            settings,
+            "live latency, no model, loopback",
+            near,
+            5,
+            3.0,
+            15.0,
+        )
+        .await?,
+    ];
+    for (name, cell) in [
+        (
+            "live latency, round trip 50 ms to the source",
+            near.over(50, 0),
+        ),
+        (
+            "live latency, round trip 50 ms to the destination",
+            near.over(0, 50),
+        ),
+    ] {
+        rows.push(row(settings, name, cell, 10, 30.0, 40.0).await?);
+    }
+    Ok(rows)
+}
+
+async fn row(
+    settings: &Settings,
+    what: &str,
+    cell: Cell,
+    every_ms: u64,
+    p50: f64,
+    p99: f64,
+) -> Result<Row> {
+    let sorted = measure(settings, &cell, Duration::from_millis(every_ms)).await?;
+    let (median, late) = (at(&sorted, 0.5), at(&sorted, 0.99));
+    let text = format!(
+        "p50 {median:.1} ms, p90 {:.1} ms, p99 {late:.1} ms, most {:.1} ms",
+        at(&sorted, 0.9),
+        at(&sorted, 1.0)
+    );
+    progress(&format!("{what}: {text}"));
+    write(settings, &cell, &sorted)?;
+    Ok(Row {
+        what: what.to_owned(),
+        wanted: format!("p50 <= {p50:.0} ms, p99 <= {p99:.0} ms"),
+        measured: text,
+        reached: Some(median <= p50 && late <= p99),
+    })
+}
+
+/// Kept for the chart.
+fn write(settings: &Settings, cell: &Cell, sorted: &[f64]) -> Result<()> {
+    let name = format!(
+        "latency-{}-{}.json",
+        cell.lines.source.as_millis(),
+        cell.lines.destination.as_millis()
+    );
+    let text = serde_json::to_string(sorted).context("failed to write latencies as JSON")?;
+    std::fs::write(settings.out.join(name), text).context("failed to write latencies")
+}
+
+/// Latencies in milliseconds, sorted. Servers run in this process: their stores are written and watched directly, so
+/// that the lines delay what ditto does and not the measurement.
+async fn measure(settings: &Settings, cell: &Cell, every: Duration) -> Result<Vec<f64>> {
+    let source = server(cell.lines.source).await?;
+    let destination = server(cell.lines.destination).await?;
+    let _ditto = Ditto::start(
+        &settings.ditto,
+        &source.connection_string(),
+        &destination.connection_string(),
+    )
+    .await?;
+    let count = u32::try_from(settings.window.as_millis() / every.as_millis()).unwrap_or(u32::MAX)
+        + WARM_UP;
+    let watching = tokio::spawn(watch(destination.store().clone(), count as usize));
+    let written = write_events(source.store(), count, every).await?;
+    let seen = timeout(ALL_WITHIN, watching)
+        .await
+        .context("not everything arrived at the destination in time")?
+        .context("the watcher panicked")?;
+    let mut latencies: Vec<f64> = written
+        .iter()
+        .skip(WARM_UP as usize)
+        .filter_map(|(id, at)| {
+            seen.get(id)
+                .map(|seen| seen.saturating_duration_since(*at).as_secs_f64() * 1000.0)
+        })
+        .collect();
+    latencies.sort_by(f64::total_cmp);
+    Ok(latencies)
+}
+
+async fn server(round_trip: Duration) -> Result<Server> {
+    let options = Options {
+        latency: round_trip / 2,
+        ..Options::default()
+    };
+    Server::start(options)
+        .await
+        .context("failed to start a development server")
+}
+
+async fn write_events(store: &Store, count: u32, every: Duration) -> Result<Vec<(Uuid, Instant)>> {
+    let shape = Cell::new(STREAMS, false).shape;
+    let mut clock = interval(every);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut written = Vec::new();
+    for number in 0..count {
+        clock.tick().await;
+        let (place, event) = serve::event(shape, number);
+        let id = event.id;
+        store
+            .append(&serve::stream(place), Expected::Any, vec![event])
+            .map_err(|refused| anyhow!("failed to append at the source: {refused:?}"))?;
+        written.push((id, Instant::now()));
+    }
+    Ok(written)
+}
+
+/// When each event could first be read.
+async fn watch(store: Store, count: usize) -> HashMap<Uuid, Instant> {
+    let mut end = store.watch_log();
+    let mut seen = HashMap::new();
+    let mut from = 0;
+    while seen.len() < count {
+        if end.changed().await.is_err() {
+            break;
+        }
+        let now = Instant::now();
+        while let Ok(page) = store.read_all_forward(from, 1_000) {
+            let ours = page
+                .events
+                .iter()
+                .filter(|record| record.stream.starts_with("bench-"));
+            seen.extend(ours.map(|record| (record.id, now)));
+            if page.events.is_empty() {
+                break;
+            }
+            from = page.next;
+        }
+    }
+    seen
+}
