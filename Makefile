@@ -54,7 +54,7 @@ monitoring: ## The alerts and the dashboard against a Prometheus that scrapes a 
 	@$(STAGE) monitoring --needs python3 --needs openssl --needs apt-get tests/monitoring/run
 
 simulate: ## The same with SEEDS schedules (100000 if not given) from the seed FIRST (0) on
-	@cargo run --quiet --release --locked -p simulation -- --seeds $(or $(SEEDS),100000) --first $(or $(FIRST),0)
+	@programs=$$(tests/setup/programs --release) && exec "$$programs/simulation" --seeds $(or $(SEEDS),100000) --first $(or $(FIRST),0)
 
 bench: ## ditto against one event at a time and against what the servers can do; SCENARIO=…, FULL=1
 	@tests/bench/run $(if $(FULL),--full) $(if $(SCENARIO),--scenario '$(SCENARIO)')
