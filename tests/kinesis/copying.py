@@ -141,12 +141,13 @@ class Copy(unittest.TestCase):
         lines = [line for line in self.get("/metrics")[1].splitlines() if line.startswith(name + "{")]
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
-    def check(self, *options):
+    def command(self, name, *options):
+        """Exit code and output of one of ditto's commands with the configuration."""
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
             file.write(self.config)
             file.flush()
             program = os.path.join(os.environ["PROGRAMS"], "ditto")
             done = subprocess.run(
-                [program, "check", "--config", file.name, *options], capture_output=True, text=True, timeout=120
+                [program, name, "--config", file.name, *options], capture_output=True, text=True, timeout=120
             )
             return done.returncode, done.stdout + done.stderr

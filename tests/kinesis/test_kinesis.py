@@ -266,7 +266,7 @@ class Missing(Copy):
 
 class Check(Copy):
     def test_check_describes_the_data_stream_and_writes_nothing(self):
-        code, text = self.check("--connect")
+        code, text = self.command("check", "--connect")
         self.assertEqual(code, 0, text)
         self.assertIn(f"ok: destination: Kinesis data stream {NAME} in {REGION}", text)
         self.assertIn("is ACTIVE, 4 open shards, records up to 1048576 bytes", text)
@@ -278,13 +278,18 @@ class Check(Copy):
                 raise Answer("AccessDeniedException")
 
         self.proxy.fault = denied
-        code, text = self.check("--connect")
+        code, text = self.command("check", "--connect")
         self.assertEqual(code, 1, text)
         self.assertIn("problem: destination: failed to put records: AccessDeniedException", text)
         self.kinesis.delete_stream(StreamName=NAME)
-        code, text = self.check("--connect")
+        code, text = self.command("check", "--connect")
         self.assertEqual(code, 1, text)
         self.assertIn("failed to describe the data stream: ResourceNotFoundException", text)
+
+    def test_verify_is_not_offered_and_says_why(self):
+        code, text = self.command("verify")
+        self.assertEqual(code, 78, text)
+        self.assertIn("the destination is a Kinesis data stream, which cannot be read back", text)
 
 
 if __name__ == "__main__":
