@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use uuid::Uuid;
 
 use super::class::{Class, What};
-use super::outcome::{Absent, Facts, Outcome, Step};
+use super::outcome::{Absent, Comparison, Facts, Outcome, Step};
 use super::shelf::{Front, Shelf};
 use crate::event::{Event, StreamName};
 
@@ -23,10 +23,8 @@ const REMEMBERED: usize = 512;
 /// The comparison of one stream.
 #[derive(Debug)]
 pub(super) struct Exact {
-    /// Source side.
-    pub(super) source: Shelf,
-    /// Destination side.
-    pub(super) destination: Shelf,
+    source: Shelf,
+    destination: Shelf,
     outcome: Outcome,
     links: Links,
     /// The first revision that the source has not handed out yet.
@@ -62,42 +60,6 @@ impl Exact {
             recent: VecDeque::new(),
             displaced: HashSet::new(),
             broken: false,
-        }
-    }
-
-    /// Compares what is there, and says what is needed to go on.
-    pub(super) fn step(&mut self) -> Step {
-        loop {
-            let (here, there) = (self.source.front(), self.destination.front());
-            if here == Front::Unread || there == Front::Unread {
-                return Step::Read {
-                    source: here == Front::Unread,
-                    destination: there == Front::Unread,
-                };
-            }
-            let Some(tail) = self.source.last() else {
-                return Step::Done;
-            };
-            let within = |front| match front {
-                Front::At(revision) if revision <= tail => Some(revision),
-                _ => None,
-            };
-            match (within(here), within(there)) {
-                _ if self.broken => return Step::Done,
-                (None, None) => {
-                    self.note_gone(tail + 1);
-                    return Step::Done;
-                }
-                (Some(here), Some(there)) if here == there => {
-                    if let Some(step) = self.both(tail) {
-                        return step;
-                    }
-                }
-                (Some(here), there) if there.is_none_or(|there| here < there) => {
-                    self.only_source(here);
-                }
-                _ => drop(self.destination.take()),
-            }
         }
     }
 
@@ -255,21 +217,67 @@ impl Exact {
             absent.linked_end = revision + 1;
         }
     }
+}
 
-    /// What the destination lacks above its tail.
-    pub(super) fn absent(&self) -> Option<Absent> {
+impl Comparison for Exact {
+    fn step(&mut self) -> Step {
+        loop {
+            let (here, there) = (self.source.front(), self.destination.front());
+            if here == Front::Unread || there == Front::Unread {
+                return Step::Read {
+                    source: here == Front::Unread,
+                    destination: there == Front::Unread,
+                };
+            }
+            let Some(tail) = self.source.last() else {
+                return Step::Done;
+            };
+            let within = |front| match front {
+                Front::At(revision) if revision <= tail => Some(revision),
+                _ => None,
+            };
+            match (within(here), within(there)) {
+                _ if self.broken => return Step::Done,
+                (None, None) => {
+                    self.note_gone(tail + 1);
+                    return Step::Done;
+                }
+                (Some(here), Some(there)) if here == there => {
+                    if let Some(step) = self.both(tail) {
+                        return step;
+                    }
+                }
+                (Some(here), there) if there.is_none_or(|there| here < there) => {
+                    self.only_source(here);
+                }
+                _ => drop(self.destination.take()),
+            }
+        }
+    }
+
+    fn source(&mut self) -> &mut Shelf {
+        &mut self.source
+    }
+
+    fn destination(&mut self) -> &mut Shelf {
+        &mut self.destination
+    }
+
+    fn parked_above(&self) -> Option<u64> {
+        self.destination.last()
+    }
+
+    fn absent(&self) -> Option<Absent> {
         self.absent
     }
 
-    /// The destination's tail, if it lies above the source's.
-    pub(super) fn beyond(&self) -> Option<u64> {
+    fn beyond(&self) -> Option<u64> {
         let beyond = self.destination.last()?;
         let is_beyond = !self.broken && self.source.last().is_some_and(|tail| beyond > tail);
         is_beyond.then_some(beyond)
     }
 
-    /// The end: what the pages alone could not tell is known now.
-    pub(super) fn finish(mut self, facts: &Facts) -> Outcome {
+    fn finish(mut self, facts: &Facts) -> Outcome {
         if let (Some(beyond), Some(tail)) = (self.beyond(), facts.source_last)
             && beyond > tail
         {

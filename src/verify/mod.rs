@@ -1,12 +1,14 @@
 //! Proof that the destination is a copy: reads both sides, sorts every event into a class, and tells what differs.
 //!
 //! Streams are found through the subscription's own links, each once ([`seen`] keeps 12 to 16 bytes of it), and compared
-//! many at once (`run`, `stream`) by a part that does no I/O (`exact`). `backlog` knows how far the group is, so that an
+//! many at once (`run`, `stream`) by a part that does no I/O (`exact`, or
+//! `by_ids` where copies have revisions of their own). `backlog` knows how far the group is, so that an
 //! event on its way is not taken for one that is missing. Works while the daemon runs. What is lacking is only noted
 //! ([`Repair`]); `bring` alone leads to writes, through the daemon's own core, and never overwrites or deletes.
 
 mod backlog;
 mod bring;
+mod by_ids;
 mod class;
 mod exact;
 mod links;

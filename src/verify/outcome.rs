@@ -3,6 +3,7 @@
 //! Pure. Keeps a bounded number of findings a stream; all events are counted.
 
 use super::class::{Class, Counts, Finding, What};
+use super::shelf::Shelf;
 use crate::event::StreamName;
 
 /// More findings of one stream are only counted.
@@ -20,6 +21,24 @@ pub(super) enum Step {
     },
     /// Nothing more.
     Done,
+}
+
+/// Comparing one stream, without I/O.
+pub(super) trait Comparison {
+    /// Compares what is there, and says what is needed to go on.
+    fn step(&mut self) -> Step;
+    /// Source side.
+    fn source(&mut self) -> &mut Shelf;
+    /// Destination side.
+    fn destination(&mut self) -> &mut Shelf;
+    /// What the destination lacks.
+    fn absent(&self) -> Option<Absent>;
+    /// Parked events count if they stand above this revision.
+    fn parked_above(&self) -> Option<u64>;
+    /// The destination's tail, if it lies above the source's and must not.
+    fn beyond(&self) -> Option<u64>;
+    /// The end: what the pages alone could not tell is known now.
+    fn finish(self, facts: &Facts) -> Outcome;
 }
 
 /// Revisions that the source has and that lie above the destination's tail.

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::backlog::Backlog;
+use super::by_ids::Part;
 use super::class::Finding;
 use super::exact::Links;
 use super::links::{self, Link, Met};
@@ -106,12 +107,6 @@ pub async fn run(
     if *stop.borrow_and_update() {
         return End::Interrupted;
     }
-    if job.subscription.replication.skip_version_check {
-        return End::Failed(format!(
-            "{}: its copies have revisions of their own (skip_version_check = true), and this version compares by revision",
-            job.subscription.key()
-        ));
-    }
     let running = async {
         let context = prepare(job, point, watcher).await?;
         Ok::<_, Failure>(Run::new(job, point, watcher, context).await)
@@ -177,6 +172,11 @@ async fn prepare(
             Links::All
         },
         pace: Pace::new(job.scope.rate),
+        by_ids: job
+            .subscription
+            .replication
+            .skip_version_check
+            .then(|| Part::of(stream)),
     })
 }
 

@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use super::backlog::Backlog;
+use super::by_ids::{ByIds, Part};
 use super::class::Class;
 use super::exact::{Exact, Links};
-use super::outcome::{Facts, Outcome, Step};
+use super::outcome::{Comparison, Facts, Outcome, Step};
 use super::reading::{Failure, Pace, Reader, patiently};
 use super::shelf::{Page, Shelf};
 use crate::cluster::Class as ErrorClass;
@@ -25,6 +26,8 @@ pub(super) struct Context {
     pub(super) backlog: Backlog,
     pub(super) links: Links,
     pub(super) pace: Pace,
+    /// Copies have revisions of their own; this part of each stream is copied.
+    pub(super) by_ids: Option<Part>,
 }
 
 /// Compares a stream from a revision on.
@@ -33,49 +36,72 @@ pub(super) async fn compare(
     stream: StreamName,
     from: u64,
 ) -> Result<Outcome, Failure> {
-    let mut comparison = Exact::new(stream.clone(), from, context.links);
+    match context.by_ids.clone() {
+        None => {
+            judge(
+                &context,
+                from,
+                &stream,
+                Exact::new(stream.clone(), from, context.links),
+            )
+            .await
+        }
+        Some(part) => {
+            let comparison = ByIds::new(stream.clone(), from, context.links, part);
+            judge(&context, from, &stream, comparison).await
+        }
+    }
+}
+
+async fn judge<C: Comparison>(
+    context: &Context,
+    from: u64,
+    stream: &StreamName,
+    mut comparison: C,
+) -> Result<Outcome, Failure> {
     while let Step::Read {
         source,
         destination,
     } = comparison.step()
     {
+        let here = next(comparison.source(), source);
+        let there = next(comparison.destination(), destination);
         let (here, there) = tokio::join!(
-            page(&context.source, &comparison.source, &stream, source),
-            page(
-                &context.destination,
-                &comparison.destination,
-                &stream,
-                destination
-            ),
+            page(&context.source, stream, here),
+            page(&context.destination, stream, there),
         );
         let (here, there) = (here?, there?);
         if let Some(page) = here {
             if let Page::Found { events, .. } = &page {
                 context.pace.take(events.len() as u64).await;
             }
-            comparison.source.put(page);
+            comparison.source().put(page);
         }
         if let Some(page) = there {
-            comparison.destination.put(page);
+            comparison.destination().put(page);
         }
     }
-    if comparison.source.last().is_none() {
-        return gone(&context, stream, from).await;
+    if comparison.source().last().is_none() {
+        return gone(context, stream.clone(), from).await;
     }
-    let facts = facts(&context, &stream, &comparison).await?;
+    let facts = facts(context, stream, &mut comparison).await?;
     Ok(comparison.finish(&facts))
+}
+
+/// The revision to read from, if a page is wanted and there is more.
+fn next(shelf: &Shelf, wanted: bool) -> Option<u64> {
+    (wanted && !shelf.is_ended()).then(|| shelf.next())
 }
 
 async fn page(
     reader: &Reader,
-    shelf: &Shelf,
     stream: &StreamName,
-    wanted: bool,
+    from: Option<u64>,
 ) -> Result<Option<Page>, Failure> {
-    if !wanted || shelf.is_ended() {
-        return Ok(None);
+    match from {
+        Some(from) => reader.page(stream, from).await.map(Some),
+        None => Ok(None),
     }
-    reader.page(stream, shelf.next()).await.map(Some)
 }
 
 /// The source has nothing of it any more: how much there was is what the destination holds.
@@ -95,9 +121,9 @@ async fn gone(context: &Context, stream: StreamName, from: u64) -> Result<Outcom
 async fn facts(
     context: &Context,
     stream: &StreamName,
-    comparison: &Exact,
+    comparison: &mut impl Comparison,
 ) -> Result<Facts, Failure> {
-    let tail = comparison.destination.last();
+    let tail = comparison.destination().last();
     let mut facts = Facts::default();
     if comparison.beyond().is_some() {
         facts.source_last = context.source.last(stream).await?;
@@ -105,7 +131,7 @@ async fn facts(
     let Some(absent) = comparison.absent() else {
         return Ok(facts);
     };
-    facts.is_parked = context.backlog.is_parked(stream, tail);
+    facts.is_parked = context.backlog.is_parked(stream, comparison.parked_above());
     if tail.is_none() {
         facts.deleted = deleted(&context.destination, stream).await?;
     }

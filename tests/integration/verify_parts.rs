@@ -5,7 +5,7 @@ use ditto::verify::{Class, End};
 
 use crate::support::groups::{self, eager};
 use crate::support::verifying::{self, job};
-use crate::support::{Servers, event, seed, subscription, until};
+use crate::support::{Copying, Servers, event, seed, subscription, until};
 use crate::verify::append;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,4 +148,33 @@ async fn a_server_that_fails_in_between_ends_it_with_what_was_compared_until_the
         20 * point.tally.compared
     );
     assert!(!point.is_complete && !point.tally.has_faults());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_with_revisions_of_their_own_are_compared_by_ids_in_their_order() {
+    let servers = Servers::start().await;
+    let (source, destination) = (servers.source.store(), servers.destination.store());
+    for number in 0..10 {
+        let stream = format!("customer-{number}");
+        seed(source, &stream, 8);
+        // Somebody else's, before what is copied.
+        seed(destination, &stream, number);
+    }
+    let mut settings = subscription("$ce-customer", "ditto");
+    settings.replication.skip_version_check = true;
+    groups::create(&servers.source, "$ce-customer", "ditto", eager()).await;
+    let copying = Copying::start(&servers, settings.clone());
+    groups::until_checkpoint(&servers.source, &settings, 79).await;
+    let compared = job(&servers, &settings, |_| {});
+    let (end, point, told) = verifying::run(&compared).await;
+    assert_eq!((end, told.findings), (End::Complete, Vec::new()));
+    assert_eq!(point.tally.events.of(Class::Equal), 80);
+    copying.stop().await;
+    // Another program takes what comes next, and copies nothing.
+    seed(source, "customer-3", 3);
+    groups::foreign_consumer(&servers.source, "$ce-customer", "ditto", 3, false).await;
+    groups::until_checkpoint(&servers.source, &settings, 82).await;
+    let (_, point, told) = verifying::run(&compared).await;
+    assert_eq!(point.tally.events.of(Class::Missing), 3, "{told:?}");
+    assert_eq!(point.tally.events.of(Class::Equal), 80);
 }

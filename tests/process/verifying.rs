@@ -155,9 +155,6 @@ async fn each_way_to_fail_has_its_code() {
         assert_eq!(code, Some(expected), "{arguments:?}: {table}{said}");
         assert!(said.contains(text), "{arguments:?}: {said}");
     }
-    let behind = configuration.clone() + "skip_version_check = true\n";
-    std::fs::write(&file, behind).expect("written");
-    assert_eq!(verify(&file, &[]).0, Some(2));
     std::fs::write(&file, configuration.replace("[source]", "[sorce]")).expect("written");
     let (code, _, said) = verify(&file, &[]);
     assert_eq!(code, Some(78), "{said}");
