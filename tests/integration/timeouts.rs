@@ -82,18 +82,21 @@ async fn a_repair_of_200_000_events_stays_within_its_memory_and_holds_up_no_othe
     }
     let budget = 1024 * 1024;
     let copying = Copying::with_budget(&servers, subscription("$ce-customer", "ditto"), budget);
-    until("the last event is copied", || {
-        match servers
-            .destination
-            .store()
-            .stream_info("customer-long")
-            .last
-        {
-            Some(200_000) => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
+    // Each part has a deadline of its own: a busy machine takes its time, and still gets on.
+    for part in 1..=20 {
+        until("the next 10,000 are copied", || {
+            match servers
+                .destination
+                .store()
+                .stream_info("customer-long")
+                .last
+            {
+                Some(last) if last >= part * 10_000 => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    }
     servers.until_equal().await;
     let others = copying.seen.last(
         |tell| matches!(tell, Tell::Copied { stream, .. } if stream.as_str() != "customer-long"),
