@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
+use super::away::Away;
 use crate::config::settings::SubscriptionKey;
 use crate::event::StreamName;
 use crate::log::message_id;
@@ -24,6 +25,7 @@ pub(super) struct Journal {
     copied: u64,
     summed_up: Moment,
     attempts: u64,
+    away: Away,
     refusal: Option<JoinRefusal>,
     calls_ended: u64,
     warnings: HashSet<String>,
@@ -47,6 +49,7 @@ impl Journal {
             copied: 0,
             summed_up: Moment::ZERO,
             attempts: 0,
+            away: Away::default(),
             refusal: None,
             calls_ended: 0,
             warnings: HashSet::new(),
@@ -167,33 +170,43 @@ impl Journal {
             PipelineState::Connecting => line!(self, info, "connecting"),
             PipelineState::Running => {
                 self.refusal = None;
+                self.away = Away::default();
                 let attempts = std::mem::take(&mut self.attempts);
                 let calls_ended = std::mem::take(&mut self.calls_ended);
                 line!(self, info, attempts, calls_ended, "running");
             }
-            PipelineState::Retrying(Side::Source) => {
+            PipelineState::Retrying(side) => self.retrying(*side),
+            PipelineState::Standby => {
+                line!(self, info, "another consumer has the group; standing by");
+            }
+            PipelineState::Stopped(text) => {
+                line!(self, error, message_id = message_id::SUBSCRIPTION_STOPPED, reason = %text, "stopped: this needs an operator");
+            }
+        }
+    }
+
+    fn retrying(&mut self, side: Side) {
+        if !self.away.is_news(side) {
+            return;
+        }
+        match side {
+            Side::Source => {
                 line!(
                     self,
                     warn,
                     message_id = message_id::RETRYING,
                     side = "source",
                     "the source does not answer; trying again until it does"
-                );
+                )
             }
-            PipelineState::Retrying(Side::Destination) => {
+            Side::Destination => {
                 line!(
                     self,
                     warn,
                     message_id = message_id::RETRYING,
                     side = "destination",
                     "the destination does not answer; trying again until it does"
-                );
-            }
-            PipelineState::Standby => {
-                line!(self, info, "another consumer has the group; standing by");
-            }
-            PipelineState::Stopped(text) => {
-                line!(self, error, message_id = message_id::SUBSCRIPTION_STOPPED, reason = %text, "stopped: this needs an operator");
+                )
             }
         }
     }

@@ -3,6 +3,7 @@
 //! Decides nothing about events, and knows neither server nor client library: it talks to a
 //! [`Source`] and a [`Destination`].
 
+mod away;
 mod carry_out;
 mod drive;
 mod journal;
