@@ -37,6 +37,8 @@ struct Slot {
     node: Arc<Node>,
     address: SocketAddr,
     listening: Mutex<Option<Listening>>,
+    /// Held by whoever starts or ends the node: restarts may overlap.
+    changing: Mutex<()>,
 }
 
 impl Lifecycle {
@@ -63,6 +65,7 @@ impl Lifecycle {
             node: Arc::new(Node::new(index, Arc::clone(&cluster))),
             address,
             listening: Mutex::new(None),
+            changing: Mutex::new(()),
         };
         let lifecycle = Arc::new(Self {
             slots: addresses.iter().enumerate().map(slot).collect(),
@@ -95,6 +98,7 @@ impl Lifecycle {
         let Some(slot) = self.slots.get(node) else {
             return Err(io::Error::from(io::ErrorKind::NotFound));
         };
+        let _changing = slot.changing.lock().await;
         if slot.listening.lock().await.is_some() {
             return Ok(());
         }
@@ -114,6 +118,7 @@ impl Lifecycle {
         let Some(slot) = self.slots.get(node) else {
             return;
         };
+        let _changing = slot.changing.lock().await;
         let Some(listening) = slot.listening.lock().await.take() else {
             return;
         };
