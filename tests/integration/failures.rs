@@ -195,6 +195,19 @@ async fn calls_of_a_starting_source_may_stay_unanswered() {
     }
 }
 
+/// The crate's client is dead for good after the first of these that fails (`protocol.md` §11, T1, T2).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_may_not_say_what_it_can_do() {
+    for (fault, times) in [(FaultKind::Unavailable, 3), (FaultKind::Unanswered, 1)] {
+        survives(
+            &format!("GetSupportedMethods: {fault:?}"),
+            in_call("GetSupportedMethods", fault, times),
+            |servers| &servers.source,
+        )
+        .await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_may_deliver_twice_or_out_of_order() {
     for fault in [FaultKind::DeliverTwice, FaultKind::DeliverOutOfOrder] {

@@ -18,6 +18,7 @@ mod outages;
 mod policies;
 mod preview;
 mod several;
+mod stalling;
 mod standby;
 mod surprises;
 mod timeouts;

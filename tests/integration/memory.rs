@@ -1,10 +1,14 @@
 //! What a pipeline holds is bounded in bytes, without standing still.
 
+use std::time::Duration;
+
+use devstore::store::{Expected, Proposed};
 use devstore::{Fault, FaultKind};
 use ditto::pipeline::core::port::Tell;
+use eventstore::PersistentSubscriptionSettings;
 
 use crate::support::groups;
-use crate::support::{Copying, Servers, seed, subscription, until, write};
+use crate::support::{Copying, Servers, event, seed, subscription, until, write};
 
 const MIB: usize = 1024 * 1024;
 
@@ -36,6 +40,40 @@ async fn large_events_over_a_slow_destination_stay_within_the_budget_and_are_not
         "{}",
         copying.seen.most_bytes()
     );
+    assert_eq!(groups::seen(&servers.source, &settings).await.parked, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_large_events_over_a_slow_destination_are_copied_and_not_parked() {
+    let servers = Servers::start().await;
+    let impatient = PersistentSubscriptionSettings {
+        message_timeout: Duration::from_secs(4),
+        max_retry_count: 3,
+        ..groups::eager()
+    };
+    groups::create(&servers.source, "$ce-customer", "ditto", impatient).await;
+    let settings = subscription("$ce-customer", "ditto");
+    // One piece of memory at the source; only the copies are large.
+    let data = bytes::Bytes::from(vec![b'x'; MIB]);
+    for number in 0..1_000 {
+        let stream = format!("customer-{}", number % 40);
+        let large = Proposed {
+            is_json: false,
+            data: data.clone(),
+            ..event(&stream, number)
+        };
+        let written = servers
+            .source
+            .store()
+            .append(&stream, Expected::Any, vec![large]);
+        assert!(written.is_ok());
+    }
+    let slow = Fault::new(FaultKind::SlowAppend { ms: 5 });
+    servers.destination.faults().add(slow);
+    let _copying = Copying::with_budget(&servers, settings.clone(), 8 * MIB);
+    groups::until_checkpoint(&servers.source, &settings, 999).await;
+    servers.until_equal().await;
+    servers.until_written(1_000).await;
     assert_eq!(groups::seen(&servers.source, &settings).await.parked, 0);
 }
 

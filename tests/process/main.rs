@@ -20,4 +20,5 @@ mod secrecy;
 mod secured;
 mod serving;
 mod supervision;
+mod surviving;
 mod verifying;

@@ -112,9 +112,9 @@ impl Copying {
         (&mut self.task).await.unwrap()
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it ends by itself, which may need the minute after which a standstill is noticed.
     pub(crate) async fn end(mut self) -> Outcome {
-        tokio::time::timeout(Duration::from_secs(60), &mut self.task)
+        tokio::time::timeout(Duration::from_secs(150), &mut self.task)
             .await
             .unwrap()
             .unwrap()

@@ -1,0 +1,76 @@
+//! The real program that is frozen or killed by the system, between real sockets.
+
+use std::time::{Duration, Instant};
+
+use devstore::{Fault, FaultKind};
+
+use crate::support::{Ditto, Servers, seed, until};
+
+/// A second daemon has the group this long after the first one was killed.
+const TAKEOVER: Duration = Duration::from_secs(5);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_parks_while_ditto_is_frozen_is_copied_and_reported() {
+    const PARKED: &str = "$persistentsubscription-$ce-customer::ditto-parked";
+    let servers = Servers::start().await;
+    let impatient = "[subscription.new_group]\nmessage_timeout = \"1s\"\nmax_retry_count = 1\n";
+    let ditto = Ditto::start(&(servers.configuration(&["ditto"]) + impatient));
+    ditto.until_logged("joined the subscription").await;
+    ditto.signal("STOP");
+    let streams: Vec<String> = (0..5).map(|number| format!("customer-{number}")).collect();
+    for stream in &streams {
+        seed(servers.source.store(), stream, 2);
+    }
+    until("the server parks everything", || {
+        let last = servers.source.store().stream_info(PARKED).last;
+        (last == Some(9)).then_some(())
+    })
+    .await;
+    ditto.signal("CONT");
+    until("everything is copied", || {
+        let all = streams.iter().all(|stream| servers.is_copied(stream));
+        all.then_some(())
+    })
+    .await;
+    ditto
+        .until_logged("the server parked an event by itself; copying it all the same")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_daemon_takes_over_from_one_that_was_killed_with_appends_in_flight() {
+    let servers = Servers::start().await;
+    let configuration = servers.configuration(&["ditto"]);
+    let first = Ditto::start(&configuration);
+    first.until_logged("joined the subscription").await;
+    let second = Ditto::start(&configuration);
+    second
+        .until_logged("another consumer has the group; standing by")
+        .await;
+    // Written, and not answered as long as the first one lives.
+    let late = Fault::new(FaultKind::BatchLate { ms: 60_000 });
+    servers.destination.faults().add(late);
+    let streams: Vec<String> = (0..50).map(|number| format!("customer-{number}")).collect();
+    for stream in &streams {
+        seed(servers.source.store(), stream, 4);
+    }
+    until("something is written", || {
+        (servers.destination.counters().appended_events > 0).then_some(())
+    })
+    .await;
+    first.signal("KILL");
+    let killed = Instant::now();
+    servers.destination.faults().clear();
+    let joined = second.until_logged("joined the subscription");
+    tokio::time::timeout(TAKEOVER, joined)
+        .await
+        .expect("the second has the group within five seconds");
+    println!("the second daemon joined after {:?}", killed.elapsed());
+    until("everything is copied", || {
+        let all = streams.iter().all(|stream| servers.is_copied(stream));
+        all.then_some(())
+    })
+    .await;
+    // As long as the source's streams: so nothing is there twice, and nothing came later either.
+    assert_eq!(servers.destination.counters().appended_events, 200);
+}
