@@ -7,25 +7,33 @@ use uuid::Uuid;
 
 /// An event as a server gave it back: everything that a copy has to keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Recorded {
-    pub(crate) revision: u64,
-    pub(crate) id: Uuid,
-    pub(crate) event_type: String,
-    pub(crate) content_type: String,
-    pub(crate) data: Bytes,
-    pub(crate) metadata: Bytes,
+pub struct Recorded {
+    /// Its place in its stream.
+    pub revision: u64,
+    /// Its id.
+    pub id: Uuid,
+    /// Its type.
+    pub event_type: String,
+    /// `application/json`, or `application/octet-stream`.
+    pub content_type: String,
+    /// Its bytes.
+    pub data: Bytes,
+    /// The user's metadata.
+    pub metadata: Bytes,
 }
 
 /// The outcome for one stream.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Comparison {
-    pub(crate) identical: usize,
+pub struct Comparison {
+    /// Events that are the same on both sides.
+    pub identical: usize,
     /// One line for each difference, with the event that it is about.
-    pub(crate) differences: Vec<String>,
+    pub differences: Vec<String>,
 }
 
 /// Compares position by position; what only one side has is a difference too.
-pub(crate) fn compare(stream: &str, source: &[Recorded], destination: &[Recorded]) -> Comparison {
+#[must_use]
+pub fn compare(stream: &str, source: &[Recorded], destination: &[Recorded]) -> Comparison {
     let mut found = Comparison::default();
     for at in 0..source.len().max(destination.len()) {
         let difference = match (source.get(at), destination.get(at)) {

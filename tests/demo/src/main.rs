@@ -1,11 +1,8 @@
 //! `make demo`: two development servers, the real ditto between them, thirty events, and a comparison of both sides by a
 //! reader of its own, then by `ditto verify`. Never changes anything outside its own processes.
 
-mod compare;
-mod processes;
 mod seed;
 mod show;
-mod store;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -13,9 +10,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
+use demo::processes::{Process, free_address};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::processes::{Process, free_address};
 use crate::show::{Addresses, copy_and_compare, how_to_go_on};
 
 /// The ports of ditto.toml.
@@ -100,13 +97,15 @@ struct Processes {
 
 impl Processes {
     async fn start_servers(&mut self) -> Result<Addresses> {
-        let (server, source) = Process::start_server(SOURCE_PORT).await?;
+        let (server, source) = Process::start_server(&free_address(SOURCE_PORT)?, &[]).await?;
         self.source = Some(server);
-        let (server, destination) = Process::start_server(DESTINATION_PORT).await?;
+        let listen = free_address(DESTINATION_PORT)?;
+        let (server, destination) = Process::start_server(&listen, &[]).await?;
         self.destination = Some(server);
+        let only = |addresses: Vec<String>| addresses.into_iter().next();
         Ok(Addresses {
-            source,
-            destination,
+            source: only(source).context("the source has no address")?,
+            destination: only(destination).context("the destination has no address")?,
             page: free_address(PAGE_PORT)?,
         })
     }

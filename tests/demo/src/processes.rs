@@ -1,13 +1,15 @@
-//! The three processes of the demo: starts them, tells when one ends too early, ends them. Whatever happens to the demo
-//! itself, short of a kill -9, never leaves one behind.
+//! Programs of this workspace as processes: starts them, signals them, tells when one ends too early, ends them. Whatever
+//! happens to the program that started them, short of a kill -9, never leaves one behind.
 
+use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -21,27 +23,57 @@ const END: Duration = Duration::from_secs(15);
 
 /// A program of this workspace that runs.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     name: &'static str,
     child: Child,
 }
 
 impl Process {
-    /// Starts a program that lies beside this one. It is in a process group of its own, so that Ctrl-C reaches the demo
+    /// Starts a program that lies beside this one. It is in a process group of its own, so that Ctrl-C reaches this one
     /// alone and it can end the others in order.
-    pub(crate) fn start(
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn start(
         name: &'static str,
         arguments: &[&str],
         variables: &[(&str, String)],
     ) -> Result<Self> {
-        Self::spawn(name, arguments, variables, Stdio::inherit())
+        let program = beside_this_program(name)?;
+        let output = (Stdio::inherit(), Stdio::inherit());
+        Self::spawn(name, &program, arguments, variables, output)
     }
 
-    /// Starts a development server on `127.0.0.1:preferred`, or on a free port where that one is taken, and returns it
-    /// with the address that it prints once it listens.
-    pub(crate) async fn start_server(preferred: u16) -> Result<(Self, String)> {
-        let listen = free_address(preferred)?;
-        let mut server = Self::spawn("devstore", &["--listen", &listen], &[], Stdio::piped())?;
+    /// Starts a program of that path, with everything that it prints in a file.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn start_logged(
+        name: &'static str,
+        program: &Path,
+        arguments: &[&str],
+        log: &File,
+    ) -> Result<Self> {
+        let copy = || log.try_clone().context("failed to share the log");
+        Self::spawn(
+            name,
+            program,
+            arguments,
+            &[],
+            (copy()?.into(), copy()?.into()),
+        )
+    }
+
+    /// Starts a development server on this address, and returns it with the addresses that it prints once it listens:
+    /// those of all its nodes.
+    ///
+    /// # Errors
+    /// It does not listen in time.
+    pub async fn start_server(listen: &str, more: &[&str]) -> Result<(Self, Vec<String>)> {
+        let arguments = [&["--listen", listen], more].concat();
+        let program = beside_this_program("devstore")?;
+        let output = (Stdio::piped(), Stdio::inherit());
+        let mut server = Self::spawn("devstore", &program, &arguments, &[], output)?;
         let output = server
             .child
             .stdout
@@ -53,22 +85,26 @@ impl Process {
             Ok(read) => read.context("failed to read devstore's output")?,
             Err(_) => bail!("devstore does not listen on {listen} after {START:?}"),
         };
-        match line.trim_end().rsplit_once(' ') {
-            Some((_, address)) => Ok((server, address.to_owned())),
+        match line.trim_end().split_once(" on ") {
+            Some((_, addresses)) => {
+                let addresses = addresses.split(", ").map(str::to_owned).collect();
+                Ok((server, addresses))
+            }
             None => bail!("devstore cannot listen on {listen}"),
         }
     }
 
     fn spawn(
         name: &'static str,
+        program: &Path,
         arguments: &[&str],
         variables: &[(&str, String)],
-        stdout: Stdio,
+        (stdout, stderr): (Stdio, Stdio),
     ) -> Result<Self> {
-        let program = beside_this_program(name)?;
-        let child = Command::new(&program)
+        let child = Command::new(program)
             .args(arguments)
             .stdout(stdout)
+            .stderr(stderr)
             .envs(variables.iter().map(|(name, value)| (*name, value)))
             .process_group(0)
             .kill_on_drop(true)
@@ -77,8 +113,39 @@ impl Process {
         Ok(Self { name, child })
     }
 
+    /// Its exit status, if it has ended.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn has_ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// Sends a signal to a process that has not ended.
+    ///
+    /// # Errors
+    /// The signal cannot be sent.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        if let Some(pid) = self
+            .child
+            .id()
+            .and_then(|id| Pid::from_raw(id.cast_signed()))
+        {
+            kill_process(pid, signal).with_context(|| format!("failed to signal {}", self.name))?;
+        }
+        Ok(())
+    }
+
+    /// Ends it as `kill -9` does, and waits until it has ended.
+    ///
+    /// # Errors
+    /// It cannot be ended.
+    pub async fn kill(mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
     /// Returns only if the process ends, and then with an error: nothing here ends by itself.
-    pub(crate) async fn ended_early(&mut self) -> anyhow::Error {
+    pub async fn ended_early(&mut self) -> anyhow::Error {
         match self.child.wait().await {
             Ok(status) => anyhow::anyhow!("{} ended by itself with {status}", self.name),
             Err(error) => {
@@ -88,7 +155,10 @@ impl Process {
     }
 
     /// Waits until it has ended by itself.
-    pub(crate) async fn end(mut self) -> Result<ExitStatus> {
+    ///
+    /// # Errors
+    /// It does not end in time.
+    pub async fn end(mut self) -> Result<ExitStatus> {
         match timeout(COMMAND, self.child.wait()).await {
             Ok(status) => Ok(status?),
             Err(_) => bail!("{} was still running after {COMMAND:?}", self.name),
@@ -96,15 +166,11 @@ impl Process {
     }
 
     /// Asks it to end with SIGTERM and waits until it has.
-    pub(crate) async fn stop(mut self) -> Result<ExitStatus> {
-        if let Some(pid) = self
-            .child
-            .id()
-            .and_then(|id| Pid::from_raw(id.cast_signed()))
-        {
-            kill_process(pid, Signal::TERM)
-                .with_context(|| format!("failed to stop {}", self.name))?;
-        }
+    ///
+    /// # Errors
+    /// It does not end in time.
+    pub async fn stop(mut self) -> Result<ExitStatus> {
+        self.signal(Signal::TERM)?;
         match timeout(END, self.child.wait()).await {
             Ok(status) => Ok(status?),
             Err(_) => bail!("{} was still running {END:?} after SIGTERM", self.name),
@@ -113,14 +179,21 @@ impl Process {
 }
 
 /// `127.0.0.1:preferred`, or another port of this machine where that one is taken.
-pub(crate) fn free_address(preferred: u16) -> Result<String> {
+///
+/// # Errors
+/// No port is free.
+pub fn free_address(preferred: u16) -> Result<String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, preferred))
         .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
         .context("failed to find a free port")?;
     Ok(listener.local_addr()?.to_string())
 }
 
-fn beside_this_program(name: &str) -> Result<PathBuf> {
+/// The path of a program of this workspace.
+///
+/// # Errors
+/// This program's own folder is not known.
+pub fn beside_this_program(name: &str) -> Result<PathBuf> {
     let this = std::env::current_exe().context("failed to find this program's folder")?;
     Ok(this.parent().unwrap_or(Path::new(".")).join(name))
 }

@@ -1,12 +1,11 @@
 //! The customers of the demo. Never the same streams or ids twice: a second run on kept servers adds ten more.
 
 use anyhow::Result;
+use demo::store::{Proposed, Store, json_message};
 use ditto_protocol::shared::Empty;
 use ditto_protocol::streams::append_req::options::ExpectedStreamRevision;
 use serde_json::{Value, json};
 use uuid::Uuid;
-
-use crate::store::{Proposed, Store, json_message};
 
 const CUSTOMERS: [(&str, &str, &str); 10] = [
     ("Ada", "Lovelace", "+44 20 7946 0101"),
@@ -49,7 +48,7 @@ pub(crate) async fn seed(source: &Store) -> Result<usize> {
                 .append(Proposed {
                     stream: stream.clone(),
                     expected,
-                    message,
+                    messages: vec![message],
                 })
                 .await?;
         }

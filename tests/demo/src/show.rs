@@ -6,12 +6,12 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use demo::compare::{Comparison, compare};
+use demo::store::Store;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::compare::{Comparison, compare};
 use crate::seed;
-use crate::store::Store;
 
 const CATEGORY: &str = "$ce-customer";
 /// How long ditto may take from its start until everything is copied.

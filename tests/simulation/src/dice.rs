@@ -7,11 +7,12 @@ use std::time::Duration;
 
 /// A stream of random decisions.
 #[derive(Clone, Debug)]
-pub(crate) struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
     /// The decisions of this seed. `lane` separates streams of decisions that must not disturb each other.
-    pub(crate) fn new(seed: u64, lane: u64) -> Self {
+    #[must_use]
+    pub fn new(seed: u64, lane: u64) -> Self {
         let mut dice = Self(seed ^ lane.wrapping_mul(0xD134_2543_DE82_EF95));
         dice.next();
         dice
@@ -26,32 +27,32 @@ impl Dice {
     }
 
     /// A number below `limit`; 0 if `limit` is 0.
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         if limit == 0 { 0 } else { self.next() % limit }
     }
 
     /// An index of something of this length.
-    pub(crate) fn index(&mut self, length: usize) -> usize {
+    pub fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).unwrap_or(0)
     }
 
     /// A number from `low` to `high`, both included.
-    pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high.saturating_sub(low) + 1)
     }
 
     /// True this often in a thousand.
-    pub(crate) fn permille(&mut self, often: u64) -> bool {
+    pub fn permille(&mut self, often: u64) -> bool {
         self.below(1000) < often
     }
 
     /// One of these.
-    pub(crate) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+    pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.index(choices.len())]
     }
 
     /// A time from `low` to `high`.
-    pub(crate) fn time(&mut self, low: Duration, high: Duration) -> Duration {
+    pub fn time(&mut self, low: Duration, high: Duration) -> Duration {
         let span = high.saturating_sub(low).as_nanos();
         low + Duration::from_nanos(self.below(u64::try_from(span).unwrap_or(u64::MAX)))
     }

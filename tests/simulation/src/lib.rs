@@ -6,7 +6,7 @@ mod chaos;
 mod commands;
 mod daemon;
 mod destination;
-mod dice;
+pub mod dice;
 pub mod fault;
 mod group;
 mod happening;
