@@ -3,7 +3,7 @@
 
 STAGE := tests/setup/stage
 
-.PHONY: help demo dist deb release-check check test test-rust simulation test-system conformance clients kinesis page otlp monitoring simulate bench
+.PHONY: help demo dist deb release-check check test test-rust simulation test-system conformance clients kinesis page otlp monitoring simulate chaos chaos-fixed protections bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -23,8 +23,9 @@ check: ## Formatting, lints, licences and sources of dependencies: what CI deman
 	@$(STAGE) dependencies tests/setup/cargo-deny --locked check licenses bans sources
 	@$(STAGE) documents --needs python3 tests/setup/docs
 	@$(STAGE) packaging --needs python3 packaging/check
+	@$(STAGE) protections tests/chaos/protections/run --check
 
-test: test-rust simulation bench-smoke conformance clients kinesis page otlp monitoring test-system ## All tests; parts that cannot run here say so in one line
+test: test-rust simulation chaos-fixed bench-smoke conformance clients kinesis page otlp monitoring test-system ## All tests; parts that cannot run here say so in one line
 
 test-rust: ## Unit, integration and simulation tests
 	@$(STAGE) cargo-test cargo test --workspace --locked
@@ -55,6 +56,15 @@ monitoring: ## The alerts and the dashboard against a Prometheus that scrapes a 
 
 simulate: ## The same with SEEDS schedules (100000 if not given) from the seed FIRST (0) on
 	@programs=$$(tests/setup/programs --release) && exec "$$programs/simulation" --seeds $(or $(SEEDS),100000) --first $(or $(FIRST),0)
+
+chaos: ## The real program while everything goes wrong: SEEDS of them (20 if not given), or SEED=x again; TIME_SCALE, JOBS
+	@tests/chaos/run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),20)) $(if $(TIME_SCALE),--time-scale $(TIME_SCALE)) $(if $(JOBS),--jobs $(JOBS))
+
+chaos-fixed:
+	@$(STAGE) chaos tests/chaos/run --fixed
+
+protections: ## Proof that the chaos test can fail: ditto without each of its protections fails a seed
+	@tests/chaos/protections/run
 
 bench: ## ditto against one event at a time and against what the servers can do; SCENARIO=…, FULL=1
 	@tests/bench/run $(if $(FULL),--full) $(if $(SCENARIO),--scenario '$(SCENARIO)')

@@ -1,0 +1,127 @@
+//! Whether both sides are equal, asked of the servers alone.
+//!
+//! Never takes a difference as final before time is up, unless something is there twice.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use demo::compare::{Recorded, compare};
+use demo::store::Store;
+use tokio::time::{Instant, sleep};
+
+use crate::group::{GROUP, source_stream};
+use crate::options::STREAMS;
+use crate::trouble::Side;
+use crate::world::World;
+use crate::writing::stream;
+
+/// A read may take this long.
+const CALL: Duration = Duration::from_secs(10);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(100);
+/// So many differences are shown.
+const SHOWN: usize = 8;
+
+/// Reads both servers.
+#[derive(Debug)]
+pub(crate) struct Judge {
+    source: Store,
+    destination: Store,
+    /// Links that the category has when everything is there.
+    linked: u64,
+}
+
+impl Judge {
+    /// Connects to both, which may still be starting.
+    pub(crate) async fn new(world: &World, linked: u64, until: Instant) -> Result<Self> {
+        Ok(Self {
+            source: connect(world.addresses(Side::Source), until).await?,
+            destination: connect(world.addresses(Side::Destination), until).await?,
+            linked,
+        })
+    }
+
+    /// Waits until every stream is equal.
+    ///
+    /// # Errors
+    /// It is not in time, or the destination has more than the source. Names the differences.
+    pub(crate) async fn until_equal(&self, until: Instant) -> Result<()> {
+        loop {
+            let links = self.links().await?;
+            if links >= self.linked {
+                let differences = self.differences().await?;
+                if differences.is_empty() {
+                    return Ok(());
+                }
+                if links > self.linked {
+                    bail!("something is there twice: {}", differences.join("; "));
+                }
+            }
+            if Instant::now() >= until {
+                let differences = self.differences().await?.join("; ");
+                bail!(
+                    "{links} of {} linked events are copied: {differences}",
+                    self.linked
+                );
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// What differs now.
+    ///
+    /// # Errors
+    /// A server does not answer.
+    pub(crate) async fn differences(&self) -> Result<Vec<String>> {
+        let mut differences = Vec::new();
+        for number in 0..STREAMS {
+            let name = stream(number);
+            let (ours, theirs) =
+                futures_util::try_join!(self.source.stream(&name), self.destination.stream(&name))?;
+            differences.extend(compare(&name, &ours, &theirs).differences);
+        }
+        let more = differences.len().saturating_sub(SHOWN);
+        differences.truncate(SHOWN);
+        if more > 0 {
+            differences.push(format!("and {more} more"));
+        }
+        Ok(differences)
+    }
+
+    /// Reasons of the entries in the group's parked stream.
+    ///
+    /// # Errors
+    /// The source does not answer.
+    pub(crate) async fn parked(&self) -> Result<Vec<String>> {
+        let name = format!(
+            "$persistentsubscription-{}::{GROUP}-parked",
+            source_stream()
+        );
+        let entries = self.source.stream(&name).await?;
+        Ok(entries.iter().map(reason).collect())
+    }
+
+    async fn links(&self) -> Result<u64> {
+        let last = self.destination.last(&source_stream()).await?;
+        Ok(last.map_or(0, |last| last + 1))
+    }
+}
+
+fn reason(entry: &Recorded) -> String {
+    let metadata: serde_json::Value = serde_json::from_slice(&entry.metadata).unwrap_or_default();
+    metadata["reason"].as_str().unwrap_or_default().to_owned()
+}
+
+async fn connect(addresses: &[String], until: Instant) -> Result<Store> {
+    loop {
+        for address in addresses {
+            if let Ok(store) = Store::connect_within(address, CALL).await {
+                return Ok(store);
+            }
+        }
+        if Instant::now() >= until {
+            return Err(anyhow::anyhow!("nobody listens")).context(addresses.join(", "));
+        }
+        sleep(PAUSE).await;
+    }
+}
