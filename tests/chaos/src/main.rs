@@ -69,6 +69,18 @@ struct Arguments {
     logs: PathBuf,
 }
 
+/// What a fault finds to strike differs from run to run of a seed, and on a busy machine it may be nothing: with
+/// `--all-troubles` the seeds run up to so many times until everything has happened once.
+const ROUNDS: u32 = 3;
+
+/// What all seeds gave.
+#[derive(Debug, Default)]
+struct Outcome {
+    tally: Tally,
+    failed: Vec<u64>,
+    longest: Duration,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match chaos(Arguments::parse()).await {
@@ -99,28 +111,31 @@ async fn chaos(arguments: Arguments) -> Result<()> {
     } else {
         arguments.seed
     };
-    let places = Arc::new(Semaphore::new(arguments.jobs.max(1)));
-    let mut running = JoinSet::new();
-    for seed in &seeds {
-        let (places, setting, seed) = (Arc::clone(&places), Arc::clone(&setting), *seed);
-        running.spawn(async move {
-            let _place = places.acquire_owned().await;
-            run(seed, &setting).await
-        });
-    }
-    let (mut tally, mut failed, mut longest) = (Tally::default(), Vec::new(), Duration::ZERO);
-    while let Some(verdict) = running.join_next().await {
-        let verdict = verdict.context("a run panicked")?;
-        tell(&verdict)?;
-        if arguments.each {
-            write!(io::stdout(), "{}", verdict.tally)?;
+    let mut outcome = Outcome::default();
+    for round in 1..=ROUNDS {
+        all(
+            &seeds,
+            arguments.jobs,
+            arguments.each,
+            &setting,
+            &mut outcome,
+        )
+        .await?;
+        let never = outcome.tally.never();
+        if !arguments.all_troubles || never.is_empty() || round == ROUNDS {
+            break;
         }
-        tally.merge(&verdict.tally);
-        longest = longest.max(verdict.took);
-        if verdict.complaint.is_some() {
-            failed.push(verdict.seed);
-        }
+        writeln!(
+            io::stdout(),
+            "nothing to strike was found by: {}; the seeds run again",
+            never.join(", ")
+        )?;
     }
+    let Outcome {
+        tally,
+        failed,
+        longest,
+    } = outcome;
     let mut out = io::stdout();
     writeln!(
         out,
@@ -143,6 +158,38 @@ async fn chaos(arguments: Arguments) -> Result<()> {
     let never = tally.never();
     if arguments.all_troubles && !never.is_empty() {
         bail!("these troubles never happened: {}", never.join(", "));
+    }
+    Ok(())
+}
+
+/// Runs every seed, so many at the same time.
+async fn all(
+    seeds: &[u64],
+    jobs: usize,
+    each: bool,
+    setting: &Arc<Setting>,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let places = Arc::new(Semaphore::new(jobs.max(1)));
+    let mut running = JoinSet::new();
+    for seed in seeds {
+        let (places, setting, seed) = (Arc::clone(&places), Arc::clone(setting), *seed);
+        running.spawn(async move {
+            let _place = places.acquire_owned().await;
+            run(seed, &setting).await
+        });
+    }
+    while let Some(verdict) = running.join_next().await {
+        let verdict = verdict.context("a run panicked")?;
+        tell(&verdict)?;
+        if each {
+            write!(io::stdout(), "{}", verdict.tally)?;
+        }
+        outcome.tally.merge(&verdict.tally);
+        outcome.longest = outcome.longest.max(verdict.took);
+        if verdict.complaint.is_some() {
+            outcome.failed.push(verdict.seed);
+        }
     }
     Ok(())
 }
