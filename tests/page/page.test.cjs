@@ -43,15 +43,17 @@ async function write(server, stream, count = 1) {
   assert.equal(answer.status, 201, stream);
 }
 
-async function listening() {
+// Waits until a ditto answers, and says of itself what is wanted.
+async function listening(at, wanted = () => true) {
   const end = Date.now() + PATIENCE;
   for (;;) {
     try {
-      return await fetch(`${address}/status`);
+      if (wanted(await (await fetch(`${at}/status`)).json())) return;
     } catch (error) {
       if (Date.now() > end) throw error;
-      await new Promise((done) => setTimeout(done, 50));
     }
+    if (Date.now() > end) throw new Error(`${at} does not say what is wanted`);
+    await new Promise((done) => setTimeout(done, 50));
   }
 }
 
@@ -60,7 +62,8 @@ before(async () => {
   [source, destination] = [await devstore(path.join(process.env.PROGRAMS, 'devstore')),
     await devstore(path.join(process.env.PROGRAMS, 'devstore'))];
   // Somebody else has the group of the invoices, and one stream of the destination holds other events.
-  other = ditto(`${sides()}[http]\nlisten = "127.0.0.1:0"\n${subscription('$ce-invoice', 'ditto-invoice')}`);
+  const otherPort = await freePort();
+  other = ditto(`${sides()}[http]\nlisten = "127.0.0.1:${otherPort}"\n${subscription('$ce-invoice', 'ditto-invoice')}`);
   await write(source, 'invoice-1', 3);
   await write(destination, HOSTILE_STREAM);
   await write(source, HOSTILE_STREAM, 2);
@@ -74,8 +77,9 @@ before(async () => {
     subscription('$ce-invoice', 'ditto-invoice'), subscription('$ce-payment', 'ditto-payment'),
     subscription(`$ce-${HOSTILE[0]}`, HOSTILE[4].replace('\u202e', '')),
   ].join('\n')}`;
+  await listening(`http://127.0.0.1:${otherPort}`, (status) => status.subscriptions[0]?.state === 'running');
   running = ditto(config);
-  await listening();
+  await listening(address);
   // In a container there is no user namespace to make a sandbox of; the page is ours.
   browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox'] });
 }, timed);
