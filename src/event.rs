@@ -34,6 +34,19 @@ impl StreamName {
         self.0.starts_with('$')
     }
 
+    /// True for categories, types and correlations: projections fill them with links and nothing else
+    /// (`protocol.md` §6.2).
+    #[must_use]
+    pub fn holds_links(&self) -> bool {
+        self.0.starts_with("$ce-") || self.links_parts()
+    }
+
+    /// True if its links are only a part of each stream's events: those of one type, or of one correlation.
+    #[must_use]
+    pub fn links_parts(&self) -> bool {
+        self.0.starts_with("$et-") || self.0.starts_with("$bc-")
+    }
+
     /// The stream that holds this stream's metadata: `$$` and the name (`protocol.md` §5.2).
     #[must_use]
     pub fn metadata_stream(&self) -> Self {
@@ -131,6 +144,30 @@ impl SkipReason {
             Self::Deleted => "deleted",
             Self::Tombstone => "tombstone",
             Self::Unresolved => "unresolved",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StreamName;
+
+    #[test]
+    fn a_name_says_what_projections_make_of_the_stream() {
+        for (name, holds_links, links_parts) in [
+            ("$ce-customer", true, false),
+            ("$et-renamed", true, true),
+            ("$bc-1", true, true),
+            ("$streams", false, false),
+            ("customer-1", false, false),
+            ("ce-customer", false, false),
+        ] {
+            let stream = StreamName::from(name);
+            assert_eq!(
+                (stream.holds_links(), stream.links_parts()),
+                (holds_links, links_parts),
+                "{name}"
+            );
         }
     }
 }

@@ -5,6 +5,7 @@
 use super::dotnet::Tree;
 use super::section::Section;
 use crate::config::problem::Collector;
+use crate::event::StreamName;
 
 const LIST: &str = "Settings:Subscriptions";
 /// What the original's own compose file calls it.
@@ -88,7 +89,7 @@ fn subscription(
             "ditto does not read $all: subscribe to categories ($ce-…) or to streams by name",
         );
     }
-    if !partial && (name.starts_with("$et-") || name.starts_with("$bc-")) {
+    if !partial && StreamName::from(&*name).links_parts() {
         section.is_active = false;
         section.remark(
             &stream.key,

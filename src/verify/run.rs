@@ -158,15 +158,11 @@ async fn prepare(
             point.tally.left_out_links = begin;
         }
     }
-    let projected = ["$ce-", "$et-", "$bc-"];
-    let is_projected = projected
-        .iter()
-        .any(|start| stream.as_str().starts_with(start));
     Ok(Context {
         source,
         destination: Reader::new(job.destination.clone()),
         backlog,
-        links: if is_projected {
+        links: if stream.holds_links() {
             Links::Projected
         } else {
             Links::All

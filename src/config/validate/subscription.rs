@@ -111,7 +111,7 @@ fn judge_stream(
         let text = "found \"$all\", expected a stream: subscribe to categories (\"$ce-…\") or to streams by name";
         section.problem(&stream.origin, "stream", text);
     }
-    let is_partial = name.starts_with("$et-") || name.starts_with("$bc-");
+    let is_partial = StreamName::from(name).links_parts();
     if is_partial && destination == Type::Kinesis {
         let text = format!(
             "found {name:?}, whose links are only a part of each stream: what lies between them would be taken for \

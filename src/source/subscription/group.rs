@@ -23,9 +23,6 @@ const SHORT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Below this a destination that is away for a while makes the server park.
 const FEW_RETRIES: i32 = 10;
 
-/// Streams that hold links and nothing else, by what their names begin with (`protocol.md` §6.2).
-const LINK_STREAMS: [&str; 3] = ["$ce-", "$et-", "$bc-"];
-
 /// A group's information, as the crate gives it.
 pub(super) type Info = PersistentSubscriptionInfo<u64>;
 
@@ -124,8 +121,7 @@ fn settings(info: &Info) -> PersistentSubscriptionSettings<u64> {
 }
 
 fn is_link_stream(stream: &StreamName) -> bool {
-    let name = stream.as_str();
-    name == "$streams" || LINK_STREAMS.iter().any(|prefix| name.starts_with(prefix))
+    stream.as_str() == "$streams" || stream.holds_links()
 }
 
 /// The crate turns a negative number of milliseconds into an age of the world.
