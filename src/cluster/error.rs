@@ -211,6 +211,15 @@ impl Error {
         )
     }
 
+    /// The error, and in brackets what the operator can do, where there is something.
+    #[must_use]
+    pub fn with_hint(&self) -> String {
+        match self.hint() {
+            Some(hint) => format!("{self} ({hint})"),
+            None => self.to_string(),
+        }
+    }
+
     /// What the operator can do, where there is something.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {

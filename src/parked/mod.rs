@@ -197,10 +197,7 @@ pub fn advice(error: &Error, group: &SubscriptionKey) -> String {
             "{error}: let the user read and truncate {} (only $admins may, unless its metadata says otherwise)",
             parked_stream(group)
         ),
-        _ => match error.hint() {
-            Some(hint) => format!("{error} ({hint})"),
-            None => error.to_string(),
-        },
+        _ => error.with_hint(),
     }
 }
 

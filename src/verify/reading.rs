@@ -45,10 +45,7 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let text = match error.hint() {
-            Some(hint) => format!("{error} ({hint})"),
-            None => error.to_string(),
-        };
+        let text = error.with_hint();
         match error.class() {
             Class::Denied | Class::Refused => Self::Refused(text),
             _ => Self::Unreachable(text),

@@ -101,7 +101,7 @@ async fn side(client: &Client, findings: &mut Vec<Finding>) -> bool {
             true
         }
         Err(error) => {
-            findings.push(Problem(with_hint(&error)));
+            findings.push(Problem(error.with_hint()));
             false
         }
     }
@@ -185,13 +185,6 @@ async fn group(client: &Client, settings: &SubscriptionSettings, findings: &mut 
         Err(refusal) => findings.push(Problem(format!("{name}: {}", refusal.text))),
     }
     if let Err(error) = client.last_revision(&settings.stream).await {
-        findings.push(Problem(format!("{name}: {}", with_hint(&error))));
-    }
-}
-
-fn with_hint(error: &Error) -> String {
-    match error.hint() {
-        Some(hint) => format!("{error} ({hint})"),
-        None => error.to_string(),
+        findings.push(Problem(format!("{name}: {}", error.with_hint())));
     }
 }

@@ -70,10 +70,7 @@ fn answer(event: BatchEvent) -> Answer {
         BatchEvent::CallEnded { unanswered, why } => Answer::CallEnded {
             unanswered: unanswered.into_iter().map(AppendId).collect(),
             silent: *why.class() == Class::Timeout,
-            why: match why.hint() {
-                Some(hint) => format!("{why} ({hint})"),
-                None => why.to_string(),
-            },
+            why: why.with_hint(),
         },
     }
 }

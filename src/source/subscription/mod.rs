@@ -292,10 +292,9 @@ impl From<Error> for Refusal {
             Class::Denied | Class::Unauthenticated => JoinRefusal::Denied,
             _ => JoinRefusal::Unavailable,
         };
-        let text = match error.hint() {
-            Some(hint) => format!("{error} ({hint})"),
-            None => error.to_string(),
-        };
-        Self { why, text }
+        Self {
+            why,
+            text: error.with_hint(),
+        }
     }
 }
