@@ -13,6 +13,7 @@ use crate::cluster::client::{Client, Direction, ReadStream, StartAt, StreamPage}
 use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionKey;
 use crate::event::{Event, StreamName};
+use crate::pipeline::core::port::own_reason;
 use crate::source::decode::stream_of;
 use crate::source::history::parked_stream;
 
@@ -23,9 +24,6 @@ const PAGE_BYTES: usize = 1024 * 1024;
 
 /// More streams than this are not told apart.
 const MOST_STREAMS: usize = 100_000;
-
-/// Every reason that ditto parks with begins like this, behind a line of the server's own (`protocol.md` §8.6).
-const OWN_REASON: &str = "ditto: ";
 
 /// One entry of the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,19 +43,13 @@ pub struct Entry {
 impl Entry {
     fn of(event: &Event) -> Self {
         let notes: Notes = serde_json::from_slice(&event.metadata).unwrap_or_default();
-        let own = notes
-            .reason
-            .lines()
-            .find(|line| line.starts_with(OWN_REASON));
+        let own = own_reason(&notes.reason);
         Self {
             entry: event.revision,
             target: stream_of(event)
                 .and_then(|(stream, revision)| revision.map(|revision| (stream, revision))),
             by_ditto: own.is_some(),
-            reason: own.map_or_else(
-                || notes.reason.trim().replace('\n', " "),
-                |own| own[OWN_REASON.len()..].to_owned(),
-            ),
+            reason: own.map_or_else(|| notes.reason.trim().replace('\n', " "), str::to_owned),
             added: notes.added,
         }
     }

@@ -5,7 +5,8 @@
 use uuid::Uuid;
 
 use super::port::{
-    Command, ConnId, DuplicateReason, HeldReason, Mode, Moment, ReadFrom, ReadId, SourcePage, Tell,
+    Command, ConnId, DuplicateReason, HeldReason, Mode, Moment, OWN_REASON, ReadFrom, ReadId,
+    SourcePage, Tell,
 };
 use super::queue::{Claim, Entry, Origin};
 use super::stream::{State, Stream};
@@ -237,7 +238,10 @@ impl Core {
         let text =
             "no right to read this stream at the source, and a link stands for its tail".to_owned();
         if forwarding.claim.ack.is_some() {
-            self.park(&forwarding.claim, &format!("ditto: stream {name}: {text}"));
+            self.park(
+                &forwarding.claim,
+                &format!("{OWN_REASON}stream {name}: {text}"),
+            );
             return;
         }
         if self.is_unnumbered() {

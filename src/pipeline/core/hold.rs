@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::Core;
-use super::port::{DuplicateReason, HeldReason, Mode, OnConflict, Tell};
+use super::port::{DuplicateReason, HeldReason, Mode, OWN_REASON, OnConflict, Tell};
 use super::queue::Entry;
 use super::stream::{Held, LookStep, Looking, State, Stream};
 use crate::event::StreamName;
@@ -118,7 +118,7 @@ impl Core {
                 .for_each(|claim| self.acknowledge(&claim));
             return;
         }
-        let text = format!("ditto: {}: {text}", reason.as_str());
+        let text = format!("{OWN_REASON}{}: {text}", reason.as_str());
         for claim in entry.into_claims() {
             if self.park(&claim, &text) {
                 self.tell(Tell::Parked {

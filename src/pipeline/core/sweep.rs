@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::port::{Command, LinkPage, Moment, ParkedPage, ReadId, Tell};
+use super::port::{Command, LinkPage, Moment, ParkedPage, ReadId, Tell, own_reason};
 use super::queue::Claim;
 use super::trial::back_off;
 use super::{Core, Purpose, RESERVE_BYTES};
@@ -14,10 +14,6 @@ const PAGE_BYTES: usize = 256 * 1024;
 
 /// A group that delivers nothing for this long after the first join is read up to its stream's last number.
 const QUIET_AT_FIRST: Duration = Duration::from_secs(5);
-
-/// Every reason that ditto parks with begins like this; the server puts a line of its own before it
-/// (`protocol.md` §8.6).
-const OWN_REASON: &str = "ditto: ";
 
 /// What is being read, and up to where.
 #[derive(Clone, Debug, Default)]
@@ -199,7 +195,7 @@ impl Core {
         self.sweep.parked_wanted |= !entries.is_empty();
         for parked in entries {
             self.sweep.parked_next = parked.entry + 1;
-            if is_own(&parked.reason) {
+            if own_reason(&parked.reason).is_some() {
                 continue;
             }
             self.tell(Tell::ServerParked {
@@ -226,31 +222,5 @@ impl Core {
 
     pub(super) fn take_read(&mut self, read: ReadId) -> Option<Purpose> {
         self.reads.remove(&read)
-    }
-}
-
-/// True for a reason that ditto parked with.
-fn is_own(reason: &str) -> bool {
-    reason.lines().any(|line| line.starts_with(OWN_REASON))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_own;
-
-    #[test]
-    fn dittos_own_reasons_are_known_with_and_without_the_servers_line() {
-        for (reason, own) in [
-            (
-                "Client explicitly NAK'ed message.\nditto: conflict: x",
-                true,
-            ),
-            ("ditto: refused: x", true),
-            ("Reached retry count of 10", false),
-            ("Client explicitly NAK'ed message.\nby hand", false),
-            ("", false),
-        ] {
-            assert_eq!(is_own(reason), own, "{reason}");
-        }
     }
 }

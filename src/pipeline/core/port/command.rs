@@ -9,6 +9,18 @@ use uuid::Uuid;
 use super::{AppendId, ConnId, LeaveReason, LookId, Moment, ReadId, Side, Tell, WriteId};
 use crate::event::{Event, StreamName};
 
+/// What every reason begins with that ditto parks with.
+pub const OWN_REASON: &str = "ditto: ";
+
+/// The reason without that, of an entry that ditto parked; `None` if the server or another program did. The server puts a
+/// line of its own before it (`protocol.md` §8.6).
+#[must_use]
+pub fn own_reason(stored: &str) -> Option<&str> {
+    stored
+        .lines()
+        .find_map(|line| line.strip_prefix(OWN_REASON))
+}
+
 /// The stream revision an append expects. Never "any" (`protocol.md` §5.1.3: not idempotent across a restart).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Expected {
@@ -95,7 +107,7 @@ pub enum Command {
         conn: ConnId,
         /// Ids to park.
         ids: Vec<Uuid>,
-        /// Begins with `ditto: `.
+        /// Begins with [`OWN_REASON`].
         reason: String,
     },
     /// Append to a destination stream. The same id again is the same append sent again.
@@ -185,4 +197,25 @@ pub enum Command {
     },
     /// For logs and metrics only.
     Tell(Tell),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own_reason;
+
+    #[test]
+    fn dittos_own_reasons_are_known_with_and_without_the_servers_line() {
+        for (reason, own) in [
+            (
+                "Client explicitly NAK'ed message.\nditto: conflict: x",
+                Some("conflict: x"),
+            ),
+            ("ditto: refused: x", Some("refused: x")),
+            ("Reached retry count of 10", None),
+            ("Client explicitly NAK'ed message.\nby hand", None),
+            ("", None),
+        ] {
+            assert_eq!(own_reason(reason), own, "{reason}");
+        }
+    }
 }

@@ -9,7 +9,9 @@ mod input;
 mod settings;
 mod tell;
 
-pub use self::command::{Command, Expected, LookRange, ReadFrom, StopReason};
+pub use self::command::{
+    Command, Expected, LookRange, OWN_REASON, ReadFrom, StopReason, own_reason,
+};
 pub use self::ids::{AppendId, ConnId, LookId, Moment, ReadId, Side, WriteId};
 pub use self::input::{
     AppendOutcome, GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LookResult,
