@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::cluster::client::{Client, Direction, Expected, ReadStream, StartAt, StreamPage};
+use crate::cluster::client::{Client, Expected, ReadStream, StreamPage};
 use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionKey;
 use crate::event::{Event, StreamName};
@@ -40,14 +40,7 @@ pub async fn truncate(client: &Client, group: &SubscriptionKey, before: u64) -> 
 }
 
 async fn newest(client: &Client, stream: &StreamName) -> Result<Option<Event>, Error> {
-    let read = ReadStream {
-        stream: stream.clone(),
-        start: StartAt::End,
-        direction: Direction::Backwards,
-        count: 1,
-        resolve_links: false,
-        max_bytes: usize::MAX,
-    };
+    let read = ReadStream::newest(stream.clone());
     Ok(match client.read_stream(read).await? {
         StreamPage::Found { records, .. } => records.into_iter().find_map(|record| record.event),
         StreamPage::NotFound | StreamPage::Tombstoned => None,

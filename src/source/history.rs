@@ -123,23 +123,13 @@ enum Page {
 }
 
 async fn page(client: &Client, read: ReadStream) -> Result<Page, Error> {
-    let stream = read.stream.clone();
-    Ok(match client.read_stream(read).await? {
+    Ok(match client.read_page(read).await? {
         StreamPage::Found {
             records,
             last: Some(last),
             ..
         } => Page::Found { records, last },
-        // A page that ended early, by bytes, does not say where the stream ends.
-        StreamPage::Found {
-            records,
-            last: None,
-            ..
-        } => match client.last_revision(&stream).await? {
-            Some(last) => Page::Found { records, last },
-            None => Page::NotFound,
-        },
-        StreamPage::NotFound => Page::NotFound,
+        StreamPage::Found { last: None, .. } | StreamPage::NotFound => Page::NotFound,
         StreamPage::Tombstoned => Page::Tombstoned,
     })
 }

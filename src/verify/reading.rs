@@ -90,7 +90,7 @@ impl Reader {
             resolve_links: false,
             max_bytes,
         };
-        let page = patiently(|| self.client.read_stream(read.clone())).await?;
+        let page = patiently(|| self.client.read_page(read.clone())).await?;
         let StreamPage::Found {
             records,
             first,
@@ -98,11 +98,6 @@ impl Reader {
         } = page
         else {
             return Ok(Page::Absent);
-        };
-        let last = match last {
-            Some(last) => Some(last),
-            // A page that ended early, by bytes, does not say where the stream ends.
-            None => self.last(stream).await?,
         };
         let events: Vec<Event> = records
             .into_iter()

@@ -103,15 +103,10 @@ impl Client {
     /// # Errors
     /// No answer, or one that says that the server cannot answer.
     pub async fn probe(&self) -> Result<(), Error> {
-        let read = ReadStream {
-            stream: "ditto-probe".into(),
-            start: StartAt::End,
-            direction: Direction::Backwards,
-            count: 1,
-            resolve_links: false,
-            max_bytes: usize::MAX,
-        };
-        match self.read_stream(read).await {
+        match self
+            .read_stream(ReadStream::newest("ditto-probe".into()))
+            .await
+        {
             Err(error) if *error.class() != Class::Denied => Err(error),
             _ => Ok(()),
         }

@@ -60,6 +60,21 @@ pub struct ReadStream {
     pub max_bytes: usize,
 }
 
+impl ReadStream {
+    /// The newest event alone.
+    #[must_use]
+    pub fn newest(stream: StreamName) -> Self {
+        Self {
+            stream,
+            start: StartAt::End,
+            direction: Direction::Backwards,
+            count: 1,
+            resolve_links: false,
+            max_bytes: usize::MAX,
+        }
+    }
+}
+
 /// What a page holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StreamPage {
@@ -129,20 +144,28 @@ impl Client {
         }
     }
 
+    /// Reads one page, and where the stream ends even if the page ended early, by bytes. Then `last` is `None` only if
+    /// the stream went away between the two reads.
+    ///
+    /// # Errors
+    /// As [`Client::read_stream`].
+    pub async fn read_page(&self, read: ReadStream) -> Result<StreamPage, Error> {
+        let stream = read.stream.clone();
+        let mut page = self.read_stream(read).await?;
+        if let StreamPage::Found { last, .. } = &mut page
+            && last.is_none()
+        {
+            *last = self.last_revision(&stream).await?;
+        }
+        Ok(page)
+    }
+
     /// Number of a stream's last event, readable or not; `None` if the stream is not there (or deleted).
     ///
     /// # Errors
     /// As [`Client::read_stream`].
     pub async fn last_revision(&self, stream: &StreamName) -> Result<Option<u64>, Error> {
-        let read = ReadStream {
-            stream: stream.clone(),
-            start: StartAt::End,
-            direction: Direction::Backwards,
-            count: 1,
-            resolve_links: false,
-            max_bytes: usize::MAX,
-        };
-        match self.read_stream(read).await? {
+        match self.read_stream(ReadStream::newest(stream.clone())).await? {
             StreamPage::Found { last, .. } => Ok(last),
             StreamPage::NotFound | StreamPage::Tombstoned => Ok(None),
         }

@@ -64,15 +64,10 @@ async fn events(
         resolve_links: false,
         max_bytes,
     };
-    let (records, last) = match client.read_stream(read).await? {
+    let (records, last) = match client.read_page(read).await? {
         StreamPage::Found { records, last, .. } => (records, last),
         StreamPage::NotFound => return deletion(client, stream, LookResult::NotFound).await,
         StreamPage::Tombstoned => return Ok(LookResult::Tombstoned),
-    };
-    let last = match last {
-        Some(last) => Some(last),
-        // A page that ended early, by bytes, does not say where the stream ends.
-        None => client.last_revision(stream).await?,
     };
     // Gone between the two reads: whatever it is now, this look does not know it.
     let Some(last) = last else {
@@ -94,14 +89,7 @@ async fn deletion(
     stream: &StreamName,
     otherwise: LookResult,
 ) -> Result<LookResult, Error> {
-    let read = ReadStream {
-        stream: stream.metadata_stream(),
-        start: StartAt::End,
-        direction: Direction::Backwards,
-        count: 1,
-        resolve_links: false,
-        max_bytes: usize::MAX,
-    };
+    let read = ReadStream::newest(stream.metadata_stream());
     Ok(match client.read_stream(read).await? {
         StreamPage::Found { records, .. } => {
             let newest = records.into_iter().find_map(|record| record.event);
