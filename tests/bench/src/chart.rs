@@ -4,12 +4,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
 use crate::cell::Cell;
 use crate::competitors::Competitor;
-use crate::figures::Figures;
+use crate::figures::{Figures, Latencies};
+use crate::spread::at;
 
 const SIZE: (u32, u32) = (860, 460);
 
@@ -38,7 +39,7 @@ pub(crate) fn draw(figures: &Figures, out: &Path) -> Result<()> {
         x: "percentile",
         y: "ms",
     };
-    chart.draw(&latencies(out)?, &out.join("latency.svg"))
+    chart.draw(&latencies(figures), &out.join("latency.svg"))
 }
 
 fn by_round_trip(figures: &Figures) -> Vec<Line> {
@@ -91,27 +92,13 @@ fn by_streams(figures: &Figures) -> Vec<Line> {
     lines
 }
 
-fn latencies(out: &Path) -> Result<Vec<Line>> {
-    let mut lines = Vec::new();
-    for (name, file) in [
-        ("loopback", "latency-0-0.json"),
-        ("50 ms to the source", "latency-50-0.json"),
-        ("50 ms to the destination", "latency-0-50.json"),
-    ] {
-        let Ok(text) = std::fs::read_to_string(out.join(file)) else {
-            continue;
-        };
-        let sorted: Vec<f64> =
-            serde_json::from_str(&text).with_context(|| format!("bad {file}"))?;
-        let points = (0..=100).map(|part| {
-            (
-                f64::from(part),
-                crate::spread::at(&sorted, f64::from(part) / 100.0),
-            )
-        });
-        lines.push((name.to_owned(), points.collect()));
-    }
-    Ok(lines)
+fn latencies(figures: &Figures) -> Vec<Line> {
+    let line = |latencies: &Latencies| {
+        let points = (0..=100).map(f64::from);
+        let points = points.map(|part| (part, at(&latencies.sorted, part / 100.0)));
+        (latencies.name.to_owned(), points.collect())
+    };
+    figures.latencies().iter().map(line).collect()
 }
 
 struct Chart {

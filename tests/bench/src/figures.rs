@@ -45,6 +45,15 @@ pub(crate) struct Figures {
     pub(crate) runs: usize,
     pub(crate) ditto: PathBuf,
     kept: BTreeMap<(String, String), Figure>,
+    latencies: Vec<Latencies>,
+}
+
+/// Live latencies over one line.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Latencies {
+    pub(crate) name: &'static str,
+    /// Milliseconds, ascending.
+    pub(crate) sorted: Vec<f64>,
 }
 
 impl Figures {
@@ -54,12 +63,23 @@ impl Figures {
             runs,
             ditto,
             kept: BTreeMap::new(),
+            latencies: Vec::new(),
         }
     }
 
     /// Everything measured so far.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Figure> {
         self.kept.values()
+    }
+
+    /// Keeps live latencies.
+    pub(crate) fn keep(&mut self, latencies: Latencies) {
+        self.latencies.push(latencies);
+    }
+
+    /// Live latencies measured so far.
+    pub(crate) fn latencies(&self) -> &[Latencies] {
+        &self.latencies
     }
 
     /// Measures what is not known yet of these competitors, in turns.

@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use uuid::Uuid;
 
 use crate::cell::Cell;
+use crate::figures::{Figures, Latencies};
 use crate::plan::Settings;
 use crate::process::Ditto;
 use crate::report::{Row, progress};
@@ -28,68 +29,49 @@ const ALL_WITHIN: Duration = Duration::from_secs(30);
 const WARM_UP: u32 = 100;
 
 /// The rows about latency.
-pub(crate) async fn rows(settings: &Settings) -> Result<Vec<Row>> {
+pub(crate) async fn rows(settings: &Settings, figures: &mut Figures) -> Result<Vec<Row>> {
     let near = Cell::new(STREAMS, false);
-    let mut rows = vec![
-        row(
-            settings,
-            "live latency, no model, loopback",
-            near,
-            5,
-            3.0,
-            15.0,
-        )
-        .await?,
-    ];
-    for (name, cell) in [
+    let mut rows = Vec::new();
+    for (name, lines, cell, every_ms, p50, p99) in [
+        ("loopback", "no model, loopback", near, 5, 3.0, 15.0),
         (
-            "live latency, round trip 50 ms to the source",
+            "50 ms to the source",
+            "round trip 50 ms to the source",
             near.over(50, 0),
+            10,
+            30.0,
+            40.0,
         ),
         (
-            "live latency, round trip 50 ms to the destination",
+            "50 ms to the destination",
+            "round trip 50 ms to the destination",
             near.over(0, 50),
+            10,
+            30.0,
+            40.0,
         ),
     ] {
-        rows.push(row(settings, name, cell, 10, 30.0, 40.0).await?);
+        let sorted = measure(settings, &cell, Duration::from_millis(every_ms)).await?;
+        rows.push(row(&format!("live latency, {lines}"), &sorted, p50, p99));
+        figures.keep(Latencies { name, sorted });
     }
     Ok(rows)
 }
 
-async fn row(
-    settings: &Settings,
-    what: &str,
-    cell: Cell,
-    every_ms: u64,
-    p50: f64,
-    p99: f64,
-) -> Result<Row> {
-    let sorted = measure(settings, &cell, Duration::from_millis(every_ms)).await?;
-    let (median, late) = (at(&sorted, 0.5), at(&sorted, 0.99));
+fn row(what: &str, sorted: &[f64], p50: f64, p99: f64) -> Row {
+    let (median, late) = (at(sorted, 0.5), at(sorted, 0.99));
     let text = format!(
         "p50 {median:.1} ms, p90 {:.1} ms, p99 {late:.1} ms, most {:.1} ms",
-        at(&sorted, 0.9),
-        at(&sorted, 1.0)
+        at(sorted, 0.9),
+        at(sorted, 1.0)
     );
     progress(&format!("{what}: {text}"));
-    write(settings, &cell, &sorted)?;
-    Ok(Row {
+    Row {
         what: what.to_owned(),
         wanted: format!("p50 <= {p50:.0} ms, p99 <= {p99:.0} ms"),
         measured: text,
         reached: Some(median <= p50 && late <= p99),
-    })
-}
-
-/// Kept for the chart.
-fn write(settings: &Settings, cell: &Cell, sorted: &[f64]) -> Result<()> {
-    let name = format!(
-        "latency-{}-{}.json",
-        cell.lines.source.as_millis(),
-        cell.lines.destination.as_millis()
-    );
-    let text = serde_json::to_string(sorted).context("failed to write latencies as JSON")?;
-    std::fs::write(settings.out.join(name), text).context("failed to write latencies")
+    }
 }
 
 /// Latencies in milliseconds, sorted. Servers run in this process: their stores are written and watched directly, so

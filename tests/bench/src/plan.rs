@@ -79,7 +79,7 @@ async fn measure(section: &str, figures: &mut Figures, settings: &Settings) -> R
         "round-trip-50" => over_lines(figures, 50, 0.80).await,
         "round-trip-200" => over_lines(figures, 200, 0.70).await,
         "no-model" => without_model(figures).await,
-        "latency" => latency::rows(settings).await,
+        "latency" => latency::rows(settings, figures).await,
         "memory" => memory::rows(settings).await,
         _ => binary(settings).map(|row| vec![row]),
     }
@@ -268,7 +268,7 @@ async fn smoke(figures: &mut Figures, settings: &Settings) -> Result<Vec<Row>> {
     let far = Cell::new(10, true).over(10, 10);
     figures.measure(&far, &[Competitor::Ditto]).await?;
     rows.extend(without_model(figures).await?);
-    rows.extend(latency::rows(settings).await?);
+    rows.extend(latency::rows(settings, figures).await?);
     rows.push(binary(settings)?);
     Ok(rows)
 }

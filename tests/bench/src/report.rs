@@ -54,7 +54,8 @@ pub(crate) fn finish(rows: &[Row], figures: &Figures, out: &Path) -> Result<()> 
     )
     .context("failed to print the table")?;
     let all: Vec<_> = figures.all().collect();
-    let json = serde_json::json!({ "rows": rows, "figures": all });
+    let json =
+        serde_json::json!({ "rows": rows, "figures": all, "latencies": figures.latencies() });
     let file = out.join("results.json");
     let text = serde_json::to_string_pretty(&json).context("failed to write results as JSON")?;
     std::fs::write(&file, text).with_context(|| format!("failed to write {}", file.display()))
