@@ -249,6 +249,14 @@ async fn what_cannot_be_brought_stays_parked_with_the_reason() {
     assert_eq!(commands.listed()[0]["stream"], "customer-1");
 }
 
+/// Three events in each.
+fn seed_200_streams(servers: &Servers) -> BTreeSet<String> {
+    let streams = (0..200).map(|number| format!("customer-{number}"));
+    streams
+        .inspect(|stream| seed(servers.source.store(), stream, 3))
+        .collect()
+}
+
 /// Kills it once some streams are there, and runs it again beside a daemon.
 async fn killed_and_run_again(servers: &Servers, arguments: &[&str], streams: &BTreeSet<String>) {
     let _daemon = Ditto::start(&servers.configuration(&["g"]));
@@ -276,12 +284,7 @@ async fn killed_and_run_again(servers: &Servers, arguments: &[&str], streams: &B
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_that_was_killed_in_the_middle_is_completed_by_the_next() {
     let servers = Servers::start().await;
-    let streams: BTreeSet<String> = (0..200)
-        .map(|number| format!("customer-{number}"))
-        .collect();
-    for stream in &streams {
-        seed(servers.source.store(), stream, 3);
-    }
+    let streams = seed_200_streams(&servers);
     consume(&servers, 600, "ditto: refused: x", |_| true).await;
     killed_and_run_again(&servers, &["parked", "replay", "--all"], &streams).await;
     assert_eq!(Configured::new(&servers).listed(), Vec::<Value>::new());
@@ -290,12 +293,7 @@ async fn a_replay_that_was_killed_in_the_middle_is_completed_by_the_next() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repair_is_shown_first_and_one_that_was_killed_is_completed_by_the_next() {
     let servers = Servers::start().await;
-    let streams: BTreeSet<String> = (0..200)
-        .map(|number| format!("customer-{number}"))
-        .collect();
-    for stream in &streams {
-        seed(servers.source.store(), stream, 3);
-    }
+    let streams = seed_200_streams(&servers);
     consume(&servers, 600, "", |_| false).await;
     let commands = Configured::new(&servers);
     let (code, _, said) = commands.ask(&["verify", "--repair"]);
