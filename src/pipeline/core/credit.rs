@@ -15,7 +15,10 @@ const MOST: u32 = 10_000;
 const GROW_EVERY: Duration = Duration::from_secs(60);
 
 /// The stay was at its limit at every tick for this long.
-const FULL_FOR: Duration = Duration::from_secs(10);
+const FULL_FOR: Duration = Duration::from_secs(3);
+
+/// Calls, one after the other, that a join consists of at least: the group is looked at, then entered.
+const CALLS_OF_A_JOIN: u32 = 2;
 
 /// The credit and what it is derived from.
 #[derive(Clone, Debug)]
@@ -26,6 +29,8 @@ pub(super) struct Credit {
     throttle: Duration,
     /// Outcomes per second, newest last: what got done in the last quarter of the message timeout.
     outcomes: VecDeque<(u64, u32)>,
+    /// Round trip to the source, at most: what the quickest join allows.
+    round_trip: Option<Duration>,
     full_since: Option<Moment>,
     grown: Option<Moment>,
 }
@@ -37,6 +42,7 @@ impl Credit {
             chosen: fixed.unwrap_or(START),
             throttle,
             outcomes: VecDeque::new(),
+            round_trip: None,
             full_since: None,
             grown: None,
         }
@@ -68,20 +74,23 @@ impl Credit {
         }
     }
 
+    /// A join took this long.
+    pub(super) fn joined(&mut self, took: Duration) {
+        let round_trip = took / CALLS_OF_A_JOIN;
+        self.round_trip = Some(
+            self.round_trip
+                .map_or(round_trip, |known| known.min(round_trip)),
+        );
+    }
+
     /// Deliveries timed out: ask for what really got done.
     pub(super) fn shrink(&mut self, now: Moment, message_timeout: Duration) {
-        let oldest = now.saturating_sub(message_timeout / 4).as_secs();
-        let done: u32 = self
-            .outcomes
-            .iter()
-            .filter(|(second, _)| *second >= oldest)
-            .map(|(_, count)| count)
-            .sum();
+        let done = self.done_since(now.saturating_sub(message_timeout / 4));
         self.chosen = done.clamp(1, self.chosen);
         self.full_since = None;
     }
 
-    /// Looked at every second: `unacknowledged` of `credit` are out, `quick`: the destination keeps up.
+    /// Looked at every second: `unacknowledged` of `credit` are here, `quick`: the destination keeps up.
     /// True: leave and join again with more.
     pub(super) fn should_grow(
         &mut self,
@@ -89,12 +98,12 @@ impl Credit {
         unacknowledged: usize,
         credit: u32,
         quick: bool,
+        message_timeout: Duration,
     ) -> bool {
-        let at_limit = quick && unacknowledged as u64 * 10 >= u64::from(credit) * 9;
-        if self.fixed.is_some() && self.chosen >= self.fixed.unwrap_or(MOST)
-            || self.chosen >= MOST
-            || !at_limit
-        {
+        let out = unacknowledged as u64 + self.on_the_way(now);
+        let at_limit = quick && out * 10 >= u64::from(credit) * 9;
+        let more = self.more();
+        if more <= self.chosen || !at_limit || !self.keeps_up_with(more, now, message_timeout) {
             self.full_since = None;
             return false;
         }
@@ -105,15 +114,55 @@ impl Credit {
         now.saturating_sub(since) >= FULL_FOR && rested
     }
 
-    /// Asks for more from the next join on.
-    pub(super) fn grow(&mut self, now: Moment) {
-        let most = self.fixed.unwrap_or(MOST);
+    /// Acknowledgements that the source does not have yet, and deliveries in their place that are not here yet: over a long
+    /// line they are most of the credit, and nothing here counts them.
+    fn on_the_way(&self, now: Moment) -> u64 {
+        let round_trip = self.round_trip.unwrap_or_default();
+        let events = u128::from(self.done_in_the_last_second(now)) * round_trip.as_millis() / 1000;
+        u64::try_from(events).unwrap_or(u64::MAX)
+    }
+
+    /// So many deliveries would be done long before they time out.
+    fn keeps_up_with(&self, credit: u32, now: Moment, message_timeout: Duration) -> bool {
+        let a_quarter = (message_timeout / 4).as_millis();
+        u128::from(self.done_in_the_last_second(now)) * a_quarter >= u128::from(credit) * 1000
+    }
+
+    /// In the last whole second.
+    fn done_in_the_last_second(&self, now: Moment) -> u32 {
+        let Some(last) = now.as_secs().checked_sub(1) else {
+            return 0;
+        };
+        let mut newest = self.outcomes.iter().rev();
+        newest
+            .find(|(second, _)| *second <= last)
+            .filter(|(second, _)| *second == last)
+            .map_or(0, |(_, count)| *count)
+    }
+
+    fn done_since(&self, since: Moment) -> u32 {
+        let since = since.as_secs();
+        let newest = self.outcomes.iter().rev();
+        newest
+            .take_while(|(second, _)| *second >= since)
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    /// What comes after what is asked for now.
+    fn more(&self) -> u32 {
         let least = if self.fixed.is_some() {
             1
         } else {
             LEAST_CHOSEN
         };
-        self.chosen = self.chosen.saturating_mul(2).max(least).min(most);
+        let most = self.fixed.unwrap_or(MOST);
+        self.chosen.saturating_mul(2).max(least).min(most)
+    }
+
+    /// Asks for more from the next join on.
+    pub(super) fn grow(&mut self, now: Moment) {
+        self.chosen = self.more();
         self.grown = Some(now);
         self.full_since = None;
     }
@@ -179,29 +228,56 @@ mod tests {
         );
     }
 
+    /// Seconds at which it grew, of 200, while so many of 5,000 are here and so many get done a second.
+    fn grew(credit: &mut Credit, here: usize, quick: bool, done: u32) -> Vec<u64> {
+        let mut grew = Vec::new();
+        for second in 0..200 {
+            let now = Duration::from_secs(second);
+            if credit.should_grow(now, here, START, quick, TIMEOUT) {
+                credit.grow(now);
+                grew.push(second);
+            }
+            (0..done).for_each(|_| credit.outcome(now));
+        }
+        grew
+    }
+
     #[test]
-    fn it_grows_after_being_full_for_a_while_and_once_a_minute() {
-        let mut credit = Credit::new(None, Duration::ZERO);
-        let grew: Vec<u64> = (0..200)
-            .filter(|second| {
-                let now = Duration::from_secs(*second);
-                let grows = credit.should_grow(now, 5000, 5000, true);
-                if grows {
-                    credit.grow(now);
-                }
-                grows
-            })
-            .collect();
-        assert_eq!(grew, [10], "one doubling reaches the most");
-        assert_eq!(credit.ask(Some(TIMEOUT)), MOST);
-        for (out, quick) in [(100, true), (5000, false)] {
-            let mut credit = Credit::new(None, Duration::ZERO);
-            assert!(!(0..100).any(|second| credit.should_grow(
-                Duration::from_secs(second),
-                out,
+    fn it_grows_after_being_full_for_a_while_and_not_when_that_would_not_help() {
+        for (here, quick, done, expected, why) in [
+            (5000, true, 1000, &[4][..], "one doubling reaches the most"),
+            (100, true, 1000, &[], "it is not the limit"),
+            (5000, false, 1000, &[], "the destination does not keep up"),
+            (
                 5000,
-                quick
-            )));
+                true,
+                600,
+                &[],
+                "10,000 would not be done in a quarter of the message timeout",
+            ),
+        ] {
+            let mut credit = Credit::new(None, Duration::ZERO);
+            assert_eq!(grew(&mut credit, here, quick, done), expected, "{why}");
+            let asked = if expected.is_empty() { START } else { MOST };
+            assert_eq!(credit.ask(Some(TIMEOUT)), asked, "{why}");
+        }
+    }
+
+    #[test]
+    fn it_grows_at_most_once_a_minute() {
+        let mut credit = Credit::new(None, Duration::ZERO);
+        (0..1_000).for_each(|_| credit.outcome(Duration::ZERO));
+        credit.shrink(Duration::ZERO, TIMEOUT);
+        assert_eq!(grew(&mut credit, 5000, true, 1000), [4, 64, 124, 184]);
+    }
+
+    #[test]
+    fn what_is_on_a_long_way_counts_as_out() {
+        for (join, here, expected) in [(400, 2_800, &[4][..]), (400, 2_000, &[]), (4, 2_800, &[])] {
+            let mut credit = Credit::new(None, Duration::ZERO);
+            credit.joined(Duration::from_secs(9));
+            credit.joined(Duration::from_millis(join));
+            assert_eq!(grew(&mut credit, here, true, 9_000), expected, "{join} ms");
         }
     }
 }

@@ -78,7 +78,7 @@ impl Core {
             }
             Phase::Out { .. } if clean || late => self.finish(clean, policy),
             // The server does not answer; nothing is lost by going.
-            Phase::Joining | Phase::Leaving { .. } if late => self.finish(clean, policy),
+            Phase::Joining { .. } | Phase::Leaving { .. } if late => self.finish(clean, policy),
             _ => {}
         }
     }

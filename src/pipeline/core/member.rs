@@ -25,7 +25,7 @@ pub(super) enum Phase {
     /// Not joined; joins at this time (`None`: when the destination has given a verdict).
     Out { join_at: Option<Moment> },
     /// Asked to join.
-    Joining,
+    Joining { since: Moment },
     /// Joined.
     In {
         conn: ConnId,
@@ -87,6 +87,10 @@ impl Member {
         }
     }
 
+    fn is_joining(&self) -> bool {
+        matches!(self.phase, Phase::Joining { .. })
+    }
+
     pub(super) fn trouble(&self) -> &Trouble {
         &self.trouble
     }
@@ -121,9 +125,10 @@ impl Core {
     }
 
     pub(super) fn on_joined(&mut self, conn: ConnId, credit: u32, group: GroupSeen) {
-        if self.member.phase != Phase::Joining {
+        let Phase::Joining { since } = self.member.phase else {
             return;
-        }
+        };
+        self.credit.joined(self.now.saturating_sub(since));
         self.member.phase = Phase::In {
             conn,
             credit,
@@ -166,7 +171,7 @@ impl Core {
     }
 
     pub(super) fn on_refused(&mut self, why: JoinRefusal) {
-        if self.member.phase != Phase::Joining {
+        if !self.member.is_joining() {
             return;
         }
         if std::mem::take(&mut self.member.unwanted) {
@@ -257,7 +262,7 @@ impl Core {
 
     /// Stops with a reason that an operator has to mend; looked at again every 30 s.
     pub(super) fn stop_for_now(&mut self, text: String) {
-        self.member.unwanted = self.member.phase == Phase::Joining;
+        self.member.unwanted = self.member.is_joining();
         self.leave(LeaveReason::Stopping);
         self.drop_waiting();
         self.stopped(text);

@@ -22,7 +22,7 @@ impl Core {
                 paused,
                 since,
             } => self.pump_in(conn, credit, paused, since),
-            Phase::Joining | Phase::Leaving { .. } | Phase::Finished => {}
+            Phase::Joining { .. } | Phase::Leaving { .. } | Phase::Finished => {}
         }
     }
 
@@ -41,7 +41,7 @@ impl Core {
             let credit = self
                 .credit
                 .ask(self.group.as_ref().map(|group| group.message_timeout));
-            self.member.phase = Phase::Joining;
+            self.member.phase = Phase::Joining { since: self.now };
             self.out.push(Command::Join { credit });
         }
     }
@@ -109,9 +109,10 @@ impl Core {
             return;
         };
         let quick = self.trial.is_open() && !self.is_over_budget() && !self.window_is_slow();
+        let timeout = self.message_timeout();
         if self
             .credit
-            .should_grow(self.now, self.unacknowledged, credit, quick)
+            .should_grow(self.now, self.unacknowledged, credit, quick, timeout)
             && self.ending.is_none()
         {
             self.credit.grow(self.now);
