@@ -46,6 +46,47 @@ impl Authority {
     }
 }
 
+/// A configuration in which both sides are verified with this file.
+fn trusting(servers: &Servers, ca_file: &Path) -> String {
+    let ca = format!("tls_ca_file = \"{}\"\n\n[", ca_file.display());
+    servers
+        .configuration(&["g"])
+        .replacen("\n[destination]", &format!("{ca}destination]"), 1)
+        .replacen("\n[http]", &format!("{ca}http]"), 1)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_file_that_becomes_wrong_and_right_again_loses_nothing() {
+    let authority = Authority::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let servers = Servers {
+        source: authority.server(2040).await,
+        destination: authority.server(2040).await,
+    };
+    let file = authority.file(folder.path());
+    let ditto = Ditto::start(&trusting(&servers, &file));
+    let is_copied = || servers.is_copied("customer-1").then_some(());
+    seed(servers.source.store(), "customer-1", 3);
+    until("the copy over TLS", is_copied).await;
+    for (wrong, complaint) in [
+        ("half a file".to_owned(), "holds no certificate in PEM form"),
+        (Authority::new().issuer.pem(), "check tls_ca_file"),
+    ] {
+        std::fs::write(&file, wrong).expect("written");
+        // What is connected stays so; only a new connection reads the file.
+        for server in [&servers.source, &servers.destination] {
+            server.stop().await;
+            server.start_again().await.expect("the server is back");
+        }
+        seed(servers.source.store(), "customer-1", 3);
+        ditto.until_logged(complaint).await;
+        authority.file(folder.path());
+        until("the rest is copied", is_copied).await;
+    }
+    assert_eq!(servers.destination.counters().appended_events, 9);
+    assert!(!ditto.log().contains("panicked"), "{}", ditto.log());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_each_sides_certificate_is_measured() {
     let authority = Authority::new();
@@ -55,15 +96,7 @@ async fn the_end_of_each_sides_certificate_is_measured() {
         destination: authority.server(2041).await,
     };
     seed(servers.source.store(), "customer-1", 3);
-    let ca = format!(
-        "tls_ca_file = \"{}\"\n\n[",
-        authority.file(folder.path()).display()
-    );
-    let configuration = servers
-        .configuration(&["g"])
-        .replacen("\n[destination]", &format!("{ca}destination]"), 1)
-        .replacen("\n[http]", &format!("{ca}http]"), 1);
-    let ditto = Ditto::start(&configuration);
+    let ditto = Ditto::start(&trusting(&servers, &authority.file(folder.path())));
     let address = ditto.http().await;
     until("the copy over TLS", || {
         servers.is_copied("customer-1").then_some(())

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use devstore::{Fault, FaultKind};
+use eventstore::{PersistentSubscriptionOptions, SystemConsumerStrategy};
 
 use crate::support::{Ditto, Servers, seed, until};
 
@@ -73,4 +74,46 @@ async fn a_second_daemon_takes_over_from_one_that_was_killed_with_appends_in_fli
     .await;
     // As long as the source's streams: so nothing is there twice, and nothing came later either.
     assert_eq!(servers.destination.counters().appended_events, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_several_daemons_share_is_copied_once_and_warned_about() {
+    for (strategy, warning) in [
+        (
+            SystemConsumerStrategy::RoundRobin,
+            "set max_subscriber_count to 1",
+        ),
+        (
+            SystemConsumerStrategy::Pinned,
+            "the group's strategy is Pinned",
+        ),
+    ] {
+        let servers = Servers::start().await;
+        let shared = PersistentSubscriptionOptions::default()
+            .resolve_link_tos(true)
+            .max_subscriber_count(0)
+            .consumer_strategy_name(strategy);
+        let string = servers.source.connection_string();
+        eventstore::Client::new(string.parse().expect("a connection string"))
+            .expect("a client")
+            .create_persistent_subscription("$ce-customer", "ditto", &shared)
+            .await
+            .expect("the group");
+        let configuration = servers.configuration(&["ditto"]);
+        let daemons = [Ditto::start(&configuration), Ditto::start(&configuration)];
+        for daemon in &daemons {
+            daemon.until_logged("joined the subscription").await;
+            daemon.until_logged(warning).await;
+        }
+        let streams: Vec<String> = (0..30).map(|number| format!("customer-{number}")).collect();
+        for stream in &streams {
+            seed(servers.source.store(), stream, 4);
+        }
+        until("everything is copied", || {
+            let all = streams.iter().all(|stream| servers.is_copied(stream));
+            all.then_some(())
+        })
+        .await;
+        assert_eq!(servers.destination.counters().appended_events, 120);
+    }
 }

@@ -35,6 +35,20 @@ async fn a_server_that_pushes_nothing_although_there_is_more_is_a_stall() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_read_that_never_comes_back_is_a_stall() {
+    let script = SourceScript {
+        gap: 500,
+        read_pace: LONG,
+        ..idle()
+    };
+    let stage = Stage::new(script, Answering::Well);
+    assert_eq!(
+        timeout(LONG, run(stage.pipeline)).await,
+        Ok(Outcome::Stalled)
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn waiting_for_a_reason_is_no_stall() {
     let refused = |why| SourceScript {
         refuses: Some(why),
