@@ -79,7 +79,7 @@ impl Cell {
             (true, _) => 26_000,
             (false, _) => 60_000,
         };
-        let seconds = u32::try_from(window.as_secs()).unwrap_or(60) + 4;
+        let seconds = u32::try_from(window.as_secs()).unwrap_or(60) + 7;
         per_second.saturating_mul(seconds).max(self.shape.streams)
     }
 }

@@ -34,7 +34,7 @@ struct Arguments {
     #[arg(long, value_name = "TEXT")]
     scenario: Option<String>,
     /// Seconds that a run is measured, after its warm-up.
-    #[arg(long, value_name = "SECONDS", default_value_t = 8)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 4)]
     window: u64,
     /// Runs of each competitor.
     #[arg(long, value_name = "N", default_value_t = 3)]

@@ -26,6 +26,9 @@ pub(crate) struct Settings {
 
 const STREAMS: [u32; 2] = [100, 5_000];
 
+/// From here on the way to the source may be what limits.
+const LONG_WAY: Duration = Duration::from_millis(200);
+
 /// With one event at a time the model must make this many, or the machine is too busy to measure on.
 const BASELINE_VALID: std::ops::RangeInclusive<f64> = 1_100.0..=1_700.0;
 
@@ -190,7 +193,9 @@ async fn over_lines(figures: &mut Figures, milliseconds: u64, part: f64) -> Resu
     let mut rows = Vec::new();
     for streams in STREAMS {
         let near = Cell::new(streams, true);
-        figures.measure(&near, &[Competitor::Ditto]).await?;
+        figures
+            .measure(&near, &[Competitor::Baseline, Competitor::Ditto])
+            .await?;
         let base = figures.rate(&near, Competitor::Ditto);
         for (source, destination) in [
             (milliseconds, 0),
@@ -198,20 +203,38 @@ async fn over_lines(figures: &mut Figures, milliseconds: u64, part: f64) -> Resu
             (milliseconds, milliseconds),
         ] {
             let cell = near.over(source, destination);
-            figures.measure(&cell, &[Competitor::Ditto]).await?;
-            let ditto = figures.rate(&cell, Competitor::Ditto);
-            rows.push(row(
-                cell.to_string(),
-                format!(">= {:.0} % of the same at 0 ms", part * 100.0),
-                format!(
-                    "{ditto:.0} events/s, {:.0} % of {base:.0}",
-                    100.0 * ditto / base.max(1.0)
-                ),
-                Some(ditto >= part * base),
-            ));
+            rows.push(over_line(figures, &cell, base, part).await?);
         }
     }
     Ok(rows)
+}
+
+/// The row of one line, of which `part` of the rate `base` is wanted. A long way to the source has a ceiling of its own: what
+/// the client's receive window lets through.
+async fn over_line(figures: &mut Figures, cell: &Cell, base: f64, part: f64) -> Result<Row> {
+    let mut competitors = vec![Competitor::Baseline, Competitor::Ditto];
+    let has_ceiling = cell.lines.source >= LONG_WAY && cell.shape.streams == STREAMS[0];
+    if has_ceiling {
+        competitors.push(Competitor::SourceCeiling);
+    }
+    figures.measure(cell, &competitors).await?;
+    let ditto = figures.rate(cell, Competitor::Ditto);
+    let baseline = figures.rate(cell, Competitor::Baseline);
+    let mut measured = format!(
+        "{ditto:.0} events/s, {:.0} % of {base:.0}; {:.0} x one at a time ({baseline:.1})",
+        100.0 * ditto / base.max(1.0),
+        ditto / baseline.max(0.1)
+    );
+    if has_ceiling {
+        let ceiling = figures.rate(cell, Competitor::SourceCeiling);
+        measured += &format!("; source ceiling {ceiling:.0}");
+    }
+    Ok(row(
+        cell.to_string(),
+        format!(">= {:.0} % of the same at 0 ms", part * 100.0),
+        measured,
+        Some(ditto >= part * base),
+    ))
 }
 
 async fn without_model(figures: &mut Figures) -> Result<Vec<Row>> {
