@@ -75,7 +75,7 @@ impl Cell {
     /// Events with which a source is filled: enough for the fastest competitor's warm-up and window.
     pub(crate) fn events(&self, window: Duration) -> u32 {
         let per_second: u32 = match (self.model, self.shape.large_every) {
-            (_, 1..) => 3_000,
+            (_, 1..) => 20_000,
             (true, _) => 26_000,
             (false, _) => 60_000,
         };

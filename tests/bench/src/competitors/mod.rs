@@ -132,7 +132,11 @@ async fn measure(
         sleep_until(Instant::now() + SAMPLE / 10).await;
     }
     let warm_up = ditto.map_or(WARM_UP, |_| WARM_UP_OF_DITTO);
-    sleep_until(Instant::now() + warm_up).await;
+    let warm = Instant::now() + warm_up;
+    // A source that would be empty too soon is measured over its second half.
+    while Instant::now() < warm && count().await? * 2 < all {
+        sleep_until(warm.min(Instant::now() + SAMPLE)).await;
+    }
     let (start, first, cpu_first) = (Instant::now(), count().await?, cpu(ditto)?);
     let (mut last, mut at, mut drained) = (first, start, false);
     while at - start < window {
