@@ -12,7 +12,7 @@ use eventstore::{
 };
 use serde_json::Value;
 
-use super::support::{Ditto, Servers, command, seed, until};
+use super::support::{Ditto, Servers, command, foreign_client, seed, until};
 
 /// A configuration in a folder of its own.
 struct Configured {
@@ -68,14 +68,7 @@ impl Configured {
 
 /// Another program is done with so many events of the group `g`; it parks those of some streams for this reason.
 async fn consume(servers: &Servers, count: u64, reason: &str, park: impl Fn(&str) -> bool) {
-    let client = eventstore::Client::new(
-        servers
-            .source
-            .connection_string()
-            .parse()
-            .expect("settings"),
-    )
-    .expect("a client");
+    let client = foreign_client(&servers.source);
     let settings = PersistentSubscriptionSettings {
         resolve_link_tos: true,
         start_from: StreamPosition::Start,

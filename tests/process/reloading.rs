@@ -2,17 +2,11 @@
 
 use eventstore::GetPersistentSubscriptionInfoOptions;
 
-use super::support::{Ditto, Servers, get, seed, until};
+use super::support::{Ditto, Servers, foreign_client, get, seed, until};
 
 /// What each of the group's consumers was handed since it connected: a new connection begins at 0.
 async fn handed_over(servers: &Servers, group: &str) -> Vec<usize> {
-    let settings = servers
-        .source
-        .connection_string()
-        .parse()
-        .expect("a connection string");
-    let client = eventstore::Client::new(settings).expect("a client");
-    let info = client
+    let info = foreign_client(&servers.source)
         .get_persistent_subscription_info(
             "$ce-customer",
             group,

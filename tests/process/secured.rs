@@ -44,6 +44,14 @@ impl Authority {
         };
         Server::start(options).await.expect("a server")
     }
+
+    /// Source and destination, whose certificates expire when these years begin.
+    async fn servers(&self, source: i32, destination: i32) -> Servers {
+        Servers {
+            source: self.server(source).await,
+            destination: self.server(destination).await,
+        }
+    }
 }
 
 /// A configuration in which both sides are verified with this file.
@@ -59,10 +67,7 @@ fn trusting(servers: &Servers, ca_file: &Path) -> String {
 async fn a_certificate_file_that_becomes_wrong_and_right_again_loses_nothing() {
     let authority = Authority::new();
     let folder = tempfile::tempdir().expect("a folder");
-    let servers = Servers {
-        source: authority.server(2040).await,
-        destination: authority.server(2040).await,
-    };
+    let servers = authority.servers(2040, 2040).await;
     let file = authority.file(folder.path());
     let ditto = Ditto::start(&trusting(&servers, &file));
     let is_copied = || servers.is_copied("customer-1").then_some(());
@@ -91,10 +96,7 @@ async fn a_certificate_file_that_becomes_wrong_and_right_again_loses_nothing() {
 async fn the_end_of_each_sides_certificate_is_measured() {
     let authority = Authority::new();
     let folder = tempfile::tempdir().expect("a folder");
-    let servers = Servers {
-        source: authority.server(2040).await,
-        destination: authority.server(2041).await,
-    };
+    let servers = authority.servers(2040, 2041).await;
     seed(servers.source.store(), "customer-1", 3);
     let ditto = Ditto::start(&trusting(&servers, &authority.file(folder.path())));
     let address = ditto.http().await;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use devstore::{Fault, FaultKind};
 use eventstore::{PersistentSubscriptionOptions, SystemConsumerStrategy};
 
-use crate::support::{Ditto, Servers, seed, until};
+use crate::support::{Ditto, Servers, foreign_client, seed, until};
 
 /// A second daemon has the group this long after the first one was killed.
 const TAKEOVER: Duration = Duration::from_secs(5);
@@ -28,11 +28,7 @@ async fn what_the_server_parks_while_ditto_is_frozen_is_copied_and_reported() {
     })
     .await;
     ditto.signal("CONT");
-    until("everything is copied", || {
-        let all = streams.iter().all(|stream| servers.is_copied(stream));
-        all.then_some(())
-    })
-    .await;
+    servers.until_copied(&streams).await;
     ditto
         .until_logged("the server parked an event by itself; copying it all the same")
         .await;
@@ -67,11 +63,7 @@ async fn a_second_daemon_takes_over_from_one_that_was_killed_with_appends_in_fli
         .await
         .expect("the second has the group within five seconds");
     println!("the second daemon joined after {:?}", killed.elapsed());
-    until("everything is copied", || {
-        let all = streams.iter().all(|stream| servers.is_copied(stream));
-        all.then_some(())
-    })
-    .await;
+    servers.until_copied(&streams).await;
     // As long as the source's streams: so nothing is there twice, and nothing came later either.
     assert_eq!(servers.destination.counters().appended_events, 200);
 }
@@ -93,9 +85,7 @@ async fn a_group_that_several_daemons_share_is_copied_once_and_warned_about() {
             .resolve_link_tos(true)
             .max_subscriber_count(0)
             .consumer_strategy_name(strategy);
-        let string = servers.source.connection_string();
-        eventstore::Client::new(string.parse().expect("a connection string"))
-            .expect("a client")
+        foreign_client(&servers.source)
             .create_persistent_subscription("$ce-customer", "ditto", &shared)
             .await
             .expect("the group");
@@ -109,11 +99,7 @@ async fn a_group_that_several_daemons_share_is_copied_once_and_warned_about() {
         for stream in &streams {
             seed(servers.source.store(), stream, 4);
         }
-        until("everything is copied", || {
-            let all = streams.iter().all(|stream| servers.is_copied(stream));
-            all.then_some(())
-        })
-        .await;
+        servers.until_copied(&streams).await;
         assert_eq!(servers.destination.counters().appended_events, 120);
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use http::{get, raw, request};
 pub(crate) use program::{Ditto, ask, command};
-pub(crate) use servers::{Servers, seed};
+pub(crate) use servers::{Servers, foreign_client, seed};
 
 /// No test waits longer for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);

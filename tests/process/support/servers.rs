@@ -41,6 +41,21 @@ impl Servers {
         last(self.source.store()).is_some()
             && last(self.source.store()) == last(self.destination.store())
     }
+
+    /// Waits until that holds for each of these streams.
+    pub(crate) async fn until_copied(&self, streams: &[String]) {
+        super::until("everything is copied", || {
+            let all = streams.iter().all(|stream| self.is_copied(stream));
+            all.then_some(())
+        })
+        .await;
+    }
+}
+
+/// A client that nobody here wrote.
+pub(crate) fn foreign_client(server: &Server) -> eventstore::Client {
+    let string = server.connection_string();
+    eventstore::Client::new(string.parse().expect("a connection string")).expect("a client")
 }
 
 /// Writes `count` more events to a stream.
