@@ -85,7 +85,13 @@ impl Credit {
 
     /// Deliveries timed out: ask for what really got done.
     pub(super) fn shrink(&mut self, now: Moment, message_timeout: Duration) {
-        let done = self.done_since(now.saturating_sub(message_timeout / 4));
+        let oldest = now.saturating_sub(message_timeout / 4).as_secs();
+        let done: u32 = self
+            .outcomes
+            .iter()
+            .filter(|(second, _)| *second >= oldest)
+            .map(|(_, count)| count)
+            .sum();
         self.chosen = done.clamp(1, self.chosen);
         self.full_since = None;
     }
@@ -130,23 +136,10 @@ impl Credit {
 
     /// In the last whole second.
     fn done_in_the_last_second(&self, now: Moment) -> u32 {
-        let Some(last) = now.as_secs().checked_sub(1) else {
-            return 0;
-        };
-        let mut newest = self.outcomes.iter().rev();
+        let mut newest = self.outcomes.iter().rev().take(2);
         newest
-            .find(|(second, _)| *second <= last)
-            .filter(|(second, _)| *second == last)
+            .find(|(second, _)| second + 1 == now.as_secs())
             .map_or(0, |(_, count)| *count)
-    }
-
-    fn done_since(&self, since: Moment) -> u32 {
-        let since = since.as_secs();
-        let newest = self.outcomes.iter().rev();
-        newest
-            .take_while(|(second, _)| *second >= since)
-            .map(|(_, count)| count)
-            .sum()
     }
 
     /// What comes after what is asked for now.
