@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 
+from cgroup import ControlGroup
 from network import Network
 
 BOOT = 60  # seconds that a machine may take to boot, or to shut down
@@ -47,13 +48,16 @@ class Machine:
         options = f"lowerdir={':'.join(map(str, layers))},upperdir={self.folder}/upper,workdir={self.folder}/work"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, self.root], check=True)
         self.network = Network(name)
+        self.group = ControlGroup(name)
 
     def boot(self):
         console = open(self.folder / "console.log", "ab")
         self.process = subprocess.Popen(
-            ["systemd-nspawn", "--quiet", "--directory", self.root, "--machine", self.name, "--register=no", "--keep-unit",
-             "--boot", f"--network-namespace-path=/run/netns/{self.name}", "--link-journal=no", "--resolv-conf=off",
-             "--timezone=off", "--console=pipe"],
+            self.group.command(
+                "systemd-nspawn", "--quiet", "--directory", self.root, "--machine", self.name, "--register=no", "--keep-unit",
+                "--boot", f"--network-namespace-path=/run/netns/{self.name}", "--link-journal=no", "--resolv-conf=off",
+                "--timezone=off", "--console=pipe",
+            ),
             stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
             # A pure cgroup v2 tree, as a real machine has it.
             env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
@@ -94,6 +98,7 @@ class Machine:
                 self.process.wait()
         subprocess.run(["umount", self.root], check=True)
         self.network.close()
+        self.group.close()
         shutil.rmtree(self.folder)
         shutil.rmtree(f"/run/systemd/nspawn/propagate/{self.name}", ignore_errors=True)
 
@@ -108,7 +113,9 @@ class Machine:
         if not check:
             return done
         if done.returncode != 0:
-            raise AssertionError(f"{self.name}: {' '.join(map(str, command))} gave {done.returncode}:\n{done.stdout}")
+            # Why a service did not start is not in systemctl's words.
+            why = self.last_words() if command[0] == "systemctl" else ""
+            raise AssertionError(f"{self.name}: {' '.join(map(str, command))} gave {done.returncode}:\n{done.stdout}{why}")
         return done.stdout
 
     def fails(self, *command):
