@@ -1,9 +1,10 @@
 //! A pipeline that stands still although there is more, and one that only waits.
 
 use devstore::{Fault, FaultKind};
+use ditto::pipeline::core::port::{PipelineState, Side};
 use ditto::pipeline::replicate::Outcome;
 
-use crate::support::{Copying, Servers, seed, subscription};
+use crate::support::{Copying, Servers, seed, subscription, write};
 
 /// The detector's minute has to pass; it is the slowest test of this target.
 #[tokio::test(flavor = "multi_thread")]
@@ -24,4 +25,29 @@ async fn a_group_that_pushes_nothing_although_there_is_more_is_noticed_and_a_new
     let _again = Copying::start(&servers, subscription("$ce-customer", "ditto"));
     servers.until_equal().await;
     servers.until_written(23).await;
+}
+
+/// Over real sockets no call hangs for ever: each has its limit. Its side is then one that does not answer, which is told and
+/// is no standstill.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_whose_reads_hang_is_told_and_all_is_copied_once_they_are_answered() {
+    let servers = Servers::start().await;
+    seed(servers.source.store(), "customer-0", 5);
+    let copying = Copying::start(&servers, subscription("$ce-customer", "ditto"));
+    servers.until_equal().await;
+    copying.until_running().await;
+    let faults = servers.source.faults();
+    let hang = faults.add(Fault::new(FaultKind::Unanswered).in_call("Streams/Read"));
+    // Not linked by its category, so it has to be read.
+    write(servers.source.store(), "customer-0", "empty", true, "");
+    seed(servers.source.store(), "customer-0", 1);
+    copying
+        .until_state("its source counts as away", |state| {
+            *state == PipelineState::Retrying(Side::Source)
+        })
+        .await;
+    servers.until_written(5).await;
+    faults.remove(hang);
+    servers.until_equal().await;
+    copying.until_running().await;
 }
