@@ -30,8 +30,8 @@ test: test-rust simulation chaos-fixed bench-smoke conformance clients kinesis p
 test-rust: ## Unit, integration and simulation tests
 	@$(STAGE) cargo-test cargo test --workspace --locked
 
-simulation: ## The core under 100,000 random schedules, optimised
-	@$(STAGE) simulation $(MAKE) --no-print-directory simulate
+simulation: ## The core under 100,000 random schedules, in the build of the other tests
+	@$(STAGE) simulation $(MAKE) --no-print-directory simulate PROFILE=
 
 conformance: ## The development server against the recording of a real Event Store, and other people's clients
 	@$(STAGE) conformance --needs node --needs npm tests/conformance/run
@@ -54,8 +54,9 @@ monitoring: ## The alerts and the dashboard against a Prometheus that scrapes a 
 	@$(STAGE) alert-rules --needs apt-get packaging/monitoring/test
 	@$(STAGE) monitoring --needs python3 --needs openssl --needs apt-get tests/monitoring/run
 
-simulate: ## The same with SEEDS schedules (100000 if not given) from the seed FIRST (0) on
-	@programs=$$(tests/setup/programs --release) && exec "$$programs/simulation" --seeds $(or $(SEEDS),100000) --first $(or $(FIRST),0)
+simulate: PROFILE = --release
+simulate: ## The same, optimised, with SEEDS schedules (100000 if not given) from the seed FIRST (0) on
+	@programs=$$(tests/setup/programs $(PROFILE)) && exec "$$programs/simulation" --seeds $(or $(SEEDS),100000) --first $(or $(FIRST),0)
 
 chaos: ## The real program while everything goes wrong: SEEDS of them (20 if not given), or SEED=x again; TIME_SCALE, JOBS
 	@tests/chaos/run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),20)) $(if $(TIME_SCALE),--time-scale $(TIME_SCALE)) $(if $(JOBS),--jobs $(JOBS))
@@ -70,7 +71,7 @@ bench: ## ditto against one event at a time and against what the servers can do;
 	@tests/bench/run $(if $(FULL),--full) $(if $(SCENARIO),--scenario '$(SCENARIO)')
 
 bench-smoke: ## Every competitor of the benchmark once, briefly: does it still measure?
-	@$(STAGE) bench-smoke tests/bench/run --scenario smoke --window 1 --runs 1 --out target/bench-smoke
+	@$(STAGE) bench-smoke tests/bench/run --unoptimised --scenario smoke --window 1 --runs 1 --out target/bench-smoke
 
 test-system: ## The Debian package on booted machines, containers: needs root on Debian
 	@$(STAGE) system --needs root-on-debian tests/system/run
