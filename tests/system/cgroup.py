@@ -7,8 +7,7 @@ Never touches groups that it has not made.
 import os
 import pathlib
 
-# What a systemd names its groups by: all of a host with only version 2, two of one that has version 1 too. systemd-nspawn puts
-# the machine where it is itself in "name=systemd", and so does the rest.
+# Enters the groups before "--", then becomes the command behind it.
 _ENTER = 'for group do [ "$group" = -- ] && break; echo $$ >"$group/cgroup.procs" || exit 1; shift; done; shift; exec "$@"'
 
 
@@ -32,7 +31,8 @@ class ControlGroup:
 
 
 def _own_folders():
-    """Where this process is, in each hierarchy that is mounted."""
+    """Where this process is, in each hierarchy that says where systemd-nspawn puts a machine: version 2, and on a host with
+    version 1 also "name=systemd", whose path it takes over into the other one."""
     paths = {}
     for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
