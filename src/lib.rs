@@ -5,7 +5,6 @@ pub mod cluster;
 pub mod config;
 pub mod daemon;
 pub mod destination;
-pub mod event;
 mod host;
 pub mod http;
 pub mod import;

@@ -25,7 +25,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::settings::{Settings, SubscriptionSettings};
 use crate::config::units::{DURATION_FORM, parse_duration};
-use crate::event::StreamName;
+use ditto_core::event::StreamName;
 
 /// Where the configuration is if nobody says otherwise.
 const DEFAULT_FILE: &str = "/etc/ditto/ditto.toml";

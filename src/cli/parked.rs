@@ -14,8 +14,8 @@ use crate::cluster::Side;
 use crate::cluster::client::Client;
 use crate::config::load::{Environment, load};
 use crate::config::settings::{Settings, SubscriptionSettings};
-use crate::event::StreamName;
 use crate::parked;
+use ditto_core::event::StreamName;
 
 /// Options of the commands.
 #[derive(Debug, clap::Args)]

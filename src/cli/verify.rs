@@ -22,8 +22,8 @@ use crate::config::cluster::ClusterSettings;
 use crate::config::load::{Environment, load};
 use crate::config::settings::{Destination, Settings, SubscriptionSettings};
 use crate::daemon::{Control, watch_signals};
-use crate::event::StreamName;
 use crate::verify::{self, End, Job, Point, Scope, resume};
+use ditto_core::event::StreamName;
 
 /// Options of the command.
 #[derive(Clone, Debug, clap::Args)]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::{ClusterSettings, PasswordSource};
-use crate::event::StreamName;
+use ditto_core::event::StreamName;
 
 /// Everything that ditto was asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::config::settings::SubscriptionKey;
-use crate::pipeline::core::port::{GroupSeen, PipelineState, Side, Status};
+use ditto_core::port::{GroupSeen, PipelineState, Side, Status};
 
 use history::History;
 pub use history::Sample;

@@ -19,8 +19,8 @@ use super::observer::BoardObserver;
 use crate::config::settings::{SubscriptionKey, SubscriptionSettings};
 use crate::log::message_id;
 use crate::metrics::SubscriptionMetrics;
-use crate::pipeline::core::port::PipelineState;
 use crate::pipeline::replicate::Outcome;
+use ditto_core::port::PipelineState;
 
 /// After its deadline a run gets this long before it is cut off.
 const GRACE: Duration = Duration::from_secs(2);

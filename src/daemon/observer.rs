@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use super::board::{Entry, state_word};
 use crate::metrics::{Reading, SubscriptionMetrics, Written};
-use crate::pipeline::core::port::{CopiedEvent, DuplicateReason, GroupSeen, Side, Status, Tell};
 use crate::pipeline::replicate::{Call, Observer};
 use crate::source::Refusal;
+use ditto_core::port::{CopiedEvent, DuplicateReason, GroupSeen, Side, Status, Tell};
 
 /// Observes one subscription, over all its runs.
 pub(super) struct BoardObserver {

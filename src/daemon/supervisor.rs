@@ -28,7 +28,7 @@ use crate::config::problem::Problems;
 use crate::config::settings::{Settings, SubscriptionKey, SubscriptionSettings};
 use crate::log::{Log, message_id};
 use crate::metrics::Metrics;
-use crate::pipeline::core::port::{PipelineState, Side};
+use ditto_core::port::{PipelineState, Side};
 
 /// READY is said after this long even if a subscription has not been heard of.
 const LONGEST_START: Duration = Duration::from_secs(10);

@@ -10,10 +10,8 @@ pub mod preview;
 use std::future::Future;
 use std::time::Duration;
 
-use crate::event::{Event, StreamName};
-use crate::pipeline::core::port::{
-    AppendId, AppendOutcome, Expected, LookRange, LookResult, MetadataOutcome,
-};
+use ditto_core::event::{Event, StreamName};
+use ditto_core::port::{AppendId, AppendOutcome, Expected, LookRange, LookResult, MetadataOutcome};
 
 /// What a pipeline asks of its destination. Every call has a time limit of its own and can be dropped at any time.
 pub trait Destination: Send + Sync + 'static {

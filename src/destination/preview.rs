@@ -11,10 +11,8 @@ use futures_util::stream::FuturesUnordered;
 use lru::LruCache;
 
 use super::{Answer, Append, Appends, Destination};
-use crate::event::{Event, StreamName};
-use crate::pipeline::core::port::{
-    AppendOutcome, Expected, LookRange, LookResult, MetadataOutcome,
-};
+use ditto_core::event::{Event, StreamName};
+use ditto_core::port::{AppendOutcome, Expected, LookRange, LookResult, MetadataOutcome};
 
 /// Streams whose virtual tail is remembered; about 200 bytes each.
 const KNOWN_STREAMS: usize = 100_000;
@@ -196,8 +194,8 @@ async fn judge<D: Destination>(real: &D, tails: &Tails, append: Append) -> Appen
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::core::port::AppendId;
     use bytes::Bytes;
+    use ditto_core::port::AppendId;
     use uuid::Uuid;
 
     /// A destination that answers every look in one way.

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::daemon::SubscriptionView;
-use crate::pipeline::core::port::{HeldReason, PipelineState, Side};
+use ditto_core::port::{HeldReason, PipelineState, Side};
 
 /// A server that restarts is back within this time, and nobody need do anything.
 const MENDS_ITSELF: Duration = Duration::from_secs(30);

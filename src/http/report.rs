@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::advice::advice;
 use crate::config::settings::Settings;
 use crate::daemon::{Board, SubscriptionView, answers, state_word};
-use crate::pipeline::core::port::Side;
+use ditto_core::port::Side;
 
 /// Without a sign of life from the pipelines' runtime for this long, the process is not healthy.
 const LONGEST_SILENCE: Duration = Duration::from_secs(10);

@@ -5,7 +5,7 @@
 use super::dotnet::Tree;
 use super::section::Section;
 use crate::config::problem::Collector;
-use crate::event::StreamName;
+use ditto_core::event::StreamName;
 
 const LIST: &str = "Settings:Subscriptions";
 /// What the original's own compose file calls it.

@@ -12,10 +12,10 @@ use serde::Deserialize;
 use crate::cluster::client::{Client, Direction, ReadStream, StartAt, StreamPage};
 use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionKey;
-use crate::event::{Event, StreamName};
-use crate::pipeline::core::port::own_reason;
 use crate::source::decode::stream_of;
 use crate::source::history::parked_stream;
+use ditto_core::event::{Event, StreamName};
+use ditto_core::port::own_reason;
 
 pub use truncate::truncate;
 

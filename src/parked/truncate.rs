@@ -9,8 +9,8 @@ use uuid::Uuid;
 use crate::cluster::client::{Client, Expected, ReadStream, StreamPage};
 use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionKey;
-use crate::event::{Event, StreamName};
 use crate::source::history::parked_stream;
+use ditto_core::event::{Event, StreamName};
 
 /// Others write this metadata too: the server does, at a replay of its own.
 const ATTEMPTS: usize = 5;

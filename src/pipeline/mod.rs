@@ -1,6 +1,5 @@
 //! One subscription's way from source to destination.
 //!
-//! `core` decides, without I/O. Never names a type of a client library.
+//! The crate `ditto-core` decides, without I/O; `replicate` carries out. Never names a type of a client library.
 
-pub mod core;
 pub mod replicate;

@@ -14,8 +14,8 @@ use uuid::Uuid;
 use super::desk::{Desk, DeskStay};
 use super::{Delivered, Joined, Refusal, Source, history};
 use crate::cluster::client::Client;
-use crate::event::{Event, Item, StreamName};
-use crate::pipeline::core::port::{GroupSeen, LinkPage, ParkedPage, ReadFrom, SourcePage};
+use ditto_core::event::{Event, Item, StreamName};
+use ditto_core::port::{GroupSeen, LinkPage, ParkedPage, ReadFrom, SourcePage};
 
 /// Nothing is taken back, however long an event waits.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::cluster::client::ResolvedRecord;
-use crate::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
+use ditto_core::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
 
 /// The type of a link (`protocol.md` §6.1).
 const LINK: &str = "$>";

@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::event::Item;
 use crate::source::{Arrival, Delivered, Stay};
+use ditto_core::event::Item;
 
 /// The reader stops taking from the server while this many deliveries lie here; the pipeline takes all at once.
 const MOST_DELIVERIES: usize = 1_024;
@@ -205,8 +205,8 @@ impl Drop for DeskStay {
 #[cfg(test)]
 mod tests {
     use super::{Desk, MOST_DELIVERIES, View};
-    use crate::event::{Item, SkipReason};
     use crate::source::{Arrival, Delivered};
+    use ditto_core::event::{Item, SkipReason};
     use std::collections::VecDeque;
     use uuid::Uuid;
 

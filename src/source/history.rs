@@ -7,9 +7,9 @@ use serde::Deserialize;
 use crate::cluster::client::{Client, Direction, ReadStream, ResolvedRecord, StartAt, StreamPage};
 use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionKey;
-use crate::event::StreamName;
-use crate::pipeline::core::port::{LinkPage, ParkedEntry, ParkedPage, ReadFrom, SourcePage};
 use crate::source::decode::decode;
+use ditto_core::event::StreamName;
+use ditto_core::port::{LinkPage, ParkedEntry, ParkedPage, ReadFrom, SourcePage};
 
 /// Bytes of one page of the parked stream; it only stops there.
 const PARKED_PAGE_BYTES: usize = 1024 * 1024;
@@ -134,7 +134,7 @@ async fn page(client: &Client, read: ReadStream) -> Result<Page, Error> {
     })
 }
 
-fn numbered(record: ResolvedRecord) -> Option<(u64, crate::event::Item)> {
+fn numbered(record: ResolvedRecord) -> Option<(u64, ditto_core::event::Item)> {
     let number = record.original()?.revision;
     Some((number, decode(record)))
 }

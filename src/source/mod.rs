@@ -14,10 +14,8 @@ use std::future::Future;
 
 use uuid::Uuid;
 
-use crate::event::{Item, StreamName};
-use crate::pipeline::core::port::{
-    GroupSeen, JoinRefusal, LinkPage, ParkedPage, ReadFrom, SourcePage,
-};
+use ditto_core::event::{Item, StreamName};
+use ditto_core::port::{GroupSeen, JoinRefusal, LinkPage, ParkedPage, ReadFrom, SourcePage};
 
 /// What a pipeline asks of its source. Every call has a time limit of its own and can be dropped at any time.
 pub trait Source: Send + Sync + 'static {

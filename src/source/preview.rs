@@ -12,10 +12,8 @@ use uuid::Uuid;
 use super::desk::{Desk, DeskStay};
 use super::subscription::Subscription;
 use super::{Delivered, Joined, Refusal, Source};
-use crate::event::StreamName;
-use crate::pipeline::core::port::{
-    GroupSeen, JoinRefusal, LinkPage, ParkedPage, ReadFrom, SourcePage,
-};
+use ditto_core::event::StreamName;
+use ditto_core::port::{GroupSeen, JoinRefusal, LinkPage, ParkedPage, ReadFrom, SourcePage};
 
 /// At the stream's end it is asked this often for more.
 const ASK_AGAIN: Duration = Duration::from_secs(1);

@@ -11,9 +11,9 @@ use super::seen::Fingerprint;
 use super::shelf::Page;
 use crate::cluster::client::LogPlace;
 use crate::config::settings::SubscriptionSettings;
-use crate::event::StreamName;
-use crate::pipeline::core::port::GroupSeen;
 use crate::source::decode::stream_of;
+use ditto_core::event::StreamName;
+use ditto_core::port::GroupSeen;
 
 /// Streams with parked events that are remembered, about 40 bytes each; beyond, their events count as missing.
 const MOST_PARKED: usize = 200_000;

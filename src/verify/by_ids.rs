@@ -14,7 +14,7 @@ use super::class::{Class, What};
 use super::exact::{Links, differences, is_left_out};
 use super::outcome::{Absent, Comparison, Facts, Outcome, Step};
 use super::shelf::{Front, Shelf};
-use crate::event::{Event, StreamName};
+use ditto_core::event::{Event, StreamName};
 
 /// Events of each side that wait for their counterpart; copies are hardly farther apart.
 const WINDOW: usize = 500;

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::class::{Class, What};
 use super::outcome::{Absent, Comparison, Facts, Outcome, Step};
 use super::shelf::{Front, Shelf};
-use crate::event::{Event, StreamName};
+use ditto_core::event::{Event, StreamName};
 
 /// So many events are looked at to find out how two streams of different events belong together.
 const AHEAD: usize = 200;

@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 use super::reading::{Failure, Reader};
 use super::seen::Fingerprint;
 use super::shelf::Page;
-use crate::event::{Event, StreamName};
 use crate::source::decode::stream_of;
+use ditto_core::event::{Event, StreamName};
 
 const PAGE_EVENTS: u64 = 1_000;
 const PAGE_BYTES: usize = 1024 * 1024;

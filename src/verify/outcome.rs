@@ -4,7 +4,7 @@
 
 use super::class::{Class, Counts, Finding, What};
 use super::shelf::Shelf;
-use crate::event::StreamName;
+use ditto_core::event::StreamName;
 
 /// More findings of one stream are only counted.
 const MOST_FINDINGS: usize = 100;

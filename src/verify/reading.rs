@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::shelf::Page;
 use crate::cluster::client::{Client, Direction, LogPlace, ReadStream, StartAt, StreamPage};
 use crate::cluster::{Class, Error};
-use crate::event::{Event, StreamName};
+use ditto_core::event::{Event, StreamName};
 
 /// Events and bytes of a page; with it memory is bounded whatever the streams hold.
 const PAGE_EVENTS: u64 = 500;

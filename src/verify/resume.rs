@@ -15,7 +15,7 @@ use super::point::Point;
 use super::run::Scope;
 use super::seen::{Fingerprint, Seen};
 use crate::config::settings::SubscriptionKey;
-use crate::event::StreamName;
+use ditto_core::event::StreamName;
 
 /// Changes when an older ditto's file can no longer be read.
 const FORM: &str = "ditto verify 1";

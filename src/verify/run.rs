@@ -22,9 +22,9 @@ use super::seen::Fingerprint;
 use super::stream::{self, Context};
 use crate::cluster::client::Client;
 use crate::config::settings::SubscriptionSettings;
-use crate::event::StreamName;
-use crate::pipeline::core::port::{GroupSeen, JoinRefusal};
 use crate::source::subscription::Subscription;
+use ditto_core::event::StreamName;
+use ditto_core::port::{GroupSeen, JoinRefusal};
 
 /// Streams compared at once. Each holds up to two pages of 256 KiB of each side.
 const STREAMS_AT_ONCE: usize = 16;

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use crate::event::StreamName;
+use ditto_core::event::StreamName;
 
 /// The newest fingerprints wait in a hash set (up to 30 bytes each) until they are this part of all.
 const YOUNG_PART: usize = 16;

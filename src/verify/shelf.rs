@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use crate::event::Event;
+use ditto_core::event::Event;
 
 /// A page of one side.
 #[derive(Clone, Debug, PartialEq, Eq)]

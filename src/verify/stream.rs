@@ -15,8 +15,8 @@ use crate::cluster::Class as ErrorClass;
 use crate::cluster::Error;
 use crate::destination::Destination as _;
 use crate::destination::event_store::EventStore;
-use crate::event::StreamName;
-use crate::pipeline::core::port::{LookRange, LookResult};
+use ditto_core::event::StreamName;
+use ditto_core::port::{LookRange, LookResult};
 
 /// What all comparisons of a run share.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! An event is acknowledged once the destination has it, and not before.
 
-use ditto::pipeline::core::port::PipelineState;
+use ditto_core::port::PipelineState;
 
 use crate::support::groups::{self, eager};
 use crate::support::{Copying, Servers, seed, subscription};

@@ -16,7 +16,7 @@ use ditto::cluster::client::{
 };
 use ditto::cluster::crate_client::CrateClient;
 use ditto::config::cluster::{ClusterKeys, ClusterSettings, ConnectionString};
-use ditto::event::{Event, StreamName};
+use ditto_core::event::{Event, StreamName};
 use uuid::Uuid;
 
 async fn soon<T>(what: impl Future<Output = T>) -> T {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use devstore::{Options, User};
 use ditto::config::cluster::{ClusterKeys, PasswordSource};
-use ditto::pipeline::core::port::{HeldReason, PipelineState, Tell};
+use ditto_core::port::{HeldReason, PipelineState, Tell};
 
 use crate::support::copying::BUDGET;
 use crate::support::servers::{cluster, cluster_as};

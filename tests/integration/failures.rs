@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use devstore::{Ending, Fault, FaultKind, Server, Startup};
-use ditto::pipeline::core::port::Tell;
+use ditto_core::port::Tell;
 
 use crate::support::groups::{self, eager};
 use crate::support::{Copying, Servers, seed, subscription, until};

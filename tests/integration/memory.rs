@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use devstore::store::{Expected, Proposed};
 use devstore::{Fault, FaultKind};
-use ditto::pipeline::core::port::Tell;
+use ditto_core::port::Tell;
 use eventstore::PersistentSubscriptionSettings;
 
 use crate::support::groups;

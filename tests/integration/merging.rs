@@ -1,7 +1,7 @@
 //! Appends hold what waited, and only consecutive revisions.
 
 use devstore::store::Expected;
-use ditto::pipeline::core::port::Tell;
+use ditto_core::port::Tell;
 
 use crate::support::groups::{self, eager};
 use crate::support::{Copying, Servers, event, seed, subscription};

@@ -1,7 +1,7 @@
 //! Servers that are not there, or go away in the middle: nothing is lost, nothing comes twice.
 
-use ditto::pipeline::core::port::PipelineState;
 use ditto::pipeline::replicate::Outcome;
+use ditto_core::port::PipelineState;
 
 use crate::support::{Copying, Servers, seed, subscription, until};
 

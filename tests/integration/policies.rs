@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use devstore::store::Expected;
 use ditto::config::settings::{OnConflict, OnMissingHistory, SubscriptionSettings};
-use ditto::pipeline::core::port::{HeldReason, PipelineState, Tell};
 use ditto::pipeline::replicate::Outcome;
+use ditto_core::port::{HeldReason, PipelineState, Tell};
 
 use crate::support::compare::events;
 use crate::support::groups::{self, eager};

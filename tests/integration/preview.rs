@@ -1,7 +1,7 @@
 //! `read_only`: everything is told as if it were done, and nothing is.
 
 use ditto::config::settings::SubscriptionSettings;
-use ditto::pipeline::core::port::{HeldReason, Tell};
+use ditto_core::port::{HeldReason, Tell};
 
 use crate::support::groups::{self, eager};
 use crate::support::{Copying, Servers, seed, subscription, until};

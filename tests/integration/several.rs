@@ -1,7 +1,7 @@
 //! Several subscriptions at once: none suffers from another.
 
-use ditto::pipeline::core::port::PipelineState;
 use ditto::pipeline::replicate::Outcome;
+use ditto_core::port::PipelineState;
 
 use crate::support::{Copying, Servers, seed, subscription};
 

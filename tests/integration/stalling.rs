@@ -1,8 +1,8 @@
 //! A pipeline that stands still although there is more, and one that only waits.
 
 use devstore::{Fault, FaultKind};
-use ditto::pipeline::core::port::{PipelineState, Side};
 use ditto::pipeline::replicate::Outcome;
+use ditto_core::port::{PipelineState, Side};
 
 use crate::support::{Copying, Servers, seed, subscription, write};
 

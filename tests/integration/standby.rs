@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ditto::pipeline::core::port::PipelineState;
+use ditto_core::port::PipelineState;
 use eventstore::{PersistentSubscriptionSettings, SystemConsumerStrategy};
 
 use crate::support::groups::{self, eager};

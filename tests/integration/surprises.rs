@@ -2,8 +2,8 @@
 
 use devstore::store::Expected;
 use ditto::config::settings::SubscriptionSettings;
-use ditto::event::SkipReason;
-use ditto::pipeline::core::port::{HeldReason, Tell};
+use ditto_core::event::SkipReason;
+use ditto_core::port::{HeldReason, Tell};
 
 use crate::support::compare::events;
 use crate::support::groups::{self, eager};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ditto::pipeline::core::RESERVE_BYTES;
-use ditto::pipeline::core::port::{PipelineState, Tell};
+use ditto_core::RESERVE_BYTES;
+use ditto_core::port::{PipelineState, Tell};
 use eventstore::PersistentSubscriptionSettings;
 
 use crate::support::groups::{self, eager};

@@ -5,9 +5,9 @@
 use crate::cluster::client::Client;
 use crate::cluster::{Error, Side};
 use crate::config::settings::{Destination, KinesisSettings, Settings, SubscriptionSettings};
-use crate::pipeline::core::port::{JoinRefusal, ParkedPage};
 use crate::source::Source as _;
 use crate::source::subscription::{Inspected, Subscription};
+use ditto_core::port::{JoinRefusal, ParkedPage};
 
 /// One line of the result.
 #[derive(Clone, Debug, PartialEq, Eq)]

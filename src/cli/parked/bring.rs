@@ -14,12 +14,12 @@ use crate::cli::{Exit, complain, say};
 use crate::cluster::Side;
 use crate::cluster::client::Client;
 use crate::config::settings::{Settings, SubscriptionKey, SubscriptionSettings};
-use crate::event::StreamName;
 use crate::log::{audit, message_id};
 use crate::parked::{self, Queue};
 use crate::pipeline::replicate::Unobserved;
 use crate::source::chosen::{Choice, Fate};
 use crate::verify::bring;
+use ditto_core::event::StreamName;
 
 pub(super) async fn replay(
     settings: &Settings,

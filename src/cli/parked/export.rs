@@ -14,8 +14,8 @@ use super::show::by;
 use crate::cli::{Exit, complain};
 use crate::cluster::client::{Client, Direction, ReadStream, StartAt, StreamPage};
 use crate::config::settings::SubscriptionSettings;
-use crate::event::{Event, StreamName};
 use crate::parked::{self, Entry};
+use ditto_core::event::{Event, StreamName};
 
 pub(super) async fn export(
     source: &Client,

@@ -8,8 +8,8 @@ use crate::cli::table::{Side, grouped, table};
 use crate::cli::{Exit, complain, say};
 use crate::cluster::client::Client;
 use crate::config::settings::SubscriptionSettings;
-use crate::event::StreamName;
 use crate::parked::{self, Entry, Parked, Queue};
+use ditto_core::event::StreamName;
 
 /// More of a reason does not fit into a table.
 const LONGEST_REASON: usize = 100;

@@ -15,7 +15,7 @@ use ditto_protocol::streams::{AppendReq, AppendResp};
 
 use super::super::error::{Class, Error};
 use super::{Client, Node, wire};
-use crate::event::{Event, StreamName};
+use ditto_core::event::{Event, StreamName};
 
 const ACTION: &str = "append to a stream";
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::super::error::Error;
 use super::{AppendOutcome, Client, Expected};
-use crate::event::{Event, StreamName};
+use ditto_core::event::{Event, StreamName};
 use lane::Lane;
 
 /// How a [`BatchAppender`] works.

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::super::error::{Class, Error};
 use super::{Client, Direction, ReadStream, StartAt};
-use crate::event::StreamName;
+use ditto_core::event::StreamName;
 
 const ACTION: &str = "read an event's position";
 

@@ -19,7 +19,7 @@ use tonic::Streaming;
 
 use super::super::error::{Class, Error};
 use super::{Client, Node, wire};
-use crate::event::{Event, StreamName};
+use ditto_core::event::{Event, StreamName};
 
 const ACTION: &str = "read a stream";
 

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::super::error::Side;
 use super::Client;
 use crate::config::cluster::{ClusterKeys, ClusterSettings, ConnectionString};
-use crate::event::Event;
+use ditto_core::event::Event;
 
 /// Longer than anything takes; only a test that fails waits for it.
 const LIMIT: Duration = Duration::from_secs(20);

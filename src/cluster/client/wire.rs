@@ -10,7 +10,7 @@ use ditto_protocol::ids::{IdForm, from_wire, to_wire};
 use ditto_protocol::shared::{StreamIdentifier, Uuid as WireUuid};
 use ditto_protocol::streams::read_resp::read_event::RecordedEvent;
 
-use crate::event::{Event, StreamName};
+use ditto_core::event::{Event, StreamName};
 
 /// The id of an event as it is sent: the structured form is the cheaper one.
 pub(super) fn id(event: &Event) -> WireUuid {

@@ -12,7 +12,7 @@ use crate::config::settings::{
     DaemonSettings, GroupStart, NewGroup, OnConflict, OnMissingHistory, Replication,
     SubscriptionKey, SubscriptionSettings,
 };
-use crate::event::StreamName;
+use ditto_core::event::StreamName;
 
 /// A buffer size that a server still takes without trouble.
 const LARGEST_BUFFER: u64 = 100_000;

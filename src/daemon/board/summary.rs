@@ -3,7 +3,7 @@
 //! Pure. Never names a stream of the data.
 
 use super::{SubscriptionView, state_word};
-use crate::pipeline::core::port::{PipelineState, Side};
+use ditto_core::port::{PipelineState, Side};
 
 /// Whether a side answers, by those who call it; `None` if none of them can tell.
 #[must_use]

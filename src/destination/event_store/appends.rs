@@ -10,7 +10,7 @@ use crate::cluster::client::{
     Expected as Expectation,
 };
 use crate::destination::{Answer, Append, Appends};
-use crate::pipeline::core::port::{AppendId, AppendOutcome, Expected};
+use ditto_core::port::{AppendId, AppendOutcome, Expected};
 
 /// A call's window is 768 KiB at the server (measured): over a long line one call is not enough. Each is opened when
 /// the first stream needs it.

@@ -5,8 +5,8 @@
 use crate::cluster::client::{Client, Direction, ReadStream, StartAt, StreamPage};
 use crate::cluster::{Class, Error};
 use crate::destination::event_store::metadata;
-use crate::event::{Event, StreamName};
-use crate::pipeline::core::port::{LookRange, LookResult};
+use ditto_core::event::{Event, StreamName};
+use ditto_core::port::{LookRange, LookResult};
 
 /// Reads what is asked for.
 pub(super) async fn look(

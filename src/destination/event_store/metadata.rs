@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::cluster::client::{AppendOutcome, Client, Expected};
-use crate::event::{Event, StreamName};
-use crate::pipeline::core::port::MetadataOutcome;
+use ditto_core::event::{Event, StreamName};
+use ditto_core::port::MetadataOutcome;
 
 /// `$tb` of a stream that was soft-deleted.
 const DELETED_BEFORE: u64 = i64::MAX as u64;
@@ -83,8 +83,8 @@ fn event(stream: &StreamName, max_age: Option<Duration>, truncate_before: Option
 #[cfg(test)]
 mod tests {
     use super::{event, says_deleted};
-    use crate::event::{Event, StreamName};
     use bytes::Bytes;
+    use ditto_core::event::{Event, StreamName};
     use std::time::Duration;
 
     #[test]

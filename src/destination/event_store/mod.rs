@@ -12,8 +12,8 @@ pub use appends::EventStoreAppends;
 
 use crate::cluster::client::Client;
 use crate::destination::Destination;
-use crate::event::StreamName;
-use crate::pipeline::core::port::{LookRange, LookResult, MetadataOutcome};
+use ditto_core::event::StreamName;
+use ditto_core::port::{LookRange, LookResult, MetadataOutcome};
 
 /// An Event Store to write to. Its reads share one connection; each pipeline's appends have their own.
 #[derive(Clone, Debug)]

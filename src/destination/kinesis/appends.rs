@@ -21,7 +21,7 @@ use super::record::Record;
 use super::waiting::{Fate, Waiting, WaitingRoom};
 use super::{CALL, PUT, Shared};
 use crate::destination::{Answer, Append, Appends};
-use crate::pipeline::core::port::{AppendId, AppendOutcome};
+use ditto_core::port::{AppendId, AppendOutcome};
 
 /// The code of a record that its shard had no room for.
 const THROTTLED: &str = "ProvisionedThroughputExceededException";

@@ -26,8 +26,8 @@ pub use preview::{KinesisPreview, PreviewedRecords};
 use self::error::Failure;
 use crate::config::settings::KinesisSettings;
 use crate::destination::Destination;
-use crate::event::StreamName;
-use crate::pipeline::core::port::{LookRange, LookResult, MetadataOutcome};
+use ditto_core::event::StreamName;
+use ditto_core::port::{LookRange, LookResult, MetadataOutcome};
 
 /// Nothing waits longer for an answer of AWS, finding credentials included.
 const CALL: Duration = Duration::from_secs(10);

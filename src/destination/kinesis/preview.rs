@@ -14,8 +14,8 @@ use super::appends::too_large;
 use super::record::Record;
 use super::{Kinesis, Shared};
 use crate::destination::{Answer, Append, Appends, Destination};
-use crate::event::StreamName;
-use crate::pipeline::core::port::{AppendOutcome, LookRange, LookResult, MetadataOutcome};
+use ditto_core::event::StreamName;
+use ditto_core::port::{AppendOutcome, LookRange, LookResult, MetadataOutcome};
 
 /// A data stream that nothing is sent to.
 #[derive(Debug)]

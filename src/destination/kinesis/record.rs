@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use crate::event::{Event, StreamName};
+use ditto_core::event::{Event, StreamName};
 
 /// Longest partition key that Kinesis takes. It counts characters; what lies beyond U+FFFF counts as two here, so that
 /// a key is never too long whichever way they are counted.

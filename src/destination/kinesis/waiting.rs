@@ -10,7 +10,7 @@ use md5::{Digest as _, Md5};
 use tokio::time::Instant;
 
 use super::record::Record;
-use crate::pipeline::core::port::AppendId;
+use ditto_core::port::AppendId;
 
 /// Limits of one call of PutRecords. A single record that is larger than the second goes alone.
 const MOST_RECORDS: usize = 500;

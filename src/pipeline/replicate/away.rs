@@ -2,7 +2,7 @@
 //!
 //! Never logs, and never decides who is away.
 
-use crate::pipeline::core::port::Side;
+use ditto_core::port::Side;
 
 /// What was said.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ impl Away {
 #[cfg(test)]
 mod tests {
     use super::Away;
-    use crate::pipeline::core::port::Side::{Destination, Source};
+    use ditto_core::port::Side::{Destination, Source};
 
     #[test]
     fn each_side_is_news_once_until_it_is_forgotten() {

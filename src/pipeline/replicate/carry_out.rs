@@ -6,8 +6,8 @@ use super::Outcome;
 use super::drive::{Done, Loop, Machine};
 use super::observer::Call;
 use crate::destination::{Append, Appends, Destination};
-use crate::pipeline::core::port::{Command, ConnId, Input, LeaveReason, Side, StopReason, Tell};
 use crate::source::{Source, Stay};
+use ditto_core::port::{Command, ConnId, Input, LeaveReason, Side, StopReason, Tell};
 
 impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
     /// Carries out all that the core has said since the last time; `Some` if that was the end.

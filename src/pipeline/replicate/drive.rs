@@ -12,11 +12,11 @@ use super::stall::StallDetector;
 use super::timers::Timers;
 use super::{Outcome, Pipeline};
 use crate::destination::{Answer, Appends, Destination};
-use crate::pipeline::core::Core;
-use crate::pipeline::core::port::{
+use crate::source::{Arrival, Delivered, Joined, Refusal, Source, Stay};
+use ditto_core::Core;
+use ditto_core::port::{
     Command, ConnId, GroupSeen, Input, LeaveReason, Moment, PipelineState, Side, Status,
 };
-use crate::source::{Arrival, Delivered, Joined, Refusal, Source, Stay};
 
 /// What the source is, as a word for metrics.
 const SOURCE: &str = "eventstore";

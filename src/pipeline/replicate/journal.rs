@@ -9,10 +9,10 @@ use tracing::{debug, error, info, warn};
 
 use super::away::Away;
 use crate::config::settings::SubscriptionKey;
-use crate::event::StreamName;
 use crate::log::message_id;
-use crate::pipeline::core::port::{JoinRefusal, Moment, PipelineState, Side, Status};
 use crate::source::Refusal;
+use ditto_core::event::StreamName;
+use ditto_core::port::{JoinRefusal, Moment, PipelineState, Side, Status};
 
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 

@@ -26,9 +26,9 @@ pub use settings::{KNOWN_STREAMS, core_settings};
 
 use crate::config::settings::SubscriptionKey;
 use crate::destination::Destination;
-use crate::pipeline::core::Core;
-use crate::pipeline::core::port::CoreSettings;
 use crate::source::Source;
+use ditto_core::Core;
+use ditto_core::port::CoreSettings;
 
 /// Everything that one run of a pipeline needs.
 pub struct Pipeline<S, D> {

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use crate::pipeline::core::port::{GroupSeen, Side, Status, Tell};
 use crate::source::Refusal;
+use ditto_core::port::{GroupSeen, Side, Status, Tell};
 
 /// Told of one pipeline's doings, from that pipeline's task. Must be quick: the pipeline waits meanwhile.
 pub trait Observer: Send + Sync {

@@ -3,8 +3,8 @@
 //! Never checks: settings come validated.
 
 use crate::config::settings::{OnConflict, OnMissingHistory, Replication};
-use crate::pipeline::core::port;
-use crate::pipeline::core::port::{CoreSettings, Mode};
+use ditto_core::port;
+use ditto_core::port::{CoreSettings, Mode};
 
 /// Streams that one pipeline remembers; about 200 bytes each. Only idle ones are forgotten, and are looked at again.
 pub const KNOWN_STREAMS: usize = 100_000;

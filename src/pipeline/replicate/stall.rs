@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::pipeline::core::port::{Moment, PipelineState, Status};
+use ditto_core::port::{Moment, PipelineState, Status};
 
 /// Without progress, and not waiting on purpose, for this long: stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -64,7 +64,7 @@ fn is_idle(status: &Status) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{StallDetector, is_waiting};
-    use crate::pipeline::core::port::{PipelineState, Side, Status};
+    use ditto_core::port::{PipelineState, Side, Status};
     use std::time::Duration;
 
     fn status(state: PipelineState) -> Status {

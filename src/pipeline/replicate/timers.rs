@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand::Rng;
 use tokio::time::{Instant, Sleep};
 
-use crate::pipeline::core::port::Moment;
+use ditto_core::port::Moment;
 
 /// The core is ticked, and read for metrics, this often.
 const TICK: Duration = Duration::from_secs(1);

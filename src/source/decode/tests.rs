@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{decode, stream_of};
 use crate::cluster::client::ResolvedRecord;
-use crate::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
+use ditto_core::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
 
 fn event(stream: &str, revision: u64) -> Event {
     Event {

@@ -14,8 +14,8 @@ use eventstore::{
 };
 
 use crate::config::settings::{GroupStart, NewGroup};
-use crate::event::StreamName;
-use crate::pipeline::core::port::GroupSeen;
+use ditto_core::event::StreamName;
+use ditto_core::port::GroupSeen;
 
 /// Below this the server takes deliveries back during an ordinary hiccup of a destination.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(10);

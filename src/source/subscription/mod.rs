@@ -26,12 +26,10 @@ use self::stay::SubscriptionCall;
 use crate::cluster::client::{Client, connection_name};
 use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionSettings;
-use crate::event::StreamName;
-use crate::pipeline::core::port::{
-    GroupSeen, JoinRefusal, LinkPage, ParkedPage, ReadFrom, SourcePage,
-};
 use crate::source::desk::DeskStay;
 use crate::source::{Joined, Refusal, Source, history};
+use ditto_core::event::StreamName;
+use ditto_core::port::{GroupSeen, JoinRefusal, LinkPage, ParkedPage, ReadFrom, SourcePage};
 
 /// Between two attempts while the server may still count ditto's own last stay.
 const SHORT_PAUSE: Duration = Duration::from_millis(100);

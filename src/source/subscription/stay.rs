@@ -13,10 +13,10 @@ use super::clients::{Clients, Usable};
 use super::reader::{self, Call, End};
 use crate::cluster::client::ResolvedRecord;
 use crate::cluster::{Error, Side};
-use crate::event::{Event, StreamName};
 use crate::source::Delivered;
 use crate::source::decode::decode;
 use crate::source::desk::{Desk, DeskStay};
+use ditto_core::event::{Event, StreamName};
 
 /// Takes over a call that the server has confirmed.
 pub(super) fn start(

@@ -5,7 +5,7 @@ use ditto::cluster::Class;
 use ditto::cluster::client::{
     AppendOutcome, BatchAppend, BatchAppender, BatchEvent, BatchOptions, Expected,
 };
-use ditto::event::StreamName;
+use ditto_core::event::StreamName;
 use uuid::Uuid;
 
 use super::{answered, append, big, event, events, server, soon};

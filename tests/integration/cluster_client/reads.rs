@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use devstore::Server;
 use ditto::cluster::client::{Client, Direction, Expected, StartAt, StreamPage};
-use ditto::event::{Event, StreamName};
+use ditto_core::event::{Event, StreamName};
 
 use super::{event, page, server, soon};
 

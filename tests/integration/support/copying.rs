@@ -10,10 +10,10 @@ use ditto::config::settings::{
     SubscriptionSettings,
 };
 use ditto::daemon::{Launch, Launcher, Run};
-use ditto::event::StreamName;
 use ditto::metrics::Metrics;
-use ditto::pipeline::core::port::{PipelineState, Status, Tell};
 use ditto::pipeline::replicate::{Observer, Outcome};
+use ditto_core::event::StreamName;
+use ditto_core::port::{PipelineState, Status, Tell};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use devstore::Server;
 use ditto::cluster::Side;
 use ditto::config::settings::SubscriptionSettings;
-use ditto::pipeline::core::port::GroupSeen;
 use ditto::source::Source;
 use ditto::source::subscription::Subscription;
+use ditto_core::port::GroupSeen;
 use eventstore::{
     NakAction, PersistentSubscriptionOptions, PersistentSubscriptionSettings, StreamPosition,
     SystemConsumerStrategy,

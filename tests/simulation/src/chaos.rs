@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use ditto::pipeline::core::port::{Input, JoinRefusal};
+use ditto_core::port::{Input, JoinRefusal};
 use uuid::Uuid;
 
 use crate::fault::Fault;

@@ -5,9 +5,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use ditto::event::Item;
-use ditto::pipeline::core::ENTRY_OVERHEAD;
-use ditto::pipeline::core::port::{AppendId, AppendOutcome, Command, ConnId, Input, LeaveReason};
+use ditto_core::ENTRY_OVERHEAD;
+use ditto_core::event::Item;
+use ditto_core::port::{AppendId, AppendOutcome, Command, ConnId, Input, LeaveReason};
 
 use crate::daemon::{Given, Stay};
 use crate::fault::Fault;
@@ -268,7 +268,7 @@ impl World {
         if stay.confirmed {
             self.feed(daemon, Input::Left { conn, why });
         } else if self.daemons[daemon].joining {
-            let why = ditto::pipeline::core::port::JoinRefusal::Unavailable;
+            let why = ditto_core::port::JoinRefusal::Unavailable;
             self.feed(daemon, Input::Refused { why });
         }
     }
@@ -344,12 +344,7 @@ impl World {
         }
     }
 
-    fn finished(
-        &mut self,
-        daemon: usize,
-        why: ditto::pipeline::core::port::StopReason,
-        left: usize,
-    ) {
+    fn finished(&mut self, daemon: usize, why: ditto_core::port::StopReason, left: usize) {
         note!(self, "{daemon} finished, {left} left");
         self.check_finished(daemon, &why);
         self.daemons[daemon].finished = Some(why);

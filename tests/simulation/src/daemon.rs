@@ -5,7 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use ditto::pipeline::core::port::{AppendId, ConnId, Expected, LeaveReason, StopReason};
+use ditto_core::port::{AppendId, ConnId, Expected, LeaveReason, StopReason};
 use uuid::Uuid;
 
 use crate::group::Message;

@@ -4,10 +4,8 @@
 
 use std::time::Duration;
 
-use ditto::event::Event;
-use ditto::pipeline::core::port::{
-    AppendOutcome, Expected, LookRange, LookResult, MetadataOutcome,
-};
+use ditto_core::event::Event;
+use ditto_core::port::{AppendOutcome, Expected, LookRange, LookResult, MetadataOutcome};
 
 use crate::source::{Kind, Source, created, page, skip};
 

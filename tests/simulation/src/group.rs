@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use ditto::event::Item;
-use ditto::pipeline::core::port::{GroupSeen, JoinRefusal};
+use ditto_core::event::Item;
+use ditto_core::port::{GroupSeen, JoinRefusal};
 use uuid::Uuid;
 
 use crate::dice::Dice;

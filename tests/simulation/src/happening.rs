@@ -4,10 +4,8 @@
 
 use std::time::Duration;
 
-use ditto::event::Event;
-use ditto::pipeline::core::port::{
-    AppendId, AppendOutcome, Command, ConnId, Expected, Input, LeaveReason,
-};
+use ditto_core::event::Event;
+use ditto_core::port::{AppendId, AppendOutcome, Command, ConnId, Expected, Input, LeaveReason};
 use uuid::Uuid;
 
 use crate::fault::Fault;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use ditto::pipeline::core::port::{ConnId, Input, OnConflict, PipelineState, StopReason};
+use ditto_core::port::{ConnId, Input, OnConflict, PipelineState, StopReason};
 
 use crate::chaos::NOTICED;
 use crate::fault::Fault;
@@ -161,7 +161,7 @@ impl World {
         else {
             return None;
         };
-        let exact = self.options.settings.mode == ditto::pipeline::core::port::Mode::Exact;
+        let exact = self.options.settings.mode == ditto_core::port::Mode::Exact;
         if matches!(target, Target::Forward { .. }) && !exact {
             return None;
         }
@@ -232,7 +232,7 @@ impl World {
     /// Behind: copies stand in the order of the source, but for those that were said to be late.
     fn check_order(&mut self) {
         let restarts = [Fault::Kill, Fault::Stop];
-        if self.options.settings.mode != ditto::pipeline::core::port::Mode::Behind
+        if self.options.settings.mode != ditto_core::port::Mode::Behind
             || self.options.faults.any_of(&restarts)
             // What a forgotten stream held is found again only by its ids.
             || self.options.settings.known_streams < self.options.streams

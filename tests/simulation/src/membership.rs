@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use ditto::pipeline::core::port::{ConnId, Input, JoinRefusal, LeaveReason};
+use ditto_core::port::{ConnId, Input, JoinRefusal, LeaveReason};
 use uuid::Uuid;
 
 use crate::commands::GIVE_UP;

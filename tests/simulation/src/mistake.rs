@@ -2,8 +2,8 @@
 //!
 //! Only called for seeds that run with a mistake.
 
-use ditto::event::{Item, StreamName};
-use ditto::pipeline::core::port::{
+use ditto_core::event::{Item, StreamName};
+use ditto_core::port::{
     AppendOutcome, Command, Expected, Input, LinkPage, LookRange, LookResult, ParkedPage, ReadFrom,
     Side, SourcePage, StopReason,
 };

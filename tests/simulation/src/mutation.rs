@@ -5,9 +5,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use ditto::event::StreamName;
-use ditto::pipeline::core::Core;
-use ditto::pipeline::core::port::{AppendId, Command, ConnId, CoreSettings, Input, Moment, Status};
+use ditto_core::Core;
+use ditto_core::event::StreamName;
+use ditto_core::port::{AppendId, Command, ConnId, CoreSettings, Input, Moment, Status};
 use uuid::Uuid;
 
 use crate::mistake;

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use ditto::pipeline::core::port::{CoreSettings, Mode, OnConflict, OnMissingHistory};
+use ditto_core::port::{CoreSettings, Mode, OnConflict, OnMissingHistory};
 
 use crate::dice::Dice;
 use crate::fault::{Fault, Faults};

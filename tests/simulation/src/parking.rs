@@ -2,8 +2,8 @@
 //!
 //! Entries point to events and never hold them: what they resolve to is found when they are read.
 
-use ditto::event::SkipReason;
-use ditto::pipeline::core::port::{ParkedEntry, ParkedPage};
+use ditto_core::event::SkipReason;
+use ditto_core::port::{ParkedEntry, ParkedPage};
 use uuid::Uuid;
 
 use crate::source::{Source, Target, skip, tagged};

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use ditto::event::Event;
-use ditto::pipeline::core::RESERVE_BYTES;
-use ditto::pipeline::core::port::{
+use ditto_core::RESERVE_BYTES;
+use ditto_core::event::Event;
+use ditto_core::port::{
     AppendOutcome, ConnId, HeldReason, Input, JoinRefusal, Mode, OnConflict, OnMissingHistory,
     StopReason, Tell,
 };

@@ -2,8 +2,8 @@
 //!
 //! Judges by the models' truth alone. Never by what the core says about itself.
 
-use ditto::event::{Event, StreamName};
-use ditto::pipeline::core::port::{AppendId, Expected, Mode, OnMissingHistory};
+use ditto_core::event::{Event, StreamName};
+use ditto_core::port::{AppendId, Expected, Mode, OnMissingHistory};
 use uuid::Uuid;
 
 use crate::daemon::{Frozen, Given, InFlight};

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use ditto::event::StreamName;
-use ditto::pipeline::core::port::{
+use ditto_core::event::StreamName;
+use ditto_core::port::{
     AppendOutcome, Command, Expected, Input, LinkPage, LookId, LookRange, LookResult,
     MetadataOutcome, ParkedPage, ReadId, Side, SourcePage, WriteId,
 };

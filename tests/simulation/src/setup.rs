@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use ditto::event::SkipReason;
+use ditto_core::event::SkipReason;
 use uuid::Uuid;
 
 use crate::dice::Dice;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ditto::event::{Event, Item, SkipReason, StreamName};
-use ditto::pipeline::core::port::{LinkPage, ReadFrom, SourcePage};
+use ditto_core::event::{Event, Item, SkipReason, StreamName};
+use ditto_core::port::{LinkPage, ReadFrom, SourcePage};
 use uuid::Uuid;
 
 /// When simulated time begins: ticks of 100 ns since 1970.

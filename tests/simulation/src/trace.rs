@@ -2,8 +2,8 @@
 //!
 //! Only text. Never called unless a trace was asked for.
 
-use ditto::event::{Event, Item};
-use ditto::pipeline::core::port::{Command, Input, LinkPage, LookResult, ParkedPage, SourcePage};
+use ditto_core::event::{Event, Item};
+use ditto_core::port::{Command, Input, LinkPage, LookResult, ParkedPage, SourcePage};
 
 /// An input in one line.
 pub(crate) fn input(input: &Input) -> String {

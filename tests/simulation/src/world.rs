@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ditto::pipeline::core::port::{Command, ConnId, Input, LeaveReason};
+use ditto_core::port::{Command, ConnId, Input, LeaveReason};
 
 use crate::daemon::Daemon;
 use crate::destination::Destination;
@@ -79,7 +79,7 @@ impl World {
     /// An empty world; `setup` fills it.
     pub(crate) fn empty(options: Options, mutation: Option<Mutation>, traced: bool) -> Self {
         let source = Source::new(options.streams, options.feed == crate::options::Feed::Plain);
-        let unnumbered = options.settings.mode == ditto::pipeline::core::port::Mode::Unnumbered;
+        let unnumbered = options.settings.mode == ditto_core::port::Mode::Unnumbered;
         Self {
             mutation,
             now: Duration::ZERO,

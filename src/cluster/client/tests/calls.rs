@@ -18,7 +18,7 @@ use super::super::{Direction, Expected, ReadStream, ResolvedRecord, StartAt, Str
 use super::fake::{Fake, ReadCall};
 use super::{client, event, soon};
 use crate::config::cluster::Endpoint;
-use crate::event::Event;
+use ditto_core::event::Event;
 
 pub(super) fn with_trailers(code: Code, text: &str, trailers: &[(&'static str, &str)]) -> Status {
     let mut metadata = MetadataMap::new();

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tracing::{Level, debug, enabled, error, info, warn};
 
 use super::Journal;
-use crate::event::StreamName;
 use crate::log::message_id;
-use crate::pipeline::core::port::{CopiedEvent, Tell};
+use ditto_core::event::StreamName;
+use ditto_core::port::{CopiedEvent, Tell};
 
 /// Streams of which a difference was already warned about; beyond this many the warning may come again.
 const DIFFERENCES_REMEMBERED: usize = 1_000;
@@ -168,8 +168,8 @@ fn replicated(stream: &StreamName, event: &CopiedEvent, took: Duration, writes: 
 #[cfg(test)]
 mod tests {
     use super::replicated;
-    use crate::event::StreamName;
-    use crate::pipeline::core::port::CopiedEvent;
+    use ditto_core::event::StreamName;
+    use ditto_core::port::CopiedEvent;
     use std::time::Duration;
 
     #[test]

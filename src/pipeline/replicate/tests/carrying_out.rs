@@ -5,13 +5,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::played::{Answering, Asked, SourceScript, Stage, event};
-use crate::event::StreamName;
-use crate::pipeline::core::port::{
+use crate::pipeline::replicate::drive::{Machine, drive};
+use crate::pipeline::replicate::{Outcome, run};
+use ditto_core::event::StreamName;
+use ditto_core::port::{
     AppendId, Command, Expected, Input, LeaveReason, LookId, LookRange, Moment, PipelineState,
     ReadFrom, ReadId, Side, Status, StopReason, WriteId,
 };
-use crate::pipeline::replicate::drive::{Machine, drive};
-use crate::pipeline::replicate::{Outcome, run};
 
 fn word(input: &Input) -> &'static str {
     match input {
@@ -105,7 +105,7 @@ impl Machine for Everything {
                 "source reachable",
             ];
             assert_eq!(self.inputs, expected);
-            let conn = crate::pipeline::core::port::ConnId(1);
+            let conn = ditto_core::port::ConnId(1);
             out.push(Command::Leave {
                 conn,
                 why: LeaveReason::Credit,

@@ -11,13 +11,13 @@ use uuid::Uuid;
 
 use crate::config::settings::{Replication, SubscriptionKey};
 use crate::destination::{Answer, Append, Appends, Destination};
-use crate::event::{Event, Item, StreamName};
-use crate::pipeline::core::port::{
+use crate::pipeline::replicate::{Pipeline, Unobserved, core_settings};
+use crate::source::{Arrival, Delivered, Joined, Refusal, Source, Stay};
+use ditto_core::event::{Event, Item, StreamName};
+use ditto_core::port::{
     AppendOutcome, CoreSettings, GroupSeen, JoinRefusal, LinkPage, LookRange, LookResult,
     MetadataOutcome, ParkedPage, ReadFrom, SourcePage,
 };
-use crate::pipeline::replicate::{Pipeline, Unobserved, core_settings};
-use crate::source::{Arrival, Delivered, Joined, Refusal, Source, Stay};
 
 /// What a played source does.
 #[derive(Clone, Debug, Default)]

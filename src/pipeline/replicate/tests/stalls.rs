@@ -6,8 +6,8 @@ use tokio::time::timeout;
 
 use super::played::{Answering, SourceScript, Stage};
 use crate::config::settings::Replication;
-use crate::pipeline::core::port::JoinRefusal;
 use crate::pipeline::replicate::{Outcome, core_settings, run};
+use ditto_core::port::JoinRefusal;
 
 const LONG: Duration = Duration::from_secs(3600);
 

@@ -9,8 +9,8 @@ use eventstore::{
 
 use super::{Info, options, seen, unsuitable, warnings};
 use crate::config::settings::NewGroup;
-use crate::event::StreamName;
-use crate::pipeline::core::port::GroupSeen;
+use ditto_core::event::StreamName;
+use ditto_core::port::GroupSeen;
 
 const ME: &str = "ditto/host/1";
 

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Call, End, LINGER, read};
-use crate::event::{Item, SkipReason};
 use crate::source::desk::Desk;
 use crate::source::{Arrival, Delivered};
+use ditto_core::event::{Item, SkipReason};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Sent {

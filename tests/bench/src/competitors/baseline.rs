@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, bail};
 use ditto::destination::{Answer, Append, Appends, Destination};
-use ditto::event::Item;
-use ditto::pipeline::core::port::{AppendId, AppendOutcome, Expected};
 use ditto::source::{Arrival, Stay};
+use ditto_core::event::Item;
+use ditto_core::port::{AppendId, AppendOutcome, Expected};
 use tokio::task::JoinHandle;
 
 use super::link;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, bail};
 use ditto::destination::{Answer, Append, Appends, Destination};
-use ditto::event::Event;
-use ditto::pipeline::core::port::{AppendId, AppendOutcome, Expected};
+use ditto_core::event::Event;
+use ditto_core::port::{AppendId, AppendOutcome, Expected};
 use tokio::task::JoinHandle;
 
 use super::link;
@@ -68,7 +68,7 @@ pub(crate) fn start(
 
 /// The id holds stream and number of events, so that nothing has to be remembered.
 fn append(shape: Shape, stream: u32, from: u32, to: u32) -> Append {
-    let name = ditto::event::StreamName::new(serve::stream(stream));
+    let name = ditto_core::event::StreamName::new(serve::stream(stream));
     let events = (from..to)
         .map(|revision| {
             let (_, proposed) = serve::event(shape, revision * shape.streams + stream);

@@ -8,6 +8,8 @@
 //! `member`, `stay` and `ending` (joining, staying, leaving), `settle` (acknowledging and parking),
 //! `sweep` (holes and what the server parked). The other files are pure parts without a view of the core.
 
+pub mod event;
+
 mod advance;
 mod answer;
 mod append;
