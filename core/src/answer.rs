@@ -56,7 +56,7 @@ impl Core {
         }
         match outcome {
             AppendOutcome::Written(last) if last == flight.answers => self.on_written(&flight),
-            AppendOutcome::TooLarge => {
+            AppendOutcome::TooLarge { .. } => {
                 self.on_refused_append(&flight, "larger than the destination accepts")
             }
             AppendOutcome::Refused(text) => self.on_refused_append(&flight, &text),

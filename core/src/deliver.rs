@@ -215,11 +215,11 @@ impl Core {
                 Some(event) => self.accept(Item::Event(event), forwarding.claim),
                 None => self.skip(&forwarding.claim, SkipReason::Unresolved),
             },
-            SourcePage::NotFound | SourcePage::Tombstoned => {
+            SourcePage::NotFound | SourcePage::SoftDeleted | SourcePage::Tombstoned => {
                 self.skip(&forwarding.claim, SkipReason::Unresolved);
             }
             SourcePage::Denied => self.forward_denied(forwarding),
-            SourcePage::Failed => {
+            SourcePage::Refused(_) | SourcePage::Failed => {
                 self.source_failing = true;
                 self.forward_later(forwarding);
             }

@@ -233,8 +233,11 @@ impl Core {
                 item,
             } => self.on_delivery(conn, ack, number, item),
             Input::Appended { append, outcome } => self.on_appended(append, outcome),
-            Input::CallEnded { unanswered, silent } => self.on_call_ended(unanswered, silent),
+            Input::CallEnded {
+                unanswered, silent, ..
+            } => self.on_call_ended(unanswered, silent),
             Input::Looked { look, result } => self.on_looked(look, result),
+            Input::RightsSeen { .. } => {}
             Input::SourceRead { read, page } => self.on_source_read(read, page),
             Input::LinksRead { read, page } => self.on_links_read(read, page),
             Input::ParkedRead { read, page } => self.on_parked_read(read, page),

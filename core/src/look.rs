@@ -107,7 +107,7 @@ impl Core {
         let Some(name) = self.looks.remove(&look) else {
             return;
         };
-        if result == LookResult::Failed {
+        if matches!(result, LookResult::Failed | LookResult::Refused(_)) {
             self.trial.look_failed(self.now);
             self.look_failed(&name);
             return;
@@ -256,8 +256,11 @@ impl Core {
             SourcePage::Events { events, .. } => {
                 events.into_iter().find(|event| event.revision == tail)
             }
-            SourcePage::NotFound | SourcePage::Tombstoned | SourcePage::Denied => None,
-            SourcePage::Failed => {
+            SourcePage::NotFound
+            | SourcePage::SoftDeleted
+            | SourcePage::Tombstoned
+            | SourcePage::Denied => None,
+            SourcePage::Refused(_) | SourcePage::Failed => {
                 self.source_failing = true;
                 self.look_failed(name);
                 return;

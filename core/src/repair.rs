@@ -141,7 +141,7 @@ impl Core {
                 self.progress += 1;
                 self.insert_page(name, from, events);
             }
-            SourcePage::NotFound | SourcePage::Tombstoned => {
+            SourcePage::NotFound | SourcePage::SoftDeleted | SourcePage::Tombstoned => {
                 let readable = self.first_waiting_from(name, from);
                 self.missing(name, from, readable);
             }
@@ -154,7 +154,7 @@ impl Core {
                 let text = "no right to read this stream at the source, and it has to be read to close a gap".to_owned();
                 self.hold(name, from, HeldReason::Refused, text);
             }
-            SourcePage::Failed => {
+            SourcePage::Refused(_) | SourcePage::Failed => {
                 self.source_failing = true;
                 self.back_off(name);
             }

@@ -126,6 +126,7 @@ impl Core {
         self.sweep.links_read = None;
         let items = match page {
             LinkPage::Items { items, .. } => items,
+            LinkPage::NotFound | LinkPage::Deleted => Vec::new(),
             LinkPage::Denied | LinkPage::Failed => {
                 self.sweep_failed();
                 return;
@@ -179,6 +180,7 @@ impl Core {
         self.sweep.parked_read = None;
         let entries = match page {
             ParkedPage::Entries(entries) => entries,
+            ParkedPage::Tombstoned => Vec::new(),
             ParkedPage::Denied => {
                 self.sweep.parked_denied = true;
                 self.tell(Tell::ParkedUnreadable);

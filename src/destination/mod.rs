@@ -11,7 +11,9 @@ use std::future::Future;
 use std::time::Duration;
 
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::{AppendId, AppendOutcome, Expected, LookRange, LookResult, MetadataOutcome};
+use ditto_core::port::{
+    AppendId, AppendOutcome, Expected, LookRange, LookResult, MetadataOutcome, Rights,
+};
 
 /// What a pipeline asks of its destination. Every call has a time limit of its own and can be dropped at any time.
 pub trait Destination: Send + Sync + 'static {
@@ -37,6 +39,17 @@ pub trait Destination: Send + Sync + 'static {
         range: LookRange,
         max_bytes: usize,
     ) -> impl Future<Output = LookResult> + Send;
+
+    /// Whether the stream holds exactly this event at its revision (1 or more), asked by an append that is recognised or
+    /// refused and never written (`protocol.md` §5.1.12).
+    fn recognise(
+        &self,
+        stream: StreamName,
+        event: Event,
+    ) -> impl Future<Output = LookResult> + Send;
+
+    /// Whether the stream may be written, asked by an append of no events that cannot succeed (`protocol.md` §15.2).
+    fn rights(&self, stream: StreamName) -> impl Future<Output = Rights> + Send;
 
     /// Writes the stream's metadata, if it has none.
     fn write_metadata(
@@ -84,6 +97,8 @@ pub enum Answer {
     },
     /// The call that carried these ended without answering them, in the order of sending.
     CallEnded {
+        /// The lane whose call it was; a stream's appends always go over the same one.
+        lane: u32,
         /// Which.
         unanswered: Vec<AppendId>,
         /// It was given up for its silence.

@@ -12,7 +12,7 @@ use lru::LruCache;
 
 use super::{Answer, Append, Appends, Destination};
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::{AppendOutcome, Expected, LookRange, LookResult, MetadataOutcome};
+use ditto_core::port::{AppendOutcome, Expected, LookRange, LookResult, MetadataOutcome, Rights};
 
 /// Streams whose virtual tail is remembered; about 200 bytes each.
 const KNOWN_STREAMS: usize = 100_000;
@@ -65,6 +65,14 @@ impl<D: Destination> Destination for Preview<D> {
             },
             found => found,
         }
+    }
+
+    async fn recognise(&self, _stream: StreamName, _event: Event) -> LookResult {
+        LookResult::Unproven("a dry run sends no appends".to_owned())
+    }
+
+    async fn rights(&self, _stream: StreamName) -> Rights {
+        Rights::Unknown
     }
 
     async fn write_metadata(
@@ -225,6 +233,14 @@ mod tests {
             _max_bytes: usize,
         ) -> LookResult {
             self.0.clone()
+        }
+
+        async fn recognise(&self, _: StreamName, _: Event) -> LookResult {
+            LookResult::Failed
+        }
+
+        async fn rights(&self, _: StreamName) -> Rights {
+            Rights::Unknown
         }
 
         async fn write_metadata(

@@ -158,10 +158,7 @@ impl Source for Chosen {
     }
 
     async fn read_links(&self, _from: u64, _count: u32, _max_bytes: usize) -> LinkPage {
-        LinkPage::Items {
-            items: Vec::new(),
-            last: None,
-        }
+        LinkPage::Deleted
     }
 
     async fn read_parked(&self, _from: u64, _count: u32) -> ParkedPage {
@@ -246,11 +243,14 @@ impl Reader {
             SourcePage::Events { events, .. } => {
                 Ok(events.into_iter().find(|event| event.revision == revision))
             }
-            SourcePage::NotFound | SourcePage::Tombstoned => Ok(None),
+            SourcePage::NotFound | SourcePage::SoftDeleted | SourcePage::Tombstoned => Ok(None),
             SourcePage::Denied => {
                 let text = format!("no right to read {stream} at the source");
                 self.work.decide(at, Fate::Refused(text.clone()));
                 Ok(None)
+            }
+            SourcePage::Refused(text) => {
+                Err(format!("{stream} cannot be read at the source: {text}"))
             }
             SourcePage::Failed => Err(format!("{stream} could not be read at the source")),
         }

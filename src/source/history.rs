@@ -61,12 +61,10 @@ pub async fn links(
     match page(client, read).await {
         Ok(Page::Found { records, last }) => LinkPage::Items {
             items: records.into_iter().filter_map(numbered).collect(),
-            last: Some(last),
+            last,
         },
-        Ok(Page::NotFound | Page::Tombstoned) => LinkPage::Items {
-            items: Vec::new(),
-            last: None,
-        },
+        Ok(Page::NotFound) => LinkPage::NotFound,
+        Ok(Page::Tombstoned) => LinkPage::Deleted,
         Err(error) if *error.class() == Class::Denied => LinkPage::Denied,
         Err(_) => LinkPage::Failed,
     }
@@ -95,7 +93,8 @@ pub async fn parked(
         Ok(Page::Found { records, .. }) => {
             ParkedPage::Entries(records.into_iter().filter_map(parked_entry).collect())
         }
-        Ok(Page::NotFound | Page::Tombstoned) => ParkedPage::Entries(Vec::new()),
+        Ok(Page::NotFound) => ParkedPage::Entries(Vec::new()),
+        Ok(Page::Tombstoned) => ParkedPage::Tombstoned,
         Err(error) if *error.class() == Class::Denied => ParkedPage::Denied,
         Err(_) => ParkedPage::Failed,
     }

@@ -205,7 +205,7 @@ async fn refusals_are_told_apart() {
                     ..big(&plain, (1 << 20) + 1)
                 }],
             ),
-            AppendOutcome::TooLarge,
+            AppendOutcome::TooLarge { limit: None },
         ),
         (
             append(

@@ -132,6 +132,24 @@ pub enum Command {
         /// Stop reading when this many bytes of events were read (at least one event is read).
         max_bytes: usize,
     },
+    /// Does the destination's stream hold exactly this event at its revision, which is the stream's last or below it?
+    /// An append of the event with the revision before it expected: recognised as stored or refused, never written
+    /// (`protocol.md` §5.1.12). [`Input::Looked`].
+    Recognise {
+        /// Id for the answer.
+        look: LookId,
+        /// Stream to ask about.
+        stream: StreamName,
+        /// The source's event; its revision is 1 or more.
+        event: Event,
+    },
+    /// May this stream be written? An append of no events that cannot succeed (`protocol.md` §15.2): [`Input::RightsSeen`].
+    AskRights {
+        /// Id for the answer.
+        ask: LookId,
+        /// Stream to ask about.
+        stream: StreamName,
+    },
     /// Write `$$S` at the destination with *no stream* expected: [`Input::MetadataDone`].
     WriteMetadata {
         /// Id for the answer.

@@ -62,7 +62,10 @@ pub enum AppendOutcome {
     /// The destination's stream does not end where the append expected it to.
     WrongRevision,
     /// Larger than the server accepts.
-    TooLarge,
+    TooLarge {
+        /// The limit that the server named, in bytes as it counts them (`protocol.md` §9); `None`: it named none.
+        limit: Option<usize>,
+    },
     /// No right to write this stream.
     Denied,
     /// The stream is deleted.
@@ -94,10 +97,29 @@ pub enum LookResult {
     Tombstoned,
     /// The metadata says nothing of a deletion: the answer to [`LookRange::Metadata`].
     NotDeleted,
-    /// No right to read it.
+    /// No right to read it; to [`super::Command::Recognise`]: to write it.
     Denied,
+    /// This stream cannot be read, for a lasting reason: the server's own words.
+    Refused(String),
+    /// The answer to [`super::Command::Recognise`]: the destination's stream holds this event at its revision.
+    Recognised,
+    /// The answer to [`super::Command::Recognise`]: it holds another event there.
+    Foreign,
+    /// The answer to [`super::Command::Recognise`]: the server cannot be asked, for this reason.
+    Unproven(String),
     /// No answer, or none that says anything about the stream.
     Failed,
+}
+
+/// Whether the user may write a stream: the answer to [`super::Command::AskRights`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rights {
+    /// The server judged the write by its expected revision: rights are there.
+    Allowed,
+    /// No right to write it.
+    Denied,
+    /// No answer, or none that says anything about rights.
+    Unknown,
 }
 
 /// What a read of a source stream brought.
@@ -110,12 +132,17 @@ pub enum SourcePage {
         /// Number of the stream's last event.
         last: u64,
     },
-    /// There is no such stream, or it is soft-deleted.
+    /// The node that was asked knows no such stream and no deletion of it: it may only be behind, so this says nothing of
+    /// a stream that is known to exist.
     NotFound,
+    /// The metadata of the same node says that it was soft-deleted.
+    SoftDeleted,
     /// It was tombstoned.
     Tombstoned,
     /// No right to read it.
     Denied,
+    /// This stream cannot be read, for a lasting reason, while the same node answers other reads: text for the operator.
+    Refused(String),
     /// No answer.
     Failed,
 }
@@ -127,9 +154,13 @@ pub enum LinkPage {
     Items {
         /// Number in the subscription's stream, and what stands there.
         items: Vec<(u64, Item)>,
-        /// Number of the stream's last event; `None`: no such stream.
-        last: Option<u64>,
+        /// Number of the stream's last event.
+        last: u64,
     },
+    /// The node that was asked knows no such stream and no deletion of it; it may only be behind.
+    NotFound,
+    /// It was deleted, softly or for good: the metadata of the same node, or a tombstone, says so.
+    Deleted,
     /// No right to read it.
     Denied,
     /// No answer.
@@ -152,6 +183,8 @@ pub struct ParkedEntry {
 pub enum ParkedPage {
     /// Ascending from the entry asked for; may be fewer than asked for. Empty: the end.
     Entries(Vec<ParkedEntry>),
+    /// The parked stream was tombstoned: what is parked is lost (`protocol.md` §8.8).
+    Tombstoned,
     /// No right to read it: the server's own parking cannot be seen.
     Denied,
     /// No answer.
@@ -215,6 +248,8 @@ pub enum Input {
     },
     /// A batch call ended, or was given up; these appends were in flight on it.
     CallEnded {
+        /// The lane whose call it was; a stream's appends always go over the same one.
+        lane: u32,
         /// Appends without an answer, in the order of sending.
         unanswered: Vec<AppendId>,
         /// It was given up because it gave no answer for too long: that names no culprit, for a server without a
@@ -227,6 +262,13 @@ pub enum Input {
         look: LookId,
         /// What it found.
         result: LookResult,
+    },
+    /// Rights were asked for and answered.
+    RightsSeen {
+        /// Which question.
+        ask: LookId,
+        /// What the server said.
+        rights: Rights,
     },
     /// A read of a source stream was answered.
     SourceRead {

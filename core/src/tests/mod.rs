@@ -191,6 +191,7 @@ impl Bench {
 
     pub(super) fn call_ended(&mut self) {
         self.input(Input::CallEnded {
+            lane: 0,
             unanswered: vec![AppendId(self.append)],
             silent: false,
         });
@@ -312,6 +313,10 @@ fn line_of(command: Command) -> String {
                 from: Some(from), ..
             } => format!("look {stream} back from {from}"),
         },
+        Command::Recognise { stream, event, .. } => {
+            format!("recognise {} in {stream}", event.revision)
+        }
+        Command::AskRights { stream, .. } => format!("ask rights {stream}"),
         Command::WriteMetadata {
             stream,
             max_age,

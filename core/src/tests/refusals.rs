@@ -20,7 +20,7 @@ fn reachable(bench: &mut Bench, reachable: bool) {
 fn a_refused_merge_is_sent_again_one_by_one_and_the_culprit_holds_its_stream() {
     for (outcome, text) in [
         (
-            AppendOutcome::TooLarge,
+            AppendOutcome::TooLarge { limit: None },
             "larger than the destination accepts",
         ),
         (AppendOutcome::Refused("no".to_owned()), "no"),
@@ -63,7 +63,7 @@ fn a_refused_event_of_a_destination_without_revisions_is_parked_and_the_stream_g
     bench.deliver("s-1", 0);
     bench.deliver("s-1", 1);
     bench.commands();
-    bench.append_answered(AppendOutcome::TooLarge);
+    bench.append_answered(AppendOutcome::TooLarge { limit: None });
     let commands = bench.commands();
     assert!(
         commands[0].starts_with("park 0 ditto: refused: "),

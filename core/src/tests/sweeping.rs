@@ -10,10 +10,7 @@ use super::{Bench, event, group, settings};
 use crate::event::{Item, SkipReason};
 
 fn links(bench: &mut Bench, items: Vec<(u64, Item)>) {
-    let page = LinkPage::Items {
-        items,
-        last: Some(100),
-    };
+    let page = LinkPage::Items { items, last: 100 };
     let read = bench.last_read();
     bench.input(Input::LinksRead { read, page });
 }

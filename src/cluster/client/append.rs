@@ -36,7 +36,10 @@ pub enum AppendOutcome {
     /// The stream does not end where the append expected it to.
     WrongRevision,
     /// Larger than the server accepts.
-    TooLarge,
+    TooLarge {
+        /// The limit that it named, in bytes as it counts them (`protocol.md` §9); `None`: it named none.
+        limit: Option<usize>,
+    },
     /// No right to write this stream.
     Denied,
     /// The stream is deleted.
@@ -55,7 +58,7 @@ impl AppendOutcome {
     pub fn of_error(error: &Error) -> Self {
         match error.class() {
             Class::WrongRevision => Self::WrongRevision,
-            Class::TooLarge => Self::TooLarge,
+            Class::TooLarge => Self::TooLarge { limit: None },
             Class::Denied | Class::Unauthenticated => Self::Denied,
             Class::Deleted => Self::Deleted,
             Class::NotReady | Class::NotLeader(_) | Class::Configuration => Self::NotReady,

@@ -61,6 +61,8 @@ pub enum BatchEvent {
     },
     /// A call ended, was given up, or could not be made.
     CallEnded {
+        /// The lane whose call it was.
+        lane: usize,
         /// Tags without an answer, in the order of sending: these may or may not have been written. Empty if the server
         /// has seen none of them: then each is answered with [`AppendOutcome::NotReady`].
         unanswered: Vec<u64>,
@@ -82,7 +84,7 @@ impl BatchAppender {
     #[must_use]
     pub fn new(client: &Client, options: BatchOptions) -> Self {
         let lanes = (0..options.lanes.max(1))
-            .map(|_| Lane::new(client.clone(), options.silence))
+            .map(|lane| Lane::new(lane, client.clone(), options.silence))
             .collect();
         Self { lanes, turn: 0 }
     }

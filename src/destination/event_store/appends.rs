@@ -67,7 +67,12 @@ fn answer(event: BatchEvent) -> Answer {
             append: AppendId(tag),
             outcome: self::outcome(outcome),
         },
-        BatchEvent::CallEnded { unanswered, why } => Answer::CallEnded {
+        BatchEvent::CallEnded {
+            lane,
+            unanswered,
+            why,
+        } => Answer::CallEnded {
+            lane: u32::try_from(lane).unwrap_or(u32::MAX),
             unanswered: unanswered.into_iter().map(AppendId).collect(),
             silent: *why.class() == Class::Timeout,
             why: why.with_hint(),
@@ -79,7 +84,7 @@ fn outcome(answered: Answered) -> AppendOutcome {
     match answered {
         Answered::Written(last) => AppendOutcome::Written(last),
         Answered::WrongRevision => AppendOutcome::WrongRevision,
-        Answered::TooLarge => AppendOutcome::TooLarge,
+        Answered::TooLarge { limit } => AppendOutcome::TooLarge { limit },
         Answered::Denied => AppendOutcome::Denied,
         Answered::Deleted => AppendOutcome::Deleted,
         Answered::Refused(text) => AppendOutcome::Refused(text),

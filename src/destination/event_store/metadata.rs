@@ -35,7 +35,7 @@ pub(super) async fn write(
         Err(error) => match AppendOutcome::of_error(&error) {
             // Of a tombstoned stream too: the append that follows finds that out.
             AppendOutcome::WrongRevision | AppendOutcome::Deleted => MetadataOutcome::Exists,
-            AppendOutcome::Denied | AppendOutcome::TooLarge | AppendOutcome::Refused(_) => {
+            AppendOutcome::Denied | AppendOutcome::TooLarge { .. } | AppendOutcome::Refused(_) => {
                 MetadataOutcome::Denied
             }
             AppendOutcome::Written(_) | AppendOutcome::NotReady | AppendOutcome::NoAnswer => {

@@ -5,6 +5,7 @@
 mod appends;
 mod look;
 mod metadata;
+mod recognise;
 
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ pub use appends::EventStoreAppends;
 
 use crate::cluster::client::Client;
 use crate::destination::Destination;
-use ditto_core::event::StreamName;
-use ditto_core::port::{LookRange, LookResult, MetadataOutcome};
+use ditto_core::event::{Event, StreamName};
+use ditto_core::port::{LookRange, LookResult, MetadataOutcome, Rights};
 
 /// An Event Store to write to. Its reads share one connection; each pipeline's appends have their own.
 #[derive(Clone, Debug)]
@@ -38,6 +39,14 @@ impl Destination for EventStore {
 
     async fn look(&self, stream: StreamName, range: LookRange, max_bytes: usize) -> LookResult {
         look::look(&self.client, stream, range, max_bytes).await
+    }
+
+    async fn recognise(&self, stream: StreamName, event: Event) -> LookResult {
+        recognise::recognise(&self.client, &stream, event).await
+    }
+
+    async fn rights(&self, stream: StreamName) -> Rights {
+        recognise::rights(&self.client, &stream).await
     }
 
     async fn write_metadata(

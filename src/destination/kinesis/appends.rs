@@ -174,6 +174,7 @@ impl KinesisAppends {
     /// Silent, because this names no culprit: it is about the data stream, the way to it or the credentials.
     fn call_ended(&mut self, sent: Vec<Waiting>, why: String) {
         self.answers.push(Answer::CallEnded {
+            lane: 0,
             unanswered: sent.into_iter().map(|waiting| waiting.append).collect(),
             silent: true,
             why,

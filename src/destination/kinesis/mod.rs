@@ -26,8 +26,8 @@ pub use preview::{KinesisPreview, PreviewedRecords};
 use self::error::Failure;
 use crate::config::settings::KinesisSettings;
 use crate::destination::Destination;
-use ditto_core::event::StreamName;
-use ditto_core::port::{LookRange, LookResult, MetadataOutcome};
+use ditto_core::event::{Event, StreamName};
+use ditto_core::port::{LookRange, LookResult, MetadataOutcome, Rights};
 
 /// Nothing waits longer for an answer of AWS, finding credentials included.
 const CALL: Duration = Duration::from_secs(10);
@@ -221,6 +221,16 @@ impl Destination for Kinesis {
     /// Never asked for without revisions.
     async fn look(&self, _stream: StreamName, _range: LookRange, _max_bytes: usize) -> LookResult {
         LookResult::Failed
+    }
+
+    /// Never asked for without revisions.
+    async fn recognise(&self, _stream: StreamName, _event: Event) -> LookResult {
+        LookResult::Failed
+    }
+
+    /// Rights are those of the data stream; a refused call is asked about by describing it.
+    async fn rights(&self, _stream: StreamName) -> Rights {
+        Rights::Unknown
     }
 
     /// Never asked for without revisions: streams of a data stream have no metadata.

@@ -14,8 +14,8 @@ use super::appends::too_large;
 use super::record::Record;
 use super::{Kinesis, Shared};
 use crate::destination::{Answer, Append, Appends, Destination};
-use ditto_core::event::StreamName;
-use ditto_core::port::{AppendOutcome, LookRange, LookResult, MetadataOutcome};
+use ditto_core::event::{Event, StreamName};
+use ditto_core::port::{AppendOutcome, LookRange, LookResult, MetadataOutcome, Rights};
 
 /// A data stream that nothing is sent to.
 #[derive(Debug)]
@@ -45,6 +45,14 @@ impl Destination for KinesisPreview {
 
     async fn look(&self, stream: StreamName, range: LookRange, max_bytes: usize) -> LookResult {
         self.0.look(stream, range, max_bytes).await
+    }
+
+    async fn recognise(&self, stream: StreamName, event: Event) -> LookResult {
+        self.0.recognise(stream, event).await
+    }
+
+    async fn rights(&self, stream: StreamName) -> Rights {
+        self.0.rights(stream).await
     }
 
     async fn write_metadata(
@@ -102,6 +110,7 @@ async fn judge(shared: &Shared, append: Append) -> Answer {
                         Ok(limit) => limit,
                         Err(failure) => {
                             return Answer::CallEnded {
+                                lane: 0,
                                 unanswered: vec![append.id],
                                 silent: true,
                                 why: failure.text().to_owned(),

@@ -69,6 +69,20 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
                 let result = destination.look(stream, range, max_bytes).await;
                 Done::Input(Input::Looked { look, result })
             }),
+            Command::Recognise {
+                look,
+                stream,
+                event,
+            } => self.operations.start(Call::Look, async move {
+                let result = destination.recognise(stream, event).await;
+                Done::Input(Input::Looked { look, result })
+            }),
+            Command::AskRights { ask, stream } => {
+                self.operations.start(Call::Look, async move {
+                    let rights = destination.rights(stream).await;
+                    Done::Input(Input::RightsSeen { ask, rights })
+                });
+            }
             Command::WriteMetadata {
                 write,
                 stream,

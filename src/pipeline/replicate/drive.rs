@@ -218,13 +218,18 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
             let input = match answer {
                 Answer::Appended { append, outcome } => Input::Appended { append, outcome },
                 Answer::CallEnded {
+                    lane,
                     unanswered,
                     silent,
                     why,
                 } => {
                     self.journal.call_ended(&why, unanswered.len());
                     self.pipeline.observer.reconnect(Side::Destination, &why);
-                    Input::CallEnded { unanswered, silent }
+                    Input::CallEnded {
+                        lane,
+                        unanswered,
+                        silent,
+                    }
                 }
             };
             self.machine.handle(now, input, &mut self.commands);

@@ -21,7 +21,10 @@ async fn what_no_server_takes_ends_the_call_and_alone_is_named() {
         .unwrap_err();
     assert_eq!(*alone.class(), Class::TooLarge);
     appender.submit(monster);
-    let BatchEvent::CallEnded { unanswered, why } = soon(appender.next()).await else {
+    let BatchEvent::CallEnded {
+        unanswered, why, ..
+    } = soon(appender.next()).await
+    else {
         panic!("it was answered")
     };
     assert_eq!((unanswered, why.class()), (vec![9], &Class::TooLarge));

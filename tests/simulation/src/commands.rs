@@ -190,7 +190,15 @@ impl World {
             }
         }
         let delay = self.way();
-        self.plan_input(daemon, delay, Input::CallEnded { unanswered, silent });
+        self.plan_input(
+            daemon,
+            delay,
+            Input::CallEnded {
+                lane: 0,
+                unanswered,
+                silent,
+            },
+        );
     }
 
     /// An answer reaches the loop, which passes on only what it waits for; except when answers come doubled.

@@ -142,7 +142,7 @@ impl Destination {
             return Effect::refused(AppendOutcome::Denied);
         }
         if events.iter().map(|event| event.data.len()).sum::<usize>() > MAX_APPEND_BYTES {
-            return Effect::refused(AppendOutcome::TooLarge);
+            return Effect::refused(AppendOutcome::TooLarge { limit: None });
         }
         if events
             .iter()

@@ -118,7 +118,7 @@ faults! {
 
 /// The faults of one schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Faults(u64);
+pub struct Faults(u128);
 
 impl Faults {
     /// Adds one.
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_set_holds_what_was_put_in() {
-        assert!(Fault::ALL.len() <= 64, "the set is 64 bits wide");
+        assert!(Fault::ALL.len() <= 128, "the set is 128 bits wide");
         let mut faults = Faults::default();
         assert_eq!(faults.to_string(), "none");
         for fault in [Fault::Kill, Fault::NeverCopied, Fault::ParkedDenied] {

@@ -222,7 +222,7 @@ impl Source {
             return SourcePage::Denied;
         }
         match at.being {
-            Being::SoftDeleted => return SourcePage::NotFound,
+            Being::SoftDeleted => return SourcePage::SoftDeleted,
             Being::Tombstoned => return SourcePage::Tombstoned,
             Being::Live if at.events.is_empty() => return SourcePage::NotFound,
             Being::Live => {}
@@ -262,10 +262,8 @@ impl Source {
             }
             items.push((number, item));
         }
-        LinkPage::Items {
-            items,
-            last: self.last_number(),
-        }
+        self.last_number()
+            .map_or(LinkPage::NotFound, |last| LinkPage::Items { items, last })
     }
 }
 
@@ -380,7 +378,7 @@ mod tests {
         source.streams[0].being = Being::SoftDeleted;
         assert_eq!(
             source.read(&name, ReadFrom::Revision(0), 10, 1000),
-            SourcePage::NotFound
+            SourcePage::SoftDeleted
         );
         source.write(Duration::ZERO, 0, 10, Kind::Ordinary, Writing::default());
         assert_eq!(

@@ -37,8 +37,15 @@ fn refusal(status: Status) -> AppendOutcome {
         "event_store.client.WrongExpectedVersion" => AppendOutcome::WrongRevision,
         "event_store.client.StreamDeleted" => AppendOutcome::Deleted,
         "event_store.client.AccessDenied" => AppendOutcome::Denied,
-        "event_store.client.MaximumAppendSizeExceeded"
-        | "event_store.client.MaximumAppendEventSizeExceeded" => AppendOutcome::TooLarge,
+        "event_store.client.MaximumAppendSizeExceeded" => AppendOutcome::TooLarge {
+            limit: shared::MaximumAppendSizeExceeded::decode(&details.value[..])
+                .ok()
+                .and_then(|exceeded| usize::try_from(exceeded.max_append_size).ok())
+                .filter(|limit| *limit > 0),
+        },
+        "event_store.client.MaximumAppendEventSizeExceeded" => {
+            AppendOutcome::TooLarge { limit: None }
+        }
         "event_store.client.Timeout" | "event_store.client.Unknown" => AppendOutcome::NoAnswer,
         "event_store.client.BadRequest" => {
             let text = shared::BadRequest::decode(&details.value[..])
@@ -64,7 +71,7 @@ fn by_code(code: i32, message: String) -> AppendOutcome {
         tonic::Code::InvalidArgument
         | tonic::Code::FailedPrecondition
         | tonic::Code::OutOfRange => AppendOutcome::Refused(message),
-        tonic::Code::ResourceExhausted => AppendOutcome::TooLarge,
+        tonic::Code::ResourceExhausted => AppendOutcome::TooLarge { limit: None },
         _ => AppendOutcome::NoAnswer,
     }
 }
@@ -131,7 +138,7 @@ mod tests {
             (
                 3,
                 "event_store.client.MaximumAppendSizeExceeded",
-                AppendOutcome::TooLarge,
+                AppendOutcome::TooLarge { limit: None },
             ),
             (3, "event_store.client.BadRequest", refused("text")),
             (9, "event_store.client.InvalidTransaction", refused("text")),

@@ -28,6 +28,8 @@ type Requests = UnboundedReceiver<BatchAppendReq>;
 type Coming<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 pub(super) struct Lane {
+    /// Its place among the lanes.
+    number: usize,
     client: Client,
     silence: Duration,
     call: Option<Call>,
@@ -62,8 +64,9 @@ impl fmt::Debug for Lane {
 }
 
 impl Lane {
-    pub(super) fn new(client: Client, silence: Duration) -> Self {
+    pub(super) fn new(number: usize, client: Client, silence: Duration) -> Self {
         Self {
+            number,
             client,
             silence,
             call: None,
@@ -192,7 +195,11 @@ impl Lane {
         if unseen {
             self.unsent.extend(unanswered.drain(..));
         }
-        Some(BatchEvent::CallEnded { unanswered, why })
+        Some(BatchEvent::CallEnded {
+            lane: self.number,
+            unanswered,
+            why,
+        })
     }
 }
 

@@ -86,11 +86,11 @@ async fn a_single_append_may_fail_in_many_ways() {
         ),
         (
             exception(Code::InvalidArgument, "maximum-append-size-exceeded"),
-            AppendOutcome::TooLarge,
+            AppendOutcome::TooLarge { limit: None },
         ),
         (
             Err(Status::resource_exhausted("x")),
-            AppendOutcome::TooLarge,
+            AppendOutcome::TooLarge { limit: None },
         ),
         (
             exception(Code::PermissionDenied, "access-denied"),

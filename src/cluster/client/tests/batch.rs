@@ -111,7 +111,9 @@ impl Scene {
 
     pub(super) async fn ended(&mut self) -> (Vec<u64>, Class) {
         match soon(self.appender.next()).await {
-            BatchEvent::CallEnded { unanswered, why } => (unanswered, why.class().clone()),
+            BatchEvent::CallEnded {
+                unanswered, why, ..
+            } => (unanswered, why.class().clone()),
             answered @ BatchEvent::Answered { .. } => panic!("{answered:?}"),
         }
     }

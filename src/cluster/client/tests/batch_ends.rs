@@ -161,7 +161,9 @@ async fn a_server_without_batch_append_is_refused() {
     scene.fake.set_methods("20.10.2", &["read", "append"]);
     scene.appender.submit(append(1));
     match soon(scene.appender.next()).await {
-        BatchEvent::CallEnded { unanswered, why } => {
+        BatchEvent::CallEnded {
+            unanswered, why, ..
+        } => {
             assert_eq!((unanswered, why.kind()), (vec![], "unsupported"));
             assert!(
                 why.to_string().contains("20.10.2")
@@ -254,7 +256,9 @@ async fn a_server_that_is_reached_and_says_nothing_blames_no_append() {
     );
     appender.submit(append(1));
     match soon(appender.next()).await {
-        BatchEvent::CallEnded { unanswered, why } => {
+        BatchEvent::CallEnded {
+            unanswered, why, ..
+        } => {
             assert_eq!((unanswered, why.class()), (vec![], &Class::Timeout));
         }
         answered @ BatchEvent::Answered { .. } => panic!("{answered:?}"),

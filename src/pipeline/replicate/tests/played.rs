@@ -16,7 +16,7 @@ use crate::source::{Arrival, Delivered, Joined, Refusal, Source, Stay};
 use ditto_core::event::{Event, Item, StreamName};
 use ditto_core::port::{
     AppendOutcome, CoreSettings, GroupSeen, JoinRefusal, LinkPage, LookRange, LookResult,
-    MetadataOutcome, ParkedPage, ReadFrom, SourcePage,
+    MetadataOutcome, ParkedPage, ReadFrom, Rights, SourcePage,
 };
 
 /// What a played source does.
@@ -117,10 +117,12 @@ impl Source for PlayedSource {
     }
 
     async fn read_links(&self, _: u64, _: u32, _: usize) -> LinkPage {
-        LinkPage::Items {
-            items: Vec::new(),
-            last: self.script.last_number,
-        }
+        self.script
+            .last_number
+            .map_or(LinkPage::Deleted, |last| LinkPage::Items {
+                items: Vec::new(),
+                last,
+            })
     }
 
     async fn read_parked(&self, _: u64, _: u32) -> ParkedPage {
@@ -205,6 +207,14 @@ impl Destination for PlayedDestination {
         }
     }
 
+    async fn recognise(&self, _: StreamName, _: Event) -> LookResult {
+        LookResult::Failed
+    }
+
+    async fn rights(&self, _: StreamName) -> Rights {
+        Rights::Unknown
+    }
+
     async fn write_metadata(
         &self,
         _: StreamName,
@@ -227,6 +237,7 @@ impl Appends for PlayedAppends {
                 outcome: AppendOutcome::Written(append.events.last().unwrap().revision),
             },
             Answering::Away => Answer::CallEnded {
+                lane: 0,
                 unanswered: vec![append.id],
                 silent: false,
                 why: "connection refused".to_owned(),

@@ -78,7 +78,7 @@ fn sizes_and_rights_are_judged_before_revisions() {
         destination
             .append(&source, Duration::ZERO, 0, wrong, &events)
             .outcome,
-        AppendOutcome::TooLarge
+        AppendOutcome::TooLarge { limit: None }
     );
     destination.streams[0].denied = true;
     assert_eq!(

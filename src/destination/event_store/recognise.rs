@@ -1,0 +1,56 @@
+//! Questions that only an append can ask: whose a stream is whose events cannot be read, and whether it may be written.
+//!
+//! Every append here is one that the server recognises or refuses; none is ever written.
+
+use crate::cluster::client::{AppendOutcome, Client, Expected};
+use ditto_core::event::{Event, StreamName};
+use ditto_core::port::{LookResult, Rights};
+
+/// No stream is ever at this revision: an append that expects it is judged and refused (`protocol.md` §15.2).
+const NEVER_REACHED: u64 = i64::MAX as u64 - 1;
+
+/// Whether the stream holds this event at its revision (`protocol.md` §5.1.12).
+pub(super) async fn recognise(client: &Client, stream: &StreamName, event: Event) -> LookResult {
+    let Some(before) = event.revision.checked_sub(1) else {
+        return LookResult::Unproven("an append to an empty stream would be written".to_owned());
+    };
+    let revision = event.revision;
+    let answer = client
+        .append(
+            stream,
+            Expected::Exact(before),
+            std::slice::from_ref(&event),
+        )
+        .await;
+    match answer.map_or_else(
+        |error| AppendOutcome::of_error(&error),
+        AppendOutcome::Written,
+    ) {
+        AppendOutcome::Written(last) if last == revision => LookResult::Recognised,
+        AppendOutcome::WrongRevision => LookResult::Foreign,
+        AppendOutcome::Deleted => LookResult::Tombstoned,
+        AppendOutcome::Denied => LookResult::Denied,
+        AppendOutcome::TooLarge { .. } => {
+            LookResult::Unproven("the event is larger than the destination accepts".to_owned())
+        }
+        AppendOutcome::Refused(text) => LookResult::Unproven(text),
+        AppendOutcome::Written(_) | AppendOutcome::NotReady | AppendOutcome::NoAnswer => {
+            LookResult::Failed
+        }
+    }
+}
+
+/// Whether the stream may be written.
+pub(super) async fn rights(client: &Client, stream: &StreamName) -> Rights {
+    let answer = client
+        .append(stream, Expected::Exact(NEVER_REACHED), &[])
+        .await;
+    match answer.map_or_else(
+        |error| AppendOutcome::of_error(&error),
+        AppendOutcome::Written,
+    ) {
+        AppendOutcome::WrongRevision | AppendOutcome::Deleted => Rights::Allowed,
+        AppendOutcome::Denied => Rights::Denied,
+        _ => Rights::Unknown,
+    }
+}
