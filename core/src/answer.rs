@@ -15,15 +15,15 @@ use crate::event::StreamName;
 const QUICK_FAILURES: u32 = 3;
 
 impl Core {
-    pub(super) fn on_call_ended(&mut self, unanswered: Vec<AppendId>, silent: bool) {
+    pub(super) fn on_call_ended(&mut self, lane: u32, unanswered: Vec<AppendId>, silent: bool) {
         let known: Vec<AppendId> = unanswered
             .into_iter()
             .filter(|append| self.flights.contains_key(append))
             .collect();
         match known.is_empty() {
             true => {}
-            false if silent => self.trial.no_answer(self.now, known),
-            false => self.trial.call_ended(self.now, known),
+            false if silent => self.trial.no_answer(self.now, &known),
+            false => self.trial.call_ended(self.now, lane, known),
         }
     }
 
@@ -37,7 +37,7 @@ impl Core {
                 return;
             }
             AppendOutcome::NoAnswer => {
-                self.trial.no_answer(self.now, vec![append]);
+                self.trial.no_answer(self.now, &[append]);
                 return;
             }
             _ => {}
@@ -84,8 +84,7 @@ impl Core {
 
     fn on_written(&mut self, flight: &Flight) {
         let name = &flight.stream;
-        self.proven = true;
-        self.denied.clear();
+        self.note_written(name, flight.last_sent);
         let mut copied = Vec::with_capacity(flight.revisions.len());
         let (mut repaired, mut placeholders) = (0, 0);
         let mut filled = None;

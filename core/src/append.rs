@@ -97,7 +97,7 @@ impl Core {
         self.events_in_flight += flight.revisions.len();
         self.flights.insert(append, flight);
         self.last_sent = Some(self.now);
-        self.emit(append);
+        self.emit(append, false);
     }
 
     /// The longest run from `start` on: consecutive revisions (with `merge_gaps`: ascending), within the limits.
@@ -127,14 +127,14 @@ impl Core {
     }
 
     /// Sends a frozen append again.
-    pub(super) fn send_again(&mut self, append: AppendId) {
+    pub(super) fn send_again(&mut self, append: AppendId, alone: bool) {
         if let Some(flight) = self.flights.get_mut(&append) {
             flight.last_sent = self.now;
-            self.emit(append);
+            self.emit(append, alone);
         }
     }
 
-    fn emit(&mut self, append: AppendId) {
+    fn emit(&mut self, append: AppendId, alone: bool) {
         let Some(flight) = self.flights.get(&append) else {
             return;
         };
@@ -151,6 +151,7 @@ impl Core {
             stream: flight.stream.clone(),
             expected: flight.expected,
             events,
+            alone,
         });
         self.asked_destination();
     }

@@ -19,12 +19,15 @@ pub(super) enum Finding {
     },
     /// The destination holds another event at this revision.
     Conflict(Clash),
-    /// The destination's tail lies before everything that waits: compare the event there with the source's.
-    Behind {
-        /// The destination's tail.
+    /// The destination's last event decides: it lies before everything that waits, or what waits cannot be read any more
+    /// and nothing that can shows whose the stream is. Compare it with the source's.
+    Tail {
+        /// The destination's last revision.
         tail: u64,
         /// Its event there, if this look read it.
         event: Option<Event>,
+        /// Waiting revisions at or below the tail that cannot be read there.
+        unreadable: Vec<u64>,
     },
     /// The page says nothing of the first waiting revision: it ended (by bytes) before it, or begins behind it
     /// because that came while the look was under way. Look again from here.
@@ -60,9 +63,13 @@ pub(super) fn full_look(queue: &Queue, from: u64, last: u64, events: &[Event]) -
             differs: Vec::new(),
         };
     };
+    let at_tail = || events.iter().find(|event| event.revision == last).cloned();
     if last < first {
-        let event = events.iter().find(|event| event.revision == last).cloned();
-        return Finding::Behind { tail: last, event };
+        return Finding::Tail {
+            tail: last,
+            event: at_tail(),
+            unreadable: Vec::new(),
+        };
     }
     if first < from {
         return Finding::Short {
@@ -75,7 +82,44 @@ pub(super) fn full_look(queue: &Queue, from: u64, last: u64, events: &[Event]) -
     if covered < first {
         return Finding::Short { from: first };
     }
-    let (mut revisions, mut differs) = (Vec::new(), Vec::new());
+    let page = compare_page(queue, covered, events);
+    // A truncation takes a stream's head: one event that is the source's shows whose the unreadable ones before it are.
+    let proven = page
+        .revisions
+        .iter()
+        .any(|(_, reason)| *reason != Some(DuplicateReason::Unreadable));
+    if proven {
+        return Finding::There {
+            revisions: page.revisions,
+            differs: page.differs,
+        };
+    }
+    match page.clash {
+        Some(clash) => Finding::Conflict(clash),
+        None => Finding::Tail {
+            tail: last,
+            event: at_tail(),
+            unreadable: page
+                .revisions
+                .iter()
+                .map(|(revision, _)| *revision)
+                .collect(),
+        },
+    }
+}
+
+/// A page compared with what waits, up to the first event that is another.
+#[derive(Default)]
+struct Compared {
+    /// Waiting revisions that are at or below the tail, and how that is known.
+    revisions: Vec<(u64, Option<DuplicateReason>)>,
+    /// Revisions with equal id and other content.
+    differs: Vec<u64>,
+    clash: Option<Clash>,
+}
+
+fn compare_page(queue: &Queue, covered: u64, events: &[Event]) -> Compared {
+    let mut compared = Compared::default();
     let mut page = events.iter().peekable();
     for entry in queue.iter().take_while(|entry| entry.revision() <= covered) {
         while page
@@ -84,36 +128,46 @@ pub(super) fn full_look(queue: &Queue, from: u64, last: u64, events: &[Event]) -
         {
             page.next();
         }
-        match page.peek() {
-            Some(there) if there.revision == entry.revision() => {
-                if there.id == placeholder_id(&entry.event.stream, there.revision) {
-                    revisions.push((there.revision, None));
-                    continue;
-                }
-                if there.id != entry.event.id {
-                    let clash = Clash {
-                        revision: there.revision,
-                        source: entry.event.id,
-                        destination: there.id,
-                    };
-                    return if revisions.is_empty() {
-                        Finding::Conflict(clash)
-                    } else {
-                        Finding::There { revisions, differs }
-                    };
-                }
-                if !there.same_content(&entry.event) {
-                    differs.push(there.revision);
-                }
-                revisions.push((there.revision, Some(DuplicateReason::Found)));
+        let there = page
+            .peek()
+            .filter(|there| there.revision == entry.revision());
+        let reason = match there {
+            None => Some(DuplicateReason::Unreadable),
+            Some(there) if there.id == placeholder_id(&entry.event.stream, there.revision) => None,
+            Some(there) if there.id != entry.event.id => {
+                compared.clash = Some(Clash {
+                    revision: there.revision,
+                    source: entry.event.id,
+                    destination: there.id,
+                });
+                break;
             }
-            _ => revisions.push((entry.revision(), Some(DuplicateReason::Unreadable))),
-        }
+            Some(there) => {
+                if !there.same_content(&entry.event) {
+                    compared.differs.push(there.revision);
+                }
+                Some(DuplicateReason::Found)
+            }
+        };
+        compared.revisions.push((entry.revision(), reason));
     }
-    Finding::There { revisions, differs }
+    compared
 }
 
-/// What comparing both sides' event of the destination's tail decides.
+/// The source's event at the destination's last revision, as a read of the source shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum SourceTail {
+    /// It can be read.
+    Event(Event),
+    /// The source has been there, and no longer shows it.
+    Gone,
+    /// It may not be read.
+    Denied,
+    /// The source's stream ends before it.
+    Beyond,
+}
+
+/// What comparing both sides' event of the destination's last revision decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum TailFinding {
     /// The same event; `differs`: with other content.
@@ -121,24 +175,49 @@ pub(super) enum TailFinding {
         /// The content is not the same.
         differs: bool,
     },
-    /// Not readable on one side, or on neither: taken as equal, and counted.
-    Unverified,
+    /// The destination shows it and the source no longer does: taken as equal, and counted.
+    OneSided,
+    /// The destination does not show it: ask its server whether it is this event.
+    Ask(Event),
+    /// Nothing can tell: a matter of policy. Text for the operator.
+    Unverified(String),
+    /// The source has no such event: what the destination holds came from elsewhere.
+    Foreign,
     /// Different events.
     Conflict(Clash),
 }
 
-/// Compares both sides' event of the destination's tail.
-pub(super) fn tail_look(destination: Option<&Event>, source: Option<&Event>) -> TailFinding {
+/// Compares both sides' event of the destination's last revision `tail`; `passes`: unreadable events wait for the answer.
+pub(super) fn tail_look(
+    tail: u64,
+    destination: Option<&Event>,
+    source: &SourceTail,
+    passes: bool,
+) -> TailFinding {
     match (destination, source) {
-        (Some(there), Some(here)) if there.id == here.id => TailFinding::Equal {
+        (Some(there), SourceTail::Event(here)) if there.id == here.id => TailFinding::Equal {
             differs: !there.same_content(here),
         },
-        (Some(there), Some(here)) => TailFinding::Conflict(Clash {
+        (Some(there), SourceTail::Event(here)) => TailFinding::Conflict(Clash {
             revision: there.revision,
             source: here.id,
             destination: there.id,
         }),
-        _ => TailFinding::Unverified,
+        (_, SourceTail::Beyond) => TailFinding::Foreign,
+        (_, SourceTail::Denied) => TailFinding::Unverified(
+            "no right to read this stream at the source, and its last event has to be compared"
+                .to_owned(),
+        ),
+        (Some(_), SourceTail::Gone) if !passes => TailFinding::OneSided,
+        (_, SourceTail::Gone) => TailFinding::Unverified(format!(
+            "revision {tail}, the destination's last, can no longer be read at the source"
+        )),
+        // Expected before it would be *no stream*, and that append could be written.
+        (None, SourceTail::Event(_)) if tail == 0 => TailFinding::Unverified(
+            "its only event cannot be read, and the server cannot be asked about a first event"
+                .to_owned(),
+        ),
+        (None, SourceTail::Event(here)) => TailFinding::Ask(here.clone()),
     }
 }
 
@@ -200,6 +279,14 @@ mod tests {
         }
     }
 
+    fn tail(tail: u64, id: Option<u64>, unreadable: &[u64]) -> Finding {
+        Finding::Tail {
+            tail,
+            event: id.map(|id| event(tail, id, "x")),
+            unreadable: unreadable.to_vec(),
+        }
+    }
+
     fn clash(revision: u64, destination: u64) -> Finding {
         Finding::Conflict(Clash {
             revision,
@@ -236,7 +323,17 @@ mod tests {
                 look(&[5, 6, 7], 9, &[(7, 7), (8, 8)]),
                 there(&[7], &[5, 6]),
             ),
-            ("all aged", look(&[5, 6], 9, &[]), there(&[], &[5, 6])),
+            ("all aged", look(&[5, 6], 9, &[]), tail(9, None, &[5, 6])),
+            (
+                "all aged but for the tail, which is another's or not",
+                look(&[5, 6], 9, &[(9, 9)]),
+                tail(9, Some(9), &[5, 6]),
+            ),
+            (
+                "aged, and the first that is not is another's",
+                look(&[5, 6, 7], 9, &[(7, 99)]),
+                clash(7, 99),
+            ),
             (
                 "page cut before what waits",
                 look(&[5], 9, &[(4, 4)]),
@@ -245,19 +342,9 @@ mod tests {
             (
                 "tail before",
                 look(&[5], 4, &[(4, 4)]),
-                Finding::Behind {
-                    tail: 4,
-                    event: Some(event(4, 4, "x")),
-                },
+                tail(4, Some(4), &[]),
             ),
-            (
-                "tail far before",
-                look(&[5], 2, &[]),
-                Finding::Behind {
-                    tail: 2,
-                    event: None,
-                },
-            ),
+            ("tail far before", look(&[5], 2, &[]), tail(2, None, &[])),
         ] {
             assert_eq!(got, expected, "{name}");
         }
@@ -285,33 +372,76 @@ mod tests {
     }
 
     #[test]
-    fn the_tails_of_both_sides_are_compared_by_id() {
+    fn last_events_of_both_sides_decide_whose_stream_it_is() {
         let (same, changed, other) = (event(4, 4, "x"), event(4, 4, "y"), event(4, 9, "x"));
-        for (destination, source, expected) in [
+        let here = |event: &Event| SourceTail::Event(event.clone());
+        let unverified = |passes| tail_look(4, None, &SourceTail::Gone, passes);
+        for (name, got, expected) in [
             (
-                Some(&same),
-                Some(&same),
+                "equal",
+                tail_look(4, Some(&same), &here(&same), true),
                 TailFinding::Equal { differs: false },
             ),
             (
-                Some(&changed),
-                Some(&same),
+                "equal but for its content",
+                tail_look(4, Some(&changed), &here(&same), false),
                 TailFinding::Equal { differs: true },
             ),
-            (Some(&same), None, TailFinding::Unverified),
-            (None, Some(&same), TailFinding::Unverified),
-            (None, None, TailFinding::Unverified),
             (
-                Some(&other),
-                Some(&same),
+                "another",
+                tail_look(4, Some(&other), &here(&same), false),
                 TailFinding::Conflict(Clash {
                     revision: 4,
                     source: same.id,
                     destination: other.id,
                 }),
             ),
+            (
+                "unreadable at the destination",
+                tail_look(4, None, &here(&same), false),
+                TailFinding::Ask(same.clone()),
+            ),
+            (
+                "gone from the source",
+                tail_look(4, Some(&same), &SourceTail::Gone, false),
+                TailFinding::OneSided,
+            ),
+            (
+                "behind the source's end, readable or not",
+                tail_look(4, Some(&same), &SourceTail::Beyond, false),
+                TailFinding::Foreign,
+            ),
+            (
+                "behind the source's end, unreadable",
+                tail_look(4, None, &SourceTail::Beyond, true),
+                TailFinding::Foreign,
+            ),
         ] {
-            assert_eq!(tail_look(destination, source), expected);
+            assert_eq!(got, expected, "{name}");
         }
+        for readable in [None, Some(&same)] {
+            let denied = tail_look(4, readable, &SourceTail::Denied, false);
+            assert!(
+                matches!(denied, TailFinding::Unverified(_)),
+                "no right to compare"
+            );
+        }
+        assert!(matches!(unverified(true), TailFinding::Unverified(_)));
+        assert!(matches!(unverified(false), TailFinding::Unverified(_)));
+        assert!(
+            matches!(
+                tail_look(4, Some(&same), &SourceTail::Gone, true),
+                TailFinding::Unverified(_)
+            ),
+            "what cannot be read does not pass on an event that was not compared"
+        );
+        let first = event(0, 0, "x");
+        assert!(
+            matches!(
+                tail_look(0, None, &here(&first), false),
+                TailFinding::Unverified(_)
+            ),
+            "a first event is never asked about: the question could be written"
+        );
     }
 }

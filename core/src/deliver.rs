@@ -16,6 +16,9 @@ use crate::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
 /// Tails read at once for users' links.
 const FORWARDS_AT_ONCE: usize = 16;
 
+/// A tail that could not be read for a lasting reason this often, ever more seldom over half a minute, is given up.
+const REFUSED_AFTER: u32 = 8;
+
 /// A user's link inside a category stream, until the tail it stands for is read.
 #[derive(Clone, Debug)]
 pub(super) struct Forwarding {
@@ -215,11 +218,21 @@ impl Core {
                 Some(event) => self.accept(Item::Event(event), forwarding.claim),
                 None => self.skip(&forwarding.claim, SkipReason::Unresolved),
             },
-            SourcePage::NotFound | SourcePage::SoftDeleted | SourcePage::Tombstoned => {
+            SourcePage::SoftDeleted | SourcePage::Tombstoned => {
                 self.skip(&forwarding.claim, SkipReason::Unresolved);
             }
-            SourcePage::Denied => self.forward_denied(forwarding),
-            SourcePage::Refused(_) | SourcePage::Failed => {
+            SourcePage::Denied => self.forward_refused(
+                forwarding,
+                "no right to read this stream at the source, and a link stands for its tail",
+            ),
+            SourcePage::Refused(text) if forwarding.failures >= REFUSED_AFTER => {
+                let text = format!(
+                    "a link stands for this stream's tail, and the source does not let it be read: {text}"
+                );
+                self.forward_refused(forwarding, &text);
+            }
+            // The stream holds the link: a node that does not know it is behind.
+            SourcePage::NotFound | SourcePage::Refused(_) | SourcePage::Failed => {
                 self.source_failing = true;
                 self.forward_later(forwarding);
             }
@@ -233,10 +246,8 @@ impl Core {
     }
 
     /// A delivery is parked. What nobody delivered cannot be: it holds its stream instead, so that somebody learns of it.
-    fn forward_denied(&mut self, forwarding: Forwarding) {
+    fn forward_refused(&mut self, forwarding: Forwarding, text: &str) {
         let name = forwarding.stream.clone();
-        let text =
-            "no right to read this stream at the source, and a link stands for its tail".to_owned();
         if forwarding.claim.ack.is_some() {
             self.park(
                 &forwarding.claim,
@@ -262,7 +273,7 @@ impl Core {
             _ => return self.forward_later(forwarding),
         };
         if let Some(next) = next {
-            self.hold(&name, next, HeldReason::Refused, text);
+            self.hold(&name, next, HeldReason::Refused, text.to_owned());
         }
         self.park(&forwarding.claim, "");
         self.rest(&name);

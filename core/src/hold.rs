@@ -47,6 +47,8 @@ impl Core {
             _ => (None, false),
         };
         let tail = tail.filter(|tail| *tail < first_bad);
+        stream.failing = None;
+        stream.beyond_since = None;
         stream.fill_to = None;
         stream.single_until = None;
         stream.state = State::Held(Held {

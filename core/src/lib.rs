@@ -17,6 +17,7 @@ mod credit;
 mod decide;
 mod deliver;
 mod ending;
+mod failing;
 mod hold;
 mod look;
 mod member;
@@ -26,12 +27,14 @@ pub mod port;
 mod queue;
 mod refuse;
 mod repair;
+mod rights;
 mod search;
 mod settle;
 mod status;
 mod stay;
 mod stream;
 mod sweep;
+mod tail;
 mod trial;
 mod unnumbered;
 mod window;
@@ -54,6 +57,7 @@ use self::port::{
     AppendId, Command, CoreSettings, GroupSeen, HeldReason, Input, LookId, Moment, PipelineState,
     ReadId, Side, Tell, WriteId,
 };
+use self::rights::Denials;
 use self::stream::{State, Table};
 use self::sweep::Sweep;
 use self::trial::{Next, Trial, Verdict};
@@ -75,6 +79,11 @@ const LOOKS_AT_ONCE: usize = 256;
 enum Purpose {
     /// The source's event at the destination's tail.
     Verify(StreamName),
+    /// The source's first event, of a stream that is truncated at the destination before this revision.
+    Head {
+        stream: StreamName,
+        destination: u64,
+    },
     /// Events of a gap, asked for from this revision on.
     Repair { stream: StreamName, from: u64 },
     /// The tail of the stream that a user's link stands for.
@@ -100,9 +109,10 @@ pub struct Core {
     look_line: VecDeque<StreamName>,
     /// Streams in back-off, by the time it ends.
     timers: BTreeSet<(Moment, StreamName)>,
-    looks: HashMap<LookId, StreamName>,
+    /// Looks under way: at which stream, and since when.
+    looks: HashMap<LookId, (StreamName, Moment)>,
     reads: HashMap<ReadId, Purpose>,
-    writes: HashMap<WriteId, (StreamName, State)>,
+    writes: HashMap<WriteId, (StreamName, State, Moment)>,
     flights: HashMap<AppendId, Flight>,
     events_in_flight: usize,
 
@@ -133,10 +143,7 @@ pub struct Core {
     /// When the last event was sent, for the throttle.
     last_sent: Option<Moment>,
 
-    /// Something was written in this process: rights are there in general.
-    proven: bool,
-    /// Streams whose writes were denied before anything was proven.
-    denied: BTreeMap<StreamName, Moment>,
+    denials: Denials,
     held: BTreeMap<StreamName, (u64, HeldReason, String)>,
     repairs: usize,
     /// Streams that want a page of their repair, in turn, and pages on their way.
@@ -185,8 +192,7 @@ impl Core {
             last_verdict: Moment::ZERO,
             waiting_since: None,
             last_sent: None,
-            proven: false,
-            denied: BTreeMap::new(),
+            denials: Denials::default(),
             held: BTreeMap::new(),
             repairs: 0,
             repair_line: VecDeque::new(),
@@ -234,10 +240,12 @@ impl Core {
             } => self.on_delivery(conn, ack, number, item),
             Input::Appended { append, outcome } => self.on_appended(append, outcome),
             Input::CallEnded {
-                unanswered, silent, ..
-            } => self.on_call_ended(unanswered, silent),
+                lane,
+                unanswered,
+                silent,
+            } => self.on_call_ended(lane, unanswered, silent),
             Input::Looked { look, result } => self.on_looked(look, result),
-            Input::RightsSeen { .. } => {}
+            Input::RightsSeen { ask, rights } => self.on_rights_seen(ask, rights),
             Input::SourceRead { read, page } => self.on_source_read(read, page),
             Input::LinksRead { read, page } => self.on_links_read(read, page),
             Input::ParkedRead { read, page } => self.on_parked_read(read, page),
@@ -253,6 +261,7 @@ impl Core {
 
     /// Everything that may go on after an input, in the order in which one makes way for the other.
     fn pump(&mut self) {
+        self.pump_denials();
         self.pump_trial();
         self.pump_looks();
         self.pump_appends();
@@ -263,14 +272,17 @@ impl Core {
     }
 
     fn pump_trial(&mut self) {
-        match self.trial.next(self.now) {
-            Next::Wait => {}
-            Next::Send(appends) => appends
-                .into_iter()
-                .for_each(|append| self.send_again(append)),
-            Next::Probe => self.out.push(Command::Probe {
-                side: Side::Destination,
-            }),
+        loop {
+            match self.trial.next(self.now) {
+                Next::Wait => return,
+                Next::Send(appends) => appends
+                    .into_iter()
+                    .for_each(|append| self.send_again(append, false)),
+                Next::SendAlone(append) => self.send_again(append, true),
+                Next::Probe => self.out.push(Command::Probe {
+                    side: Side::Destination,
+                }),
+            }
         }
     }
 
@@ -326,6 +338,7 @@ impl Core {
             self.trial.retry_at(),
             throttled,
             self.member.due(),
+            self.denials.due(self.message_timeout() / 4),
             self.sweep.retry_at(),
             self.ending.as_ref().map(|ending| ending.due(self.now)),
         ]

@@ -2,19 +2,19 @@
 //!
 //! Carries the findings of `decide` into states. Never guesses: what was not answered is asked again.
 
-use super::decide::{self, Finding, TailFinding};
+use super::decide::{self, Finding};
 use super::port::{
-    Command, DuplicateReason, HeldReason, LookId, LookRange, LookResult, Mode, ReadFrom, ReadId,
-    SourcePage, Tell,
+    Command, DuplicateReason, HeldReason, LookId, LookRange, LookResult, Mode, Moment, Tell,
 };
 use super::queue::Queue;
-use super::stream::{Half, Held, LookStep, Looking, State};
-use super::{Core, LOOKS_AT_ONCE, Purpose};
+use super::rights::Denied;
+use super::stream::{LookStep, Looking, State};
+use super::{Core, LOOKS_AT_ONCE};
 use crate::event::{Event, StreamName};
 
 /// Events and bytes of a look's page.
 const PAGE: u64 = 200;
-const PAGE_BYTES: usize = 64 * 1024;
+pub(super) const PAGE_BYTES: usize = 64 * 1024;
 
 impl Core {
     pub(super) fn pump_looks(&mut self) {
@@ -84,7 +84,7 @@ impl Core {
 
     pub(super) fn look(&mut self, name: &StreamName, range: LookRange) -> LookId {
         let look = LookId(self.next_id());
-        self.looks.insert(look, name.clone());
+        self.looks.insert(look, (name.clone(), self.now));
         self.out.push(Command::Look {
             look,
             stream: name.clone(),
@@ -104,13 +104,16 @@ impl Core {
     }
 
     pub(super) fn on_looked(&mut self, look: LookId, result: LookResult) {
-        let Some(name) = self.looks.remove(&look) else {
+        if self.on_reading_asked(look, &result) {
+            return;
+        }
+        let Some((name, sent)) = self.looks.remove(&look) else {
             return;
         };
-        if matches!(result, LookResult::Failed | LookResult::Refused(_)) {
-            self.trial.look_failed(self.now);
-            self.look_failed(&name);
-            return;
+        match result {
+            LookResult::Failed => return self.look_failed(&name, sent),
+            LookResult::Refused(text) => return self.look_refused(&name, text),
+            _ => {}
         }
         self.trial.look_answered();
         self.verdict();
@@ -138,18 +141,25 @@ impl Core {
             (_, LookResult::Tombstoned) => {
                 self.conflict(&name, "the stream was tombstoned at the destination")
             }
-            (_, LookResult::Denied) => self.look_denied(&name),
-            (LookStep::Search(search), result) => self.on_search_page(&name, search, result),
-            (LookStep::Tail { tail, source, .. }, result) => {
-                let event = match result {
-                    LookResult::Tail { events, .. } => {
-                        events.into_iter().find(|event| event.revision == tail)
-                    }
-                    _ => None,
-                };
-                self.tail_step(&name, tail, Half::Got(event), source);
+            (LookStep::Asked { .. }, LookResult::Denied) => {
+                self.look_denied(&name, sent, Denied::Write)
             }
-            (LookStep::Full { from, .. }, LookResult::Tail { last, events }) => {
+            (_, LookResult::Denied) => self.look_denied(&name, sent, Denied::Read),
+            (LookStep::Search(search), result) => self.on_search_page(&name, search, result),
+            (LookStep::Tail(tail), result) => self.on_destination_tail(&name, tail, result),
+            (LookStep::Refused { tail, .. }, result) => {
+                self.on_refusal_confirmed(&name, &tail, &result)
+            }
+            (LookStep::Asked { tail, .. }, result) => self.on_recognised(&name, tail, result),
+            (
+                LookStep::Full { from, .. },
+                LookResult::Tail {
+                    last,
+                    events,
+                    truncate_before,
+                },
+            ) => {
+                self.note_truncation(&name, truncate_before);
                 self.on_full_look(&name, from, last, &events);
             }
             _ => self.aligned(&name, None),
@@ -165,40 +175,16 @@ impl Core {
             Finding::There { revisions, differs } => self.there(name, &revisions, differs),
             Finding::Conflict(clash) => self.conflict_at(name, clash.revision, clash.text()),
             Finding::Short { from } => self.full_look_from(name, from, waits_to.max(from)),
-            Finding::Behind { tail, event } => {
-                let read = ReadId(self.next_id());
-                self.reads.insert(read, Purpose::Verify(name.clone()));
-                self.out.push(Command::ReadSource {
-                    read,
-                    stream: name.clone(),
-                    from: ReadFrom::Revision(tail),
-                    count: 1,
-                    max_bytes: PAGE_BYTES,
-                });
-                let destination = match event {
-                    Some(event) => Half::Got(Some(event)),
-                    None => Half::Pending(self.look(
-                        name,
-                        LookRange::Forwards {
-                            from: tail,
-                            count: 1,
-                        },
-                    )),
-                };
-                self.set_step(
-                    name,
-                    LookStep::Tail {
-                        tail,
-                        destination,
-                        source: Half::Pending(read),
-                    },
-                );
-            }
+            Finding::Tail {
+                tail,
+                event,
+                unreadable,
+            } => self.compare_tails(name, tail, event, unreadable),
         }
     }
 
     /// These waiting revisions are at the destination already.
-    fn there(
+    pub(super) fn there(
         &mut self,
         name: &StreamName,
         revisions: &[(u64, Option<DuplicateReason>)],
@@ -235,89 +221,13 @@ impl Core {
         self.aligned(name, tail);
     }
 
-    /// The source's event of the destination's tail was read.
-    pub(super) fn on_verify_read(&mut self, read: ReadId, name: &StreamName, page: SourcePage) {
-        let Some(State::Looking(looking)) = self.streams.get(name).map(|stream| &stream.state)
-        else {
-            return;
-        };
-        let LookStep::Tail {
-            tail,
-            destination,
-            source: Half::Pending(expected),
-        } = looking.step.clone()
-        else {
-            return;
-        };
-        if expected != read {
-            return;
-        }
-        let event = match page {
-            SourcePage::Events { events, .. } => {
-                events.into_iter().find(|event| event.revision == tail)
-            }
-            SourcePage::NotFound
-            | SourcePage::SoftDeleted
-            | SourcePage::Tombstoned
-            | SourcePage::Denied => None,
-            SourcePage::Refused(_) | SourcePage::Failed => {
-                self.source_failing = true;
-                self.look_failed(name);
-                return;
-            }
-        };
-        self.source_failing = false;
-        self.tail_step(name, tail, destination, Half::Got(event));
-    }
-
-    fn tail_step(
-        &mut self,
-        name: &StreamName,
-        tail: u64,
-        destination: Half<LookId>,
-        source: Half<ReadId>,
-    ) {
-        let (Half::Got(there), Half::Got(here)) = (&destination, &source) else {
-            self.set_step(
-                name,
-                LookStep::Tail {
-                    tail,
-                    destination,
-                    source,
-                },
-            );
-            return;
-        };
-        match decide::tail_look(there.as_ref(), here.as_ref()) {
-            TailFinding::Conflict(clash) => {
-                self.conflict_at(name, clash.revision, clash.text());
-                return;
-            }
-            TailFinding::Equal { differs: true } => {
-                self.tell(Tell::Differs {
-                    stream: name.clone(),
-                    revision: tail,
-                });
-            }
-            TailFinding::Equal { differs: false } => {}
-            TailFinding::Unverified => {
-                if let Some(stream) = self.streams.get_mut(name) {
-                    stream.unverified = stream.unverified.max(Some(tail));
-                }
-                self.tell(Tell::Unverified {
-                    stream: name.clone(),
-                    revision: tail,
-                });
-            }
-        }
-        self.aligned(name, Some(tail));
-    }
-
     /// The look decided that the stream can be written.
-    fn aligned(&mut self, name: &StreamName, tail: Option<u64>) {
+    pub(super) fn aligned(&mut self, name: &StreamName, tail: Option<u64>) {
         self.release(name);
         if let Some(stream) = self.streams.get_mut(name) {
             stream.state = State::Aligned { tail };
+            stream.failing = None;
+            stream.beyond_since = None;
             // Only the tail itself was compared; below it there may be placeholders of another process.
             stream.unverified = stream
                 .unverified
@@ -335,45 +245,25 @@ impl Core {
         }
     }
 
-    /// Nothing was learnt: later again. A held stream stays held until then.
-    fn look_failed(&mut self, name: &StreamName) {
-        let now = self.now;
-        let Some(stream) = self.streams.get_mut(name) else {
-            return;
-        };
-        let State::Looking(looking) = &stream.state else {
-            return;
-        };
-        match looking.was_held.clone() {
-            Some(held) => {
-                stream.state = State::Held(Held {
-                    looked: now,
-                    ..held
-                });
-                self.advance(name);
-            }
-            None => {
-                self.forget(name);
-                self.back_off(name);
-            }
-        }
-    }
-
-    fn look_denied(&mut self, name: &StreamName) {
-        let text = "no right to read this stream at the destination".to_owned();
-        let Some(stream) = self.streams.get_mut(name) else {
+    fn look_denied(&mut self, name: &StreamName, sent: Moment, what: Denied) {
+        let Some(stream) = self.streams.get(name) else {
             return;
         };
         let first = stream.queue.first().unwrap_or_default();
-        if self.proven {
+        let was_held =
+            matches!(&stream.state, State::Looking(looking) if looking.was_held.is_some());
+        if was_held {
+            self.look_later(name);
+        } else if self.is_about_the_stream(name, what, sent) {
+            let text = what.here().to_owned();
             self.hold(name, first, HeldReason::Refused, text);
-            return;
+        } else {
+            self.forget(name);
+            self.back_off(name);
         }
-        self.forget(name);
-        self.deny(name, "no right to read any stream at the destination");
     }
 
-    fn conflict(&mut self, name: &StreamName, text: &str) {
+    pub(super) fn conflict(&mut self, name: &StreamName, text: &str) {
         let first = self
             .streams
             .get(name)

@@ -135,6 +135,14 @@ impl Core {
             since: self.now,
             paused: None,
         };
+        if let Some(base) = group.checkpoint.map(|number| number + 1).or(group.start) {
+            if self.numbers.has_begun() {
+                let joined = self.member.joined_time(self.now);
+                self.numbers.lower(base, joined);
+            } else {
+                self.numbers.begin(base);
+            }
+        }
         if std::mem::take(&mut self.member.unwanted) {
             self.leave(LeaveReason::Stopping);
             return;
@@ -145,14 +153,6 @@ impl Core {
         self.timed_out = false;
         // What is delivered from now on has its whole message timeout before it.
         self.waiting_since = self.waits_for_destination().then_some(self.now);
-        if let Some(base) = group.checkpoint.map(|number| number + 1).or(group.start) {
-            if self.numbers.has_begun() {
-                let joined = self.member.joined_time(self.now);
-                self.numbers.lower(base, joined);
-            } else {
-                self.numbers.begin(base);
-            }
-        }
         self.sweep.joined(self.member.joined_time(self.now));
         let timeout = group.message_timeout;
         self.group = Some(group);

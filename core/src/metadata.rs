@@ -3,7 +3,8 @@
 //! Never overwrites anybody's metadata.
 
 use super::Core;
-use super::port::{Command, HeldReason, MetadataOutcome, Tell, WriteId};
+use super::port::{Command, HeldReason, MetadataOutcome, Moment, Tell, WriteId};
+use super::rights::Denied;
 use super::stream::State;
 use crate::event::StreamName;
 
@@ -21,7 +22,7 @@ impl Core {
         let write = WriteId(self.next_id());
         if let Some(stream) = self.streams.get_mut(name) {
             let before = std::mem::replace(&mut stream.state, State::WritingMetadata);
-            self.writes.insert(write, (name.clone(), before));
+            self.writes.insert(write, (name.clone(), before, self.now));
         }
         self.out.push(Command::WriteMetadata {
             write,
@@ -34,7 +35,7 @@ impl Core {
     }
 
     pub(super) fn on_metadata_done(&mut self, write: WriteId, outcome: MetadataOutcome) {
-        let Some((name, before)) = self.writes.remove(&write) else {
+        let Some((name, before, sent)) = self.writes.remove(&write) else {
             return;
         };
         if let Some(stream) = self.streams.get_mut(&name) {
@@ -53,19 +54,24 @@ impl Core {
             MetadataOutcome::Exists => self.tell(Tell::MetadataKept {
                 stream: name.clone(),
             }),
-            MetadataOutcome::Denied => {
-                let first = self
-                    .streams
-                    .get(&name)
-                    .and_then(|stream| stream.queue.first())
-                    .unwrap_or_default();
-                let text =
-                    format!("no right to write its metadata stream $${name} at the destination");
-                self.hold(&name, first, HeldReason::Refused, text);
-                return;
-            }
+            MetadataOutcome::Denied => return self.metadata_denied(&name, sent),
             MetadataOutcome::Written | MetadataOutcome::NoAnswer => {}
         }
         self.advance(&name);
+    }
+
+    fn metadata_denied(&mut self, name: &StreamName, sent: Moment) {
+        if !self.is_about_the_stream(name, Denied::WriteMetadata, sent) {
+            self.forget(name);
+            self.back_off(name);
+            return;
+        }
+        let first = self
+            .streams
+            .get(name)
+            .and_then(|stream| stream.queue.first())
+            .unwrap_or_default();
+        let text = Denied::WriteMetadata.here().to_owned();
+        self.hold(name, first, HeldReason::Refused, text);
     }
 }

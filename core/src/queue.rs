@@ -128,6 +128,14 @@ impl Queue {
         self.entries.back().map(Entry::revision)
     }
 
+    /// The highest revision that the source delivered.
+    pub(super) fn last_delivered(&self) -> Option<u64> {
+        let mut newest_first = self.entries.iter().rev();
+        newest_first
+            .find(|entry| entry.origin == Origin::Delivered)
+            .map(Entry::revision)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()
     }

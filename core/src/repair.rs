@@ -2,6 +2,7 @@
 //!
 //! Never skips a revision: what the source no longer has is a matter of policy.
 
+use super::failing::REFUSED_FOR;
 use super::port::{Command, HeldReason, OnMissingHistory, ReadFrom, ReadId, SourcePage, Tell};
 use super::queue::{Entry, Origin};
 use super::stream::{Repair, State};
@@ -135,13 +136,17 @@ impl Core {
             self.advance(name);
             return;
         }
+        // What was delivered exists: a node that does not know of it is behind.
+        let known = stream.queue.last_delivered();
         match page {
+            SourcePage::Events { last, .. } if Some(last) < known => self.page_failed(name),
             SourcePage::Events { events, .. } => {
+                stream.failing = None;
                 self.source_failing = false;
                 self.progress += 1;
                 self.insert_page(name, from, events);
             }
-            SourcePage::NotFound | SourcePage::SoftDeleted | SourcePage::Tombstoned => {
+            SourcePage::SoftDeleted | SourcePage::Tombstoned => {
                 let readable = self.first_waiting_from(name, from);
                 self.missing(name, from, readable);
             }
@@ -154,11 +159,28 @@ impl Core {
                 let text = "no right to read this stream at the source, and it has to be read to close a gap".to_owned();
                 self.hold(name, from, HeldReason::Refused, text);
             }
-            SourcePage::Refused(_) | SourcePage::Failed => {
-                self.source_failing = true;
-                self.back_off(name);
+            SourcePage::Refused(_) if self.is_unnumbered() => {
+                if self.has_failed_for(name, REFUSED_FOR) {
+                    let readable = self.first_waiting_from(name, from);
+                    self.missing(name, from, readable);
+                } else {
+                    self.back_off(name);
+                }
             }
+            SourcePage::Refused(text) => {
+                let text = format!("the source does not let this stream be read: {text}");
+                if !self.keeps_failing(name, REFUSED_FOR, &text) {
+                    self.back_off(name);
+                }
+            }
+            SourcePage::NotFound | SourcePage::Failed => self.page_failed(name),
         }
+    }
+
+    /// No answer, or one of a node that is behind.
+    fn page_failed(&mut self, name: &StreamName) {
+        self.source_failing = true;
+        self.back_off(name);
     }
 
     /// Queues the consecutive events of a page; none at all means that the source no longer has what comes next.

@@ -87,7 +87,7 @@ impl Core {
         result: LookResult,
     ) {
         let events = match result {
-            LookResult::Tail { last, events } => {
+            LookResult::Tail { last, events, .. } => {
                 if search.tail.is_none() {
                     search.tail = Some(last);
                     search.newest = events.last().map(|event| event.created);

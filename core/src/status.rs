@@ -14,15 +14,10 @@ impl Core {
     /// What the pipeline holds and does at this moment.
     #[must_use]
     pub fn status(&self) -> Status {
-        let mut held = [0; 3];
-        for (_, reason, _) in self.held.values() {
-            let place = match reason {
-                HeldReason::Conflict => 0,
-                HeldReason::MissingHistory => 1,
-                HeldReason::Refused => 2,
-            };
-            held[place] += 1;
-        }
+        let held = HeldReason::ALL.map(|reason| {
+            let held = self.held.values();
+            held.filter(|(_, because, _)| *because == reason).count()
+        });
         Status {
             state: self.state(),
             credit: self.member.credit().unwrap_or_else(|| {
@@ -105,6 +100,10 @@ impl Core {
     pub(super) fn on_source_read(&mut self, read: ReadId, page: SourcePage) {
         match self.take_read(read) {
             Some(Purpose::Verify(name)) => self.on_verify_read(read, &name, page),
+            Some(Purpose::Head {
+                stream,
+                destination,
+            }) => self.on_head_read(&stream, destination, page),
             Some(Purpose::Repair { stream, from }) => {
                 self.on_repair_read(read, &stream, from, page)
             }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use lru::LruCache;
 
+use super::decide::SourceTail;
 use super::port::{AppendId, HeldReason, LookId, Moment, ReadId};
 use super::queue::Queue;
 use crate::event::{Event, StreamName};
@@ -69,12 +70,12 @@ pub(super) enum LookStep {
     Metadata(LookId),
     /// The destination's events from just before the first waiting revision on.
     Full { look: LookId, from: u64 },
-    /// The destination's tail lies before what waits: both sides' event of that revision are compared.
-    Tail {
-        tail: u64,
-        destination: Half<LookId>,
-        source: Half<ReadId>,
-    },
+    /// Both sides' event of the destination's last revision are compared.
+    Tail(Tail),
+    /// The destination's server is asked whether its last event, which it does not show, is the source's.
+    Asked { look: LookId, tail: Tail },
+    /// It refused, which says something of this event only while it is the last: is it?
+    Refused { look: LookId, tail: Tail },
     /// `skip_version_check`: backwards through the destination's stream, by id.
     Search(Search),
 }
@@ -85,20 +86,30 @@ impl LookStep {
         match self {
             Self::Wanted => false,
             Self::Metadata(look) | Self::Full { look, .. } => *look == answered,
-            Self::Tail { destination, .. } => {
-                matches!(destination, Half::Pending(look) if *look == answered)
+            Self::Tail(tail) => {
+                matches!(&tail.destination, Half::Pending(look) if *look == answered)
             }
+            Self::Asked { look, .. } | Self::Refused { look, .. } => *look == answered,
             Self::Search(search) => search.look == answered,
         }
     }
 }
 
+/// The comparison of the destination's last event with the source's of that revision.
+#[derive(Clone, Debug)]
+pub(super) struct Tail {
+    pub(super) revision: u64,
+    pub(super) destination: Half<LookId, Option<Event>>,
+    pub(super) source: Half<ReadId, SourceTail>,
+    /// Waiting revisions at or below it that cannot be read at the destination.
+    pub(super) unreadable: Vec<u64>,
+}
+
 /// One of two answers that are compared.
 #[derive(Clone, Debug)]
-pub(super) enum Half<Id> {
+pub(super) enum Half<Id, Answer> {
     Pending(Id),
-    /// `None`: not readable there.
-    Got(Option<Event>),
+    Got(Answer),
 }
 
 /// A backward search by id.
@@ -151,6 +162,14 @@ pub(super) struct Stream {
     pub(super) fill_to: Option<u64>,
     /// Up to here nothing is known: it lies below what a look compared, or is a placeholder.
     pub(super) unverified: Option<u64>,
+    /// Since when the source's stream seems to end before the destination's.
+    pub(super) beyond_since: Option<Moment>,
+    /// It was told that the destination no longer shows some of its events.
+    pub(super) told_unreadable: bool,
+    /// It was told that another writer truncated it.
+    pub(super) told_truncated: bool,
+    /// Since when its reads fail although others are answered.
+    pub(super) failing: Option<Moment>,
     /// Highest source revision written, or with `skip_version_check` found at the destination.
     pub(super) high: Option<u64>,
     /// `skip_version_check`: somebody else writes there too, so each delivery is looked for.
@@ -160,8 +179,9 @@ pub(super) struct Stream {
     pub(super) newest_met: Option<i64>,
 }
 
-/// A copy is never older than its original, but clocks of two servers differ: ten minutes in ticks of 100 ns.
-pub(super) const CLOCKS_DIFFER: i64 = 10 * 60 * 10_000_000;
+/// A copy is never older than its original, but clocks of two servers differ, and one that runs in local time differs by up
+/// to a day: 25 hours in ticks of 100 ns.
+pub(super) const CLOCKS_DIFFER: i64 = 25 * 60 * 60 * 10_000_000;
 
 impl Stream {
     fn new(known: Idle) -> Self {
@@ -177,6 +197,10 @@ impl Stream {
             repair: None,
             fill_to: None,
             unverified: known.unverified,
+            beyond_since: None,
+            told_unreadable: known.told_unreadable,
+            told_truncated: known.told_truncated,
+            failing: None,
             high: known.high,
             shared: known.shared,
             newest_met: known.newest_met,
@@ -215,6 +239,8 @@ impl Stream {
 struct Idle {
     state: State,
     unverified: Option<u64>,
+    told_unreadable: bool,
+    told_truncated: bool,
     high: Option<u64>,
     shared: bool,
     newest_met: Option<i64>,
@@ -224,6 +250,8 @@ impl Idle {
     const STRANGER: Self = Self {
         state: State::Unknown,
         unverified: None,
+        told_unreadable: false,
+        told_truncated: false,
         high: None,
         shared: false,
         newest_met: None,
@@ -276,6 +304,8 @@ impl Table {
             Idle {
                 state: stream.state,
                 unverified: stream.unverified,
+                told_unreadable: stream.told_unreadable,
+                told_truncated: stream.told_truncated,
                 high: stream.high,
                 shared: stream.shared,
                 newest_met: stream.newest_met,

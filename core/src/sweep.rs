@@ -125,9 +125,11 @@ impl Core {
         };
         self.sweep.links_read = None;
         let items = match page {
+            // The numbers asked for exist: a node that does not know of them is behind.
+            LinkPage::Items { last, .. } if last < to => return self.sweep_failed(),
             LinkPage::Items { items, .. } => items,
-            LinkPage::NotFound | LinkPage::Deleted => Vec::new(),
-            LinkPage::Denied | LinkPage::Failed => {
+            LinkPage::Deleted => Vec::new(),
+            LinkPage::NotFound | LinkPage::Denied | LinkPage::Failed => {
                 self.sweep_failed();
                 return;
             }

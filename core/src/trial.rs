@@ -1,9 +1,13 @@
-//! Whether the destination answers, and in which order frozen appends are sent again.
+//! Whether the destination answers, which frozen append ends its call, and in which order they are sent again.
 //!
 //! A small state machine of its own: it is told of ends, answers and probes, and says what to try next.
 //! Never drops an append: each stays frozen until it is answered.
+//!
+//! Two questions are kept apart. *Is the server there?* is asked of all appends at once: while it is away nothing new is
+//! sent, and one frozen append (or a read) tries it. *Which append ends its call?* is asked of single ones: whoever was
+//! twice on a lane that ended while no other did is suspect, and goes alone over a call of its own while all others go on.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::port::{AppendId, Moment};
@@ -15,6 +19,13 @@ pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// proof: a proxy or a server that restarts does that, too. Without pauses between, since an event that is refused has to
 /// be parked before ditto leaves the group for waiting, a quarter of the message timeout.
 const ALONE_IS_REFUSED: u32 = 3;
+
+/// Ends of a lane of its own that make an append suspect.
+const SUSPECT_AFTER: u32 = 2;
+
+/// Several lanes that end this often in a row without an answer between, while reads are answered: then each append on
+/// them is suspect, for two that end their calls keep two lanes from ever ending alone.
+const ALL_SUSPECT_AFTER: u32 = 4;
 
 /// The pause before attempt number `attempts` (from 1): 0.2 s, doubling to 30 s.
 pub(super) fn back_off(attempts: u32) -> Duration {
@@ -30,6 +41,8 @@ pub(super) enum Next {
     Wait,
     /// Send these frozen appends again.
     Send(Vec<AppendId>),
+    /// Send this frozen append again, over a call of its own.
+    SendAlone(AppendId),
     /// Ask whether the server answers a read.
     Probe,
 }
@@ -43,28 +56,42 @@ pub(super) enum Verdict {
     Refuse(AppendId),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Care {
-    /// Everything may be sent.
-    Open,
-    /// One at a time; nothing new.
-    OneByOne,
+/// A suspect that goes over a call of its own.
+#[derive(Clone, Copy, Debug)]
+struct Alone {
+    append: AppendId,
+    /// It is on its way.
+    sent: bool,
+    /// It ended its call so often in a row with the server answering.
+    ended: u32,
+}
+
+/// A lane that ended since the last answer.
+#[derive(Clone, Debug, Default)]
+struct Ended {
+    times: u32,
+    /// What was on it the last time.
+    appends: Vec<AppendId>,
 }
 
 /// State of the destination as appends and looks experienced it.
 #[derive(Clone, Debug)]
 pub(super) struct Trial {
-    care: Care,
-    /// Frozen appends that are not on their way, oldest first.
+    /// Frozen appends that are not on their way, oldest first, but for suspects.
     resend: VecDeque<AppendId>,
-    /// The one that is sent alone.
-    alone: Option<AppendId>,
-    /// It ended its call alone so often in a row with the server answering.
-    alone_ended: (Option<AppendId>, u32),
-    /// Calls that ended without an answer between them.
-    ended_in_a_row: u32,
+    /// Frozen appends that may end their calls.
+    suspects: VecDeque<AppendId>,
+    alone: Option<Alone>,
+    /// Ends of a lane, no other having ended, that each unanswered append has seen.
+    ends: BTreeMap<AppendId, u32>,
+    /// Lanes that ended since the last answer.
+    recent: BTreeMap<u32, Ended>,
+    /// Calls that were given up for their silence since the last answer.
+    silences: u32,
     /// The server was seen not to answer, or not to be ready: then an ended call names no culprit.
     away: bool,
+    /// While it is away: the append that tries it.
+    trying: Option<AppendId>,
     attempts: u32,
     retry_at: Option<Moment>,
     probe_first: bool,
@@ -74,12 +101,14 @@ pub(super) struct Trial {
 impl Trial {
     pub(super) fn new() -> Self {
         Self {
-            care: Care::Open,
             resend: VecDeque::new(),
+            suspects: VecDeque::new(),
             alone: None,
-            alone_ended: (None, 0),
-            ended_in_a_row: 0,
+            ends: BTreeMap::new(),
+            recent: BTreeMap::new(),
+            silences: 0,
             away: false,
+            trying: None,
             attempts: 0,
             retry_at: None,
             probe_first: false,
@@ -87,9 +116,9 @@ impl Trial {
         }
     }
 
-    /// True if new appends and looks may be sent.
+    /// True if new appends and looks may be sent. Suspects hold up nobody.
     pub(super) fn is_open(&self) -> bool {
-        self.care == Care::Open && self.resend.is_empty()
+        !self.away && self.resend.is_empty()
     }
 
     /// True if the destination is known not to answer.
@@ -102,62 +131,59 @@ impl Trial {
         self.retry_at
     }
 
-    /// A call ended with these appends on it.
-    pub(super) fn call_ended(&mut self, now: Moment, unanswered: Vec<AppendId>) {
-        let alone = self.alone.take_if(|alone| unanswered.contains(alone));
-        self.freeze(unanswered);
-        if let Some(alone) = alone {
+    /// The call of a lane ended with these appends on it.
+    pub(super) fn call_ended(&mut self, now: Moment, lane: u32, unanswered: Vec<AppendId>) {
+        if let Some(alone) = self.alone.as_mut()
+            && alone.sent
+            && unanswered == [alone.append]
+        {
             // Was it the append or the server? A read tells.
-            if self.alone_ended.0 != Some(alone) {
-                self.alone_ended = (Some(alone), 0);
-            }
-            self.alone_ended.1 += 1;
-            self.care = Care::OneByOne;
+            alone.sent = false;
+            alone.ended += 1;
             self.probe_first = true;
             self.retry_at = None;
             return;
         }
-        self.ended_in_a_row += 1;
-        if self.ended_in_a_row > 1 {
-            self.care = Care::OneByOne;
+        self.trying.take_if(|append| unanswered.contains(append));
+        if self.recent.len() == 1 && self.recent.contains_key(&lane) {
+            self.count_ends();
+        }
+        self.freeze(&unanswered);
+        let ended = self.recent.entry(lane).or_default();
+        ended.times += 1;
+        ended.appends = unanswered;
+        if self.recent.len() == 1 {
+            self.suspect(lane);
+        } else if self.rounds() >= ALL_SUSPECT_AFTER {
+            self.probe_first = true;
+        }
+        if self.rounds() > 1 && !self.resend.is_empty() {
             self.pause(now);
         }
     }
 
     /// An append was answered with "not ready": a read would be answered all the same, so it is tried itself.
     pub(super) fn not_ready(&mut self, now: Moment, append: AppendId) {
-        self.alone.take_if(|alone| *alone == append);
-        self.freeze(vec![append]);
-        self.away = true;
-        self.care = Care::OneByOne;
-        self.probe_first = false;
-        if self.retry_at.is_none_or(|at| at <= now) {
-            self.pause(now);
-        }
+        self.not_on_its_way(&[append]);
+        self.freeze(&[append]);
+        self.gone(now);
     }
 
     /// Nobody knows what became of these appends. Unlike an ended call this blames none of them: a server without a
     /// leader answers reads and leaves appends unanswered (`protocol.md` §14.2).
-    pub(super) fn no_answer(&mut self, now: Moment, appends: Vec<AppendId>) {
-        self.alone.take_if(|alone| appends.contains(alone));
+    pub(super) fn no_answer(&mut self, now: Moment, appends: &[AppendId]) {
+        self.not_on_its_way(appends);
         self.freeze(appends);
-        self.alone_ended = (None, 0);
-        self.ended_in_a_row += 1;
-        if self.ended_in_a_row > 1 {
-            self.away = true;
-            self.care = Care::OneByOne;
-            self.probe_first = false;
-            if self.retry_at.is_none_or(|at| at <= now) {
-                self.pause(now);
-            }
+        self.silences += 1;
+        if self.silences > 1 {
+            self.gone(now);
         }
     }
 
     /// A look was not answered.
     pub(super) fn look_failed(&mut self, now: Moment) {
-        if self.care == Care::Open {
+        if !self.away {
             self.away = true;
-            self.care = Care::OneByOne;
             self.probe_first = true;
             self.pause(now);
         }
@@ -165,18 +191,18 @@ impl Trial {
 
     /// An append got a real answer.
     pub(super) fn answered(&mut self, append: AppendId) {
-        self.resend.retain(|frozen| *frozen != append);
-        self.alone.take_if(|alone| *alone == append);
-        if self.alone_ended.0 == Some(append) {
-            self.alone_ended = (None, 0);
+        self.forget(append);
+        if self.recent.len() == 1 {
+            self.count_ends();
         }
-        self.ended_in_a_row = 0;
+        self.recent.clear();
+        self.silences = 0;
         self.recovered();
     }
 
     /// A look was answered: reads work, which says nothing of appends.
     pub(super) fn look_answered(&mut self) {
-        if self.resend.is_empty() && self.alone.is_none() {
+        if self.resend.is_empty() && self.trying.is_none() {
             self.recovered();
         }
     }
@@ -187,65 +213,135 @@ impl Trial {
             return Verdict::None;
         }
         if !reachable {
+            if let Some(alone) = self.alone.as_mut() {
+                alone.ended = 0;
+            }
             self.away = true;
-            self.alone_ended = (None, 0);
-            self.probe_first = true;
+            self.recent.clear();
             self.pause(now);
+            self.probe_first = true;
             return Verdict::None;
         }
         self.probe_first = false;
         self.retry_at = None;
-        match self.alone_ended {
-            (Some(append), ALONE_IS_REFUSED..) => {
-                self.alone_ended = (None, 0);
-                self.resend.retain(|frozen| *frozen != append);
-                Verdict::Refuse(append)
-            }
-            _ => {
-                if self.resend.is_empty() && self.alone.is_none() {
-                    self.recovered();
-                }
-                Verdict::None
-            }
+        if let Some(Alone {
+            append,
+            ended: ALONE_IS_REFUSED..,
+            ..
+        }) = self.alone
+        {
+            self.forget(append);
+            return Verdict::Refuse(append);
         }
+        if self.rounds() >= ALL_SUSPECT_AFTER {
+            self.recent.clear();
+            self.suspects.extend(self.resend.drain(..));
+        }
+        self.look_answered();
+        Verdict::None
     }
 
-    /// What to do now.
+    /// What to do now; asked again until there is nothing.
     pub(super) fn next(&mut self, now: Moment) -> Next {
-        if self.retry_at.is_some_and(|at| at > now) || self.probing || self.alone.is_some() {
+        if self.retry_at.is_some_and(|at| at > now) || self.probing || self.trying.is_some() {
             return Next::Wait;
         }
         self.retry_at = None;
-        if self.care == Care::Open {
-            return if self.resend.is_empty() {
-                Next::Wait
-            } else {
-                Next::Send(self.resend.drain(..).collect())
-            };
-        }
         if self.probe_first {
             self.probing = true;
             return Next::Probe;
         }
-        match self.resend.pop_front() {
-            Some(append) => {
-                self.alone = Some(append);
-                Next::Send(vec![append])
+        if self.away {
+            // One append tries the server, so that it is not flooded when it comes back.
+            if let Some(append) = self.resend.pop_front() {
+                self.trying = Some(append);
+                return Next::Send(vec![append]);
             }
-            None => {
-                self.recovered();
-                Next::Wait
+            self.recovered();
+        }
+        if !self.resend.is_empty() {
+            return Next::Send(self.resend.drain(..).collect());
+        }
+        if self.alone.is_none() {
+            self.alone = self.suspects.pop_front().map(|append| Alone {
+                append,
+                sent: false,
+                ended: 0,
+            });
+        }
+        match self.alone.as_mut() {
+            Some(alone) if !alone.sent => {
+                alone.sent = true;
+                Next::SendAlone(alone.append)
             }
+            _ => Next::Wait,
         }
     }
 
-    fn freeze(&mut self, appends: Vec<AppendId>) {
+    /// How often a lane has ended since the last answer.
+    fn rounds(&self) -> u32 {
+        let times = self.recent.values().map(|ended| ended.times);
+        times.max().unwrap_or(0)
+    }
+
+    /// The end of a lane while no other ended counts against what was on it.
+    fn count_ends(&mut self) {
+        for append in self.recent.values().flat_map(|ended| &ended.appends) {
+            *self.ends.entry(*append).or_default() += 1;
+        }
+    }
+
+    /// What was on the lane that ended, and on one that ended alone before, is suspect.
+    fn suspect(&mut self, lane: u32) {
+        let Some(ended) = self.recent.get(&lane) else {
+            return;
+        };
+        let twice = |append: &&AppendId| {
+            let before = self.ends.get(*append).copied().unwrap_or(0);
+            before + 1 >= SUSPECT_AFTER && !self.suspects.contains(append)
+        };
+        let suspects: Vec<AppendId> = ended.appends.iter().filter(twice).copied().collect();
+        self.resend.retain(|append| !suspects.contains(append));
+        self.suspects.extend(suspects);
+    }
+
+    /// The server does not answer, or is not ready.
+    fn gone(&mut self, now: Moment) {
+        self.away = true;
+        self.probe_first = false;
+        if let Some(alone) = self.alone.as_mut() {
+            alone.ended = 0;
+        }
+        if self.retry_at.is_none_or(|at| at <= now) {
+            self.pause(now);
+        }
+    }
+
+    fn not_on_its_way(&mut self, appends: &[AppendId]) {
+        self.trying.take_if(|append| appends.contains(append));
+        if let Some(alone) = self.alone.take_if(|alone| appends.contains(&alone.append)) {
+            self.suspects.push_front(alone.append);
+        }
+    }
+
+    fn freeze(&mut self, appends: &[AppendId]) {
         for append in appends {
-            if !self.resend.contains(&append) {
-                self.resend.push_back(append);
+            if !self.resend.contains(append) && !self.suspects.contains(append) {
+                self.resend.push_back(*append);
             }
         }
         self.resend.make_contiguous().sort_unstable();
+    }
+
+    fn forget(&mut self, append: AppendId) {
+        self.resend.retain(|frozen| *frozen != append);
+        self.suspects.retain(|frozen| *frozen != append);
+        self.trying.take_if(|trying| *trying == append);
+        self.alone.take_if(|alone| alone.append == append);
+        self.ends.remove(&append);
+        for ended in self.recent.values_mut() {
+            ended.appends.retain(|unanswered| *unanswered != append);
+        }
     }
 
     fn pause(&mut self, now: Moment) {
@@ -253,141 +349,19 @@ impl Trial {
         self.retry_at = Some(now + back_off(self.attempts));
     }
 
-    /// After an outage everything goes on at once; while a culprit is sought, one by one until all were tried.
+    /// The server is there: everything goes on at once.
     fn recovered(&mut self) {
         self.attempts = 0;
-        if self.away || self.resend.is_empty() {
-            self.care = Care::Open;
-            self.away = false;
-            self.retry_at = None;
-            self.probe_first = false;
-        }
+        self.away = false;
+        self.trying = None;
+        self.retry_at = None;
+        // Whether a suspect ended its call is still to be asked.
+        let asks = self
+            .alone
+            .is_some_and(|alone| !alone.sent && alone.ended > 0);
+        self.probe_first &= asks;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const A: AppendId = AppendId(1);
-    const B: AppendId = AppendId(2);
-
-    fn at(seconds: u64) -> Moment {
-        Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn the_first_end_sends_everything_again_at_once_and_the_second_one_by_one() {
-        let mut trial = Trial::new();
-        trial.call_ended(at(1), vec![A, B]);
-        assert_eq!(trial.next(at(1)), Next::Send(vec![A, B]));
-        trial.call_ended(at(2), vec![A, B]);
-        assert_eq!(trial.next(at(2)), Next::Wait, "a pause first");
-        assert_eq!(trial.next(at(3)), Next::Send(vec![A]));
-        trial.answered(A);
-        assert!(!trial.is_open(), "the culprit is still sought");
-        assert_eq!(trial.next(at(3)), Next::Send(vec![B]));
-        trial.answered(B);
-        assert!(trial.is_open());
-    }
-
-    #[test]
-    fn what_ends_the_call_alone_three_times_while_reads_are_answered_is_refused() {
-        let mut trial = Trial::new();
-        trial.call_ended(at(1), vec![A, B]);
-        trial.next(at(1));
-        trial.call_ended(at(1), vec![A, B]);
-        let mut verdicts = Vec::new();
-        for round in 0..3 {
-            assert_eq!(trial.next(at(10)), Next::Send(vec![A]), "round {round}");
-            trial.call_ended(at(10), vec![A]);
-            assert_eq!(trial.next(at(10)), Next::Probe);
-            verdicts.push(trial.probed(at(10), true));
-        }
-        let none = Verdict::None;
-        assert_eq!(verdicts, [none, none, Verdict::Refuse(A)]);
-        assert_eq!(trial.next(at(12)), Next::Send(vec![B]), "the others go on");
-    }
-
-    #[test]
-    fn what_is_answered_after_it_ended_its_call_alone_begins_anew() {
-        let mut trial = Trial::new();
-        trial.call_ended(at(1), vec![A]);
-        trial.next(at(1));
-        trial.call_ended(at(1), vec![A]);
-        trial.next(at(10));
-        trial.call_ended(at(10), vec![A]);
-        trial.next(at(10));
-        assert_eq!(trial.probed(at(10), true), Verdict::None);
-        assert_eq!(trial.next(at(20)), Next::Send(vec![A]));
-        trial.answered(A);
-        assert!(trial.is_open());
-        trial.look_failed(at(21));
-        trial.next(at(30));
-        assert_eq!(trial.probed(at(30), true), Verdict::None);
-        assert!(trial.is_open(), "nobody is suspected any more");
-    }
-
-    #[test]
-    fn a_server_that_was_away_makes_no_culprit() {
-        let mut trial = Trial::new();
-        trial.call_ended(at(1), vec![A]);
-        trial.next(at(1));
-        trial.call_ended(at(1), vec![A]);
-        for round in 0..10 {
-            let now = at(100 * (round + 1));
-            assert_eq!(trial.next(now), Next::Send(vec![A]), "round {round}");
-            trial.call_ended(now, vec![A]);
-            assert_eq!(trial.next(now), Next::Probe);
-            assert_eq!(trial.probed(now, false), Verdict::None);
-            assert!(trial.is_away());
-            let later = now + Duration::from_secs(31);
-            assert_eq!(
-                trial.next(later),
-                Next::Probe,
-                "asked again before the append is risked"
-            );
-            assert_eq!(trial.probed(later, true), Verdict::None);
-        }
-        assert_eq!(trial.next(at(5000)), Next::Send(vec![A]));
-        trial.answered(A);
-        assert!(trial.is_open());
-    }
-
-    #[test]
-    fn silence_blames_no_append_however_often() {
-        let mut trial = Trial::new();
-        for round in 1..10 {
-            trial.no_answer(at(100 * round), vec![A]);
-            let later = at(100 * round + 40);
-            assert_eq!(trial.next(later), Next::Send(vec![A]), "round {round}");
-        }
-        trial.answered(A);
-        assert!(trial.is_open());
-    }
-
-    #[test]
-    fn not_ready_is_tried_again_with_the_append_itself() {
-        let mut trial = Trial::new();
-        trial.not_ready(at(1), A);
-        trial.not_ready(at(1), B);
-        assert_eq!(trial.next(at(1)), Next::Wait);
-        assert_eq!(trial.next(at(2)), Next::Send(vec![A]));
-        assert_eq!(trial.next(at(2)), Next::Wait, "one at a time");
-        trial.answered(A);
-        assert_eq!(
-            trial.next(at(2)),
-            Next::Send(vec![B]),
-            "after an outage all go on at once"
-        );
-    }
-
-    #[test]
-    fn pauses_double_up_to_thirty_seconds() {
-        let pauses: Vec<u128> = [1, 2, 3, 8, 9, 100]
-            .iter()
-            .map(|n| back_off(*n).as_millis())
-            .collect();
-        assert_eq!(pauses, [200, 400, 800, 25_600, 30_000, 30_000]);
-    }
-}
+mod tests;

@@ -166,6 +166,8 @@ pub struct Replication {
     pub on_conflict: OnConflict,
     /// What to do when the source no longer has what comes next.
     pub on_missing_history: OnMissingHistory,
+    /// What to do with a destination stream of which nothing shows whose events it holds.
+    pub on_unverified: OnUnverified,
     /// Merging of events into one append stops at this many.
     pub max_append_events: u32,
     /// Merging stops at this many bytes; a single event is always tried.
@@ -185,6 +187,7 @@ impl Default for Replication {
             time_to_live: None,
             on_conflict: OnConflict::Park,
             on_missing_history: OnMissingHistory::Park,
+            on_unverified: OnUnverified::Hold,
             max_append_events: 500,
             max_append_bytes: 1024 * 1024,
             appends_in_flight: None,
@@ -212,6 +215,15 @@ pub enum OnMissingHistory {
     Fill,
     /// Stop the subscription.
     Stop,
+}
+
+/// `on_unverified`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUnverified {
+    /// Hold the stream and park its deliveries.
+    Hold,
+    /// Take its events for the source's, count and warn.
+    Pass,
 }
 
 /// `[daemon]`: what concerns the process as a whole.

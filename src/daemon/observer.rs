@@ -31,6 +31,7 @@ impl Observer for BoardObserver {
             Tell::Passed { reason, .. } => metrics.passed(reason.as_str()),
             Tell::Parked { reason, .. } => metrics.parked(reason.as_str()),
             Tell::Unverified { .. } => metrics.unverified(),
+            Tell::Truncated { .. } => metrics.truncated(),
             Tell::RepairStarted { .. } => metrics.repair(),
             Tell::Placeholders { count, .. } => metrics.placeholders(*count),
             Tell::Hole { .. } => metrics.hole(),

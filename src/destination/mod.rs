@@ -83,6 +83,8 @@ pub struct Append {
     pub expected: Expected,
     /// In order.
     pub events: Vec<Event>,
+    /// It may end the call that carries it: it goes over one of its own.
+    pub alone: bool,
 }
 
 /// What came of an append.

@@ -56,12 +56,19 @@ impl<D: Destination> Destination for Preview<D> {
             return found;
         };
         match found {
-            LookResult::Tail { last, events } if last < tail => {
-                LookResult::Tail { last: tail, events }
-            }
+            LookResult::Tail {
+                last,
+                events,
+                truncate_before,
+            } if last < tail => LookResult::Tail {
+                last: tail,
+                events,
+                truncate_before,
+            },
             LookResult::NotFound => LookResult::Tail {
                 last: tail,
                 events: Vec::new(),
+                truncate_before: None,
             },
             found => found,
         }
@@ -176,7 +183,9 @@ async fn judge<D: Destination>(real: &D, tails: &Tails, append: Append) -> Appen
     let there = match real.look(stream.clone(), range, PAGE_BYTES).await {
         LookResult::NotFound if first == 0 => None,
         LookResult::Tail { last: tail, .. } if tail + 1 == first => None,
-        LookResult::Tail { last: tail, events } if tail >= last => Some(events),
+        LookResult::Tail {
+            last: tail, events, ..
+        } if tail >= last => Some(events),
         LookResult::Tombstoned => return AppendOutcome::Deleted,
         LookResult::Denied => return AppendOutcome::Denied,
         LookResult::Failed => return AppendOutcome::NoAnswer,
@@ -271,7 +280,11 @@ mod tests {
     }
 
     fn tail(last: u64, events: Vec<Event>) -> LookResult {
-        LookResult::Tail { last, events }
+        LookResult::Tail {
+            last,
+            events,
+            truncate_before: None,
+        }
     }
 
     fn append(expected: Expected, first: u64) -> Append {
@@ -280,6 +293,7 @@ mod tests {
             stream: "s-1".into(),
             expected,
             events: vec![event(first, first), event(first + 1, first + 1)],
+            alone: false,
         }
     }
 

@@ -11,7 +11,7 @@ use ditto_core::port::{HeldReason, PipelineState, Side};
 const MENDS_ITSELF: Duration = Duration::from_secs(30);
 
 /// The reasons in the order of `Status::held`.
-const REASONS: [(HeldReason, &str); 3] = [
+const REASONS: [(HeldReason, &str); 4] = [
     (
         HeldReason::Conflict,
         "hold other events at the destination than at the source. \"ditto verify\" shows which; somebody else writes there. \
@@ -27,13 +27,18 @@ const REASONS: [(HeldReason, &str); 3] = [
         "have an event that the destination refuses: too large, or no right to write it. Raise the limit or give the \
          right there; then \"ditto parked replay\"",
     ),
+    (
+        HeldReason::Unverified,
+        "hold events at the destination that cannot be read, and nothing shows that they are the source's. If they are, \
+         set on_unverified = \"pass\" and reload; then \"ditto parked replay\"",
+    ),
 ];
 
 /// Sentences for an operator; none: nothing to do.
 pub(super) fn advice(view: &SubscriptionView) -> Vec<String> {
     let mut all = Vec::new();
     all.extend(by_state(view));
-    let held = view.status.as_ref().map_or([0; 3], |status| status.held);
+    let held = view.status.as_ref().map_or([0; 4], |status| status.held);
     for ((reason, text), count) in REASONS.into_iter().zip(held) {
         if count > 0 {
             let streams = if count == 1 { "stream" } else { "streams" };

@@ -65,6 +65,8 @@ families! {
             "Events whose content at the destination differs from the source's at the same id.";
         unverified: IntCounterVec, "ditto_events_unverified_total", SUBSCRIPTION,
             "Streams continued without comparing their last events, because they can no longer be read.";
+        truncated: IntCounterVec, "ditto_streams_truncated_total", SUBSCRIPTION,
+            "Streams that another writer truncated or deleted at the destination.";
         holes: IntCounterVec, "ditto_holes_total", SUBSCRIPTION,
             "Events that the group never delivered and the destination lacked; they were copied all the same.";
         repairs: IntCounterVec, "ditto_repairs_total", SUBSCRIPTION,

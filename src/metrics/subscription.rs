@@ -10,7 +10,7 @@ use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
 use super::families::Families;
 
 const STATES: [&str; 5] = ["connecting", "running", "retrying", "standby", "stopped"];
-const HELD: [&str; 3] = ["conflict", "missing_history", "refused"];
+const HELD: [&str; 4] = ["conflict", "missing_history", "refused", "unverified"];
 const SKIPPED: [&str; 7] = [
     "system_stream",
     "deleted",
@@ -48,7 +48,7 @@ pub struct Reading {
     /// Bytes of events held.
     pub buffered_bytes: usize,
     /// Held streams: conflict, missing history, refused.
-    pub held: [usize; 3],
+    pub held: [usize; 4],
 }
 
 /// Handles of one subscription.
@@ -63,6 +63,7 @@ pub struct SubscriptionMetrics {
     failed: IntCounter,
     differ: IntCounter,
     unverified: IntCounter,
+    truncated: IntCounter,
     holes: IntCounter,
     repairs: IntCounter,
     repaired: IntCounter,
@@ -91,6 +92,7 @@ impl SubscriptionMetrics {
             failed: families.failed.with_label_values(&labels),
             differ: families.differ.with_label_values(&labels),
             unverified: families.unverified.with_label_values(&labels),
+            truncated: families.truncated.with_label_values(&labels),
             holes: families.holes.with_label_values(&labels),
             repairs: families.repairs.with_label_values(&labels),
             repaired: families.repaired.with_label_values(&labels),
@@ -206,6 +208,11 @@ impl SubscriptionMetrics {
         self.failed.inc();
     }
 
+    /// Another writer truncated a stream at the destination.
+    pub fn truncated(&self) {
+        self.truncated.inc();
+    }
+
     /// A stream was continued without a comparison.
     pub fn unverified(&self) {
         self.unverified.inc();
@@ -302,6 +309,7 @@ impl Drop for SubscriptionMetrics {
             &f.failed,
             &f.differ,
             &f.unverified,
+            &f.truncated,
             &f.holes,
             &f.repairs,
             &f.repaired,

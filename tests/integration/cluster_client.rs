@@ -69,6 +69,7 @@ fn append(tag: u64, stream: &StreamName, events: &[Event]) -> BatchAppend {
         stream: stream.clone(),
         expected: expected(first),
         events: events.to_vec(),
+        alone: false,
     }
 }
 

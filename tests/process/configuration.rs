@@ -9,7 +9,7 @@ use ditto::config::cluster::PasswordSource;
 use ditto::config::load::{Environment, load};
 use ditto::config::secret::Secret;
 use ditto::config::settings::{
-    Destination, GroupStart, NewGroup, OnConflict, OnMissingHistory, Replication,
+    Destination, GroupStart, NewGroup, OnConflict, OnMissingHistory, OnUnverified, Replication,
 };
 
 const INVALID: &str = "tests/fixtures/invalid";
@@ -180,6 +180,7 @@ fn second_replication_with(buffer_size: Option<u32>) -> Replication {
         time_to_live: Some(Duration::from_secs(30 * 24 * 3600)),
         on_conflict: OnConflict::Skip,
         on_missing_history: OnMissingHistory::Fill,
+        on_unverified: OnUnverified::Pass,
         max_append_events: 50,
         max_append_bytes: 2 << 20,
         appends_in_flight: Some(64),

@@ -120,6 +120,8 @@ pub enum Command {
         expected: Expected,
         /// In order; never empty. Their `revision` is the source's.
         events: Vec<Event>,
+        /// It may be the one that ends its calls: it goes over a call of its own, and no other append does.
+        alone: bool,
     },
     /// Look at a destination stream: [`Input::Looked`].
     Look {

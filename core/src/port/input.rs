@@ -88,6 +88,8 @@ pub enum LookResult {
         last: u64,
         /// The readable events of the range asked for.
         events: Vec<Event>,
+        /// `$tb` of the stream's metadata; `None`: none is set, or it was not asked for (searches).
+        truncate_before: Option<u64>,
     },
     /// The stream does not exist (and is not soft-deleted, where metadata was asked for).
     NotFound,

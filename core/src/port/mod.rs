@@ -17,5 +17,5 @@ pub use self::input::{
     AppendOutcome, GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LookResult,
     MetadataOutcome, ParkedEntry, ParkedPage, Rights, SourcePage,
 };
-pub use self::settings::{CoreSettings, Mode, OnConflict, OnMissingHistory};
+pub use self::settings::{CoreSettings, Mode, OnConflict, OnMissingHistory, OnUnverified};
 pub use self::tell::{CopiedEvent, DuplicateReason, HeldReason, PipelineState, Status, Tell};

@@ -25,6 +25,8 @@ pub struct CoreSettings {
     pub on_conflict: OnConflict,
     /// What to do when the source no longer has what comes next.
     pub on_missing_history: OnMissingHistory,
+    /// What to do with a destination stream of which nobody can say whose events it holds.
+    pub on_unverified: OnUnverified,
     /// Streams to know at once; only idle ones are forgotten.
     pub known_streams: usize,
 }
@@ -60,4 +62,13 @@ pub enum OnMissingHistory {
     Fill,
     /// Stop the subscription.
     Stop,
+}
+
+/// Policy for a destination stream whose last event can be read on neither side, so that nothing tells whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OnUnverified {
+    /// Hold the stream, park its deliveries.
+    Hold,
+    /// Take it for a copy, count it and warn.
+    Pass,
 }

@@ -28,9 +28,19 @@ pub enum HeldReason {
     MissingHistory,
     /// The destination refuses an event.
     Refused,
+    /// Nothing tells whether the destination's events, which cannot be read, are the source's.
+    Unverified,
 }
 
 impl HeldReason {
+    /// All of them, in the order of [`Status::held`].
+    pub const ALL: [Self; 4] = [
+        Self::Conflict,
+        Self::MissingHistory,
+        Self::Refused,
+        Self::Unverified,
+    ];
+
     /// The word used in logs and as the metric label `reason`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -38,6 +48,7 @@ impl HeldReason {
             Self::Conflict => "conflict",
             Self::MissingHistory => "missing_history",
             Self::Refused => "refused",
+            Self::Unverified => "unverified",
         }
     }
 }
@@ -132,6 +143,26 @@ pub enum Tell {
         stream: StreamName,
         /// Its tail at the destination.
         revision: u64,
+    },
+    /// The destination no longer shows events that the source shows, and the stream was proven to be the source's all the
+    /// same. Told once a stream.
+    Unreadable {
+        /// Which stream.
+        stream: StreamName,
+        /// First revision that cannot be read.
+        from: u64,
+        /// The stream's last revision at the destination.
+        tail: u64,
+    },
+    /// Another writer truncated the destination's stream, or deleted it while ditto wrote it, so that the next append
+    /// revived it (`protocol.md` §5.1.12). Told once a stream.
+    Truncated {
+        /// Which stream.
+        stream: StreamName,
+        /// First revision that the destination shows.
+        destination: u64,
+        /// First revision that the source shows.
+        source: u64,
     },
     /// With `skip_version_check`: a source event older than the newest one copied was appended behind it.
     Late {
@@ -251,8 +282,8 @@ pub struct Status {
     pub progress: u64,
     /// Until when nothing needs to happen, on purpose (throttle, back-off, a number that may still come): not a stall.
     pub waits_until: Option<Moment>,
-    /// Held streams by reason: conflict, missing history, refused.
-    pub held: [usize; 3],
+    /// Held streams by reason, in the order of [`HeldReason::ALL`].
+    pub held: [usize; 4],
     /// Up to 100 held streams with first bad revision and text.
     pub held_streams: Vec<(StreamName, u64, HeldReason, String)>,
     /// Streams being repaired.

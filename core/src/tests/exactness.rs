@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::port::{
     AppendOutcome, CoreSettings, DuplicateReason, HeldReason, Input, LookResult, OnConflict,
-    SourcePage, Tell,
+    OnUnverified, SourcePage, Tell,
 };
 use super::{Bench, event, events, settings, stranger};
 
@@ -36,41 +36,234 @@ fn what_is_there_with_the_same_id_is_acknowledged() {
     );
 }
 
-#[test]
-fn what_is_no_longer_readable_there_is_acknowledged() {
-    let mut bench = Bench::looking(settings());
-    bench.found(7, events("s-1", [7]));
-    assert_eq!(bench.commands(), ["ack 0"]);
-    let unreadable = Tell::Duplicate {
+/// What waits is revision 5 of a stream whose destination ends at `tail` and shows only `shown`; the source shows `here`.
+fn looked_at(
+    policy: OnUnverified,
+    tail: u64,
+    shown: impl IntoIterator<Item = u64>,
+    here: SourcePage,
+) -> Bench {
+    let mut bench = Bench::looking(CoreSettings {
+        on_unverified: policy,
+        ..settings()
+    });
+    let shown = events("s-1", shown);
+    let asks_again = shown.is_empty();
+    bench.found(tail, shown);
+    bench.source(here);
+    if asks_again {
+        bench.found(tail, Vec::new());
+    }
+    bench
+}
+
+fn source(revisions: impl IntoIterator<Item = u64>, last: u64) -> SourcePage {
+    SourcePage::Events {
+        events: events("s-1", revisions),
+        last,
+    }
+}
+
+fn unreadable(revision: u64) -> Tell {
+    Tell::Duplicate {
         stream: "s-1".into(),
-        revision: 5,
+        revision,
         reason: DuplicateReason::Unreadable,
-    };
-    assert!(bench.tells().contains(&unreadable));
+    }
 }
 
 #[test]
-fn a_tail_readable_on_one_side_only_is_taken_as_equal_and_counted() {
-    for (there, here) in [
-        (vec![], events("s-1", [4])),
-        (events("s-1", [4]), vec![]),
-        (vec![], vec![]),
+fn unreadable_events_before_the_sources_own_tail_are_acknowledged() {
+    let mut bench = looked_at(OnUnverified::Hold, 7, [7], source([7], 9));
+    assert_eq!(bench.commands(), ["source s-1 from 7 count 1", "ack 0"]);
+    let tells = bench.tells();
+    assert!(tells.contains(&unreadable(5)));
+    assert!(tells.contains(&Tell::Unreadable {
+        stream: "s-1".into(),
+        from: 5,
+        tail: 7,
+    }));
+}
+
+#[test]
+fn unreadable_tail_is_asked_about_before_anything_passes() {
+    for (tail, recognised, passed) in [
+        (7, "recognise 7 in s-1", "ack 0"),
+        (4, "recognise 4 in s-1", "append s-1 after 4: 5"),
+    ] {
+        let mut bench = looked_at(OnUnverified::Hold, tail, [], source([tail], 9));
+        assert_eq!(bench.commands().pop().as_deref(), Some(recognised));
+        bench.looked(LookResult::Recognised);
+        assert_eq!(bench.commands(), [passed]);
+    }
+}
+
+#[test]
+fn unreadable_tail_of_another_writer_holds_the_stream() {
+    for tail in [7, 4] {
+        let mut bench = looked_at(OnUnverified::Pass, tail, [], source([tail], 9));
+        bench.commands();
+        bench.looked(LookResult::Foreign);
+        assert_eq!(
+            bench.commands(),
+            [format!("look s-1 from {tail} count 1")],
+            "is it still the last?"
+        );
+        bench.found(tail, Vec::new());
+        assert_eq!(
+            bench.commands(),
+            [
+                "park 0 ditto: conflict: the destination's events cannot be read and are not the source's"
+            ]
+        );
+        assert_eq!(bench.core.status().held, [1, 0, 0, 0]);
+    }
+}
+
+#[test]
+fn refused_tail_that_is_no_longer_the_last_is_looked_at_again() {
+    let mut bench = looked_at(OnUnverified::Hold, 7, [], source([7], 9));
+    bench.looked(LookResult::Foreign);
+    bench.commands();
+    bench.found(8, events("s-1", [8]));
+    assert_eq!(bench.commands(), ["look s-1 from 4 count 2"]);
+}
+
+#[test]
+fn unreadable_tail_that_nothing_proves_is_a_matter_of_policy() {
+    for (name, tail, here, answer) in [
+        ("gone from the source, too", 7, source([], 9), None),
+        (
+            "gone from the source, before what waits",
+            4,
+            source([], 9),
+            None,
+        ),
+        ("deleted at the source", 7, SourcePage::SoftDeleted, None),
+        (
+            "the server cannot be asked",
+            7,
+            source([7], 9),
+            Some(LookResult::Unproven(
+                "a dry run sends no appends".to_owned(),
+            )),
+        ),
+    ] {
+        for policy in [OnUnverified::Hold, OnUnverified::Pass] {
+            let mut bench = looked_at(policy, tail, [], here.clone());
+            bench.commands();
+            answer
+                .iter()
+                .for_each(|answer| bench.looked(answer.clone()));
+            let held = bench.core.status().held;
+            let told = bench.tells().contains(&Tell::Unverified {
+                stream: "s-1".into(),
+                revision: tail,
+            });
+            match policy {
+                OnUnverified::Hold => assert_eq!((held, told), ([0, 0, 0, 1], false), "{name}"),
+                OnUnverified::Pass => assert_eq!((held, told), ([0; 4], true), "{name}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn unreadable_first_event_is_never_asked_about() {
+    let mut bench = Bench::joined(settings());
+    bench.deliver("s-1", 1);
+    bench.found(0, Vec::new());
+    bench.source(source([0], 9));
+    bench.found(0, Vec::new());
+    assert_eq!(bench.core.status().held, [0, 0, 0, 1]);
+    let asked = bench.commands();
+    assert!(!asked.iter().any(|command| command.starts_with("recognise")));
+}
+
+#[test]
+fn tail_after_the_sources_end_holds_the_stream_once_it_is_certain() {
+    for shown in [vec![], vec![7]] {
+        let mut bench = looked_at(OnUnverified::Pass, 7, shown.clone(), source([], 6));
+        for _ in 0..6 {
+            assert_eq!(bench.core.status().held, [0; 4], "a node may be behind");
+            bench.pass(Duration::from_secs(4));
+            bench.commands();
+            bench.found(7, events("s-1", shown.clone()));
+            bench.source(source([], 6));
+            if shown.is_empty() {
+                bench.found(7, Vec::new());
+            }
+            if bench.core.status().held != [0; 4] {
+                break;
+            }
+        }
+        assert_eq!(bench.core.status().held, [1, 0, 0, 0]);
+        assert!(bench.now >= Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn readable_tail_that_is_gone_from_the_source_is_taken_as_equal() {
+    let mut bench = looked_at(OnUnverified::Hold, 4, [4], source([], 9));
+    assert_eq!(
+        bench.commands().last().map(String::as_str),
+        Some("append s-1 after 4: 5")
+    );
+    assert!(bench.tells().contains(&Tell::Unverified {
+        stream: "s-1".into(),
+        revision: 4
+    }));
+}
+
+#[test]
+fn stream_truncated_by_another_writer_is_told_once() {
+    let mut bench = Bench::looking(settings());
+    for _ in 0..2 {
+        bench.looked(LookResult::Tail {
+            last: 5,
+            events: events("s-1", [5]),
+            truncate_before: Some(4),
+        });
+        bench.source(source([0], 9));
+        bench.pass(Duration::from_secs(1));
+    }
+    let truncated = Tell::Truncated {
+        stream: "s-1".into(),
+        destination: 4,
+        source: 0,
+    };
+    let told = bench.tells().into_iter().filter(|tell| *tell == truncated);
+    assert_eq!(told.count(), 1);
+}
+
+#[test]
+fn stream_whose_reads_alone_fail_is_held_and_pauses_no_other() {
+    for failure in [
+        LookResult::Refused("cannot be read".to_owned()),
+        LookResult::Failed,
     ] {
         let mut bench = Bench::looking(settings());
-        let asks_again = there.is_empty();
-        bench.found(4, there);
-        bench.source_events(here, 9);
-        if asks_again {
-            bench.found(4, Vec::new());
+        for attempt in 0..2 {
+            bench.pass(Duration::from_millis(1));
+            let other = format!("s-{}", attempt + 2);
+            bench.deliver(&other, 0);
+            bench.looked_of(&other, LookResult::NotDeleted);
+            bench.written(0);
+            bench.looked_of("s-1", failure.clone());
+            let commands = bench.commands();
+            assert!(
+                !commands.contains(&"probe".to_owned()),
+                "{failure:?} {attempt}: the server is not taken for away: {commands:?}"
+            );
+            bench.pass(Duration::from_secs(31));
         }
+        let status = bench.core.status();
         assert_eq!(
-            bench.commands().last().map(String::as_str),
-            Some("append s-1 after 4: 5")
+            status.held,
+            [0, 0, 1, 0],
+            "{failure:?} {:?}",
+            bench.commands()
         );
-        assert!(bench.tells().contains(&Tell::Unverified {
-            stream: "s-1".into(),
-            revision: 4
-        }));
     }
 }
 
@@ -122,7 +315,7 @@ fn a_conflict_holds_the_stream_and_parks_its_deliveries() {
             bench.commands()[0].starts_with("park 1 ditto: conflict: "),
             "{name}: without any I/O"
         );
-        assert_eq!(bench.core.status().held, [1, 0, 0], "{name}");
+        assert_eq!(bench.core.status().held, [1, 0, 0, 0], "{name}");
     }
 }
 
@@ -216,7 +409,7 @@ fn a_held_stream_is_looked_at_again_after_a_minute_and_goes_on() {
     assert!(bench.tells().contains(&Tell::Released {
         stream: "s-1".into()
     }));
-    assert_eq!(bench.core.status().held, [0, 0, 0]);
+    assert_eq!(bench.core.status().held, [0, 0, 0, 0]);
 }
 
 #[test]

@@ -7,10 +7,12 @@ mod exactness;
 mod membership;
 mod refusals;
 mod repairs;
+mod rights;
 mod spine;
 mod sweeping;
 mod unnumbered;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,10 +21,10 @@ use uuid::Uuid;
 use super::Core;
 use super::port::{
     AppendId, AppendOutcome, Command, ConnId, CoreSettings, Expected, GroupSeen, Input,
-    LeaveReason, LookId, LookRange, LookResult, Mode, OnConflict, OnMissingHistory, ReadFrom,
-    ReadId, SourcePage, Tell, WriteId,
+    LeaveReason, LookId, LookRange, LookResult, Mode, OnConflict, OnMissingHistory, OnUnverified,
+    ReadFrom, ReadId, SourcePage, Tell, WriteId,
 };
-use crate::event::{Event, Item};
+use crate::event::{Event, Item, StreamName};
 
 pub(super) fn settings() -> CoreSettings {
     CoreSettings {
@@ -35,6 +37,7 @@ pub(super) fn settings() -> CoreSettings {
         time_to_live: None,
         on_conflict: OnConflict::Park,
         on_missing_history: OnMissingHistory::Park,
+        on_unverified: OnUnverified::Hold,
         known_streams: 1000,
     }
 }
@@ -89,6 +92,8 @@ pub(super) struct Bench {
     /// Newest ids by kind, for the answers.
     append: u64,
     look: u64,
+    /// The newest look of each stream.
+    looks: HashMap<StreamName, LookId>,
     read: u64,
     write: u64,
 }
@@ -111,6 +116,7 @@ impl Bench {
             tells: Vec::new(),
             append: 0,
             look: 0,
+            looks: HashMap::new(),
             read: 0,
             write: 0,
         };
@@ -178,6 +184,18 @@ impl Bench {
         });
     }
 
+    pub(super) fn newest_look(&self) -> u64 {
+        self.look
+    }
+
+    pub(super) fn newest_append(&self) -> AppendId {
+        AppendId(self.append)
+    }
+
+    pub(super) fn answered(&mut self, append: AppendId, outcome: AppendOutcome) {
+        self.input(Input::Appended { append, outcome });
+    }
+
     pub(super) fn append_answered(&mut self, outcome: AppendOutcome) {
         self.input(Input::Appended {
             append: AppendId(self.append),
@@ -204,8 +222,19 @@ impl Bench {
         });
     }
 
+    /// Answers the newest look of this stream, if it was not answered.
+    pub(super) fn looked_of(&mut self, stream: &str, result: LookResult) {
+        if let Some(look) = self.looks.remove(&StreamName::from(stream)) {
+            self.input(Input::Looked { look, result });
+        }
+    }
+
     pub(super) fn found(&mut self, last: u64, events: Vec<Event>) {
-        self.looked(LookResult::Tail { last, events });
+        self.looked(LookResult::Tail {
+            last,
+            events,
+            truncate_before: None,
+        });
     }
 
     pub(super) fn source(&mut self, page: SourcePage) {
@@ -256,8 +285,11 @@ impl Bench {
                 self.append = append.0;
                 line_of(command)
             }
-            Command::Look { look, .. } => {
+            Command::Look { look, stream, .. }
+            | Command::Recognise { look, stream, .. }
+            | Command::AskRights { ask: look, stream } => {
                 self.look = look.0;
+                self.looks.insert(stream.clone(), *look);
                 line_of(command)
             }
             Command::WriteMetadata { write, .. } => {
@@ -291,6 +323,7 @@ fn line_of(command: Command) -> String {
             stream,
             expected,
             events,
+            alone,
             ..
         } => {
             let expected = match expected {
@@ -301,7 +334,9 @@ fn line_of(command: Command) -> String {
                 .iter()
                 .map(|event| event.revision.to_string())
                 .collect();
-            format!("append {stream} after {expected}: {}", revisions.join(" "))
+            let alone = if alone { " alone" } else { "" };
+            let revisions = revisions.join(" ");
+            format!("append {stream} after {expected}: {revisions}{alone}")
         }
         Command::Look { stream, range, .. } => match range {
             LookRange::Metadata => format!("look {stream} metadata"),

@@ -1,8 +1,10 @@
 //! Gaps: repair page by page, and every policy for history that the source no longer has.
 
+use std::time::Duration;
+
 use super::super::port::{
     AppendOutcome, CoreSettings, HeldReason, Input, LookResult, MetadataOutcome, OnMissingHistory,
-    SourcePage, Tell,
+    OnUnverified, SourcePage, Tell,
 };
 use super::{Bench, events, settings};
 
@@ -59,7 +61,7 @@ fn history_that_the_source_lacks_holds_the_stream_and_names_the_first_readable_r
             },
             5,
         ),
-        ("stream deleted", SourcePage::NotFound, 5),
+        ("stream deleted", SourcePage::SoftDeleted, 5),
         ("stream tombstoned", SourcePage::Tombstoned, 5),
     ] {
         let mut bench = Bench::looking(settings());
@@ -149,7 +151,7 @@ fn missing_history_stops_the_subscription_where_that_is_the_policy() {
         ..settings()
     });
     bench.looked(LookResult::NotFound);
-    bench.source(SourcePage::NotFound);
+    bench.source(SourcePage::SoftDeleted);
     assert_eq!(bench.commands().pop().as_deref(), Some("leave Stopping"));
 }
 
@@ -182,6 +184,7 @@ fn placeholders_that_somebody_was_ahead_of_are_never_compared_with_what_is_there
     ] {
         let mut bench = Bench::looking(CoreSettings {
             on_missing_history: OnMissingHistory::Fill,
+            on_unverified: OnUnverified::Pass,
             ..settings()
         });
         bench.looked(LookResult::NotFound);
@@ -205,6 +208,37 @@ fn placeholders_that_somebody_was_ahead_of_are_never_compared_with_what_is_there
         let last = bench.commands().pop().unwrap_or_default();
         let rest = &["3 4 5", "4 5"][usize::try_from(tail - 2).unwrap()];
         assert_eq!(last, format!("append s-1 after {tail}: {rest}"), "{name}");
-        assert_eq!(bench.core.status().held, [0, 0, 0], "{name}");
+        assert_eq!(bench.core.status().held, [0, 0, 0, 0], "{name}");
+    }
+}
+
+#[test]
+fn page_of_a_node_that_is_behind_is_read_again() {
+    for page in [
+        SourcePage::Events {
+            events: events("s-1", [0, 1]),
+            last: 4,
+        },
+        SourcePage::Events {
+            events: Vec::new(),
+            last: 4,
+        },
+        SourcePage::NotFound,
+    ] {
+        let mut bench = Bench::looking(CoreSettings {
+            on_missing_history: OnMissingHistory::Fill,
+            ..settings()
+        });
+        bench.looked(LookResult::NotFound);
+        bench.source(page);
+        assert_eq!(bench.commands(), ["source s-1 from 0 count 5"]);
+        bench.pass(Duration::from_millis(200));
+        assert_eq!(bench.commands(), ["source s-1 from 0 count 5"]);
+        bench.source_events(events("s-1", 0..5), 5);
+        assert_eq!(
+            bench.commands(),
+            ["append s-1 after nothing: 0 1 2 3 4 5"],
+            "nothing was filled"
+        );
     }
 }

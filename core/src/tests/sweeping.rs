@@ -176,7 +176,7 @@ fn a_delivery_that_was_let_go_does_not_keep_a_quiet_group_from_being_read() {
         ..settings()
     });
     bench.looked(LookResult::NotFound);
-    bench.source(SourcePage::NotFound);
+    bench.source(SourcePage::SoftDeleted);
     let write = bench.last_write();
     bench.input(Input::MetadataDone {
         write,
@@ -194,4 +194,24 @@ fn a_delivery_that_was_let_go_does_not_keep_a_quiet_group_from_being_read() {
     assert_eq!(bench.commands(), ["links from 1 count 1"]);
     links(&mut bench, Vec::new());
     assert_eq!(bench.commands(), ["links from 2 count 3"]);
+}
+
+#[test]
+fn hole_page_of_a_node_that_is_behind_closes_nothing() {
+    for page in [
+        LinkPage::Items {
+            items: Vec::new(),
+            last: 1,
+        },
+        LinkPage::NotFound,
+    ] {
+        let mut bench = Bench::joined(settings());
+        bench.deliver_as(3, Item::Event(event("s-1", 0)));
+        let first = bench.commands().pop();
+        assert_eq!(first.as_deref(), Some("links from 0 count 3"));
+        let read = bench.last_read();
+        bench.input(Input::LinksRead { read, page });
+        bench.pass(Duration::from_millis(200));
+        assert_eq!(bench.commands(), ["links from 0 count 3"]);
+    }
 }

@@ -85,7 +85,7 @@ fn history_that_cannot_be_read_is_passed_over_and_written_if_it_comes() {
         events: events("s-1", [7]),
         last: 7,
     };
-    for page in [gone, SourcePage::NotFound, SourcePage::Denied] {
+    for page in [gone, SourcePage::SoftDeleted, SourcePage::Denied] {
         let mut bench = met_at_four();
         bench.deliver("s-1", 7);
         bench.commands();

@@ -47,6 +47,8 @@ pub struct BatchAppend {
     pub expected: Expected,
     /// In order, never empty.
     pub events: Vec<Event>,
+    /// Over a call and a connection of its own, behind all lanes: what it does to them it does to no other append.
+    pub alone: bool,
 }
 
 /// What comes back.
@@ -83,7 +85,8 @@ impl BatchAppender {
     /// Makes an appender; the first append of each lane opens its call.
     #[must_use]
     pub fn new(client: &Client, options: BatchOptions) -> Self {
-        let lanes = (0..options.lanes.max(1))
+        // The last one is for what goes alone.
+        let lanes = (0..=options.lanes.max(1))
             .map(|lane| Lane::new(lane, client.clone(), options.silence))
             .collect();
         Self { lanes, turn: 0 }
@@ -91,12 +94,18 @@ impl BatchAppender {
 
     /// Hands an append over. It goes out while [`BatchAppender::next`] is awaited, and in any case is answered there.
     pub fn submit(&mut self, append: BatchAppend) {
-        let mut hasher = DefaultHasher::new();
-        append.stream.hash(&mut hasher);
-        let lane = hasher.finish() % self.lanes.len() as u64;
-        // The remainder is smaller than a length.
-        #[allow(clippy::cast_possible_truncation)]
-        self.lanes[lane as usize].submit(append);
+        let shared = self.lanes.len() - 1;
+        let lane = if append.alone {
+            shared
+        } else {
+            let mut hasher = DefaultHasher::new();
+            append.stream.hash(&mut hasher);
+            // The remainder is smaller than a length.
+            #[allow(clippy::cast_possible_truncation)]
+            let lane = (hasher.finish() % shared as u64) as usize;
+            lane
+        };
+        self.lanes[lane].submit(append);
     }
 
     /// Appends without an answer yet.

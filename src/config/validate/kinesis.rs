@@ -21,7 +21,7 @@ const EVENT_STORE_KEYS: [&str; 7] = [
 ];
 
 /// Keys of `[replication]` that an Event Store alone can honour, and why.
-const EVENT_STORE_ONLY: [(&str, &str); 6] = [
+const EVENT_STORE_ONLY: [(&str, &str); 7] = [
     (
         "skip_version_check",
         "a Kinesis data stream has no revisions that could be checked",
@@ -37,6 +37,10 @@ const EVENT_STORE_ONLY: [(&str, &str); 6] = [
     (
         "on_missing_history",
         "a Kinesis data stream has no revisions that would have to be filled; the stream goes on",
+    ),
+    (
+        "on_unverified",
+        "a Kinesis data stream is not read back, so nothing has to be verified",
     ),
     (
         "max_append_events",

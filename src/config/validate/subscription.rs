@@ -9,7 +9,7 @@ use super::side::Type;
 use super::{Context, kinesis};
 use crate::config::section::{Found, Section};
 use crate::config::settings::{
-    DaemonSettings, GroupStart, NewGroup, OnConflict, OnMissingHistory, Replication,
+    DaemonSettings, GroupStart, NewGroup, OnConflict, OnMissingHistory, OnUnverified, Replication,
     SubscriptionKey, SubscriptionSettings,
 };
 use ditto_core::event::StreamName;
@@ -182,6 +182,10 @@ fn replication_keys(
             ("stop", OnMissingHistory::Stop),
         ],
     );
+    let on_unverified = section.word(
+        "on_unverified",
+        &[("hold", OnUnverified::Hold), ("pass", OnUnverified::Pass)],
+    );
     Replication {
         buffer_size: narrow(section.integer("buffer_size", 1..=LARGEST_BUFFER))
             .or(defaults.buffer_size),
@@ -196,6 +200,7 @@ fn replication_keys(
         on_conflict: on_conflict.map_or(defaults.on_conflict, |found| found.value),
         on_missing_history: on_missing_history
             .map_or(defaults.on_missing_history, |found| found.value),
+        on_unverified: on_unverified.map_or(defaults.on_unverified, |found| found.value),
         max_append_events: narrow(section.integer("max_append_events", 1..=10_000))
             .unwrap_or(defaults.max_append_events),
         max_append_bytes: append_bytes

@@ -16,7 +16,7 @@ fn status(done_up_to: Option<u64>, last_number: Option<u64>) -> Status {
         oldest_created: None,
         progress: 0,
         waits_until: None,
-        held: [0; 3],
+        held: [0; 4],
         held_streams: Vec::new(),
         repairs: 0,
     }
@@ -194,7 +194,7 @@ fn the_summary_names_what_is_not_running_and_why() {
         board.summary()
     );
     let held = Status {
-        held: [1, 0, 2],
+        held: [1, 0, 2, 0],
         ..status(None, None)
     };
     entries[0].status(&held);

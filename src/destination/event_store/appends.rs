@@ -47,6 +47,7 @@ impl Appends for EventStoreAppends {
                 Expected::Exact(revision) => Expectation::Exact(revision),
             },
             events: append.events,
+            alone: append.alone,
         });
     }
 

@@ -80,7 +80,11 @@ async fn events(
     if direction == Direction::Backwards {
         events.reverse();
     }
-    Ok(LookResult::Tail { last, events })
+    Ok(LookResult::Tail {
+        last,
+        events,
+        truncate_before: None,
+    })
 }
 
 /// Whether the metadata of a stream says that it was soft-deleted; `otherwise` if not.

@@ -33,11 +33,13 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
                 stream,
                 expected,
                 events,
+                alone,
             } => self.appends.send(Append {
                 id,
                 stream,
                 expected,
                 events,
+                alone,
             }),
             Command::Ack { conn, ids } => self.with_stay(conn, |stay| stay.ack(ids)),
             Command::Park { conn, ids, reason } => {

@@ -2,7 +2,7 @@
 //!
 //! Never checks: settings come validated.
 
-use crate::config::settings::{OnConflict, OnMissingHistory, Replication};
+use crate::config::settings::{OnConflict, OnMissingHistory, OnUnverified, Replication};
 use ditto_core::port;
 use ditto_core::port::{CoreSettings, Mode};
 
@@ -43,6 +43,10 @@ pub fn core_settings(replication: &Replication, numbered: bool) -> CoreSettings 
             OnMissingHistory::Park => port::OnMissingHistory::Park,
             OnMissingHistory::Fill => port::OnMissingHistory::Fill,
             OnMissingHistory::Stop => port::OnMissingHistory::Stop,
+        },
+        on_unverified: match replication.on_unverified {
+            OnUnverified::Hold => port::OnUnverified::Hold,
+            OnUnverified::Pass => port::OnUnverified::Pass,
         },
         known_streams: KNOWN_STREAMS,
     }

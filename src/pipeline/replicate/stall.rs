@@ -81,7 +81,7 @@ mod tests {
             oldest_created: None,
             progress: 7,
             waits_until: None,
-            held: [0; 3],
+            held: [0; 4],
             held_streams: Vec::new(),
             repairs: 0,
         }

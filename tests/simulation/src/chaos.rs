@@ -11,10 +11,13 @@ use crate::fault::Fault;
 use crate::group::{FOREIGN, Presence};
 use crate::setup;
 use crate::source::{Being, tagged};
-use crate::world::{Away, Happening, Part, Phase, World, note};
+use crate::world::{Away, Happening, Lost, Part, Phase, World, note};
 
 /// After this, whatever lasted longer than the faults has been noticed by everybody.
 pub(crate) const NOTICED: Duration = Duration::from_secs(21);
+
+/// A node is behind for this long at most: less than ditto waits before it believes that a stream ends early.
+const STALE_FOR: Duration = Duration::from_secs(8);
 
 impl World {
     /// Something goes wrong.
@@ -26,9 +29,24 @@ impl World {
         let daemon = self.dice.index(self.daemons.len());
         match fault {
             Fault::CallEnds => {
-                if self.daemons[daemon].runs() {
-                    self.end_call(daemon, false);
+                if self.daemons[daemon].runs() && self.dice.permille(500) {
+                    self.end_calls(daemon);
+                } else if self.daemons[daemon].runs() {
+                    let call = self.dice.pick(&self.daemons[daemon].calls);
+                    self.end_call(daemon, call, false);
                 }
+            }
+            Fault::StalePages => {
+                self.source.behind = self.dice.between(1, 8);
+                let back = self.now + self.dice.time(Duration::ZERO, STALE_FOR);
+                self.agenda.plan(back, Happening::Back(Part::Node));
+            }
+            Fault::RightsLost => {
+                let lost = self.dice.pick(&[Lost::Writing, Lost::Everything]);
+                self.destination.lost = Some(lost);
+                self.destination.losses += 1;
+                let back = self.now + self.dice.time(Duration::ZERO, Duration::from_secs(60));
+                self.agenda.plan(back, Happening::Back(Part::Writes));
             }
             Fault::DestinationDown => self.destination_goes(),
             Fault::SourceDown => self.source_goes(),
@@ -70,6 +88,15 @@ impl World {
                 let at = &mut self.destination.streams[stream];
                 at.first = at.first.max(first);
             }
+            Fault::Scavenged => {
+                let at = &mut self.destination.streams[stream];
+                at.scavenged = at.first;
+            }
+            Fault::ForeignTruncated => {
+                let mut dice = self.dice.clone();
+                setup::foreign_events_come_and_go(self, &mut dice, stream);
+                self.dice = dice;
+            }
             Fault::SourceTruncated => {
                 let first = self.dice.between(0, length);
                 let at = &mut self.source.streams[stream];
@@ -109,7 +136,7 @@ impl World {
         if how == Away::Refuses {
             for daemon in 0..self.daemons.len() {
                 if self.daemons[daemon].runs() {
-                    self.end_call(daemon, false);
+                    self.end_calls(daemon);
                 }
             }
         }
@@ -267,6 +294,8 @@ impl World {
         if self.source_away.is_some() {
             self.come_back(Part::Source);
         }
+        self.come_back(Part::Writes);
+        self.come_back(Part::Node);
         match self.group.presence {
             Presence::Refused(JoinRefusal::Missing) => self.come_back(Part::Group),
             Presence::Refused(_) => self.come_back(Part::Rights),

@@ -37,6 +37,7 @@ impl World {
                 stream,
                 expected,
                 events,
+                alone,
             } => {
                 let Some(stream) = self.check_append(daemon, append, &stream, expected, &events)
                 else {
@@ -51,6 +52,7 @@ impl World {
                         events,
                         fate: Fate::Answered,
                     },
+                    alone,
                 );
             }
             Command::Poll { conn, on } => self.poll(daemon, conn, on),
@@ -105,8 +107,8 @@ impl World {
         }
     }
 
-    fn send_append(&mut self, daemon: usize, mut send: Send) {
-        let call = self.daemons[daemon].call;
+    fn send_append(&mut self, daemon: usize, mut send: Send, alone: bool) {
+        let call = self.daemons[daemon].call_for(send.stream, alone);
         let generation = self.daemons[daemon].generation;
         self.daemons[daemon].unanswered.push((send.append, call));
         send.fate = if self.goes_wrong(Fault::AnswerLost) {
@@ -172,17 +174,21 @@ impl World {
         }
     }
 
-    /// The present batch call of this ditto ends; its appends may still be carried out.
-    pub(crate) fn end_call(&mut self, daemon: usize, silent: bool) {
-        let ended = self.daemons[daemon].call;
-        self.daemons[daemon].call += 1;
+    /// A batch call of this ditto ends; its appends may still be carried out.
+    pub(crate) fn end_call(&mut self, daemon: usize, call: u32, silent: bool) {
+        let Some(lane) = self.daemons[daemon].end_call(call) else {
+            return;
+        };
         let mut unanswered = Vec::new();
-        self.daemons[daemon].unanswered.retain(|(append, call)| {
-            if *call == ended {
+        self.daemons[daemon].unanswered.retain(|(append, of)| {
+            if *of == call {
                 unanswered.push(*append);
             }
-            *call != ended
+            *of != call
         });
+        if unanswered.is_empty() {
+            return;
+        }
         if let ([alone], false) = (&unanswered[..], silent) {
             let frozen = self.daemons[daemon].frozen.get(alone);
             if let Some(stream) = frozen.map(|frozen| frozen.stream) {
@@ -194,11 +200,18 @@ impl World {
             daemon,
             delay,
             Input::CallEnded {
-                lane: 0,
+                lane,
                 unanswered,
                 silent,
             },
         );
+    }
+
+    /// Every batch call of this ditto ends.
+    pub(crate) fn end_calls(&mut self, daemon: usize) {
+        for call in self.daemons[daemon].calls {
+            self.end_call(daemon, call, false);
+        }
     }
 
     /// An answer reaches the loop, which passes on only what it waits for; except when answers come doubled.

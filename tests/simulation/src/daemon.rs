@@ -12,6 +12,9 @@ use crate::group::Message;
 use crate::mutation::Subject;
 use crate::source::{Source, Target, skip};
 
+/// Lanes of appends: a stream's go over the same one.
+pub(crate) const LANES: usize = 2;
+
 /// One stay in the subscription, from the server's yes to the end.
 #[derive(Debug)]
 pub(crate) struct Stay {
@@ -61,6 +64,17 @@ pub(crate) struct Frozen {
     pub(crate) ids: Vec<Uuid>,
 }
 
+impl Frozen {
+    /// The revision that a right answer has.
+    pub(crate) fn answer(&self) -> u64 {
+        let first = match self.expected {
+            Expected::NoStream => 0,
+            Expected::Exact(before) => before + 1,
+        };
+        first + self.ids.len() as u64 - 1
+    }
+}
+
 /// An append that the core sent and has no answer to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InFlight {
@@ -83,8 +97,12 @@ pub(crate) struct Daemon {
     pub(crate) stay: Option<Stay>,
     /// A join was asked for and not answered.
     pub(crate) joining: bool,
-    /// Number of the present batch call.
-    pub(crate) call: u32,
+    /// Numbers of the present batch calls, one a lane; the last lane is for an append that goes alone. No number is used
+    /// twice.
+    pub(crate) calls: [u32; LANES + 1],
+    last_call: u32,
+    /// It wrote something, and was answered.
+    pub(crate) wrote: bool,
     /// Appends without an answer, in the order of sending, with their call.
     pub(crate) unanswered: Vec<(AppendId, u32)>,
     /// The core's last wish to be woken.
@@ -117,7 +135,9 @@ impl Daemon {
             generation: 0,
             stay: None,
             joining: false,
-            call: 0,
+            calls: [0, 1, 2],
+            last_call: 2,
+            wrote: false,
             unanswered: Vec::new(),
             wake: None,
             stopping: None,
@@ -137,10 +157,25 @@ impl Daemon {
         *self = Self {
             subject: Some(subject),
             generation: self.generation + 1,
-            call: self.call + 1,
+            calls: [self.last_call + 1, self.last_call + 2, self.last_call + 3],
+            last_call: self.last_call + 3,
             budget,
             ..Self::new()
         };
+    }
+
+    /// The call that an append of this stream goes over.
+    pub(crate) fn call_for(&mut self, stream: usize, alone: bool) -> u32 {
+        let lane = if alone { LANES } else { stream % LANES };
+        self.calls[lane]
+    }
+
+    /// The call ends, and the lane's next one begins; the lane, or none if it had ended.
+    pub(crate) fn end_call(&mut self, call: u32) -> Option<u32> {
+        let lane = self.calls.iter().position(|open| *open == call)?;
+        self.last_call += 1;
+        self.calls[lane] = self.last_call;
+        u32::try_from(lane).ok()
     }
 
     /// Ends the process without a word. The stay, if there was one, is what the server still believes in.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ditto_core::event::Event;
 use ditto_core::port::{AppendOutcome, Expected, LookRange, LookResult, MetadataOutcome};
 
+use crate::happening::Lost;
 use crate::source::{Kind, Source, created, page, skip};
 
 /// The server takes no more payload than this in one append.
@@ -19,6 +20,8 @@ pub(crate) struct DestinationStream {
     pub(crate) events: Vec<Event>,
     /// First readable revision.
     pub(crate) first: u64,
+    /// A scavenge has removed the events before this one but for the last (`protocol.md` §15.6): what they were is gone.
+    pub(crate) scavenged: u64,
     /// Ids of so many events are no longer remembered since the server was started again.
     pub(crate) forgotten: usize,
     /// Soft-deleted now.
@@ -29,6 +32,8 @@ pub(crate) struct DestinationStream {
     pub(crate) metadata: Option<Option<(usize, u64)>>,
     /// It may be neither written nor read.
     pub(crate) denied: bool,
+    /// Reads of it fail for good, and of no other.
+    pub(crate) broken: bool,
     /// Somebody who is no ditto wrote, deleted or tombstoned it, or a placeholder was put into it.
     pub(crate) disturbed: bool,
     /// Where each source revision was placed: how often, and last at which revision.
@@ -72,6 +77,10 @@ pub(crate) struct Destination {
     pub(crate) streams: Vec<DestinationStream>,
     /// It has no revisions (Kinesis).
     pub(crate) unnumbered: bool,
+    /// What the user may no longer do.
+    pub(crate) lost: Option<Lost>,
+    /// How often rights were lost.
+    pub(crate) losses: u32,
 }
 
 impl Destination {
@@ -80,6 +89,8 @@ impl Destination {
         Self {
             streams: (0..streams).map(|_| DestinationStream::default()).collect(),
             unnumbered,
+            lost: None,
+            losses: 0,
         }
     }
 
@@ -138,7 +149,7 @@ impl Destination {
                 ..Effect::refused(AppendOutcome::NoAnswer)
             };
         }
-        if self.streams[stream].denied {
+        if self.streams[stream].denied || self.lost.is_some() {
             return Effect::refused(AppendOutcome::Denied);
         }
         if events.iter().map(|event| event.data.len()).sum::<usize>() > MAX_APPEND_BYTES {
@@ -183,9 +194,11 @@ impl Destination {
         }
         if next < length {
             let stored = at.events.iter().skip(skip(next));
+            let there =
+                |stored: &Event| stored.revision >= at.scavenged || stored.revision + 1 == length;
             let equal = stored
                 .zip(events)
-                .take_while(|(stored, sent)| stored.id == sent.id)
+                .take_while(|(stored, sent)| there(stored) && stored.id == sent.id)
                 .count();
             if equal == events.len() {
                 return Effect::refused(AppendOutcome::Written(next + events.len() as u64 - 1));
@@ -204,6 +217,25 @@ impl Destination {
         Effect {
             stored_from: Some(from),
             ..Effect::refused(AppendOutcome::Written(last))
+        }
+    }
+
+    /// The answer to an append of this event with the revision before it expected (`protocol.md` §5.1.12).
+    pub(crate) fn recognise(&mut self, stream: usize, event: &Event) -> LookResult {
+        if self.streams[stream].denied || self.lost.is_some() {
+            return LookResult::Denied;
+        }
+        let expected = Expected::Exact(event.revision.saturating_sub(1));
+        let effect = self.append_expecting(
+            Duration::ZERO,
+            stream,
+            expected,
+            std::slice::from_ref(event),
+        );
+        match effect.outcome {
+            AppendOutcome::Written(_) => LookResult::Recognised,
+            AppendOutcome::Deleted => LookResult::Tombstoned,
+            _ => LookResult::Foreign,
         }
     }
 
@@ -249,8 +281,11 @@ impl Destination {
     /// A look.
     pub(crate) fn look(&self, stream: usize, range: LookRange, max_bytes: usize) -> LookResult {
         let at = &self.streams[stream];
-        if at.denied {
+        if at.denied || self.lost == Some(Lost::Everything) {
             return LookResult::Denied;
+        }
+        if at.broken {
+            return LookResult::Refused("this stream is broken".to_owned());
         }
         if at.tombstoned {
             return LookResult::Tombstoned;
@@ -288,6 +323,7 @@ impl Destination {
         LookResult::Tail {
             last: at.events.len() as u64 - 1,
             events,
+            truncate_before: (!backwards && at.first > 0).then_some(at.first),
         }
     }
 
@@ -298,8 +334,9 @@ impl Destination {
         writer: (usize, u64),
         truncate_before: Option<u64>,
     ) -> MetadataOutcome {
+        let lost = self.lost.is_some();
         let at = &mut self.streams[stream];
-        if at.denied {
+        if at.denied || lost {
             return MetadataOutcome::Denied;
         }
         match at.metadata {

@@ -114,6 +114,16 @@ faults! {
     GroupGone,
     /// The parked stream may not be read.
     ParkedDenied,
+    /// The destination's streams hold a stranger's events, all of them truncated.
+    ForeignTruncated,
+    /// What is truncated at the destination is removed for good.
+    Scavenged,
+    /// The source is read from a node that is behind.
+    StalePages,
+    /// The user loses the right to write at the destination, or even to read, and gets it back.
+    RightsLost,
+    /// Streams that can never be read at the destination, or at the source.
+    BrokenStreams,
 }
 
 /// The faults of one schedule.

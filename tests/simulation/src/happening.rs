@@ -108,6 +108,10 @@ pub(crate) enum Part {
     Group,
     /// The right to read the group.
     Rights,
+    /// Rights at the destination.
+    Writes,
+    /// A node that is up to date.
+    Node,
 }
 
 /// An append on its way.
@@ -142,6 +146,15 @@ pub(crate) enum Away {
     Refuses,
     /// It answers nothing.
     Hangs,
+}
+
+/// What the user may no longer do at the destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// Write.
+    Writing,
+    /// Write or read.
+    Everything,
 }
 
 /// How far the schedule is.

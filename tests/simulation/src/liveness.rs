@@ -140,14 +140,15 @@ impl World {
     fn stopped_for_rights(&self, daemon: &crate::daemon::Daemon) -> bool {
         let throttle =
             self.options.settings.throttle_interval > self.options.group.message_timeout / 4;
-        let denied = throttle
-            || self.destination.streams.iter().any(|stream| stream.denied)
-            || self.source.streams.iter().any(|stream| stream.denied);
+        // Who has written somewhere asks there whether it still may, and holds only the stream that is denied.
+        let denied = !daemon.wrote
+            && (self.destination.streams.iter().any(|stream| stream.denied)
+                || self.source.streams.iter().any(|stream| stream.denied));
         let state = daemon
             .subject
             .as_ref()
             .map(|subject| subject.status().state);
-        denied && matches!(state, Some(PipelineState::Stopped(_)))
+        (throttle || denied) && matches!(state, Some(PipelineState::Stopped(_)))
     }
 
     /// What the event of this number lacks; `None` if all is well with it.
@@ -165,7 +166,10 @@ impl World {
         if matches!(target, Target::Forward { .. }) && !exact {
             return None;
         }
-        if self.arrived(stream, revision) || self.source.readable(stream, revision).is_none() {
+        if self.arrived(stream, revision)
+            || self.source.readable(stream, revision).is_none()
+            || self.passes_unverified(stream)
+        {
             return None;
         }
         let set_aside = self.held_ever[stream]

@@ -5,7 +5,7 @@
 use ditto_core::event::{Item, StreamName};
 use ditto_core::port::{
     AppendOutcome, Command, Expected, Input, LinkPage, LookRange, LookResult, ParkedPage, ReadFrom,
-    Side, SourcePage, StopReason,
+    Rights, Side, SourcePage, StopReason,
 };
 
 use crate::mutation::{Memory, Mutation};
@@ -54,6 +54,7 @@ impl Memory {
                 stream,
                 expected,
                 events,
+                ..
             } => {
                 self.in_flight.insert(*append, real_name(stream));
                 let next = if let Expected::Exact(revision) = expected {
@@ -168,6 +169,20 @@ fn input(mutation: Mutation, memory: &Memory, input: Input) -> Option<Input> {
                 outcome: right.map_or(outcome, AppendOutcome::Written),
             }
         }
+        (Mutation::BlameDeniedStream, Input::RightsSeen { ask, .. }) => Input::RightsSeen {
+            ask,
+            rights: Rights::Allowed,
+        },
+        (
+            Mutation::NeverGiveUp,
+            Input::Looked {
+                look,
+                result: LookResult::Refused(_),
+            },
+        ) => Input::Looked {
+            look,
+            result: LookResult::Failed,
+        },
         (Mutation::ForgetCallEnded, Input::CallEnded { .. }) => return None,
         (Mutation::LoseDeliveries, Input::Delivery { .. }) if memory.inputs.is_multiple_of(11) => {
             return None;
@@ -176,11 +191,20 @@ fn input(mutation: Mutation, memory: &Memory, input: Input) -> Option<Input> {
             Mutation::LastReadableIsTail,
             Input::Looked {
                 look,
-                result: LookResult::Tail { events, .. },
+                result:
+                    LookResult::Tail {
+                        events,
+                        truncate_before,
+                        ..
+                    },
             },
         ) => {
             let result = match events.last().map(|event| event.revision) {
-                Some(last) => LookResult::Tail { last, events },
+                Some(last) => LookResult::Tail {
+                    last,
+                    events,
+                    truncate_before,
+                },
                 None => LookResult::NotFound,
             };
             Input::Looked { look, result }
@@ -189,7 +213,12 @@ fn input(mutation: Mutation, memory: &Memory, input: Input) -> Option<Input> {
             Mutation::CompareNothing,
             Input::Looked {
                 look,
-                result: LookResult::Tail { last, mut events },
+                result:
+                    LookResult::Tail {
+                        last,
+                        mut events,
+                        truncate_before,
+                    },
             },
         ) => {
             for event in &mut events {
@@ -199,7 +228,11 @@ fn input(mutation: Mutation, memory: &Memory, input: Input) -> Option<Input> {
             }
             Input::Looked {
                 look,
-                result: LookResult::Tail { last, events },
+                result: LookResult::Tail {
+                    last,
+                    events,
+                    truncate_before,
+                },
             }
         }
         (_, input) => page(mutation, memory, input),
@@ -226,6 +259,29 @@ fn page(mutation: Mutation, memory: &Memory, input: Input) -> Input {
                 page: SourcePage::Events { events, last },
             }
         }
+        (
+            Mutation::BelieveStalePages,
+            Input::SourceRead {
+                read,
+                page: SourcePage::Events { events, .. },
+            },
+        ) => Input::SourceRead {
+            read,
+            page: SourcePage::Events {
+                events,
+                last: u64::MAX,
+            },
+        },
+        (
+            Mutation::BelieveStalePages,
+            Input::SourceRead {
+                read,
+                page: SourcePage::NotFound,
+            },
+        ) => Input::SourceRead {
+            read,
+            page: SourcePage::SoftDeleted,
+        },
         (Mutation::ForgetServerParked, Input::ParkedRead { read, .. }) => Input::ParkedRead {
             read,
             page: ParkedPage::Entries(Vec::new()),
@@ -275,6 +331,7 @@ pub(crate) fn command(
                 stream,
                 expected,
                 mut events,
+                alone,
             },
         ) => {
             if again && events.len() > 1 {
@@ -285,6 +342,7 @@ pub(crate) fn command(
                 stream,
                 expected,
                 events,
+                alone,
             });
         }
         (
@@ -294,6 +352,7 @@ pub(crate) fn command(
                 stream,
                 expected,
                 mut events,
+                alone,
             },
         ) => {
             if events.len() > 2 {
@@ -304,6 +363,7 @@ pub(crate) fn command(
                 stream,
                 expected,
                 events,
+                alone,
             });
         }
         (Mutation::SkipLook, Command::Look { look, range, .. }) => {
@@ -312,10 +372,32 @@ pub(crate) fn command(
                 LookRange::Forwards { from, .. } => LookResult::Tail {
                     last: from,
                     events: Vec::new(),
+                    truncate_before: None,
                 },
                 LookRange::Backwards { .. } => LookResult::NotFound,
             };
             answers.push(Input::Looked { look, result });
+        }
+        (Mutation::TakeUnreadable, Command::Recognise { look, .. }) => {
+            answers.push(Input::Looked {
+                look,
+                result: LookResult::Recognised,
+            });
+        }
+        (
+            Mutation::AskBehindTail,
+            Command::Recognise {
+                look,
+                stream,
+                mut event,
+            },
+        ) => {
+            event.revision += 1;
+            out.push(Command::Recognise {
+                look,
+                stream,
+                event,
+            });
         }
         (_, command) => towards_source(mutation, memory, command, out),
     }
@@ -331,6 +413,8 @@ fn with_real_name(mut command: Command) -> Command {
             }
         }
         Command::Look { stream, .. }
+        | Command::Recognise { stream, .. }
+        | Command::AskRights { stream, .. }
         | Command::WriteMetadata { stream, .. }
         | Command::ReadSource { stream, .. } => *stream = real_name(stream),
         _ => {}

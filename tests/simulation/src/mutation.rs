@@ -73,6 +73,16 @@ pub enum Mutation {
     EvictBusy,
     /// Some deliveries are put behind the next one.
     PassOver,
+    /// A stream whose events cannot be read is taken for the source's unasked.
+    TakeUnreadable,
+    /// The question whose a stream is goes out about the event behind its last.
+    AskBehindTail,
+    /// Pages of a node that is behind are believed.
+    BelieveStalePages,
+    /// A denial is taken to be about one stream although the user may write nowhere.
+    BlameDeniedStream,
+    /// A stream that can never be read is waited for.
+    NeverGiveUp,
 }
 
 impl Mutation {
@@ -107,6 +117,11 @@ impl Mutation {
         Self::ResetHoleClock,
         Self::EvictBusy,
         Self::PassOver,
+        Self::TakeUnreadable,
+        Self::AskBehindTail,
+        Self::BelieveStalePages,
+        Self::BlameDeniedStream,
+        Self::NeverGiveUp,
     ];
 }
 

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use ditto_core::port::{CoreSettings, Mode, OnConflict, OnMissingHistory};
+use ditto_core::port::{CoreSettings, Mode, OnConflict, OnMissingHistory, OnUnverified};
 
 use crate::dice::Dice;
 use crate::fault::{Fault, Faults};
@@ -86,23 +86,30 @@ impl Options {
             80..=92 => Mode::Behind,
             _ => Mode::Unnumbered,
         };
-        let faults = sensible(faults(dice), mode, feed);
+        let budget = dice.pick(&[1, 300, 2000, 64 << 20, 64 << 20]);
+        let mut faults = sensible(faults(dice), mode, feed, budget);
         let group = group(dice, faults);
+        let settings = settings(dice, mode, group.message_timeout);
+        let streams = if feed == Feed::Plain {
+            1
+        } else {
+            usize::try_from(dice.between(1, 5)).unwrap_or(1)
+        };
+        if settings.known_streams < streams {
+            // Each time a broken stream was forgotten it takes seconds to learn that it is one.
+            faults.remove(Fault::BrokenStreams);
+        }
         Self {
             seed,
-            settings: settings(dice, mode, group.message_timeout),
+            settings,
             feed,
-            streams: if feed == Feed::Plain {
-                1
-            } else {
-                usize::try_from(dice.between(1, 5)).unwrap_or(1)
-            },
+            streams,
             initial_events: dice.between(1, 30),
             live_events: dice.pick(&[0, 0, 5, 20]),
             event_bytes: dice.pick(&[10, 200]),
             group,
             daemons: if faults.has(Fault::Rival) { 2 } else { 1 },
-            budget: dice.pick(&[1, 300, 2000, 64 << 20, 64 << 20]),
+            budget,
             fault_time: Duration::from_secs(dice.between(1, 40)),
             latency: Duration::from_micros(dice.pick(&[100, 5_000, 100_000])),
             failure_permille: dice.pick(&[30, 150, 400]),
@@ -122,16 +129,30 @@ fn faults(dice: &mut Dice) -> Faults {
             faults.insert(*fault);
         }
     }
+    // What shows only together comes together more often than chance would have it.
+    for (one, other) in [
+        (Fault::FewRetries, Fault::DestinationDown),
+        (Fault::ForeignTruncated, Fault::Scavenged),
+        (Fault::StalePages, Fault::HeadGone),
+    ] {
+        if faults.has(one) && dice.permille(500) {
+            faults.insert(other);
+        }
+    }
     faults
 }
 
 /// Takes away what contradicts itself, or what a mode does not promise to survive.
-fn sensible(mut faults: Faults, mode: Mode, feed: Feed) -> Faults {
+fn sensible(mut faults: Faults, mode: Mode, feed: Feed, budget: usize) -> Faults {
     let without: &[Fault] = match mode {
         Mode::Exact => &[],
         // Behind looks for copies by id, backwards from the tail: an id used twice, or a copy that cannot be read any
         // more, is beyond it.
-        Mode::Behind => &[Fault::DuplicateIds, Fault::DestinationTruncated],
+        Mode::Behind => &[
+            Fault::DuplicateIds,
+            Fault::DestinationTruncated,
+            Fault::ForeignTruncated,
+        ],
         // A destination without streams of its own: nothing to look at, to delete or to begin with.
         Mode::Unnumbered => &[
             Fault::CopiedBefore,
@@ -141,9 +162,15 @@ fn sensible(mut faults: Faults, mode: Mode, feed: Feed) -> Faults {
             Fault::Tombstone,
             Fault::DestinationTruncated,
             Fault::OddAnswers,
+            Fault::ForeignTruncated,
+            Fault::Scavenged,
         ],
     };
     without.iter().for_each(|fault| faults.remove(*fault));
+    if budget < 1 << 20 || faults.has(Fault::BudgetChanges) {
+        // Until a stream that can never be read is held, what waits in it leaves no room for others.
+        faults.remove(Fault::BrokenStreams);
+    }
     if feed == Feed::Plain {
         let links = [Fault::NeverCopied, Fault::Forwards, Fault::Unlinked];
         links.iter().for_each(|fault| faults.remove(*fault));
@@ -194,6 +221,7 @@ fn settings(dice: &mut Dice, mode: Mode, message_timeout: Duration) -> CoreSetti
             5..=8 => OnMissingHistory::Fill,
             _ => OnMissingHistory::Stop,
         },
+        on_unverified: dice.pick(&[OnUnverified::Hold, OnUnverified::Hold, OnUnverified::Pass]),
         known_streams: dice.pick(&[1, 2, 4096, 4096]),
     }
 }

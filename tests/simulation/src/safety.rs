@@ -8,12 +8,13 @@ use ditto_core::RESERVE_BYTES;
 use ditto_core::event::Event;
 use ditto_core::port::{
     AppendOutcome, ConnId, HeldReason, Input, JoinRefusal, Mode, OnConflict, OnMissingHistory,
-    StopReason, Tell,
+    OnUnverified, StopReason, Tell,
 };
 use uuid::Uuid;
 
-use crate::daemon::Given;
+use crate::daemon::{Frozen, Given};
 use crate::destination::MAX_APPEND_BYTES;
+use crate::fault::Fault;
 use crate::source::{Kind, Target, skip};
 use crate::world::World;
 
@@ -61,7 +62,9 @@ impl World {
                     flight.ended = true;
                 }
             }
-            Input::Appended { append, .. } => {
+            Input::Appended { append, outcome } => {
+                let right = at.frozen.get(append).map(Frozen::answer);
+                at.wrote |= right.is_some_and(|right| *outcome == AppendOutcome::Written(right));
                 at.in_flight.retain(|flight| flight.append != *append)
             }
             Input::CallEnded { unanswered, .. } => {
@@ -175,12 +178,17 @@ impl World {
                 (stream, revision)
             }
         };
+        // What neither side shows any more needs no proof: it may have been filled with a placeholder.
+        let gone = revision < self.destination.streams[stream].first
+            && self.source.readable(stream, revision).is_none();
         self.arrived(stream, revision)
+            || gone
+            || self.passes_unverified(stream)
             || (self.options.settings.on_conflict == OnConflict::Skip
                 && self.conflict_possible(stream))
     }
 
-    /// The destination has the event where it belongs, or had it and it can no longer be read there.
+    /// The destination has the event where it belongs, readable or not.
     pub(crate) fn arrived(&self, stream: usize, revision: u64) -> bool {
         let there = &self.destination.streams[stream];
         if self.options.settings.mode == Mode::Exact {
@@ -191,7 +199,7 @@ impl World {
                 .source
                 .event(stream, revision)
                 .is_some_and(|event| event.id == stored.id);
-            return same || revision < there.first;
+            return same;
         }
         there
             .placed
@@ -204,6 +212,31 @@ impl World {
         self.destination.streams[stream].disturbed
     }
 
+    /// Nothing tells whose the destination's stream is: what its last event is can be read on neither side, or only a
+    /// first event is there.
+    pub(crate) fn unverified_possible(&self, stream: usize) -> bool {
+        let there = &self.destination.streams[stream];
+        let single = there.first == 1 || there.disturbed;
+        self.source.streams[stream].denied
+            || there.first > 0 && (single || self.missing_possible(stream))
+    }
+
+    pub(crate) fn passes_unverified(&self, stream: usize) -> bool {
+        self.options.settings.on_unverified == OnUnverified::Pass
+            && self.unverified_possible(stream)
+    }
+
+    /// A question to the destination that only an append asks: about the source's own event, and never one that could be
+    /// written.
+    pub(crate) fn check_question(&mut self, stream: usize, event: &Event) {
+        let length = self.destination.streams[stream].events.len() as u64;
+        if event.revision == 0 || event.revision >= length {
+            self.violate(|| format!("asks about revision {} of s-{stream}, which ends before {length}: that would be written", event.revision));
+        } else if self.source.event(stream, event.revision) != Some(event) {
+            self.violate(|| format!("asks about {event:?}, which is not the source's event"));
+        }
+    }
+
     /// The source may lack events of this stream, or not let them be read.
     pub(crate) fn missing_possible(&self, stream: usize) -> bool {
         let at = &self.source.streams[stream];
@@ -213,8 +246,12 @@ impl World {
     /// The destination (or the source) may refuse something of this stream.
     pub(crate) fn refused_possible(&self, stream: usize) -> bool {
         let at = &self.source.streams[stream];
+        // Rights that come and go look as if they were there for other streams only.
         at.denied
+            || at.broken
+            || self.destination.losses > 1
             || self.destination.streams[stream].denied
+            || self.destination.streams[stream].broken
             || self.suspected[stream]
             || at.kinds.iter().any(|kind| *kind != Kind::Ordinary)
             || at
@@ -228,6 +265,7 @@ impl World {
         self.conflict_possible(stream)
             || self.missing_possible(stream)
             || self.refused_possible(stream)
+            || self.unverified_possible(stream)
     }
 
     /// What the core says must be true, as far as the truth is known here.
@@ -246,7 +284,12 @@ impl World {
                 let real = match reason {
                     HeldReason::Conflict => self.conflict_possible(index),
                     HeldReason::MissingHistory => self.missing_possible(index),
-                    HeldReason::Refused => self.refused_possible(index),
+                    // A stream whose reads fail by chance, again and again, looks as if it could not be read.
+                    HeldReason::Refused => {
+                        self.refused_possible(index)
+                            || (self.slow[index] && self.options.faults.has(Fault::ReadFails))
+                    }
+                    HeldReason::Unverified => self.unverified_possible(index),
                 };
                 if !real {
                     self.violate(|| {

@@ -3,7 +3,7 @@
 //! Judges by the models' truth alone. Never by what the core says about itself.
 
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::{AppendId, Expected, Mode, OnMissingHistory};
+use ditto_core::port::{AppendId, Expected, Mode, OnMissingHistory, OnUnverified};
 use uuid::Uuid;
 
 use crate::daemon::{Frozen, Given, InFlight};
@@ -182,9 +182,12 @@ impl World {
         }
     }
 
-    /// Something was stored: never a second time, and in Exact at the source's revision.
+    /// Something was stored: never a second time, and in Exact at the source's revision and behind the source's events.
     pub(crate) fn check_stored(&mut self, stream: usize, from: u64, events: &[Event]) {
         let mode = self.options.settings.mode;
+        if mode == Mode::Exact {
+            self.check_before(stream, from);
+        }
         for (at, event) in (from..).zip(events) {
             if mode == Mode::Exact
                 && at != event.revision
@@ -208,6 +211,28 @@ impl World {
                     )
                 });
             }
+        }
+    }
+
+    /// What stands before something that was stored is the source's, or nothing can tell that it is not.
+    fn check_before(&mut self, stream: usize, from: u64) {
+        let Some(before) = from.checked_sub(1) else {
+            return;
+        };
+        let there = &self.destination.streams[stream].events[skip(before)];
+        let own = self.source.event(stream, before);
+        let same = own.is_some_and(|event| event.id == there.id);
+        let placeholder = &*there.event_type == PLACEHOLDER;
+        // What was deleted at the destination is begun again behind whatever was there.
+        let begun_again = self.destination.streams[stream].first >= from;
+        let at = &self.source.streams[stream];
+        let unknowable = !at.denied && self.missing_possible(stream);
+        let passes = self.options.settings.on_unverified == OnUnverified::Pass
+            && self.unverified_possible(stream);
+        if !same && !placeholder && !unknowable && !passes && !begun_again {
+            self.violate(|| {
+                format!("writes s-{stream} behind revision {before}, which is another's")
+            });
         }
     }
 }

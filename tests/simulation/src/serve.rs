@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use ditto_core::event::StreamName;
+use ditto_core::event::{Event, StreamName};
 use ditto_core::port::{
     AppendOutcome, Command, Expected, Input, LinkPage, LookId, LookRange, LookResult,
-    MetadataOutcome, ParkedPage, ReadId, Side, SourcePage, WriteId,
+    MetadataOutcome, ParkedPage, ReadId, Rights, Side, SourcePage, WriteId,
 };
 
 use crate::commands::GIVE_UP;
@@ -51,6 +51,21 @@ impl World {
                 range,
                 max_bytes,
             } => self.serve_look(daemon, look, &stream, range, max_bytes),
+            Command::Recognise {
+                look,
+                stream,
+                event,
+            } => self.serve_question(daemon, look, &stream, &event),
+            Command::AskRights { ask, .. } => {
+                let rights = match (self.destination_away, self.destination.lost) {
+                    (Some(_), _) => Rights::Unknown,
+                    (None, Some(_)) => Rights::Denied,
+                    (None, None) if self.goes_wrong(Fault::ReadFails) => Rights::Unknown,
+                    (None, None) => Rights::Allowed,
+                };
+                let input = Input::RightsSeen { ask, rights };
+                self.reply(daemon, self.destination_away, input);
+            }
             Command::WriteMetadata {
                 write,
                 stream,
@@ -168,6 +183,26 @@ impl World {
         );
     }
 
+    /// An append that must be recognised or refused, never written.
+    fn serve_question(&mut self, daemon: usize, look: LookId, stream: &StreamName, event: &Event) {
+        let Some(index) = self.source.index_of(stream) else {
+            self.violate(|| format!("asks about {stream}, which is no stream of the source"));
+            return;
+        };
+        let fails = self.destination_away.is_some() || self.goes_wrong(Fault::ReadFails);
+        let result = if fails {
+            LookResult::Failed
+        } else {
+            self.check_question(index, event);
+            let lost = self.goes_wrong(Fault::AnswerLost);
+            let answer = self.destination.recognise(index, event);
+            if lost { LookResult::Failed } else { answer }
+        };
+        self.slow_stream(stream, fails && self.destination_away.is_none());
+        let input = Input::Looked { look, result };
+        self.reply(daemon, self.destination_away, input);
+    }
+
     fn slow_stream(&mut self, stream: &StreamName, slow: bool) {
         if slow && let Some(index) = self.source.index_of(stream) {
             self.slow[index] = true;
@@ -188,8 +223,8 @@ impl World {
 
     /// An append reaches the destination.
     pub(crate) fn serve_append(&mut self, daemon: usize, generation: u32, call: u32, send: Send) {
-        let current =
-            self.daemons[daemon].generation == generation && self.daemons[daemon].call == call;
+        let current = self.daemons[daemon].generation == generation
+            && self.daemons[daemon].calls.contains(&call);
         if send.fate == Fate::Lost || (!current && self.dice.permille(500)) {
             return;
         }
@@ -221,7 +256,7 @@ impl World {
         if effect.ends_call {
             self.slow.fill(true);
             if current {
-                self.end_call(daemon, false);
+                self.end_call(daemon, call, false);
             }
         } else if send.fate == Fate::Answered {
             self.agenda.plan(back, answered(effect.outcome.clone()));
@@ -289,6 +324,8 @@ impl World {
         let is_away = match part {
             Part::Source => self.source_away.is_some(),
             Part::Destination => self.destination_away.is_some(),
+            Part::Writes => self.destination.lost.is_some(),
+            Part::Node => self.source.behind > 0,
             Part::Group | Part::Rights => self.group.presence != crate::group::Presence::Present,
         };
         if !is_away {
@@ -309,6 +346,8 @@ impl World {
                 self.group.recreate(&self.source);
             }
             Part::Rights => self.group.presence = crate::group::Presence::Present,
+            Part::Writes => self.destination.lost = None,
+            Part::Node => self.source.behind = 0,
         }
         self.push_all();
     }

@@ -35,6 +35,10 @@ const MOMENTS: &[Fault] = &[
     Fault::Replay,
     Fault::BudgetChanges,
     Fault::GroupGone,
+    Fault::ForeignTruncated,
+    Fault::Scavenged,
+    Fault::StalePages,
+    Fault::RightsLost,
 ];
 
 /// The world of this seed, ready to run.
@@ -94,6 +98,9 @@ fn describe_streams(world: &mut World, dice: &mut Dice) {
             (faults.has(Fault::MaxCount) && dice.permille(400)).then(|| dice.between(1, 4));
         let destination = &mut world.destination.streams[index];
         destination.denied = faults.has(Fault::DeniedAtDestination) && dice.permille(300);
+        let broken = |dice: &mut Dice| faults.has(Fault::BrokenStreams) && dice.permille(200);
+        destination.broken = broken(dice);
+        world.source.streams[index].broken = broken(dice);
         destination.metadata =
             (faults.has(Fault::MetadataBefore) && dice.permille(400)).then_some(None);
     }
@@ -115,12 +122,20 @@ fn truncate_heads(world: &mut World, dice: &mut Dice) {
 /// An earlier copy: the beginning of a stream, sometimes with a stranger's event behind it, sometimes aged.
 fn fill_destination(world: &mut World, dice: &mut Dice) {
     let faults = world.options.faults;
+    if faults.has(Fault::ForeignTruncated) {
+        for index in 0..world.options.streams {
+            if dice.permille(600) {
+                foreign_events_come_and_go(world, dice, index);
+            }
+        }
+    }
     if !faults.has(Fault::CopiedBefore) {
         return;
     }
     for index in 0..world.options.streams {
         let length = world.source.streams[index].events.len();
-        if !dice.permille(600) || world.destination.streams[index].denied {
+        let there = &world.destination.streams[index];
+        if !dice.permille(600) || there.denied || there.disturbed {
             continue;
         }
         let events = world.source.streams[index].events[..dice.index(length + 1)].to_vec();
@@ -144,6 +159,19 @@ pub(crate) fn stranger_writes(world: &mut World, stream: usize, id: Uuid) {
     event.id = id;
     let now = world.now;
     world.destination.store_foreign(now, stream, event);
+}
+
+/// Somebody writes events of his own, and truncates all that is there.
+pub(crate) fn foreign_events_come_and_go(world: &mut World, dice: &mut Dice, stream: usize) {
+    let most = world.source.streams[stream].events.len() as u64 + 2;
+    for number in 0..dice.between(1, most) {
+        let id = tagged(5, stream as u64, (dice.below(1 << 30) << 8) | number);
+        stranger_writes(world, stream, id);
+    }
+    let there = &mut world.destination.streams[stream];
+    if there.disturbed && !there.tombstoned {
+        there.first = there.events.len() as u64;
+    }
 }
 
 fn set_up_group(world: &mut World, dice: &mut Dice) {

@@ -55,6 +55,8 @@ pub(crate) struct SourceStream {
     pub(crate) ever_deleted: bool,
     /// It may not be read by plain reads.
     pub(crate) denied: bool,
+    /// Plain reads of it fail for good, and of no other.
+    pub(crate) broken: bool,
 }
 
 /// What stands at a number of the subscription's stream.
@@ -77,6 +79,8 @@ pub(crate) struct Source {
     pub(crate) entries: Vec<Target>,
     /// Numbers are revisions of stream 0, acknowledged by the events' ids.
     pub(crate) plain: bool,
+    /// Plain reads are answered by a node that does not have so many of the newest events of each stream.
+    pub(crate) behind: u64,
 }
 
 impl Source {
@@ -92,12 +96,14 @@ impl Source {
                 being: Being::Live,
                 ever_deleted: false,
                 denied: false,
+                broken: false,
             })
             .collect();
         Self {
             streams,
             entries: Vec::with_capacity(64),
             plain,
+            behind: 0,
         }
     }
 
@@ -221,36 +227,46 @@ impl Source {
         if at.denied {
             return SourcePage::Denied;
         }
+        if at.broken {
+            return SourcePage::Refused("this stream is broken".to_owned());
+        }
+        // What a user's link stands for is not asked of a node that is behind: nothing would tell.
+        let behind = match from {
+            ReadFrom::Revision(_) => self.behind,
+            ReadFrom::Tail => 0,
+        };
+        let known = at.events.len().saturating_sub(skip(behind));
         match at.being {
             Being::SoftDeleted => return SourcePage::SoftDeleted,
             Being::Tombstoned => return SourcePage::Tombstoned,
-            Being::Live if at.events.is_empty() => return SourcePage::NotFound,
+            Being::Live if known == 0 => return SourcePage::NotFound,
             Being::Live => {}
         }
         let events = match from {
             ReadFrom::Revision(from) => page(
-                at.events.iter().skip(skip(from.max(at.first))),
+                at.events[..known].iter().skip(skip(from.max(at.first))),
                 count,
                 max_bytes,
             ),
             ReadFrom::Tail => page(
-                at.events.iter().skip(skip(at.first)).rev(),
+                at.events[..known].iter().skip(skip(at.first)).rev(),
                 count,
                 max_bytes,
             ),
         };
         SourcePage::Events {
             events,
-            last: at.events.len() as u64 - 1,
+            last: known as u64 - 1,
         }
     }
 
     /// A read of the subscription's stream, links resolved.
     pub(crate) fn read_links(&self, from: u64, count: u32, max_bytes: usize) -> LinkPage {
         let first = from.max(self.first_number());
+        let known = self.entries.len().saturating_sub(skip(self.behind));
         let mut items = Vec::new();
         let mut bytes = 0;
-        for (number, target) in (first..).zip(self.entries.iter().skip(skip(first))) {
+        for (number, target) in (first..).zip(self.entries[..known].iter().skip(skip(first))) {
             let item = self.resolve(*target);
             bytes += if let Item::Event(event) = &item {
                 event.size()
@@ -262,7 +278,8 @@ impl Source {
             }
             items.push((number, item));
         }
-        self.last_number()
+        (known as u64)
+            .checked_sub(1)
             .map_or(LinkPage::NotFound, |last| LinkPage::Items { items, last })
     }
 }

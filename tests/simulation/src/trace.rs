@@ -26,6 +26,7 @@ pub(crate) fn input(input: &Input) -> String {
                 LookResult::Tail {
                     last,
                     events: found,
+                    ..
                 },
         } => {
             format!("Looked {look:?} tail {last}, {}", events(found))
@@ -79,6 +80,7 @@ pub(crate) fn command(command: &Command) -> String {
             stream,
             expected,
             events: sent,
+            ..
         } => {
             format!(
                 "Append {append:?} to {stream} expecting {expected:?}: {}",

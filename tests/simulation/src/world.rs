@@ -13,7 +13,7 @@ use crate::destination::Destination;
 use crate::dice::Dice;
 use crate::fault::Fault;
 use crate::group::{FOREIGN, Group};
-pub(crate) use crate::happening::{Away, Fate, Happening, Part, Phase, Send};
+pub(crate) use crate::happening::{Away, Fate, Happening, Lost, Part, Phase, Send};
 use crate::mutation::{Mutation, Subject};
 use crate::options::Options;
 use crate::queue::Agenda;
@@ -177,8 +177,9 @@ impl World {
                 call,
             } => {
                 let at = &self.daemons[daemon];
-                if at.generation == generation && at.call == call && !at.unanswered.is_empty() {
-                    self.end_call(daemon, true);
+                let waits = at.unanswered.iter().any(|(_, of)| *of == call);
+                if at.generation == generation && waits {
+                    self.end_call(daemon, call, true);
                 }
             }
             Happening::Wake {

@@ -24,6 +24,7 @@ pub(super) fn append(tag: u64) -> BatchAppend {
         stream: "s".into(),
         expected: Expected::Exact(tag),
         events: vec![event(tag), event(tag + 1)],
+        alone: false,
     }
 }
 
@@ -136,6 +137,7 @@ async fn an_append_is_sent_as_it_is() {
         stream: "café @ 1".into(),
         expected: Expected::NoStream,
         events: vec![event(0), event(1)],
+        alone: false,
     });
     let mut call = scene.call().await;
     let request = scene.requests(&mut call, 1).await.remove(0);

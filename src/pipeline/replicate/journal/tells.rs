@@ -60,6 +60,16 @@ impl Journal {
             Tell::Unverified { stream, revision } => {
                 line!(self, info, ditto.event_stream = %stream, revision, "the destination's last event could not be compared with the source's");
             }
+            Tell::Unreadable { stream, from, tail } => {
+                line!(self, warn, ditto.event_stream = %stream, from, tail, "events of a stream can no longer be read at the destination; they are the source's and count as copied");
+            }
+            Tell::Truncated {
+                stream,
+                destination,
+                source,
+            } => {
+                line!(self, warn, ditto.event_stream = %stream, destination, source, "a stream was truncated by another writer at the destination; ditto continues after its last event");
+            }
             Tell::PassedOver { stream, from, to } => {
                 line!(self, warn, ditto.event_stream = %stream, from, to, "the source no longer has events of a stream that were not delivered; the stream goes on behind them");
             }

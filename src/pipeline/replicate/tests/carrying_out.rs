@@ -126,6 +126,7 @@ fn questions() -> [Command; 9] {
             stream: stream(),
             expected: Expected::NoStream,
             events: vec![event(0)],
+            alone: false,
         },
         Command::Look {
             look: LookId(2),
@@ -179,7 +180,7 @@ fn status() -> Status {
         oldest_created: None,
         progress: 0,
         waits_until: None,
-        held: [0; 3],
+        held: [0; 4],
         held_streams: Vec::new(),
         repairs: 0,
     }

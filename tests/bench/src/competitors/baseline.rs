@@ -46,6 +46,7 @@ pub(crate) fn start(
                         stream,
                         expected,
                         events: vec![event],
+                        alone: false,
                     });
                     let mut answers = Vec::new();
                     appends.answers(&mut answers).await;

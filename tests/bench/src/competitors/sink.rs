@@ -91,5 +91,6 @@ fn append(shape: Shape, stream: u32, from: u32, to: u32) -> Append {
             .checked_sub(1)
             .map_or(Expected::NoStream, |last| Expected::Exact(last.into())),
         events,
+        alone: false,
     }
 }

@@ -111,7 +111,7 @@ fn a_look_tells_the_tail_beside_what_can_be_read() {
             vec![2],
         ),
     ] {
-        let LookResult::Tail { last, events } = destination.look(0, range, 1000) else {
+        let LookResult::Tail { last, events, .. } = destination.look(0, range, 1000) else {
             panic!("{range:?}")
         };
         assert_eq!(last, 3);

@@ -1,0 +1,120 @@
+//! Reads about one stream that fail: later again, and after a while the stream is held with the server's words.
+//!
+//! Never lets one stream that cannot be read stand for a server that does not answer.
+
+use std::time::Duration;
+
+use super::Core;
+use super::port::{HeldReason, Moment};
+use super::stream::{Held, State};
+use crate::event::StreamName;
+
+/// A stream whose own reads are refused for this long is held.
+pub(super) const REFUSED_FOR: Duration = Duration::from_secs(10);
+
+/// A stream whose own reads are not answered for this long, while others are, is held.
+const UNANSWERED_FOR: Duration = Duration::from_secs(30);
+
+impl Core {
+    /// A look that was sent at `sent` was not answered. Unless the destination answered others meanwhile, it is away.
+    pub(super) fn look_failed(&mut self, name: &StreamName, sent: Moment) {
+        if self.last_verdict <= sent {
+            self.trial.look_failed(self.now);
+            if let Some(stream) = self.streams.get_mut(name) {
+                stream.failing = None;
+            }
+            return self.look_later(name);
+        }
+        // Nobody waits for the destination: this stream waits for itself.
+        self.verdict();
+        let text = "the destination answers reads of other streams, and not of this one";
+        if !self.keeps_failing(name, UNANSWERED_FOR, text) {
+            self.look_later(name);
+        }
+    }
+
+    /// The destination says for good that this stream cannot be read.
+    pub(super) fn look_refused(&mut self, name: &StreamName, text: String) {
+        self.trial.look_answered();
+        self.verdict();
+        if !self.keeps_failing(
+            name,
+            REFUSED_FOR,
+            &format!("the destination does not let this stream be read: {text}"),
+        ) {
+            self.look_later(name);
+        }
+    }
+
+    /// The source did not answer, or a node did that is behind.
+    pub(super) fn source_read_failed(&mut self, name: &StreamName) {
+        self.source_failing = true;
+        self.look_later(name);
+    }
+
+    /// The source says for good that this stream cannot be read.
+    pub(super) fn read_refused(&mut self, name: &StreamName, text: String) {
+        if !self.keeps_failing(
+            name,
+            REFUSED_FOR,
+            &format!("the source does not let this stream be read: {text}"),
+        ) {
+            self.look_later(name);
+        }
+    }
+
+    /// Holds the stream if its reads have failed for long; true if it did.
+    pub(super) fn keeps_failing(
+        &mut self,
+        name: &StreamName,
+        patience: Duration,
+        text: &str,
+    ) -> bool {
+        if !self.has_failed_for(name, patience) {
+            return false;
+        }
+        let next = match self.streams.get(name) {
+            Some(stream) => match &stream.state {
+                State::Aligned { tail } => tail.map_or(0, |tail| tail + 1),
+                _ => stream.queue.first().unwrap_or_default(),
+            },
+            None => return false,
+        };
+        self.hold(name, next, HeldReason::Refused, text.to_owned());
+        true
+    }
+
+    /// Counts one more failure of this stream's own reads; true if they have failed for so long, with nothing in flight.
+    pub(super) fn has_failed_for(&mut self, name: &StreamName, patience: Duration) -> bool {
+        let now = self.now;
+        let Some(stream) = self.streams.get_mut(name) else {
+            return false;
+        };
+        let since = *stream.failing.get_or_insert(now);
+        now.saturating_sub(since) >= patience && stream.flight.is_none()
+    }
+
+    /// Nothing was learnt: later again. A held stream stays held until then.
+    pub(super) fn look_later(&mut self, name: &StreamName) {
+        let now = self.now;
+        let Some(stream) = self.streams.get_mut(name) else {
+            return;
+        };
+        let State::Looking(looking) = &stream.state else {
+            return;
+        };
+        match looking.was_held.clone() {
+            Some(held) => {
+                stream.state = State::Held(Held {
+                    looked: now,
+                    ..held
+                });
+                self.advance(name);
+            }
+            None => {
+                self.forget(name);
+                self.back_off(name);
+            }
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Whose the destination's stream is: its last event compared with the source's, or asked about where it cannot be read.
+//!
+//! Never takes what cannot be read for the source's without evidence, and never asks in a way that could write.
+
+use std::time::Duration;
+
+use super::decide::{self, SourceTail, TailFinding};
+use super::look::PAGE_BYTES;
+use super::port::{
+    Command, DuplicateReason, HeldReason, LookId, LookRange, LookResult, OnUnverified, ReadFrom,
+    ReadId, SourcePage, Tell,
+};
+use super::stream::{Half, LookStep, State, Tail};
+use super::{Core, Purpose};
+use crate::event::{Event, StreamName};
+
+/// The source's stream has to seem to end before the destination's for this long before that is believed: a node that is
+/// behind says the same for a while.
+const BEYOND_FOR: Duration = Duration::from_secs(10);
+
+const FOREIGN: &str = "the destination's events cannot be read and are not the source's";
+
+impl Core {
+    /// Reads what is needed to compare both sides' event of the destination's last revision.
+    pub(super) fn compare_tails(
+        &mut self,
+        name: &StreamName,
+        tail: u64,
+        event: Option<Event>,
+        unreadable: Vec<u64>,
+    ) {
+        let waiting = self
+            .streams
+            .get(name)
+            .and_then(|stream| stream.queue.get(tail))
+            .map(|entry| entry.event.clone());
+        let source = match waiting {
+            Some(event) => Half::Got(SourceTail::Event(event)),
+            None => {
+                let read = ReadId(self.next_id());
+                self.reads.insert(read, Purpose::Verify(name.clone()));
+                self.out.push(Command::ReadSource {
+                    read,
+                    stream: name.clone(),
+                    from: ReadFrom::Revision(tail),
+                    count: 1,
+                    max_bytes: PAGE_BYTES,
+                });
+                Half::Pending(read)
+            }
+        };
+        // A page that ended by its bytes may not have come to the tail.
+        let destination = match (event, unreadable.is_empty()) {
+            (Some(event), _) => Half::Got(Some(event)),
+            (None, _) => Half::Pending(self.look(
+                name,
+                LookRange::Forwards {
+                    from: tail,
+                    count: 1,
+                },
+            )),
+        };
+        self.tail_step(
+            name,
+            Tail {
+                revision: tail,
+                destination,
+                source,
+                unreadable,
+            },
+        );
+    }
+
+    /// The destination's last event was read, or cannot be.
+    pub(super) fn on_destination_tail(
+        &mut self,
+        name: &StreamName,
+        mut tail: Tail,
+        result: LookResult,
+    ) {
+        let event = match result {
+            LookResult::Tail { events, .. } => events
+                .into_iter()
+                .find(|event| event.revision == tail.revision),
+            _ => None,
+        };
+        tail.destination = Half::Got(event);
+        self.tail_step(name, tail);
+    }
+
+    /// The source's event of the destination's last revision was read.
+    pub(super) fn on_verify_read(&mut self, read: ReadId, name: &StreamName, page: SourcePage) {
+        let Some(stream) = self.streams.get_mut(name) else {
+            return;
+        };
+        let State::Looking(looking) = &stream.state else {
+            return;
+        };
+        let LookStep::Tail(tail) = &looking.step else {
+            return;
+        };
+        if !matches!(tail.source, Half::Pending(expected) if expected == read) {
+            return;
+        }
+        let mut tail = tail.clone();
+        let known = stream.queue.last_delivered().unwrap_or_default();
+        let found = match page {
+            // A node that does not know of what was delivered is behind: it says nothing.
+            SourcePage::Events { last, .. } if last < known => None,
+            SourcePage::Events { last, .. } if last < tail.revision => {
+                let since = *stream.beyond_since.get_or_insert(self.now);
+                let long = self.now.saturating_sub(since) >= BEYOND_FOR;
+                long.then_some(SourceTail::Beyond)
+            }
+            SourcePage::Events { events, .. } => {
+                stream.beyond_since = None;
+                let event = events
+                    .into_iter()
+                    .find(|event| event.revision == tail.revision);
+                Some(event.map_or(SourceTail::Gone, SourceTail::Event))
+            }
+            SourcePage::SoftDeleted | SourcePage::Tombstoned => Some(SourceTail::Gone),
+            SourcePage::Denied => Some(SourceTail::Denied),
+            SourcePage::Refused(text) => return self.read_refused(name, text),
+            SourcePage::NotFound | SourcePage::Failed => None,
+        };
+        let Some(found) = found else {
+            return self.source_read_failed(name);
+        };
+        self.source_failing = false;
+        tail.source = Half::Got(found);
+        self.tail_step(name, tail);
+    }
+
+    fn tail_step(&mut self, name: &StreamName, tail: Tail) {
+        let (Half::Got(there), Half::Got(here)) = (&tail.destination, &tail.source) else {
+            self.set_step(name, LookStep::Tail(tail));
+            return;
+        };
+        let passes = !tail.unreadable.is_empty();
+        match decide::tail_look(tail.revision, there.as_ref(), here, passes) {
+            TailFinding::Conflict(clash) => self.conflict_at(name, clash.revision, clash.text()),
+            TailFinding::Foreign => self.conflict(name, FOREIGN),
+            TailFinding::Unverified(why) => self.unverified(name, tail, &why),
+            TailFinding::Ask(event) => {
+                let look = LookId(self.next_id());
+                self.looks.insert(look, (name.clone(), self.now));
+                self.out.push(Command::Recognise {
+                    look,
+                    stream: name.clone(),
+                    event,
+                });
+                self.asked_destination();
+                self.set_step(name, LookStep::Asked { look, tail });
+            }
+            TailFinding::OneSided => {
+                self.tell_unverified(name, tail.revision);
+                self.tail_is_ours(name, tail);
+            }
+            TailFinding::Equal { differs } => {
+                if differs {
+                    self.tell(Tell::Differs {
+                        stream: name.clone(),
+                        revision: tail.revision,
+                    });
+                }
+                self.tail_is_ours(name, tail);
+            }
+        }
+    }
+
+    /// The destination's server has judged the source's event at the last revision.
+    pub(super) fn on_recognised(&mut self, name: &StreamName, tail: Tail, result: LookResult) {
+        match result {
+            LookResult::Recognised => {
+                let from = tail.unreadable.first().copied().unwrap_or(tail.revision);
+                self.tell_unreadable(name, from, tail.revision);
+                self.tail_is_ours(name, tail);
+            }
+            LookResult::Foreign => {
+                let range = LookRange::Forwards {
+                    from: tail.revision,
+                    count: 1,
+                };
+                let look = self.look(name, range);
+                self.set_step(name, LookStep::Refused { look, tail });
+            }
+            LookResult::Unproven(why) => self.unverified(name, tail, &why),
+            _ => self.look_later(name),
+        }
+    }
+
+    /// A scavenge keeps a stream's last event only (`protocol.md` §15.6): a refusal of one that has others behind it by now
+    /// may mean that it is gone.
+    pub(super) fn on_refusal_confirmed(
+        &mut self,
+        name: &StreamName,
+        tail: &Tail,
+        result: &LookResult,
+    ) {
+        if matches!(result, LookResult::Tail { last, .. } if *last == tail.revision) {
+            self.conflict(name, FOREIGN);
+        } else {
+            self.forget(name);
+            self.advance(name);
+        }
+    }
+
+    /// Nothing tells whose the stream is.
+    fn unverified(&mut self, name: &StreamName, tail: Tail, why: &str) {
+        if self.settings.on_unverified == OnUnverified::Pass {
+            self.tell_unverified(name, tail.revision);
+            self.tail_is_ours(name, tail);
+            return;
+        }
+        let first = self
+            .streams
+            .get(name)
+            .and_then(|stream| stream.queue.first())
+            .unwrap_or_default();
+        self.hold(
+            name,
+            first,
+            HeldReason::Unverified,
+            format!(
+                "nothing shows that the destination's events are the source's: {why}; \
+                 on_unverified = \"pass\" takes them for the source's"
+            ),
+        );
+    }
+
+    /// The destination's stream is the source's up to its last revision: what cannot be read below it is there.
+    fn tail_is_ours(&mut self, name: &StreamName, tail: Tail) {
+        if tail.unreadable.is_empty() {
+            self.aligned(name, Some(tail.revision));
+            return;
+        }
+        let first = tail.unreadable.first().copied().unwrap_or_default();
+        self.tell_unreadable(name, first, tail.revision);
+        let revisions: Vec<_> = tail
+            .unreadable
+            .into_iter()
+            .map(|revision| (revision, Some(DuplicateReason::Unreadable)))
+            .collect();
+        self.there(name, &revisions, Vec::new());
+    }
+
+    fn tell_unverified(&mut self, name: &StreamName, revision: u64) {
+        if let Some(stream) = self.streams.get_mut(name) {
+            stream.unverified = stream.unverified.max(Some(revision));
+        }
+        self.tell(Tell::Unverified {
+            stream: name.clone(),
+            revision,
+        });
+    }
+
+    /// Once a stream.
+    pub(super) fn tell_unreadable(&mut self, name: &StreamName, from: u64, tail: u64) {
+        if let Some(stream) = self.streams.get_mut(name)
+            && !std::mem::replace(&mut stream.told_unreadable, true)
+        {
+            self.tell(Tell::Unreadable {
+                stream: name.clone(),
+                from,
+                tail,
+            });
+        }
+    }
+
+    /// A stream that ditto keeps up to date and that somebody truncates, or deletes and thereby lets the next append
+    /// revive, is told of; `$tb` that ditto wrote itself is the source's own beginning.
+    pub(super) fn note_truncation(&mut self, name: &StreamName, truncate_before: Option<u64>) {
+        let Some(first) = truncate_before.filter(|first| *first > 0) else {
+            return;
+        };
+        if self
+            .streams
+            .get(name)
+            .is_none_or(|stream| stream.told_truncated)
+        {
+            return;
+        }
+        let read = ReadId(self.next_id());
+        self.reads.insert(
+            read,
+            Purpose::Head {
+                stream: name.clone(),
+                destination: first,
+            },
+        );
+        self.out.push(Command::ReadSource {
+            read,
+            stream: name.clone(),
+            from: ReadFrom::Revision(0),
+            count: 1,
+            max_bytes: PAGE_BYTES,
+        });
+    }
+
+    /// The source's first readable event was read, of a stream that is truncated at the destination.
+    pub(super) fn on_head_read(&mut self, name: &StreamName, destination: u64, page: SourcePage) {
+        let SourcePage::Events { events, .. } = page else {
+            return;
+        };
+        let Some(source) = events.first().map(|event| event.revision) else {
+            return;
+        };
+        if source < destination {
+            self.streams.wake(name).told_truncated = true;
+            self.rest(name);
+            self.tell(Tell::Truncated {
+                stream: name.clone(),
+                destination,
+                source,
+            });
+        }
+    }
+}
