@@ -4,6 +4,7 @@
 mod cluster;
 mod faults;
 mod filter;
+mod generation;
 mod groups;
 mod http;
 mod lifecycle;
@@ -18,6 +19,7 @@ pub mod store;
 mod users;
 
 pub use faults::{ActiveFault, Fault, FaultId, FaultKind, Faults};
+pub use generation::Generation;
 pub use limits::{AppendLimit, Counted};
 pub use node::Counters;
 pub use options::{Certificate, Ending, Model, Options, Startup, User};

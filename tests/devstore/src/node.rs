@@ -6,11 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cluster::{Cluster, Phase};
+use crate::generation::Generation;
 use crate::limits::AppendLimit;
 use crate::store::Store;
-
-/// The version that is imitated.
-pub(crate) const VERSION: &str = "23.10.4";
 
 /// One node.
 #[derive(Debug)]
@@ -39,6 +37,10 @@ impl Node {
 
     pub(crate) fn leads(&self) -> bool {
         self.cluster.leader() == Some(self.index)
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        self.cluster.options.server
     }
 
     pub(crate) fn append_limit(&self) -> AppendLimit {

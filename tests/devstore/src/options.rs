@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::generation::Generation;
 use crate::limits::AppendLimit;
 
 /// How a server is started. The default: one node on a free port of the loopback interface, open to everybody.
@@ -18,6 +19,8 @@ pub struct Options {
     pub advertise: Option<(String, u16)>,
     /// The number of nodes, all with one log (`protocol.md` §10).
     pub nodes: usize,
+    /// The server that is played.
+    pub server: Generation,
     /// How much one append may hold (`protocol.md` §4.1, §16).
     pub append_limit: AppendLimit,
     /// How much faster than the day's the server's clocks run.
@@ -40,13 +43,26 @@ impl Default for Options {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             advertise: None,
             nodes: 1,
-            append_limit: AppendLimit::V23_10,
+            server: Generation::default(),
+            append_limit: Generation::default().append_limit(),
             time_scale: 1.0,
             users: None,
             tls: None,
             latency: Duration::ZERO,
             model: None,
             startup: Startup::default(),
+        }
+    }
+}
+
+impl Options {
+    /// The default, played as a server of this generation.
+    #[must_use]
+    pub fn playing(server: Generation) -> Self {
+        Self {
+            server,
+            append_limit: server.append_limit(),
+            ..Self::default()
         }
     }
 }

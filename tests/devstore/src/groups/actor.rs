@@ -13,6 +13,7 @@ use super::settings::Settings;
 use super::source::{Live, Payload, Reader, Source, parked_entries};
 use super::streams::Streams;
 use crate::faults::Faults;
+use crate::generation::Generation;
 use crate::store::Store;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -79,6 +80,7 @@ pub(crate) struct Mailbox {
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) store: Store,
+    pub(crate) server: Generation,
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
     pub(crate) leader: Arc<AtomicUsize>,
@@ -102,6 +104,7 @@ pub(crate) struct Actor {
     reader: Reader,
     streams: Streams,
     store: Store,
+    server: Generation,
     clock: Clock,
     mischief: Mischief,
     written: watch::Receiver<u64>,
@@ -115,6 +118,7 @@ impl Actor {
     pub(crate) fn new(setup: Setup) -> (Actor, Mailbox) {
         let Setup {
             store,
+            server,
             clock,
             faults,
             leader,
@@ -124,7 +128,7 @@ impl Actor {
         } = setup;
         let (commands, command_queue) = mpsc::channel(256);
         let (leaves, leave_queue) = mpsc::unbounded_channel();
-        let streams = Streams::new(store.clone(), source.name(), &group);
+        let streams = Streams::new(store.clone(), server, source.name(), &group);
         let mischief = Mischief::new(faults, leader, source.name());
         // From here on what is written is live: only then is the checkpoint read and history begun.
         let reader = Reader::new(store.clone(), source, &settings);
@@ -137,6 +141,7 @@ impl Actor {
             reader,
             streams,
             store,
+            server,
             clock,
             mischief,
             written,
@@ -349,7 +354,10 @@ impl Actor {
         let (records, next, end) = self
             .streams
             .read_parked(u64::try_from(from).unwrap_or(0), count);
-        let entries = parked_entries(&self.store, records, self.settings.strategy);
+        let mut entries = parked_entries(&self.store, records, self.settings.strategy);
+        if !self.server.replays_absent_targets() {
+            entries.retain(|(_, item)| item.payload.event.is_some());
+        }
         let next = i64::try_from(next).unwrap_or(i64::MAX);
         self.group
             .parked_page(self.clock.now_ms(), entries, next, end);

@@ -19,7 +19,6 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use tokio::time::Instant;
 use tonic::codegen::Service as _;
-use tonic::{Code, Status};
 
 use super::body::{Body, CallBody, OpenCall, deadline_exceeded, timeout};
 use super::trailers;
@@ -86,11 +85,10 @@ impl Dispatch {
         else {
             return not_found();
         };
-        if !services::is_service(service) {
-            return not_found();
-        }
-        if !services::is_served(service, method) {
-            return Status::new(Code::Unimplemented, "Method is unimplemented.").into_http();
+        match services::refusal(self.node.generation(), service, method) {
+            None => {}
+            Some(Some(status)) => return status.into_http(),
+            Some(None) => return not_found(),
         }
         let answer = match service {
             STREAMS => self.streams.call(request).await,

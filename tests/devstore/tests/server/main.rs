@@ -5,6 +5,7 @@
 mod access;
 mod cluster;
 mod faults;
+mod generations;
 mod lifecycle;
 mod limits;
 mod names;

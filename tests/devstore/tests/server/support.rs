@@ -180,6 +180,20 @@ impl Batch {
 
     /// Writes one event of these sizes under a correlation id of the same number.
     pub(crate) async fn write_sized(&self, stream: &str, id: u128, sizes: Sizes) {
+        self.send(stream, id, sizes, true).await;
+    }
+
+    /// Sends one event of a write that is not finished.
+    pub(crate) async fn begin(&self, stream: &str, id: u128) {
+        let sizes = Sizes {
+            data: 2,
+            metadata: 0,
+            event_type: 1,
+        };
+        self.send(stream, id, sizes, false).await;
+    }
+
+    async fn send(&self, stream: &str, id: u128, sizes: Sizes, is_final: bool) {
         let id = Uuid::from_u128(id);
         let request = BatchAppendReq {
             correlation_id: Some(to_wire(id, IdForm::Text)),
@@ -194,7 +208,7 @@ impl Batch {
                 custom_metadata: vec![0; sizes.metadata].into(),
                 data: vec![0; sizes.data].into(),
             }],
-            is_final: true,
+            is_final,
         };
         self.requests.send(request).await.unwrap();
     }

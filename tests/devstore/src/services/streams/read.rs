@@ -16,6 +16,7 @@ use super::read_options::{self, From, Query, Target, Windowed};
 use super::{subscribe_all, subscribe_stream};
 use crate::faults::Interruptible;
 use crate::filter::{Filter, shows_in_all};
+use crate::generation::Generation;
 use crate::node::Node;
 use crate::pace::Paced;
 use crate::services::admission::{Caller, Entry, Kind, admit};
@@ -30,6 +31,11 @@ const CALL: &str = "Streams/Read";
 /// Events of one page (`protocol.md` §3.2).
 pub(super) const PAGE: u64 = 32;
 
+const STREAM_RESULT: &str = "ReadStreamResult";
+const NO_COUNT: &str = "Error >> maxCount should be positive. (Parameter 'maxCount')";
+const NO_START: &str =
+    "Error >> fromEventNumber should be non negative. (Parameter 'fromEventNumber')";
+
 type Page = Vec<Result<ReadResp, Status>>;
 
 pub(super) async fn read(
@@ -37,7 +43,7 @@ pub(super) async fn read(
     caller: Caller,
     request: ReadReq,
 ) -> Result<Answers<ReadResp>, Status> {
-    let Some(query) = read_options::parse(request.options)? else {
+    let Some(query) = read_options::parse(node.generation(), request.options)? else {
         // The real server never answers this call; it ends when the client gives up (protocol.md §3.1).
         return std::future::pending().await;
     };
@@ -54,6 +60,7 @@ pub(super) async fn read(
     admit(node, &caller, entry).await?;
     let look = Look {
         store: node.store().clone(),
+        server: node.generation(),
         resolve: query.resolve,
         form: query.form,
     };
@@ -88,7 +95,9 @@ fn finite(look: Look, query: Query, shown: Shown) -> Result<Answers<ReadResp>, S
     let count = query.count.unwrap_or_default();
     match query.target {
         Target::Stream { name, from } => {
-            refuse_size(count, "ReadStreamResult")?;
+            if count == 0 {
+                return Err(failed(look.server, STREAM_RESULT, NO_COUNT));
+            }
             let reading = StreamReading {
                 look,
                 name,
@@ -107,7 +116,9 @@ fn finite(look: Look, query: Query, shown: Shown) -> Result<Answers<ReadResp>, S
             } else {
                 "ReadAllResult"
             };
-            refuse_size(count, kind)?;
+            if count == 0 {
+                return Err(failed(look.server, kind, NO_COUNT));
+            }
             Ok(all_answers(
                 look,
                 query.backwards,
@@ -120,21 +131,28 @@ fn finite(look: Look, query: Query, shown: Shown) -> Result<Answers<ReadResp>, S
     }
 }
 
-fn refuse_size(count: u64, kind: &str) -> Result<(), Status> {
-    if count == 0 {
-        return Err(unexpected(kind));
-    }
-    Ok(())
+/// A read that fails, and how a generation that explains itself does it.
+fn failed(server: Generation, kind: &str, explained: &str) -> Status {
+    let explained = if server.explains_failed_reads() {
+        explained
+    } else {
+        "Error"
+    };
+    Status::unknown(format!("Unexpected {kind}: {explained}"))
 }
 
-fn unexpected(kind: &str) -> Status {
-    Status::unknown(format!("Unexpected {kind}: Error"))
+fn not_a_record(server: Generation, kind: &str, position: u64) -> Status {
+    let explained = format!(
+        "InvalidPosition >> Log record at actual pos {position} has non-positive length: 0.  in chunk #0-0 (chunk-000000.000000)."
+    );
+    failed(server, kind, &explained)
 }
 
 /// How records become messages.
 #[derive(Clone, Debug)]
 pub(super) struct Look {
     pub(super) store: Store,
+    pub(super) server: Generation,
     pub(super) resolve: bool,
     pub(super) form: IdForm,
 }
@@ -168,7 +186,7 @@ struct StreamReading {
 impl StreamReading {
     fn answers(mut self, from: From) -> Result<Answers<ReadResp>, Status> {
         self.next = match (from, self.backwards) {
-            (From::End, false) => return Err(unexpected("ReadStreamResult")),
+            (From::End, false) => return Err(failed(self.look.server, STREAM_RESULT, NO_START)),
             (From::End, true) => None,
             (From::Start, _) => Some(0),
             (From::At(revision), _) => Some(revision),
@@ -285,7 +303,8 @@ impl AllReading {
             Ok(page) => self.take(page),
             Err(NotARecord) => {
                 self.over = true;
-                vec![Err(unexpected(self.kind))]
+                let position = self.next.unwrap_or_default();
+                vec![Err(not_a_record(self.look.server, self.kind, position))]
             }
         })
     }
