@@ -26,6 +26,9 @@ use uuid::Uuid;
 /// Events written to the source that are handed over between two looks at the commands.
 const LIVE_AT_ONCE: usize = 500;
 
+/// What the real server takes for the last number of a parked stream once a park has failed (`protocol.md` §8.8).
+const FAILED_PARK: i64 = i32::MIN as i64;
+
 /// An event on its way to a consumer's call.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
@@ -342,7 +345,7 @@ impl Actor {
             Ok(number) => number.and_then(|number| i64::try_from(number).ok()),
             Err(refused) => {
                 tracing::warn!(?refused, "failed to park an event");
-                None
+                Some(FAILED_PARK)
             }
         };
         if let Some(number) = number {

@@ -44,7 +44,8 @@ impl Streams {
     /// What the parked stream holds.
     pub(crate) fn parked_range(&self) -> Option<ParkedRange> {
         let info = self.store.stream_info(&self.parked);
-        let last = i64::try_from(info.last.filter(|_| !info.soft_deleted)?).ok()?;
+        let gone = info.soft_deleted || info.tombstoned;
+        let last = i64::try_from(info.last.filter(|_| !gone)?).ok()?;
         Some(ParkedRange {
             first: i64::try_from(info.first_readable).ok()?,
             last,
