@@ -33,7 +33,7 @@ test-rust: ## Unit, integration and simulation tests
 simulation: ## The core under 100,000 random schedules, in the build of the other tests
 	@$(STAGE) simulation $(MAKE) --no-print-directory simulate PROFILE=
 
-conformance: ## The development server against the recording of a real Event Store, and other people's clients
+conformance: ## The development server against the recordings of two real Event Stores, and other people's clients
 	@$(STAGE) conformance --needs node --needs npm tests/conformance/run
 	@$(STAGE) kurrentdbclient --needs python-venv tests/conformance/clients/run kurrentdbclient
 	@$(STAGE) db-client --needs node --needs npm tests/conformance/clients/run db-client

@@ -32,6 +32,8 @@ pub(crate) struct Cluster {
 struct Members {
     all: Vec<Member>,
     leader: Option<usize>,
+    /// There was a leader before.
+    led: bool,
 }
 
 /// A node, as the others and gossip see it.
@@ -72,7 +74,7 @@ impl Cluster {
         };
         let store = Store::new();
         let faults = Faults::default();
-        let groups = Groups::new(store.clone(), options.time_scale, faults.clone());
+        let groups = Groups::new(store.clone(), &options, faults.clone());
         Self {
             store,
             groups,
@@ -84,6 +86,7 @@ impl Cluster {
             members: Mutex::new(Members {
                 all: advertised.into_iter().map(member).collect(),
                 leader: None,
+                led: false,
             }),
         }
     }
@@ -118,10 +121,16 @@ impl Cluster {
     }
 
     pub(crate) fn set_leader(&self, leader: Option<usize>) {
+        let mut members = self.lock();
         if let Some(node) = leader {
             self.groups.led_by(node);
+            let instance = members.all.get(node).map(|member| member.instance);
+            // The first epoch is in the log from its beginning on.
+            if std::mem::replace(&mut members.led, true) {
+                self.store.begin_epoch(instance.unwrap_or_default());
+            }
         }
-        self.lock().leader = leader;
+        members.leader = leader;
     }
 
     /// Host and port of the node that leads.

@@ -2,6 +2,8 @@
 //!
 //! Judges the record itself; never follows a link.
 
+mod dotnet;
+
 use std::sync::Arc;
 
 use fancy_regex::Regex;
@@ -44,7 +46,8 @@ impl Filter {
         let wanted = if regex.is_empty() {
             Wanted::Prefixes(prefixes)
         } else {
-            Wanted::Regex(Arc::new(Regex::new(regex).map_err(Box::new)?))
+            let regex = dotnet::translated(regex);
+            Wanted::Regex(Arc::new(Regex::new(&regex).map_err(Box::new)?))
         };
         Ok(Self { on, wanted })
     }
@@ -98,6 +101,7 @@ mod tests {
             (FilterOn::Stream, "^der", vec!["order"], false),
             (FilterOn::Stream, "^(?!order)", vec![], false),
             (FilterOn::EventType, "^(?!\\$)", vec![], true),
+            (FilterOn::Stream, "^order-1$", vec![], true),
             (FilterOn::EventType, "", vec!["order"], false),
         ] {
             let prefixes = prefixes

@@ -4,9 +4,11 @@
 mod cluster;
 mod faults;
 mod filter;
+mod generation;
 mod groups;
 mod http;
 mod lifecycle;
+mod limits;
 mod net;
 mod node;
 mod options;
@@ -17,6 +19,8 @@ pub mod store;
 mod users;
 
 pub use faults::{ActiveFault, Fault, FaultId, FaultKind, Faults};
+pub use generation::Generation;
+pub use limits::{AppendLimit, Counted};
 pub use node::Counters;
 pub use options::{Certificate, Ending, Model, Options, Startup, User};
 pub use server::Server;

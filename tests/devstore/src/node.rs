@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cluster::{Cluster, Phase};
+use crate::generation::Generation;
+use crate::limits::AppendLimit;
 use crate::store::Store;
-
-/// The version that is imitated.
-pub(crate) const VERSION: &str = "23.10.4";
 
 /// One node.
 #[derive(Debug)]
@@ -40,8 +39,12 @@ impl Node {
         self.cluster.leader() == Some(self.index)
     }
 
-    pub(crate) fn max_append_size(&self) -> usize {
-        self.cluster.options.max_append_size
+    pub(crate) fn generation(&self) -> Generation {
+        self.cluster.options.server
+    }
+
+    pub(crate) fn append_limit(&self) -> AppendLimit {
+        self.cluster.options.append_limit
     }
 }
 

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::generation::Generation;
+use crate::limits::AppendLimit;
+
 /// How a server is started. The default: one node on a free port of the loopback interface, open to everybody.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -16,8 +19,10 @@ pub struct Options {
     pub advertise: Option<(String, u16)>,
     /// The number of nodes, all with one log (`protocol.md` §10).
     pub nodes: usize,
-    /// Largest sum of data in one append (`protocol.md` §4.1).
-    pub max_append_size: usize,
+    /// The server that is played.
+    pub server: Generation,
+    /// How much one append may hold (`protocol.md` §4.1, §16).
+    pub append_limit: AppendLimit,
     /// How much faster than the day's the server's clocks run.
     pub time_scale: f64,
     /// Users that must log in; `None`: everybody may do everything.
@@ -38,13 +43,26 @@ impl Default for Options {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             advertise: None,
             nodes: 1,
-            max_append_size: 1024 * 1024,
+            server: Generation::default(),
+            append_limit: Generation::default().append_limit(),
             time_scale: 1.0,
             users: None,
             tls: None,
             latency: Duration::ZERO,
             model: None,
             startup: Startup::default(),
+        }
+    }
+}
+
+impl Options {
+    /// The default, played as a server of this generation.
+    #[must_use]
+    pub fn playing(server: Generation) -> Self {
+        Self {
+            server,
+            append_limit: server.append_limit(),
+            ..Self::default()
         }
     }
 }

@@ -13,6 +13,7 @@ use super::settings::Settings;
 use super::source::{Live, Payload, Reader, Source, parked_entries};
 use super::streams::Streams;
 use crate::faults::Faults;
+use crate::generation::Generation;
 use crate::store::Store;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,6 +25,9 @@ use uuid::Uuid;
 
 /// Events written to the source that are handed over between two looks at the commands.
 const LIVE_AT_ONCE: usize = 500;
+
+/// What the real server takes for the last number of a parked stream once a park has failed (`protocol.md` §8.8).
+const FAILED_PARK: i64 = i32::MIN as i64;
 
 /// An event on its way to a consumer's call.
 #[derive(Clone, Debug)]
@@ -79,6 +83,7 @@ pub(crate) struct Mailbox {
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) store: Store,
+    pub(crate) server: Generation,
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
     pub(crate) leader: Arc<AtomicUsize>,
@@ -102,6 +107,7 @@ pub(crate) struct Actor {
     reader: Reader,
     streams: Streams,
     store: Store,
+    server: Generation,
     clock: Clock,
     mischief: Mischief,
     written: watch::Receiver<u64>,
@@ -115,6 +121,7 @@ impl Actor {
     pub(crate) fn new(setup: Setup) -> (Actor, Mailbox) {
         let Setup {
             store,
+            server,
             clock,
             faults,
             leader,
@@ -124,7 +131,7 @@ impl Actor {
         } = setup;
         let (commands, command_queue) = mpsc::channel(256);
         let (leaves, leave_queue) = mpsc::unbounded_channel();
-        let streams = Streams::new(store.clone(), source.name(), &group);
+        let streams = Streams::new(store.clone(), server, source.name(), &group);
         let mischief = Mischief::new(faults, leader, source.name());
         // From here on what is written is live: only then is the checkpoint read and history begun.
         let reader = Reader::new(store.clone(), source, &settings);
@@ -137,6 +144,7 @@ impl Actor {
             reader,
             streams,
             store,
+            server,
             clock,
             mischief,
             written,
@@ -337,7 +345,7 @@ impl Actor {
             Ok(number) => number.and_then(|number| i64::try_from(number).ok()),
             Err(refused) => {
                 tracing::warn!(?refused, "failed to park an event");
-                None
+                Some(FAILED_PARK)
             }
         };
         if let Some(number) = number {
@@ -349,7 +357,10 @@ impl Actor {
         let (records, next, end) = self
             .streams
             .read_parked(u64::try_from(from).unwrap_or(0), count);
-        let entries = parked_entries(&self.store, records, self.settings.strategy);
+        let mut entries = parked_entries(&self.store, records, self.settings.strategy);
+        if !self.server.replays_absent_targets() {
+            entries.retain(|(_, item)| item.payload.event.is_some());
+        }
         let next = i64::try_from(next).unwrap_or(i64::MAX);
         self.group
             .parked_page(self.clock.now_ms(), entries, next, end);

@@ -9,6 +9,8 @@ use super::settings::Settings;
 use super::source::Source;
 use super::streams::Streams;
 use crate::faults::Faults;
+use crate::generation::Generation;
+use crate::options::Options;
 use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -49,6 +51,7 @@ pub(crate) struct Groups {
 #[derive(Debug)]
 struct Inner {
     store: Store,
+    server: Generation,
     clock: Clock,
     faults: Faults,
     leader: Arc<AtomicUsize>,
@@ -86,12 +89,13 @@ impl Drop for Task {
 
 impl Groups {
     /// No groups yet.
-    pub(crate) fn new(store: Store, time_scale: f64, faults: Faults) -> Groups {
-        let clock = Clock::new(time_scale);
+    pub(crate) fn new(store: Store, options: &Options, faults: Faults) -> Groups {
+        let clock = Clock::new(options.time_scale);
         let (groups, next) = (Mutex::new(Registry::default()), AtomicU64::new(1));
         Groups {
             inner: Arc::new(Inner {
                 store,
+                server: options.server,
                 clock,
                 faults,
                 leader: Arc::default(),
@@ -162,7 +166,8 @@ impl Groups {
         let mut groups = self.inner.groups.lock().await;
         let old = groups.running.remove(key).ok_or(GroupError::Missing)?;
         old.stop(key).await;
-        Streams::new(self.inner.store.clone(), &key.source, &key.group).delete();
+        let Inner { store, server, .. } = &*self.inner;
+        Streams::new(store.clone(), *server, &key.source, &key.group).delete();
         self.save(&groups);
         Ok(())
     }
@@ -250,6 +255,7 @@ impl Groups {
     fn start(&self, key: &Key, source: Source, settings: Settings, number: u64) -> Running {
         let (actor, mailbox) = Actor::new(Setup {
             store: self.inner.store.clone(),
+            server: self.inner.server,
             clock: self.inner.clock,
             faults: self.inner.faults.clone(),
             leader: Arc::clone(&self.inner.leader),

@@ -4,6 +4,7 @@
 use super::effect::ParkedRange;
 use super::position::Position;
 use super::source::Payload;
+use crate::generation::Generation;
 use crate::store::{Expected, Proposed, Record, Refused, Store, StreamRead};
 use bytes::Bytes;
 use serde_json::json;
@@ -14,16 +15,18 @@ use uuid::Uuid;
 #[derive(Clone, Debug)]
 pub(crate) struct Streams {
     store: Store,
+    server: Generation,
     checkpoint: String,
     parked: String,
 }
 
 impl Streams {
     /// Those of a group; nothing is written.
-    pub(crate) fn new(store: Store, source: &str, group: &str) -> Streams {
+    pub(crate) fn new(store: Store, server: Generation, source: &str, group: &str) -> Streams {
         let name = |kind| format!("$persistentsubscription-{source}::{group}-{kind}");
         Streams {
             store,
+            server,
             checkpoint: name("checkpoint"),
             parked: name("parked"),
         }
@@ -41,7 +44,8 @@ impl Streams {
     /// What the parked stream holds.
     pub(crate) fn parked_range(&self) -> Option<ParkedRange> {
         let info = self.store.stream_info(&self.parked);
-        let last = i64::try_from(info.last.filter(|_| !info.soft_deleted)?).ok()?;
+        let gone = info.soft_deleted || info.tombstoned;
+        let last = i64::try_from(info.last.filter(|_| !gone)?).ok()?;
         Some(ParkedRange {
             first: i64::try_from(info.first_readable).ok()?,
             last,
@@ -51,7 +55,7 @@ impl Streams {
     /// Writes a checkpoint.
     pub(crate) fn write_checkpoint(&self, position: Position) -> Result<(), Refused> {
         let data = json!(position.to_string()).to_string();
-        let event = Store::json_event("SubscriptionCheckpoint", data);
+        let event = Store::json_event(self.server.checkpoint_type(), data);
         self.store
             .append(&self.checkpoint, Expected::Any, vec![event])
             .map(|_| ())

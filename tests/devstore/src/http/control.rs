@@ -29,7 +29,7 @@ pub(super) fn exists(segments: &[&str]) -> bool {
         segments,
         ["devstore", "faults" | "restart" | "users"]
             | ["devstore", "faults" | "leader", _]
-            | ["admin", "shutdown"]
+            | ["admin", "shutdown" | "scavenge"]
     )
 }
 
@@ -65,6 +65,10 @@ pub(super) async fn answer(
             Ok(restart) => begin(node, restart),
             Err(error) => refused(StatusCode::BAD_REQUEST, &error),
         },
+        (Method::POST, ["admin", "scavenge"]) => {
+            let removed = node.store().scavenge();
+            json(StatusCode::OK, &json!({"removed": removed}))
+        }
         (Method::POST, ["admin", "shutdown"]) => begin(node, Restart::shutdown()),
         _ => status(StatusCode::METHOD_NOT_ALLOWED),
     }

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use super::{json, status};
 use crate::cluster::{Member, Phase};
+use crate::generation::Generation;
 use crate::net::Body;
-use crate::node::{Node, VERSION};
+use crate::node::Node;
 
 /// True if there is such a page.
 pub(super) fn exists(segments: &[&str]) -> bool {
@@ -25,10 +26,7 @@ pub(super) fn answer(node: &Arc<Node>, segments: &[&str]) -> Response<Body> {
         ["health", "live"] if is_live(node) => status(StatusCode::NO_CONTENT),
         ["health", "live"] => status(StatusCode::SERVICE_UNAVAILABLE),
         ["info"] => json(StatusCode::OK, &info(node)),
-        ["ping"] => json(
-            StatusCode::OK,
-            &json!({"text": "Ping request successfully handled", "msgTypeId": 123, "label": "Http"}),
-        ),
+        ["ping"] => json(StatusCode::OK, &ping(node)),
         ["gossip"] => json(StatusCode::OK, &gossip(node)),
         _ => json(StatusCode::OK, &stats(node)),
     }
@@ -40,12 +38,26 @@ fn is_live(node: &Node) -> bool {
 }
 
 fn info(node: &Node) -> Value {
-    json!({
-        "esVersion": format!("{VERSION}.0"),
+    let version = node.generation().version_over_http();
+    let mut info = json!({
+        "esVersion": version,
         "state": state(node.phase(), node.leads()).to_lowercase(),
         "features": {"projections": true, "userManagement": false, "atomPub": true},
         "authentication": {"type": "insecure", "properties": null},
-    })
+    });
+    if node.generation() == Generation::V26_1_0 {
+        info["dbVersion"] = version.into();
+        info["authentication"]["properties"] = json!([]);
+    }
+    info
+}
+
+fn ping(node: &Node) -> Value {
+    let mut ping = json!({"text": "Ping request successfully handled", "label": "Http"});
+    if node.generation() == Generation::V23_10_4 {
+        ping["msgTypeId"] = 123.into();
+    }
+    ping
 }
 
 fn state(phase: Phase, leads: bool) -> &'static str {
@@ -69,7 +81,7 @@ fn gossip(node: &Node) -> Value {
 fn shown(node: &Node, member: &Member) -> Value {
     let (host, port) = &member.advertised;
     let end = node.store().end();
-    json!({
+    let mut shown = json!({
         "instanceId": member.instance,
         "timeStamp": timestamp(),
         "state": state(member.phase, member.leads),
@@ -90,8 +102,13 @@ fn shown(node: &Node, member: &Member) -> Value {
         "epochId": member.instance,
         "nodePriority": 0,
         "isReadOnlyReplica": false,
-        "esVersion": format!("{VERSION}.0"),
-    })
+        "esVersion": node.generation().version_over_http(),
+    });
+    if node.generation() == Generation::V26_1_0 {
+        shown["internalHttpEndPointIp"] = host.as_str().into();
+        shown["internalHttpEndPointPort"] = (*port).into();
+    }
+    shown
 }
 
 fn stats(node: &Node) -> Value {

@@ -1,6 +1,6 @@
 //! ServerFeatures: the methods that the server lists (`protocol.md` §1.1).
 //!
-//! Lists what a 23.10.4 lists, served here or not, because clients choose their ways by it.
+//! Lists what a real server of the generation lists, served here or not, because clients choose their ways by it.
 
 use std::sync::Arc;
 
@@ -10,7 +10,8 @@ use ditto_protocol::shared::Empty;
 use tonic::{Request, Response, Status};
 
 use super::admission::{Caller, Entry, Kind, admit};
-use crate::node::{Node, VERSION};
+use crate::generation::Generation;
+use crate::node::Node;
 
 /// A service, the methods that are served here, and those that are only listed.
 struct Listed {
@@ -18,6 +19,30 @@ struct Listed {
     served: &'static [(&'static str, &'static [&'static str])],
     listed: &'static [(&'static str, &'static [&'static str])],
 }
+
+/// Those of the older generation only.
+const OLDER: &[Listed] = &[Listed {
+    service: "event_store.client.redaction.Redaction",
+    served: &[],
+    listed: REDACTION,
+}];
+
+/// Those of the newer generation only.
+const NEWER: &[Listed] = &[
+    Listed {
+        service: "kurrent.client.redaction.Redaction",
+        served: &[],
+        listed: REDACTION,
+    },
+    Listed {
+        service: NEWER_STREAMS,
+        served: &[],
+        listed: &[("AppendRecords", &[]), ("AppendSession", &[])],
+    },
+];
+
+const NEWER_STREAMS: &str = "kurrentdb.protocol.v2.streams.StreamsService";
+const REDACTION: &[(&str, &[&str])] = &[("GetEventPositions", &[]), ("SwitchChunks", &[])];
 
 const GROUP: &[&str] = &["stream", "all"];
 
@@ -92,11 +117,6 @@ const SERVICES: &[Listed] = &[
         ],
     },
     Listed {
-        service: "event_store.client.redaction.Redaction",
-        served: &[],
-        listed: &[("GetEventPositions", &[]), ("SwitchChunks", &[])],
-    },
-    Listed {
         service: "event_store.client.users.Users",
         served: &[],
         listed: &[
@@ -112,16 +132,32 @@ const SERVICES: &[Listed] = &[
     },
 ];
 
-/// True if the server has a service of that name.
-pub(crate) fn is_service(name: &str) -> bool {
-    SERVICES.iter().any(|listed| listed.service == name)
+fn services(generation: Generation) -> impl Iterator<Item = &'static Listed> {
+    let own = match generation {
+        Generation::V23_10_4 => OLDER,
+        Generation::V26_1_0 => NEWER,
+    };
+    SERVICES.iter().chain(own)
 }
 
-/// True if that method of the service is served here.
-pub(crate) fn is_served(service: &str, method: &str) -> bool {
-    SERVICES.iter().any(|listed| {
-        listed.service == service && listed.served.iter().any(|(name, _)| *name == method)
-    })
+/// How a call is refused that no service here answers; `None` if one does. A service that does not exist gets not even a
+/// gRPC answer (`protocol.md` §1.1): that is `Some(None)`.
+pub(crate) fn refusal(
+    generation: Generation,
+    service: &str,
+    method: &str,
+) -> Option<Option<Status>> {
+    let Some(listed) = services(generation).find(|listed| listed.service == service) else {
+        return Some(None);
+    };
+    if listed.served.iter().any(|(name, _)| *name == method) {
+        return None;
+    }
+    Some(Some(match service {
+        // The real server reads a request there, and finds an empty one wrong.
+        NEWER_STREAMS => Status::invalid_argument("Invalid request."),
+        _ => Status::unimplemented("Method is unimplemented."),
+    }))
 }
 
 /// The service.
@@ -151,7 +187,8 @@ impl ServerFeatures for Features {
             access: None,
         };
         admit(&self.node, &Caller::of(request.extensions()), entry).await?;
-        let methods = SERVICES.iter().flat_map(|listed| {
+        let generation = self.node.generation();
+        let methods = services(generation).flat_map(|listed| {
             let methods = listed.served.iter().chain(listed.listed);
             methods.map(|(name, features)| SupportedMethod {
                 method_name: name.to_lowercase(),
@@ -161,7 +198,7 @@ impl ServerFeatures for Features {
         });
         Ok(Response::new(SupportedMethods {
             methods: methods.collect(),
-            event_store_server_version: VERSION.to_owned(),
+            event_store_server_version: generation.version().to_owned(),
         }))
     }
 }

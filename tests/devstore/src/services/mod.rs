@@ -10,7 +10,7 @@ pub(crate) mod status;
 mod streams;
 pub(crate) mod wire;
 
-pub(crate) use features::{Features, is_served, is_service};
+pub(crate) use features::{Features, refusal};
 pub(crate) use gossip::Gossip;
 pub(crate) use groups::{Door, Groups};
 pub(crate) use streams::Streams;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::log::{Kind, Log, StreamId};
 use super::metadata::with_truncate_before;
 use super::record::{Body, Proposed};
-use super::{Expected, Refused, Store, Written};
+use super::{Expected, Record, Refused, Store, Written};
 
 /// What becomes of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,21 +107,24 @@ impl Log {
         else {
             return Err(wrong);
         };
-        if first == 0
-            && self.is_soft_deleted(stream)
-            && there.first().map(|event| event.id) != ids.first().copied()
-        {
-            return Ok(Verdict::Write);
-        }
         let equal = there
             .iter()
             .zip(ids)
-            .take_while(|(event, id)| event.id == **id)
+            .take_while(|(event, id)| event.id == **id && self.is_known(stream, event))
             .count();
+        if first == 0 && self.is_soft_deleted(stream) && equal == 0 {
+            return Ok(Verdict::Write);
+        }
         if ids.is_empty() || equal < ids.len() {
             return Err(wrong);
         }
         Ok(Verdict::Recognised(first + ids.len() as u64 - 1))
+    }
+
+    /// Whether the server still knows that this event is there: from the log, or for what was scavenged from the ids
+    /// that it remembers until it ends (`protocol.md` §5.1.12).
+    fn is_known(&self, stream: StreamId, event: &Record) -> bool {
+        !self.is_scavenged(event) || self.known_id(stream, event.id) == Some(event.revision)
     }
 
     fn write(&mut self, stream: StreamId, events: Vec<Proposed>) -> Written {

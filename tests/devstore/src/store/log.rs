@@ -2,7 +2,7 @@
 //!
 //! Knows how a record gets its place and what a name stands for. Never decides whether something may be written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -51,6 +51,10 @@ pub(super) struct Log {
     recent_ids: HashMap<Uuid, u32>,
     types: HashMap<Arc<str>, Option<StreamId>>,
     pub(super) projections: Projections,
+    /// Positions of the epoch records, which are no events.
+    pub(super) epochs: Vec<u64>,
+    /// Positions of the events that a scavenge removed.
+    pub(super) scavenged: HashSet<u64>,
 }
 
 impl Log {
@@ -63,12 +67,15 @@ impl Log {
             recent_ids: HashMap::new(),
             types: HashMap::new(),
             projections: Projections::default(),
+            epochs: Vec::new(),
+            scavenged: HashSet::new(),
         };
         // A real log begins with records of the server, so that position 0 is never a client's event (protocol.md §3.3).
-        let epoch = log.intern("$epoch-information");
-        let event = super::Store::json_event("$epoch-information", "{}");
-        log.push_event(epoch, event);
-        // The epoch shows to nobody; the first record that readers of an unfiltered `$all` see is the server's too.
+        log.begin_epoch(Uuid::new_v4());
+        // The epoch shows to nobody; the first records that readers of an unfiltered `$all` see are the server's too.
+        let scavenges = log.intern("$$$scavenges");
+        let event = super::Store::json_event("$metadata", r#"{"$maxAge":2592000}"#);
+        log.push_event(scavenges, event);
         let projections = log.intern("$projections-$all");
         let event = super::Store::json_event("$ProjectionsInitialized", "{}");
         log.push_event(projections, event);
@@ -77,6 +84,15 @@ impl Log {
 
     pub(super) fn end(&self) -> u64 {
         self.end
+    }
+
+    /// Leaves room in the log for something that is no event.
+    pub(super) fn leave_out(&mut self, size: u64) {
+        self.end += size;
+    }
+
+    pub(super) fn stream_ids(&self) -> impl Iterator<Item = StreamId> + use<> {
+        (0..self.streams.len()).map(StreamId)
     }
 
     pub(super) fn records(&self) -> &[Arc<Record>] {

@@ -6,6 +6,7 @@
 
 mod append;
 mod delete;
+mod epochs;
 mod links;
 mod live;
 mod log;
@@ -13,6 +14,7 @@ mod metadata;
 mod projections;
 mod read;
 mod record;
+mod scavenge;
 
 #[cfg(test)]
 mod tests;
@@ -249,6 +251,17 @@ impl Store {
     /// Forgets the ids that recent writes are recognised by, as a restart does (`protocol.md` §5.1, §14.3).
     pub fn forget_recent_ids(&self) {
         self.lock().forget_recent_ids();
+    }
+
+    /// Writes the epoch of a leader that begins (`protocol.md` §15.1).
+    pub fn begin_epoch(&self, leader: Uuid) {
+        self.write(|log| log.begin_epoch(leader));
+    }
+
+    /// Removes the events that metadata hides, but for each stream's last one; returns how many that were
+    /// (`protocol.md` §5.1.12, §15.6).
+    pub fn scavenge(&self) -> usize {
+        self.lock().scavenge()
     }
 
     /// Makes an event that nobody proposed: JSON, with an id of its own.

@@ -64,14 +64,14 @@ impl Log {
                 at_end: false,
             });
         }
-        let events = slice(&self.stream(stream).events, from.max(first), range_end);
-        let next = match events.last() {
-            Some(record) => record.revision + 1,
-            None => range_end.saturating_add(1).min(last + 1),
-        };
+        let events = self.kept(slice(
+            &self.stream(stream).events,
+            from.max(first),
+            range_end,
+        ));
         StreamRead::Page(StreamPage {
-            events: events.to_vec(),
-            next,
+            events,
+            next: range_end.saturating_add(1).min(last + 1),
             last,
             at_end: range_end >= last,
         })
@@ -86,12 +86,16 @@ impl Log {
         let range_start = top.saturating_sub((max as u64).saturating_sub(1));
         let first = self.first_readable(stream);
         let events = if top < first {
-            &[]
+            Vec::new()
         } else {
-            slice(&self.stream(stream).events, range_start.max(first), top)
+            self.kept(slice(
+                &self.stream(stream).events,
+                range_start.max(first),
+                top,
+            ))
         };
         StreamRead::Page(StreamPage {
-            events: events.iter().rev().cloned().collect(),
+            events: events.into_iter().rev().collect(),
             next: range_start.saturating_sub(1),
             last,
             at_end: range_start <= first || range_start == 0,
@@ -100,9 +104,11 @@ impl Log {
 
     pub(super) fn read_all_forward(&self, from: u64, max: usize) -> Result<AllPage, NotARecord> {
         let start = self.place(from)?;
-        let records = &self.records()[start..];
-        let events = records[..max.min(records.len())].to_vec();
-        let rest = records.get(events.len());
+        let mut rest = self.records()[start..]
+            .iter()
+            .filter(|record| !self.is_scavenged(record));
+        let events: Vec<_> = rest.by_ref().take(max).cloned().collect();
+        let rest = rest.next();
         Ok(AllPage {
             next: rest.map_or(self.end().max(from), |record| record.position),
             at_end: rest.is_none(),
@@ -119,11 +125,14 @@ impl Log {
             Some(position) => self.place(position)?,
             None => self.record_count(),
         };
-        let start = stop.saturating_sub(max);
-        let events: Vec<_> = self.records()[start..stop].iter().rev().cloned().collect();
+        let mut rest = self.records()[..stop]
+            .iter()
+            .rev()
+            .filter(|record| !self.is_scavenged(record));
+        let events: Vec<_> = rest.by_ref().take(max).cloned().collect();
         Ok(AllPage {
             next: events.last().map_or(0, |record| record.position),
-            at_end: start == 0,
+            at_end: rest.next().is_none(),
             events,
         })
     }
@@ -136,7 +145,13 @@ impl Log {
         self.stream(stream)
             .events
             .get(usize::try_from(revision).ok()?)
+            .filter(|record| !self.is_scavenged(record))
             .cloned()
+    }
+
+    fn kept(&self, events: &[Arc<Record>]) -> Vec<Arc<Record>> {
+        let kept = events.iter().filter(|record| !self.is_scavenged(record));
+        kept.cloned().collect()
     }
 
     /// Lowest number that `$tb`, `$maxCount` and `$maxAge` leave readable.
@@ -180,6 +195,7 @@ impl Log {
             .records()
             .partition_point(|record| record.position < position);
         match self.records().get(place) {
+            _ if self.epochs.contains(&position) => Ok(place),
             Some(record) if record.position != position => Err(NotARecord),
             None if position < self.end() => Err(NotARecord),
             _ => Ok(place),

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod client;
+mod deleted;
 mod faults;
+mod names;
 mod restart;
 
 use client::*;

@@ -5,7 +5,10 @@
 mod access;
 mod cluster;
 mod faults;
+mod generations;
 mod lifecycle;
+mod limits;
+mod names;
 mod support;
 mod timing;
 mod web;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ditto_protocol::ids::{IdForm, from_wire, stream_identifier, to_wire};
-use ditto_protocol::shared::{StreamIdentifier, Uuid as WireUuid};
+use ditto_protocol::shared::Uuid as WireUuid;
 use ditto_protocol::streams::{BatchAppendReq, BatchAppendResp};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, FuturesUnordered, StreamExt};
@@ -18,17 +18,18 @@ use uuid::Uuid;
 use super::Answers;
 use super::batch_answer::{self, Failure};
 use super::batch_request::{bad, begin, fault_text};
+use super::batch_write::{Done, write_later, write_now};
 use super::proposed::Parts;
-use super::writer::{Write, size_limit, store, takes_time, write};
+use super::writer::{Size, Write, size_limit, takes_time};
 use crate::faults::{FaultKind, Interruptible, Point};
 use crate::node::Node;
 use crate::services::admission::{Caller, Entry, Kind, Refusal, admit, judge_state, may, place};
 use crate::services::status::bad_message;
-use crate::store::{Refused, Written};
 use crate::users::Access;
 
-const CALL: &str = "Streams/BatchAppend";
-/// After this time the real server times out a write that it gave up because of a malformed event.
+pub(super) const CALL: &str = "Streams/BatchAppend";
+/// After this time the real server times out a write whose last message has not come, one that it gave up because of a
+/// malformed event included.
 const ABANDONED: Duration = Duration::from_secs(2);
 /// After this time an answer that should follow the next one no longer waits for it.
 const OVERDUE: Duration = Duration::from_secs(1);
@@ -72,13 +73,8 @@ pub(super) async fn batch_append(
 struct Pending {
     write: Write,
     size: usize,
-}
-
-/// A write that was done, and what is to be done with its answer.
-struct Done {
-    correlation: Option<WireUuid>,
-    answer: BatchAppendResp,
-    fault: Option<FaultKind>,
+    /// When it is given up.
+    until: Instant,
 }
 
 /// When an answer is due, and its place among those due at the same time.
@@ -125,9 +121,7 @@ impl Session {
                 }
             }
             match self.wait().await {
-                Wake::Due => self
-                    .ready
-                    .extend(self.later.pop_first().map(|(_, answer)| answer)),
+                Wake::Due => self.due(Instant::now()),
                 Wake::Done(done) => self.answer(*done),
                 Wake::Message(message) => self.take(*message),
                 // The call stays open until the client cancels it (protocol.md §4.2).
@@ -138,7 +132,9 @@ impl Session {
     }
 
     async fn wait(&mut self) -> Wake {
-        let due = self.later.first_key_value().map(|((at, _), _)| *at);
+        let answer = self.later.first_key_value().map(|((at, _), _)| *at);
+        let unfinished = self.pending.values().map(|pending| pending.until);
+        let due = answer.into_iter().chain(unfinished).min();
         let timer = async {
             match due {
                 Some(at) => tokio::time::sleep_until(at).await,
@@ -162,6 +158,20 @@ impl Session {
                 Ok(None) => Wake::AllSent,
                 Err(error) => Wake::Failed(error),
             },
+        }
+    }
+
+    /// Answers what is due by now: the first answer that was held back, and the writes that were never finished.
+    fn due(&mut self, now: Instant) {
+        if let Some(first) = self.later.first_entry()
+            && first.key().0 <= now
+        {
+            self.ready.push_back(first.remove());
+        }
+        let over = |(id, pending): (&Uuid, &Pending)| (pending.until <= now).then_some(*id);
+        let unfinished: Vec<Uuid> = self.pending.iter().filter_map(over).collect();
+        for id in unfinished {
+            self.abandon(id);
         }
     }
 
@@ -194,7 +204,9 @@ impl Session {
             if !may(&self.node, &self.caller, CALL, Some(&write.stream), access) {
                 return Err(Failure::AccessDenied);
             }
-            self.pending.insert(id, Pending { write, size: 0 });
+            let until = Instant::now() + self.node.cluster.real(ABANDONED);
+            let size = 0;
+            self.pending.insert(id, Pending { write, size, until });
         }
         let Some(pending) = self.pending.get_mut(&id) else {
             return Ok(());
@@ -206,18 +218,21 @@ impl Session {
                 custom_metadata: message.custom_metadata,
                 data: message.data,
             };
-            pending.size += parts.size();
-            match parts.check() {
-                Ok(event) => pending.write.events.push(event),
+            let counted = parts.size(self.node.append_limit());
+            pending.size += counted;
+            let event = match parts.check() {
+                Ok(event) => event,
                 Err(fault) => {
                     self.abandon(id);
-                    return Err(bad(fault_text(fault)));
+                    return Err(bad(fault_text(self.node.generation(), fault)));
                 }
+            };
+            let size = Size::new(&event, counted, pending.size);
+            if let Err(over) = size_limit(&self.node, CALL, &pending.write.stream, size) {
+                self.pending.remove(&id);
+                return Err(Failure::TooLarge(over));
             }
-        }
-        if let Err(limit) = size_limit(&self.node, CALL, &pending.write.stream, pending.size) {
-            self.pending.remove(&id);
-            return Err(Failure::TooLarge(limit));
+            pending.write.events.push(event);
         }
         if message.is_final
             && let Some(pending) = self.pending.remove(&id)
@@ -301,78 +316,13 @@ impl Session {
         let Some(pending) = self.pending.remove(&id) else {
             return;
         };
+        let until = pending.until;
         let answer = batch_answer::failed(
             Some(to_wire(id, IdForm::Structured)),
             Some(stream_identifier(&pending.write.stream)),
             Failure::Timeout,
         );
-        self.answer_at(Instant::now() + self.node.cluster.real(ABANDONED), answer);
-    }
-}
-
-async fn write_later(
-    node: Arc<Node>,
-    correlation: Option<WireUuid>,
-    this: Write,
-    fault: Option<FaultKind>,
-) -> Done {
-    let about = About::new(&this);
-    let outcome = write(&node, CALL, this).await;
-    about.done(correlation, outcome, fault)
-}
-
-fn write_now(
-    node: &Node,
-    correlation: Option<WireUuid>,
-    this: Write,
-    fault: Option<FaultKind>,
-) -> Done {
-    let about = About::new(&this);
-    let outcome = store(node, this);
-    about.done(correlation, outcome, fault)
-}
-
-/// What an answer says of its write.
-struct About {
-    identifier: StreamIdentifier,
-    stream: String,
-    expected: crate::store::Expected,
-}
-
-impl About {
-    fn new(write: &Write) -> Self {
-        Self {
-            identifier: stream_identifier(&write.stream),
-            stream: write.stream.clone(),
-            expected: write.expected,
-        }
-    }
-
-    fn done(
-        self,
-        correlation: Option<WireUuid>,
-        outcome: Result<Written, Refused>,
-        fault: Option<FaultKind>,
-    ) -> Done {
-        let identifier = Some(self.identifier);
-        let expected = self.expected;
-        let answer = match outcome {
-            Ok(written) => batch_answer::succeeded(correlation.clone(), identifier, &written),
-            Err(Refused::WrongExpectedVersion { current }) => {
-                let failure = Failure::WrongExpectedVersion { expected, current };
-                batch_answer::failed(correlation.clone(), identifier, failure)
-            }
-            Err(Refused::StreamDeleted) => batch_answer::failed(
-                correlation.clone(),
-                identifier,
-                Failure::StreamDeleted(self.stream),
-            ),
-        };
-        Done {
-            correlation,
-            answer,
-            fault,
-        }
+        self.answer_at(until, answer);
     }
 }
 

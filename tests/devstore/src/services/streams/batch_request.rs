@@ -11,6 +11,7 @@ use ditto_protocol::streams::batch_append_req::options::{DeadlineOption, Expecte
 use super::batch_answer::Failure;
 use super::proposed::Fault;
 use super::writer::Write;
+use crate::generation::Generation;
 use crate::services::wire::stream_name;
 use crate::store::Expected;
 
@@ -67,12 +68,18 @@ pub(super) fn bad(text: impl Into<String>) -> Failure {
     Failure::BadRequest(text.into())
 }
 
-pub(super) fn fault_text(fault: Fault) -> &'static str {
-    match fault {
+pub(super) fn fault_text(generation: Generation, fault: Fault) -> String {
+    let text = match fault {
+        Fault::Missing(name) if generation == Generation::V26_1_0 => {
+            return format!(
+                "Status(StatusCode=\"InvalidArgument\", Detail=\"Required Metadata Property '{name}' is missing\")"
+            );
+        }
         Fault::Missing(_) => "The given key was not present in the dictionary.",
         Fault::EmptyType => "Value cannot be empty. (Parameter 'eventType')",
         Fault::NoId => "Value cannot be null. (Parameter 'dto')",
         Fault::NilId => "Value cannot be an empty id. (Parameter 'eventId')",
         Fault::BadId => "Unrecognized Guid format.",
-    }
+    };
+    text.to_owned()
 }

@@ -6,6 +6,8 @@ mod append;
 mod batch;
 mod batch_answer;
 mod batch_request;
+mod batch_write;
+mod behind;
 mod delete;
 mod proposed;
 mod read;

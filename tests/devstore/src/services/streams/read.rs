@@ -11,10 +11,12 @@ use futures_util::{StreamExt, stream};
 use tonic::Status;
 
 use super::Answers;
+use super::behind::Shown;
 use super::read_options::{self, From, Query, Target, Windowed};
 use super::{subscribe_all, subscribe_stream};
 use crate::faults::Interruptible;
 use crate::filter::{Filter, shows_in_all};
+use crate::generation::Generation;
 use crate::node::Node;
 use crate::pace::Paced;
 use crate::services::admission::{Caller, Entry, Kind, admit};
@@ -29,6 +31,11 @@ const CALL: &str = "Streams/Read";
 /// Events of one page (`protocol.md` §3.2).
 pub(super) const PAGE: u64 = 32;
 
+const STREAM_RESULT: &str = "ReadStreamResult";
+const NO_COUNT: &str = "Error >> maxCount should be positive. (Parameter 'maxCount')";
+const NO_START: &str =
+    "Error >> fromEventNumber should be non negative. (Parameter 'fromEventNumber')";
+
 type Page = Vec<Result<ReadResp, Status>>;
 
 pub(super) async fn read(
@@ -36,7 +43,7 @@ pub(super) async fn read(
     caller: Caller,
     request: ReadReq,
 ) -> Result<Answers<ReadResp>, Status> {
-    let Some(query) = read_options::parse(request.options)? else {
+    let Some(query) = read_options::parse(node.generation(), request.options)? else {
         // The real server never answers this call; it ends when the client gives up (protocol.md §3.1).
         return std::future::pending().await;
     };
@@ -53,17 +60,28 @@ pub(super) async fn read(
     admit(node, &caller, entry).await?;
     let look = Look {
         store: node.store().clone(),
+        server: node.generation(),
         resolve: query.resolve,
         form: query.form,
     };
     let pace = &node.cluster.pace;
     if query.count.is_none() {
-        let answers = subscribe(look, query.target)?;
+        let answers = begun(subscribe(look, query.target)?).await?;
         let answers = Interruptible::new(answers, &node.cluster.faults, CALL, stream, node.index);
         return Ok(Box::pin(Paced::new(answers, pace.push_interval())));
     }
     pace.read().await;
-    finite(look, query)
+    let shown = stream.map_or(Shown::All, |stream| Shown::of(node, CALL, &stream));
+    begun(finite(look, query, shown)?).await
+}
+
+/// Fails as a whole if the first thing to say is a failure: then there is nothing but a status.
+async fn begun(mut answers: Answers<ReadResp>) -> Result<Answers<ReadResp>, Status> {
+    match answers.next().await {
+        None => Ok(Box::pin(stream::empty())),
+        Some(Ok(first)) => Ok(Box::pin(stream::iter([Ok(first)]).chain(answers))),
+        Some(Err(status)) => Err(status),
+    }
 }
 
 fn subscribe(look: Look, target: Target) -> Result<Answers<ReadResp>, Status> {
@@ -73,19 +91,24 @@ fn subscribe(look: Look, target: Target) -> Result<Answers<ReadResp>, Status> {
     }
 }
 
-fn finite(look: Look, query: Query) -> Result<Answers<ReadResp>, Status> {
+fn finite(look: Look, query: Query, shown: Shown) -> Result<Answers<ReadResp>, Status> {
     let count = query.count.unwrap_or_default();
     match query.target {
         Target::Stream { name, from } => {
-            refuse_size(count, "ReadStreamResult")?;
-            stream_answers(
+            if count == 0 {
+                return Err(failed(look.server, STREAM_RESULT, NO_COUNT));
+            }
+            let reading = StreamReading {
                 look,
                 name,
-                from,
-                query.backwards,
-                query.compatibility,
-                count,
-            )
+                shown,
+                backwards: query.backwards,
+                compatible: query.compatibility >= 1,
+                next: None,
+                remaining: count,
+                over: false,
+            };
+            reading.answers(from)
         }
         Target::All { from, filter } => {
             let kind = if filter.is_some() {
@@ -93,7 +116,9 @@ fn finite(look: Look, query: Query) -> Result<Answers<ReadResp>, Status> {
             } else {
                 "ReadAllResult"
             };
-            refuse_size(count, kind)?;
+            if count == 0 {
+                return Err(failed(look.server, kind, NO_COUNT));
+            }
             Ok(all_answers(
                 look,
                 query.backwards,
@@ -106,21 +131,28 @@ fn finite(look: Look, query: Query) -> Result<Answers<ReadResp>, Status> {
     }
 }
 
-fn refuse_size(count: u64, kind: &str) -> Result<(), Status> {
-    if count == 0 {
-        return Err(unexpected(kind));
-    }
-    Ok(())
+/// A read that fails, and how a generation that explains itself does it.
+fn failed(server: Generation, kind: &str, explained: &str) -> Status {
+    let explained = if server.explains_failed_reads() {
+        explained
+    } else {
+        "Error"
+    };
+    Status::unknown(format!("Unexpected {kind}: {explained}"))
 }
 
-fn unexpected(kind: &str) -> Status {
-    Status::unknown(format!("Unexpected {kind}: Error"))
+fn not_a_record(server: Generation, kind: &str, position: u64) -> Status {
+    let explained = format!(
+        "InvalidPosition >> Log record at actual pos {position} has non-positive length: 0.  in chunk #0-0 (chunk-000000.000000)."
+    );
+    failed(server, kind, &explained)
 }
 
 /// How records become messages.
 #[derive(Clone, Debug)]
 pub(super) struct Look {
     pub(super) store: Store,
+    pub(super) server: Generation,
     pub(super) resolve: bool,
     pub(super) form: IdForm,
 }
@@ -143,6 +175,7 @@ impl Look {
 struct StreamReading {
     look: Look,
     name: String,
+    shown: Shown,
     backwards: bool,
     compatible: bool,
     next: Option<u64>,
@@ -150,44 +183,28 @@ struct StreamReading {
     over: bool,
 }
 
-fn stream_answers(
-    look: Look,
-    name: String,
-    from: From,
-    backwards: bool,
-    compatibility: u32,
-    count: u64,
-) -> Result<Answers<ReadResp>, Status> {
-    let next = match (from, backwards) {
-        (From::End, false) => return Err(unexpected("ReadStreamResult")),
-        (From::End, true) => None,
-        (From::Start, _) => Some(0),
-        (From::At(revision), _) => Some(revision),
-    };
-    let reading = StreamReading {
-        look,
-        name,
-        backwards,
-        compatible: compatibility >= 1,
-        next,
-        remaining: count,
-        over: false,
-    };
-    Ok(pages(reading, StreamReading::page))
-}
-
 impl StreamReading {
+    fn answers(mut self, from: From) -> Result<Answers<ReadResp>, Status> {
+        self.next = match (from, self.backwards) {
+            (From::End, false) => return Err(failed(self.look.server, STREAM_RESULT, NO_START)),
+            (From::End, true) => None,
+            (From::Start, _) => Some(0),
+            (From::At(revision), _) => Some(revision),
+        };
+        Ok(pages(self, Self::page))
+    }
+
     fn page(&mut self) -> Option<Page> {
         if self.over {
             return None;
         }
         let max = usize::try_from(self.remaining.min(PAGE)).unwrap_or(usize::MAX);
+        let (store, name) = (&self.look.store, &self.name);
         let read = if self.backwards {
-            self.look.store.read_backward(&self.name, self.next, max)
+            self.shown.read_backward(store, name, self.next, max)
         } else {
-            self.look
-                .store
-                .read_forward(&self.name, self.next.unwrap_or(0), max)
+            let from = self.next.unwrap_or(0);
+            self.shown.read_forward(store, name, from, max)
         };
         Some(match read {
             StreamRead::Page(page) => self.take(page),
@@ -286,7 +303,8 @@ impl AllReading {
             Ok(page) => self.take(page),
             Err(NotARecord) => {
                 self.over = true;
-                vec![Err(unexpected(self.kind))]
+                let position = self.next.unwrap_or_default();
+                vec![Err(not_a_record(self.look.server, self.kind, position))]
             }
         })
     }

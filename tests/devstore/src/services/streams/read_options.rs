@@ -15,6 +15,7 @@ use ditto_protocol::streams::read_req::options::{
 use tonic::Status;
 
 use crate::filter::{Filter, FilterOn};
+use crate::generation::Generation;
 use crate::services::status::{handler_exception, invalid};
 use crate::services::wire::stream_name;
 use crate::store::MAX_REVISION;
@@ -66,7 +67,10 @@ pub(super) struct Windowed {
 }
 
 /// Takes a request apart. `Ok(None)`: it does not say how ids are to be written, and is never answered.
-pub(super) fn parse(options: Option<Options>) -> Result<Option<Query>, Status> {
+pub(super) fn parse(
+    generation: Generation,
+    options: Option<Options>,
+) -> Result<Option<Query>, Status> {
     let options = options.ok_or_else(handler_exception)?;
     let direction = options.read_direction();
     let stream_option = options.stream_option.ok_or_else(|| {
@@ -91,7 +95,12 @@ pub(super) fn parse(options: Option<Options>) -> Result<Option<Query>, Status> {
         },
     };
     let Some(content) = options.uuid_option.and_then(|option| option.content) else {
-        return Ok(None);
+        if generation.leaves_reads_unanswered() {
+            return Ok(None);
+        }
+        return Err(invalid(format!(
+            "'uuidOption' is a required argument of type {OPTIONS}+Types+UUIDOption"
+        )));
     };
     Ok(Some(Query {
         target,

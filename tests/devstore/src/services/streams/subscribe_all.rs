@@ -16,7 +16,7 @@ use super::subscription::{
     LIVE_PAGE, Messages, Subscription, answers, caught_up, confirmation, too_slow,
 };
 use crate::filter::shows_in_all;
-use crate::services::status::handler_exception;
+use crate::services::status::{handler_exception, invalid};
 use crate::services::wire::{BareLinks, content};
 use crate::store::{AllPage, NotARecord, Record};
 
@@ -32,12 +32,25 @@ pub(super) fn subscribe(
         return Err(handler_exception());
     }
     let written = look.store.watch_log();
-    let (next, after) = match from {
-        From::Start | From::At(0) => (0, None),
-        From::End => (look.store.end(), None),
-        From::At(position) if position >= look.store.end() => (look.store.end(), Some(position)),
+    let (mut after, mut skips) = (None, false);
+    let next = match from {
+        From::Start | From::At(0) => 0,
+        From::End => look.store.end(),
+        From::At(position) if position >= look.store.end() => {
+            after = Some(position);
+            look.store.end()
+        }
         From::At(position) => match look.store.read_all_forward(position, 1) {
-            Ok(page) => (page.next, None),
+            Ok(page) => match page.events.first() {
+                // The record was scavenged: this one is the first that survived.
+                Some(first) if first.position != position => {
+                    skips = !look.server.begins_with_survivors();
+                    first.position
+                }
+                _ => page.next,
+            },
+            // It fails when it is read.
+            Err(NotARecord) if look.server.confirms_invalid_positions() => position,
             Err(NotARecord) => return Err(handler_exception()),
         },
     };
@@ -48,6 +61,7 @@ pub(super) fn subscribe(
         confirmed: false,
         next,
         after,
+        skips,
         filter,
         examined: 0,
     }))
@@ -68,6 +82,8 @@ struct AllSubscription {
     next: u64,
     /// A position beyond the end from which it began: nothing up to it is wanted.
     after: Option<u64>,
+    /// It began where a record was scavenged, and leaves out the first event that survived (`protocol.md` §15.6).
+    skips: bool,
     filter: Option<Windowed>,
     /// Records looked at since the last checkpoint.
     examined: u64,
@@ -108,14 +124,21 @@ impl AllSubscription {
             .as_ref()
             .map_or(PAGE, |windowed| u64::from(windowed.window));
         let window = usize::try_from(window.max(1)).unwrap_or(usize::MAX);
-        let Ok(page) = self.look.store.read_all_forward(self.next, window) else {
-            return Some(vec![Err(handler_exception())]);
-        };
+        let page = self.look.store.read_all_forward(self.next, window);
+        let invalid_from_here = page.is_err() && self.look.server.confirms_invalid_positions();
         let mut messages = Vec::new();
-        if !self.confirmed {
+        if !self.confirmed && (page.is_ok() || invalid_from_here) {
             self.confirmed = true;
             messages.push(Ok(confirmation()));
         }
+        let Ok(page) = page else {
+            messages.push(Err(if invalid_from_here {
+                invalid("Trying to read from an invalid position.")
+            } else {
+                handler_exception()
+            }));
+            return Some(messages);
+        };
         let at_end = page.at_end;
         self.history(page, &mut messages);
         if at_end && self.phase == Phase::Live {
@@ -137,7 +160,7 @@ impl AllSubscription {
                 break;
             }
             examined += 1;
-            if self.wants(record) {
+            if self.takes(record) {
                 matches.push(Arc::clone(record));
             }
         }
@@ -183,10 +206,10 @@ impl AllSubscription {
         let matches: Vec<_> = page
             .events
             .iter()
-            .filter(|record| self.wants(record))
+            .filter(|record| self.takes(record))
             .cloned()
             .collect();
-        if let Some(status) = too_slow(&matches) {
+        if let Some(status) = too_slow(self.look.server, &matches) {
             return Some(vec![Err(status)]);
         }
         let events = self.look.events(&matches, BareLinks::Links);
@@ -208,6 +231,11 @@ impl AllSubscription {
             }
         }
         Some(messages)
+    }
+
+    /// Whether this record, the next of the log, is sent.
+    fn takes(&mut self, record: &Record) -> bool {
+        self.wants(record) && !std::mem::take(&mut self.skips)
     }
 
     fn wants(&self, record: &Record) -> bool {

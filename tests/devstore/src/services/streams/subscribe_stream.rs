@@ -91,6 +91,9 @@ impl Subscription for StreamSubscription {
 impl StreamSubscription {
     fn begin_at_end(&mut self) -> Messages {
         let tombstoned = self.look.store.stream_info(&self.name).tombstoned;
+        if tombstoned && self.look.server.is_caught_up_without_stream() {
+            return vec![Err(stream_deleted(&self.name))];
+        }
         self.phase = if tombstoned {
             Phase::Silent
         } else {
@@ -103,6 +106,14 @@ impl StreamSubscription {
         let max = usize::try_from(PAGE).unwrap_or(usize::MAX);
         match self.look.store.read_forward(&self.name, self.position, max) {
             StreamRead::Page(page) => self.history(page),
+            StreamRead::NotFound if self.look.server.is_caught_up_without_stream() => {
+                let last = self.look.store.stream_info(&self.name).last;
+                self.phase = Phase::Live;
+                self.position = last.map_or(0, |last| last + 1);
+                let mut messages = self.confirm();
+                messages.push(Ok(caught_up()));
+                messages
+            }
             // Until it exists there is nothing to be caught up with (protocol.md §7.2).
             StreamRead::NotFound => self.confirm(),
             StreamRead::Deleted => vec![Err(stream_deleted(&self.name))],
@@ -134,7 +145,7 @@ impl StreamSubscription {
             .appended(&self.name, self.position, LIVE_PAGE);
         self.position += events.len() as u64;
         events.retain(|event| event.revision >= self.next);
-        if let Some(status) = too_slow(&events) {
+        if let Some(status) = too_slow(self.look.server, &events) {
             return vec![Err(status)];
         }
         if events.len() < LIVE_PAGE

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::Answers;
 use crate::faults;
+use crate::generation::Generation;
 use crate::services::wire::content;
 use crate::store::Record;
 
@@ -55,7 +56,10 @@ pub(super) fn caught_up() -> ReadResp {
 }
 
 /// The status of a consumer that lets live events pile up; `waiting` are those it has not taken, oldest first.
-pub(super) fn too_slow(waiting: &[Arc<Record>]) -> Option<Status> {
+pub(super) fn too_slow(server: Generation, waiting: &[Arc<Record>]) -> Option<Status> {
+    if !server.aborts_slow_consumers() {
+        return None;
+    }
     let over = waiting.get(LIVE_BUFFER)?;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)

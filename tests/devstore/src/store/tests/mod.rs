@@ -2,6 +2,7 @@
 
 mod projections;
 mod streams;
+mod unreadable;
 
 use std::sync::Arc;
 

@@ -1,0 +1,42 @@
+//! Epochs: a record, and behind it an event that tells of it, for each time a leader begins (`protocol.md` §15.1).
+//!
+//! Never shows in `$all`; the stream `$epoch-information` can be read like any other.
+
+use std::time::SystemTime;
+
+use uuid::Uuid;
+
+use super::Store;
+use super::log::Log;
+
+const STREAM: &str = "$epoch-information";
+/// What the record itself takes in the log.
+const RECORD_SIZE: u64 = 137;
+
+impl Log {
+    /// Writes the epoch of a leader that begins.
+    pub(super) fn begin_epoch(&mut self, leader: Uuid) {
+        let (number, previous) = (self.epochs.len(), self.epochs.last().copied());
+        let position = self.end();
+        self.leave_out(RECORD_SIZE);
+        self.epochs.push(position);
+        let previous = previous.map_or_else(|| "-1".to_owned(), |position| position.to_string());
+        let mut fields = vec![format!(r#""epochId":"{}""#, Uuid::new_v4())];
+        for (key, value) in [
+            ("epochPosition", position.to_string()),
+            ("epochNumber", number.to_string()),
+            ("prevEpochPosition", previous),
+        ] {
+            // A key whose value is 0 is left out.
+            if value != "0" {
+                fields.push(format!(r#""{key}":{value}"#));
+            }
+        }
+        let time = prost_types::Timestamp::from(SystemTime::now());
+        fields.push(format!(r#""timeStamp":"{time}""#));
+        fields.push(format!(r#""leaderInstanceId":"{leader}""#));
+        let data = format!("{{{}}}", fields.join(","));
+        let stream = self.intern(STREAM);
+        self.push_event(stream, Store::json_event(STREAM, data));
+    }
+}

@@ -1,0 +1,78 @@
+//! What the generations of servers do differently and no recording shows (`protocol.md` §15.6, §16). Never asks for groups.
+
+use devstore::store::{Expected, Store};
+use devstore::{Generation, Options};
+use ditto_protocol::shared::Empty;
+use ditto_protocol::streams::ReadReq;
+use ditto_protocol::streams::read_req::options::filter_options::{Expression, Filter, Window};
+use ditto_protocol::streams::read_req::options::{
+    AllOptions, FilterOption, FilterOptions, Position, StreamOption, all_options::AllOption,
+};
+
+use crate::support::{Batch, next, read, server, within, write};
+
+/// A subscription to `$all` from this position, to the streams whose names begin with `s-`.
+fn from(position: u64) -> ReadReq {
+    let mut request = read("s", None);
+    if let Some(options) = &mut request.options {
+        options.stream_option = Some(StreamOption::All(AllOptions {
+            all_option: Some(AllOption::Position(Position {
+                commit_position: position,
+                prepare_position: position,
+            })),
+        }));
+        options.filter_option = Some(FilterOption::Filter(FilterOptions {
+            filter: Some(Filter::StreamIdentifier(Expression {
+                regex: "^s-".to_owned(),
+                prefix: Vec::new(),
+            })),
+            window: Some(Window::Count(Empty {})),
+            checkpoint_interval_multiplier: 100,
+        }));
+    }
+    request
+}
+
+#[tokio::test]
+async fn subscriptions_start_at_a_scavenged_position_by_generation() {
+    for (generation, revisions) in [
+        // The only event of s-1 that is left never comes.
+        (Generation::V23_10_4, vec!["0", "1"]),
+        (Generation::V26_1_0, vec!["4", "0", "1"]),
+    ] {
+        let (server, mut client) = server(Options::playing(generation)).await;
+        write(&server, "s-1", 0..5);
+        write(&server, "s-2", 5..7);
+        let metadata = Store::json_event("$metadata", r#"{"$maxCount":1}"#);
+        let appended = server
+            .store()
+            .append("$$s-1", Expected::Any, vec![metadata]);
+        appended.unwrap();
+        let start = server.store().event("s-1", 4).unwrap().position;
+        let begin = server.store().appended("s-1", 0, 1)[0].position;
+        assert!(begin < start);
+        assert_eq!(server.store().scavenge(), 4);
+        let mut answers = within(client.read(from(begin))).await.unwrap().into_inner();
+        assert_eq!(next(&mut answers).await, "confirmed");
+        for revision in revisions {
+            assert_eq!(next(&mut answers).await, revision, "{generation:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unfinished_batch_write_is_timed_out() {
+    for generation in Generation::ALL {
+        let options = Options {
+            time_scale: 20.0,
+            ..Options::playing(generation)
+        };
+        let (server, mut client) = server(options).await;
+        let mut batch = Batch::open(&mut client).await.unwrap();
+        batch.begin("s", 1).await;
+        assert_eq!(batch.answer().await, "1 4 Timeout", "{generation:?}");
+        batch.write("s", 2).await;
+        assert_eq!(batch.answer().await, "2 ok");
+        assert_eq!(server.store().stream_info("s").last, Some(0));
+    }
+}
