@@ -142,9 +142,11 @@ impl Finder {
         }
         match error.class() {
             Class::NotLeader(leader) => state.hint.clone_from(leader),
-            Class::Transient | Class::Tls | Class::NotReady | Class::RebuildClient => {
-                state.failed = Some(node.endpoint().clone())
-            }
+            Class::Transient
+            | Class::NoStatus
+            | Class::Tls
+            | Class::NotReady
+            | Class::RebuildClient => state.failed = Some(node.endpoint().clone()),
             Class::Timeout => {
                 state.failed = Some(node.endpoint().clone());
                 state.suspect = true;

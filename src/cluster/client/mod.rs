@@ -9,6 +9,7 @@ mod batch;
 mod connection;
 mod discovery;
 mod position;
+mod proven;
 mod read;
 mod wire;
 
@@ -27,6 +28,7 @@ pub use append::{AppendOutcome, Expected};
 pub use batch::{BatchAppend, BatchAppender, BatchEvent, BatchOptions};
 pub use connection::{Features, connection_name};
 pub use position::LogPlace;
+pub use proven::{ProvenPage, says_deleted};
 pub use read::{Direction, ReadStream, ResolvedRecord, StartAt, StreamPage};
 
 pub(crate) use connection::Node;
@@ -104,7 +106,7 @@ impl Client {
     /// No answer, or one that says that the server cannot answer.
     pub async fn probe(&self) -> Result<(), Error> {
         match self
-            .read_stream(ReadStream::newest("ditto-probe".into()))
+            .read_stream(ReadStream::newest(read::PROBED.into()))
             .await
         {
             Err(error) if *error.class() != Class::Denied => Err(error),
@@ -158,4 +160,4 @@ impl Client {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

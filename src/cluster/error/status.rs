@@ -71,6 +71,15 @@ fn class_of_exception<'a>(
     })
 }
 
+/// The library's own words for an answer of HTTP 500 without a gRPC status (`protocol.md` §9, last row): nothing else
+/// is left of it. A test reads them from a real answer.
+const WITHOUT_STATUS: &str = "grpc-status header missing, mapped from HTTP status code 500";
+
+/// Whether a text is that of an answer of HTTP 500 without a gRPC status.
+pub(super) fn is_without_status(text: &str) -> bool {
+    text.contains(WITHOUT_STATUS)
+}
+
 /// UNKNOWN comes without any trailer, so that only the text is left: a handler that threw refuses the same request
 /// again, a node without a leader does not (`protocol.md` §9).
 fn class_of_unknown(text: &str) -> Class {
@@ -78,6 +87,8 @@ fn class_of_unknown(text: &str) -> Class {
         Class::Refused
     } else if text.starts_with("No leader info") {
         Class::NotReady
+    } else if is_without_status(text) {
+        Class::NoStatus
     } else {
         Class::Transient
     }

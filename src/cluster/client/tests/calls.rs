@@ -20,7 +20,7 @@ use super::{client, event, soon};
 use crate::config::cluster::Endpoint;
 use ditto_core::event::Event;
 
-pub(super) fn with_trailers(code: Code, text: &str, trailers: &[(&'static str, &str)]) -> Status {
+pub(crate) fn with_trailers(code: Code, text: &str, trailers: &[(&'static str, &str)]) -> Status {
     let mut metadata = MetadataMap::new();
     for (name, value) in trailers {
         metadata.insert(*name, value.parse().expect("ASCII"));
@@ -28,7 +28,7 @@ pub(super) fn with_trailers(code: Code, text: &str, trailers: &[(&'static str, &
     Status::with_metadata(code, text, metadata)
 }
 
-pub(super) fn not_leader(leader: &Endpoint) -> Status {
+pub(crate) fn not_leader(leader: &Endpoint) -> Status {
     let port = leader.port.to_string();
     let trailers = [
         ("exception", "not-leader"),
@@ -49,7 +49,7 @@ fn read(count: u64) -> ReadStream {
     }
 }
 
-fn recorded(event: &Event) -> RecordedEvent {
+pub(crate) fn recorded(event: &Event) -> RecordedEvent {
     RecordedEvent {
         id: Some(to_wire(event.id, IdForm::Structured)),
         stream_identifier: Some(stream_identifier(event.stream.as_str())),
@@ -75,13 +75,13 @@ fn recorded(event: &Event) -> RecordedEvent {
     }
 }
 
-fn answer(content: Content) -> ReadResp {
+pub(crate) fn answer(content: Content) -> ReadResp {
     ReadResp {
         content: Some(content),
     }
 }
 
-fn read_event(event: Option<&Event>, link: Option<&Event>) -> ReadResp {
+pub(crate) fn read_event(event: Option<&Event>, link: Option<&Event>) -> ReadResp {
     answer(Content::Event(ReadEvent {
         event: event.map(recorded),
         link: link.map(recorded),
@@ -254,7 +254,10 @@ async fn a_record_that_lacks_something_is_an_error() {
             link: None,
             position: None,
         }));
-        assert_eq!(page(read(1), vec![Ok(event)]).await.0, Err(Class::Refused));
+        assert_eq!(
+            page(read(1), vec![Ok(event)]).await.0,
+            Err(Class::Unreadable)
+        );
     }
 }
 
