@@ -7,6 +7,7 @@ mod filter;
 mod groups;
 mod http;
 mod lifecycle;
+mod limits;
 mod net;
 mod node;
 mod options;
@@ -17,6 +18,7 @@ pub mod store;
 mod users;
 
 pub use faults::{ActiveFault, Fault, FaultId, FaultKind, Faults};
+pub use limits::{AppendLimit, Counted};
 pub use node::Counters;
 pub use options::{Certificate, Ending, Model, Options, Startup, User};
 pub use server::Server;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
-use devstore::{Certificate, Model, Options, Server, User};
+use devstore::{AppendLimit, Certificate, Model, Options, Server, User};
 
 /// An in-memory server that speaks Event Store's gRPC protocol, for tests and demos.
 #[derive(Debug, Parser)]
@@ -30,6 +30,9 @@ struct Arguments {
     /// Take as long as the real server of that version does (23.10.4).
     #[arg(long, value_name = "VERSION", value_parser = model)]
     model: Option<Model>,
+    /// How much an append may hold, as servers from that version on count it (23.10, 24.10, 25.1).
+    #[arg(long, value_name = "VERSION", value_parser = AppendLimit::of_version, default_value = "23.10")]
+    append_limit: AppendLimit,
     /// How much faster than the day's the server's clocks run.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     time_scale: f64,
@@ -84,6 +87,7 @@ fn options(arguments: Arguments) -> Result<Options> {
         nodes: arguments.cluster,
         latency: arguments.latency,
         model: arguments.model,
+        append_limit: arguments.append_limit,
         time_scale: arguments.time_scale,
         users: (!arguments.user.is_empty()).then_some(arguments.user),
         tls,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cluster::{Cluster, Phase};
+use crate::limits::AppendLimit;
 use crate::store::Store;
 
 /// The version that is imitated.
@@ -40,8 +41,8 @@ impl Node {
         self.cluster.leader() == Some(self.index)
     }
 
-    pub(crate) fn max_append_size(&self) -> usize {
-        self.cluster.options.max_append_size
+    pub(crate) fn append_limit(&self) -> AppendLimit {
+        self.cluster.options.append_limit
     }
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::limits::AppendLimit;
+
 /// How a server is started. The default: one node on a free port of the loopback interface, open to everybody.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -16,8 +18,8 @@ pub struct Options {
     pub advertise: Option<(String, u16)>,
     /// The number of nodes, all with one log (`protocol.md` §10).
     pub nodes: usize,
-    /// Largest sum of data in one append (`protocol.md` §4.1).
-    pub max_append_size: usize,
+    /// How much one append may hold (`protocol.md` §4.1, §16).
+    pub append_limit: AppendLimit,
     /// How much faster than the day's the server's clocks run.
     pub time_scale: f64,
     /// Users that must log in; `None`: everybody may do everything.
@@ -38,7 +40,7 @@ impl Default for Options {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             advertise: None,
             nodes: 1,
-            max_append_size: 1024 * 1024,
+            append_limit: AppendLimit::V23_10,
             time_scale: 1.0,
             users: None,
             tls: None,

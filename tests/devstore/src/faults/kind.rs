@@ -55,6 +55,11 @@ pub enum FaultKind {
         /// Bytes.
         bytes: usize,
     },
+    /// Finite reads of a stream answer as on a node that is behind the others.
+    StalePages {
+        /// Last revision that the node has; `None`: it does not have the stream.
+        last: Option<u64>,
+    },
     /// A group delivers an event twice.
     DeliverTwice,
     /// A group delivers an event after the one that follows it.
@@ -91,6 +96,8 @@ pub(crate) enum Point {
     Write,
     /// The size of a write.
     Size,
+    /// A finite read of a stream.
+    Page,
     /// An event that a group is about to push.
     Delivery,
     /// A checkpoint that a group is about to store.
@@ -115,6 +122,7 @@ impl FaultKind {
             | Self::BatchStray => Point::BatchAnswer,
             Self::SlowAppend { .. } => Point::Write,
             Self::SizeLimit { .. } => Point::Size,
+            Self::StalePages { .. } => Point::Page,
             Self::DeliverTwice | Self::DeliverOutOfOrder | Self::ParkInstead => Point::Delivery,
             Self::CheckpointAhead { .. } => Point::Checkpoint,
             Self::PushNothing => Point::Pushing,

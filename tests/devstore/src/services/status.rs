@@ -7,6 +7,7 @@ use std::fmt::Write;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Code, Status};
 
+use crate::limits::TooLarge;
 use crate::store::Expected;
 
 /// What the real server answers when its handler throws.
@@ -54,15 +55,29 @@ pub(crate) fn delete_wrong_expected(
     )
 }
 
-pub(crate) fn append_too_large(limit: usize) -> Status {
-    with_trailers(
-        Code::InvalidArgument,
-        format!("Maximum Append Size of {limit} Exceeded."),
-        &[
-            ("exception", "maximum-append-size-exceeded"),
-            ("maximum-append-size", &limit.to_string()),
-        ],
-    )
+pub(crate) fn too_large(over: TooLarge) -> Status {
+    match over {
+        TooLarge::Append { limit } => with_trailers(
+            Code::InvalidArgument,
+            format!("Maximum Append Size of {limit} Exceeded."),
+            &[
+                ("exception", "maximum-append-size-exceeded"),
+                ("maximum-append-size", &limit.to_string()),
+            ],
+        ),
+        TooLarge::Event { id, size, limit } => with_trailers(
+            Code::InvalidArgument,
+            format!(
+                "Event with Id: {id}, Size: {size}, exceeds Maximum Append Event Size of {limit}."
+            ),
+            &[
+                ("exception", "maximum-append-event-size-exceeded"),
+                ("event-id", &id.to_string()),
+                ("proposed-append-event-size", &size.to_string()),
+                ("maximum-append-event-size", &limit.to_string()),
+            ],
+        ),
+    }
 }
 
 pub(crate) fn missing_metadata_property(name: &str) -> Status {

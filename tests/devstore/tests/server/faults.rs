@@ -7,7 +7,9 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tonic::Code;
 
-use crate::support::{Batch, SILENCE, append, next, read, server, subscribe, until, within};
+use crate::support::{
+    Batch, SILENCE, append, client, next, pages, read, server, subscribe, until, within, write,
+};
 
 #[tokio::test]
 async fn calls_fail_as_often_as_asked() {
@@ -116,6 +118,35 @@ async fn batch_answers_go_wrong() {
         }
         let found = server.store().stream_info(&stream).last;
         assert_eq!(found, last, "{stream}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_behind_shows_stale_pages() {
+    let options = Options {
+        nodes: 2,
+        ..Options::default()
+    };
+    let (server, mut leader) = server(options).await;
+    let mut follower = client(&server, 1).await;
+    write(&server, "s", 0..100);
+    for (last, shown) in [
+        (None, None),
+        (Some(0), Some(0)),
+        (Some(40), Some(40)),
+        (Some(200), Some(99)),
+    ] {
+        let fault = Fault::new(FaultKind::StalePages { last });
+        let id = server.faults().add(fault.on_stream("s").on_node(1));
+        for backwards in [false, true] {
+            let revisions = shown.map(|last| (0..=last).collect::<Vec<u64>>());
+            let found = pages(&mut follower, "s", backwards).await;
+            assert_eq!(found, (revisions, shown), "{last:?} {backwards}");
+        }
+        let everything = (Some((0..100).collect()), Some(99));
+        assert_eq!(pages(&mut leader, "s", false).await, everything);
+        assert_eq!(server.faults().struck(id), Some(2));
+        server.faults().clear();
     }
 }
 

@@ -6,6 +6,7 @@ mod access;
 mod cluster;
 mod faults;
 mod lifecycle;
+mod limits;
 mod support;
 mod timing;
 mod web;

@@ -78,8 +78,8 @@ pub(crate) fn write(server: &Server, stream: &str, ids: std::ops::Range<u128>) {
         .unwrap();
 }
 
-fn metadata() -> std::collections::HashMap<String, String> {
-    [("type", "happened"), ("content-type", "application/json")]
+fn metadata_of(event_type: &str) -> std::collections::HashMap<String, String> {
+    [("type", event_type), ("content-type", "application/json")]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into()
 }
@@ -93,6 +93,30 @@ pub(crate) async fn append(
     append_as(client, stream, id, |_| {}).await
 }
 
+/// An event as large as a test wants it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    pub(crate) data: usize,
+    pub(crate) metadata: usize,
+    pub(crate) event_type: usize,
+}
+
+/// Appends one event of these sizes, whatever is there.
+pub(crate) async fn append_sized(
+    client: &mut Client,
+    stream: &str,
+    sizes: Sizes,
+) -> Result<AppendResp, Status> {
+    let event_type = "t".repeat(sizes.event_type);
+    let message = append_req::ProposedMessage {
+        id: Some(to_wire(Uuid::new_v4(), IdForm::Structured)),
+        metadata: metadata_of(&event_type),
+        custom_metadata: vec![0; sizes.metadata].into(),
+        data: vec![0; sizes.data].into(),
+    };
+    append_message(client, stream, message, |_| {}).await
+}
+
 /// Appends one event with headers of the caller's choice.
 pub(crate) async fn append_as(
     client: &mut Client,
@@ -100,15 +124,24 @@ pub(crate) async fn append_as(
     id: u128,
     headers: impl FnOnce(&mut tonic::metadata::MetadataMap),
 ) -> Result<AppendResp, Status> {
+    let message = append_req::ProposedMessage {
+        id: Some(to_wire(Uuid::from_u128(id), IdForm::Structured)),
+        metadata: metadata_of("happened"),
+        custom_metadata: bytes::Bytes::new(),
+        data: "{}".into(),
+    };
+    append_message(client, stream, message, headers).await
+}
+
+async fn append_message(
+    client: &mut Client,
+    stream: &str,
+    message: append_req::ProposedMessage,
+    headers: impl FnOnce(&mut tonic::metadata::MetadataMap),
+) -> Result<AppendResp, Status> {
     let options = append_req::Options {
         stream_identifier: Some(stream_identifier(stream)),
         expected_stream_revision: Some(ExpectedStreamRevision::Any(Empty {})),
-    };
-    let message = append_req::ProposedMessage {
-        id: Some(to_wire(Uuid::from_u128(id), IdForm::Structured)),
-        metadata: metadata(),
-        custom_metadata: bytes::Bytes::new(),
-        data: "{}".into(),
     };
     let contents = [Content::Options(options), Content::ProposedMessage(message)];
     let messages = contents.map(|content| AppendReq {
@@ -137,6 +170,16 @@ impl Batch {
 
     /// Writes one event under a correlation id of the same number.
     pub(crate) async fn write(&self, stream: &str, id: u128) {
+        let sizes = Sizes {
+            data: 2,
+            metadata: 0,
+            event_type: 1,
+        };
+        self.write_sized(stream, id, sizes).await;
+    }
+
+    /// Writes one event of these sizes under a correlation id of the same number.
+    pub(crate) async fn write_sized(&self, stream: &str, id: u128, sizes: Sizes) {
         let id = Uuid::from_u128(id);
         let request = BatchAppendReq {
             correlation_id: Some(to_wire(id, IdForm::Text)),
@@ -147,9 +190,9 @@ impl Batch {
             }),
             proposed_messages: vec![batch_append_req::ProposedMessage {
                 id: Some(to_wire(id, IdForm::Text)),
-                metadata: metadata(),
-                custom_metadata: bytes::Bytes::new(),
-                data: "{}".into(),
+                metadata: metadata_of(&"t".repeat(sizes.event_type)),
+                custom_metadata: vec![0; sizes.metadata].into(),
+                data: vec![0; sizes.data].into(),
             }],
             is_final: true,
         };
@@ -210,6 +253,36 @@ pub(crate) fn read(stream: &str, count: Option<u64>) -> ReadReq {
             filter_option: Some(FilterOption::NoFilter(Empty {})),
         }),
     }
+}
+
+/// A read of a whole stream: the revisions found, ascending, and the last one that the node has.
+pub(crate) async fn pages(
+    client: &mut Client,
+    stream: &str,
+    backwards: bool,
+) -> (Option<Vec<u64>>, Option<u64>) {
+    let mut request = read(stream, Some(1_000));
+    if let Some(options) = &mut request.options {
+        options.read_direction = i32::from(backwards);
+        options.control_option = Some(options::ControlOption { compatibility: 1 });
+        if backwards && let Some(StreamOption::Stream(stream)) = &mut options.stream_option {
+            stream.revision_option = Some(RevisionOption::End(Empty {}));
+        }
+    }
+    let mut answers = within(client.read(request)).await.unwrap().into_inner();
+    let (mut revisions, mut last) = (Vec::new(), None);
+    while let Some(answer) = within(answers.message()).await.unwrap() {
+        match answer.content.unwrap() {
+            read_resp::Content::Event(event) => {
+                revisions.push(event.event.unwrap().stream_revision);
+            }
+            read_resp::Content::LastStreamPosition(position) => last = Some(position),
+            read_resp::Content::StreamNotFound(_) => return (None, None),
+            other => panic!("{other:?}"),
+        }
+    }
+    revisions.sort_unstable();
+    (Some(revisions), last)
 }
 
 /// The next message of a read in a few words; or how it ended.

@@ -16,12 +16,11 @@ use ditto_protocol::streams::{AppendReq, AppendResp};
 use tonic::{Status, Streaming};
 
 use super::proposed::{Fault, Parts};
-use super::writer::{Write, size_limit, write};
+use super::writer::{Size, Write, size_limit, write};
 use crate::node::Node;
 use crate::services::admission::{Caller, Entry, Kind, admit};
 use crate::services::status::{
-    append_too_large, bad_message, handler_exception, invalid, missing_metadata_property,
-    stream_deleted,
+    bad_message, handler_exception, invalid, missing_metadata_property, stream_deleted, too_large,
 };
 use crate::services::wire::stream_name;
 use crate::store::{Expected, Refused, Written};
@@ -58,9 +57,11 @@ pub(super) async fn append(
             custom_metadata: message.custom_metadata,
             data: message.data,
         };
-        size += parts.size();
-        events.push(parts.check().map_err(fault)?);
-        size_limit(node, CALL, &stream, size).map_err(append_too_large)?;
+        let counted = parts.size(node.append_limit());
+        size += counted;
+        let event = parts.check().map_err(fault)?;
+        size_limit(node, CALL, &stream, Size::new(&event, counted, size)).map_err(too_large)?;
+        events.push(event);
     }
     let name = stream.clone();
     let result = match write(

@@ -19,7 +19,7 @@ use super::Answers;
 use super::batch_answer::{self, Failure};
 use super::batch_request::{bad, begin, fault_text};
 use super::proposed::Parts;
-use super::writer::{Write, size_limit, store, takes_time, write};
+use super::writer::{Size, Write, size_limit, store, takes_time, write};
 use crate::faults::{FaultKind, Interruptible, Point};
 use crate::node::Node;
 use crate::services::admission::{Caller, Entry, Kind, Refusal, admit, judge_state, may, place};
@@ -206,18 +206,21 @@ impl Session {
                 custom_metadata: message.custom_metadata,
                 data: message.data,
             };
-            pending.size += parts.size();
-            match parts.check() {
-                Ok(event) => pending.write.events.push(event),
+            let counted = parts.size(self.node.append_limit());
+            pending.size += counted;
+            let event = match parts.check() {
+                Ok(event) => event,
                 Err(fault) => {
                     self.abandon(id);
                     return Err(bad(fault_text(fault)));
                 }
+            };
+            let size = Size::new(&event, counted, pending.size);
+            if let Err(over) = size_limit(&self.node, CALL, &pending.write.stream, size) {
+                self.pending.remove(&id);
+                return Err(Failure::TooLarge(over));
             }
-        }
-        if let Err(limit) = size_limit(&self.node, CALL, &pending.write.stream, pending.size) {
-            self.pending.remove(&id);
-            return Err(Failure::TooLarge(limit));
+            pending.write.events.push(event);
         }
         if message.is_final
             && let Some(pending) = self.pending.remove(&id)

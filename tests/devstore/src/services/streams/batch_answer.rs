@@ -10,8 +10,9 @@ use ditto_protocol::shared::wrong_expected_version::{
     CurrentStreamRevisionOption, ExpectedStreamPositionOption,
 };
 use ditto_protocol::shared::{
-    AccessDenied, AllStreamPosition, BadRequest, MaximumAppendSizeExceeded, StreamDeleted,
-    StreamIdentifier, Timeout, Uuid as WireUuid, WrongExpectedVersion,
+    AccessDenied, AllStreamPosition, BadRequest, MaximumAppendEventSizeExceeded,
+    MaximumAppendSizeExceeded, StreamDeleted, StreamIdentifier, Timeout, Uuid as WireUuid,
+    WrongExpectedVersion,
 };
 use ditto_protocol::streams::BatchAppendResp;
 use ditto_protocol::streams::batch_append_resp::success::{CurrentRevisionOption, PositionOption};
@@ -20,6 +21,7 @@ use prost::Message;
 use prost_types::Any;
 use tonic::Code;
 
+use crate::limits::TooLarge;
 use crate::store::{Expected, Written};
 
 /// How a write failed.
@@ -33,7 +35,7 @@ pub(super) enum Failure {
     Timeout,
     AccessDenied,
     NotReady,
-    TooLarge(usize),
+    TooLarge(TooLarge),
     BadRequest(String),
 }
 
@@ -111,12 +113,24 @@ fn status(failure: Failure) -> rpc::Status {
         ),
         // Told as a success with an empty answer (protocol.md §14.2).
         Failure::NotReady => return not_ready(),
-        Failure::TooLarge(limit) => {
-            let max_append_size = u32::try_from(limit).unwrap_or(u32::MAX);
+        Failure::TooLarge(TooLarge::Append { limit }) => {
+            let max_append_size = saturated(limit);
             let details = MaximumAppendSizeExceeded { max_append_size };
             (
                 Code::InvalidArgument,
                 "MaximumAppendSizeExceeded",
+                details.encode_to_vec(),
+            )
+        }
+        Failure::TooLarge(TooLarge::Event { id, size, limit }) => {
+            let details = MaximumAppendEventSizeExceeded {
+                event_id: id.to_string(),
+                proposed_event_size: saturated(size),
+                max_append_event_size: saturated(limit),
+            };
+            (
+                Code::InvalidArgument,
+                "MaximumAppendEventSizeExceeded",
                 details.encode_to_vec(),
             )
         }
@@ -134,6 +148,10 @@ fn status(failure: Failure) -> rpc::Status {
             value: Bytes::from(details).into(),
         }),
     }
+}
+
+fn saturated(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 fn not_ready() -> rpc::Status {

@@ -6,6 +6,7 @@ mod append;
 mod batch;
 mod batch_answer;
 mod batch_request;
+mod behind;
 mod delete;
 mod proposed;
 mod read;

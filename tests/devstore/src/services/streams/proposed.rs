@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use ditto_protocol::ids::{BadId, from_wire};
 use ditto_protocol::shared::Uuid as WireUuid;
 
+use crate::limits::AppendLimit;
 use crate::store::Proposed;
 
 /// Data up to this size is copied: sharing a few bytes of a received frame would keep all of the frame in memory.
@@ -38,9 +39,10 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// What it counts for: data alone, not metadata nor type.
-    pub(super) fn size(&self) -> usize {
-        self.data.len()
+    /// What it counts for against the limit of an append.
+    pub(super) fn size(&self, limit: AppendLimit) -> usize {
+        let event_type = self.metadata.get("type").map_or("", String::as_str);
+        limit.size(self.data.len(), self.custom_metadata.len(), event_type)
     }
 
     pub(super) fn check(mut self) -> Result<Proposed, Fault> {

@@ -11,6 +11,7 @@ use futures_util::{StreamExt, stream};
 use tonic::Status;
 
 use super::Answers;
+use super::behind::Shown;
 use super::read_options::{self, From, Query, Target, Windowed};
 use super::{subscribe_all, subscribe_stream};
 use crate::faults::Interruptible;
@@ -63,7 +64,8 @@ pub(super) async fn read(
         return Ok(Box::pin(Paced::new(answers, pace.push_interval())));
     }
     pace.read().await;
-    finite(look, query)
+    let shown = stream.map_or(Shown::All, |stream| Shown::of(node, CALL, &stream));
+    finite(look, query, shown)
 }
 
 fn subscribe(look: Look, target: Target) -> Result<Answers<ReadResp>, Status> {
@@ -73,19 +75,22 @@ fn subscribe(look: Look, target: Target) -> Result<Answers<ReadResp>, Status> {
     }
 }
 
-fn finite(look: Look, query: Query) -> Result<Answers<ReadResp>, Status> {
+fn finite(look: Look, query: Query, shown: Shown) -> Result<Answers<ReadResp>, Status> {
     let count = query.count.unwrap_or_default();
     match query.target {
         Target::Stream { name, from } => {
             refuse_size(count, "ReadStreamResult")?;
-            stream_answers(
+            let reading = StreamReading {
                 look,
                 name,
-                from,
-                query.backwards,
-                query.compatibility,
-                count,
-            )
+                shown,
+                backwards: query.backwards,
+                compatible: query.compatibility >= 1,
+                next: None,
+                remaining: count,
+                over: false,
+            };
+            reading.answers(from)
         }
         Target::All { from, filter } => {
             let kind = if filter.is_some() {
@@ -143,6 +148,7 @@ impl Look {
 struct StreamReading {
     look: Look,
     name: String,
+    shown: Shown,
     backwards: bool,
     compatible: bool,
     next: Option<u64>,
@@ -150,44 +156,28 @@ struct StreamReading {
     over: bool,
 }
 
-fn stream_answers(
-    look: Look,
-    name: String,
-    from: From,
-    backwards: bool,
-    compatibility: u32,
-    count: u64,
-) -> Result<Answers<ReadResp>, Status> {
-    let next = match (from, backwards) {
-        (From::End, false) => return Err(unexpected("ReadStreamResult")),
-        (From::End, true) => None,
-        (From::Start, _) => Some(0),
-        (From::At(revision), _) => Some(revision),
-    };
-    let reading = StreamReading {
-        look,
-        name,
-        backwards,
-        compatible: compatibility >= 1,
-        next,
-        remaining: count,
-        over: false,
-    };
-    Ok(pages(reading, StreamReading::page))
-}
-
 impl StreamReading {
+    fn answers(mut self, from: From) -> Result<Answers<ReadResp>, Status> {
+        self.next = match (from, self.backwards) {
+            (From::End, false) => return Err(unexpected("ReadStreamResult")),
+            (From::End, true) => None,
+            (From::Start, _) => Some(0),
+            (From::At(revision), _) => Some(revision),
+        };
+        Ok(pages(self, Self::page))
+    }
+
     fn page(&mut self) -> Option<Page> {
         if self.over {
             return None;
         }
         let max = usize::try_from(self.remaining.min(PAGE)).unwrap_or(usize::MAX);
+        let (store, name) = (&self.look.store, &self.name);
         let read = if self.backwards {
-            self.look.store.read_backward(&self.name, self.next, max)
+            self.shown.read_backward(store, name, self.next, max)
         } else {
-            self.look
-                .store
-                .read_forward(&self.name, self.next.unwrap_or(0), max)
+            let from = self.next.unwrap_or(0);
+            self.shown.read_forward(store, name, from, max)
         };
         Some(match read {
             StreamRead::Page(page) => self.take(page),

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use crate::faults::{FaultKind, Point};
+use crate::limits::TooLarge;
 use crate::node::Node;
 use crate::services::admission::place;
 use crate::store::{Expected, Proposed, Refused, Written};
@@ -59,16 +62,43 @@ pub(super) fn store(node: &Node, write: Write) -> Result<Written, Refused> {
     outcome
 }
 
-/// How much data one append to this stream may hold.
+/// What an append counts for with its newest event.
+pub(super) struct Size {
+    id: Uuid,
+    event: usize,
+    append: usize,
+}
+
+impl Size {
+    pub(super) fn new(newest: &Proposed, event: usize, append: usize) -> Self {
+        Self {
+            id: newest.id,
+            event,
+            append,
+        }
+    }
+}
+
+/// Whether one append to this stream may hold that much.
 pub(super) fn size_limit(
     node: &Node,
     call: &'static str,
     stream: &str,
-    size: usize,
-) -> Result<(), usize> {
-    let limit = node.max_append_size();
-    if size > limit {
-        return Err(limit);
+    size: Size,
+) -> Result<(), TooLarge> {
+    let limits = node.append_limit();
+    if let Some(limit) = limits.event
+        && size.event > limit
+    {
+        return Err(TooLarge::Event {
+            id: size.id,
+            size: size.event,
+            limit,
+        });
+    }
+    let limit = limits.append;
+    if size.append > limit {
+        return Err(TooLarge::Append { limit });
     }
     match node
         .cluster
@@ -76,9 +106,9 @@ pub(super) fn size_limit(
         .peek(Point::Size, place(node, call, Some(stream)))
     {
         Some((FaultKind::SizeLimit { bytes }, id))
-            if size > bytes && node.cluster.faults.count(id) =>
+            if size.append > bytes && node.cluster.faults.count(id) =>
         {
-            Err(bytes)
+            Err(TooLarge::Append { limit: bytes })
         }
         _ => Ok(()),
     }
