@@ -89,6 +89,7 @@ pub struct Error {
     class: Class,
     action: &'static str,
     detail: String,
+    append_limit: Option<usize>,
 }
 
 impl Error {
@@ -100,6 +101,7 @@ impl Error {
             class,
             action,
             detail: detail.into(),
+            append_limit: None,
         }
     }
 
@@ -112,7 +114,10 @@ impl Error {
             None if status.message().is_empty() => status.code().description().to_owned(),
             None => status.message().to_owned(),
         };
-        Self::new(side, class, action, detail)
+        Self {
+            append_limit: status::append_limit(status),
+            ..Self::new(side, class, action, detail)
+        }
     }
 
     /// The same error, its detail naming the node.
@@ -169,6 +174,12 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> &Class {
         &self.class
+    }
+
+    /// The limit that the server named with [`Class::TooLarge`], in bytes of one append as it counts them.
+    #[must_use]
+    pub fn append_limit(&self) -> Option<usize> {
+        self.append_limit
     }
 
     /// The server's own words, or what ditto found.

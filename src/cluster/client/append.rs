@@ -58,7 +58,9 @@ impl AppendOutcome {
     pub fn of_error(error: &Error) -> Self {
         match error.class() {
             Class::WrongRevision => Self::WrongRevision,
-            Class::TooLarge => Self::TooLarge { limit: None },
+            Class::TooLarge => Self::TooLarge {
+                limit: error.append_limit(),
+            },
             Class::Denied | Class::Unauthenticated => Self::Denied,
             Class::Deleted => Self::Deleted,
             Class::NotReady | Class::NotLeader(_) | Class::Configuration => Self::NotReady,

@@ -43,6 +43,13 @@ pub(super) fn class(status: &tonic::Status) -> Class {
     }
 }
 
+/// The limit of an append that is too large, if the server named it.
+pub(super) fn append_limit(status: &tonic::Status) -> Option<usize> {
+    let limit = status.metadata().get("maximum-append-size")?;
+    let limit = limit.to_str().ok()?.parse().ok()?;
+    (limit > 0).then_some(limit)
+}
+
 fn class_of_exception<'a>(
     exception: &str,
     trailer: &impl Fn(&'static str) -> Option<&'a str>,

@@ -61,8 +61,11 @@ impl World {
                     flight.ended = true;
                 }
             }
-            Input::Appended { append, .. } => {
-                at.in_flight.retain(|flight| flight.append != *append)
+            Input::Appended { append, outcome } => {
+                at.in_flight.retain(|flight| flight.append != *append);
+                if let AppendOutcome::TooLarge { limit: Some(limit) } = outcome {
+                    at.append_limit = at.append_limit.min(*limit);
+                }
             }
             Input::CallEnded { unanswered, .. } => {
                 for flight in at
@@ -220,7 +223,7 @@ impl World {
             || at
                 .events
                 .iter()
-                .any(|event| event.data.len() > MAX_APPEND_BYTES)
+                .any(|event| event.append_size() > MAX_APPEND_BYTES)
     }
 
     /// A stream that ditto may stop writing to.
