@@ -1,7 +1,7 @@
 //! The buffers of a group: what was read ahead, the newest live events, and what has to be delivered again
 //! (`protocol.md` §8.5). Never decides who gets an event.
 
-use super::item::{Item, Message};
+use super::item::{Before, Item, Message};
 use super::position::Position;
 use std::collections::VecDeque;
 
@@ -143,6 +143,20 @@ impl<E: Clone> Buffer<E> {
             Queue::Retries => self.retries.remove(index),
             Queue::Replayed => self.replayed.remove(index),
             Queue::Fresh => self.fresh.remove(index),
+        }
+    }
+
+    /// Later events go out before this new one. What comes before it is kept with it: the one that waits before it, or
+    /// the last one delivered until now.
+    pub(crate) fn pass_over(&mut self, index: usize, delivered: Option<Position>) {
+        let waiting = index
+            .checked_sub(1)
+            .and_then(|index| self.fresh.get(index)?.item.position);
+        if let Some(message) = self.fresh.get_mut(index)
+            && message.before == Before::Delivered
+        {
+            let earlier = delivered.filter(|at| Some(*at) < message.item.position);
+            message.before = Before::Place(earlier.max(waiting));
         }
     }
 

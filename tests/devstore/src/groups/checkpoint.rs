@@ -1,6 +1,7 @@
 //! How far a group has come: the candidate for its next checkpoint and when that is due (`protocol.md` §8.7). Never
 //! writes one.
 
+use super::item::Before;
 use super::position::Position;
 use super::settings::Settings;
 use std::collections::BTreeMap;
@@ -8,13 +9,24 @@ use std::collections::BTreeMap;
 /// The progress of a group, counted in the order in which its events first went out.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    /// Events delivered and not done with: their number, and the place just before each.
-    pending: BTreeMap<i64, Option<Position>>,
+    /// Events delivered and not done with, in the order of the source.
+    pending: BTreeMap<Position, Pending>,
     last_known: Option<Position>,
     next_sequence: i64,
     written: Option<Position>,
+    /// The furthest candidate that was written: a checkpoint never goes back.
+    reached: Option<Position>,
     written_sequence: i64,
     written_at_ms: Option<i64>,
+}
+
+/// An event that was delivered and is not done with.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    /// The event before it in the source.
+    before: Option<Position>,
+    /// Its number in the order of first deliveries.
+    sequence: i64,
 }
 
 impl Progress {
@@ -25,6 +37,7 @@ impl Progress {
             last_known: checkpoint,
             next_sequence: 0,
             written: checkpoint,
+            reached: checkpoint,
             written_sequence: -1,
             written_at_ms: None,
         }
@@ -35,20 +48,28 @@ impl Progress {
         self.written
     }
 
-    /// An event goes out for the first time; what it is answered with belongs to that event.
-    pub(crate) fn first_delivery(&mut self, position: Option<Position>, tracked: bool) -> i64 {
+    /// The furthest event that was delivered or left out.
+    pub(crate) fn last_known(&self) -> Option<Position> {
+        self.last_known
+    }
+
+    /// An event goes out for the first time.
+    pub(crate) fn first_delivery(&mut self, position: Position, before: Before, tracked: bool) {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
         if tracked {
-            self.pending.insert(sequence, self.last_known);
+            let before = match before {
+                Before::Delivered => self.last_known,
+                Before::Place(place) => place,
+            };
+            self.pending.insert(position, Pending { before, sequence });
         }
-        self.last_known = self.last_known.max(position);
-        sequence
+        self.last_known = self.last_known.max(Some(position));
     }
 
     /// An event is done with.
-    pub(crate) fn done(&mut self, sequence: i64) {
-        self.pending.remove(&sequence);
+    pub(crate) fn done(&mut self, position: Position) {
+        self.pending.remove(&position);
     }
 
     /// Events were left out by the filter: they count as progress, also past what waits in the buffer (`protocol.md` §8.2).
@@ -65,7 +86,7 @@ impl Progress {
         settings: &Settings,
     ) -> Option<Position> {
         let (candidate, sequence) = match self.pending.first_key_value() {
-            Some((sequence, before)) => ((*before)?, sequence - 1),
+            Some((_, lowest)) => (lowest.before?, lowest.sequence - 1),
             None => (self.last_known?, self.next_sequence - 1),
         };
         let progress = sequence - self.written_sequence;
@@ -74,10 +95,11 @@ impl Progress {
             .written_at_ms
             .is_none_or(|at| now_ms - at >= i64::from(settings.checkpoint_after_ms));
         let timely = by_time && waited && progress >= i64::from(settings.min_checkpoint_count);
-        if !(enough || timely) || self.written == Some(candidate) {
+        if !(enough || timely) || self.reached >= Some(candidate) {
             return None;
         }
         self.written = Some(candidate);
+        self.reached = Some(candidate);
         self.written_sequence = sequence;
         self.written_at_ms = Some(now_ms);
         Some(candidate)

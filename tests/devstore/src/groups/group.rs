@@ -277,8 +277,8 @@ impl<E: Clone> Group<E> {
     }
 
     fn done(&mut self, message: &Message<E>) {
-        if let Some(sequence) = message.sequence {
-            self.progress.done(sequence);
+        if let Some(position) = message.item.position.filter(|_| message.counted) {
+            self.progress.done(position);
         }
     }
 
@@ -317,7 +317,12 @@ impl<E: Clone> Group<E> {
             {
                 match self.consumers.choose(bucket) {
                     Choice::To(consumer) => self.push_one(now_ms, queue, index, consumer),
-                    Choice::OwnerFull => index += 1,
+                    Choice::OwnerFull => {
+                        if queue == Queue::Fresh {
+                            self.buffer.pass_over(index, self.progress.last_known());
+                        }
+                        index += 1;
+                    }
                     Choice::AllFull => return,
                 }
             }
@@ -334,10 +339,14 @@ impl<E: Clone> Group<E> {
         self.total_items += 1;
         self.consumers
             .pushed(consumer, message.item.bucket, tracked);
-        if message.sequence.is_none() && message.item.position.is_some() {
-            message.sequence = Some(self.progress.first_delivery(message.item.position, tracked));
-        } else if !tracked {
-            self.done(&message);
+        match message.item.position {
+            Some(position) if !message.counted => {
+                message.counted = true;
+                self.progress
+                    .first_delivery(position, message.before, tracked);
+            }
+            _ if !tracked => self.done(&message),
+            _ => {}
         }
         self.effects.push_back(Effect::Push {
             consumer,

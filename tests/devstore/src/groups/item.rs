@@ -16,13 +16,23 @@ pub(crate) struct Item<E> {
     pub(crate) payload: E,
 }
 
-/// An item on its way: how often it was delivered before, and its place in the order of first deliveries.
+/// What comes before an item in the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// What was delivered last, for the item goes out in its turn.
+    Delivered,
+    /// This, for later items went out before it; `None`: nothing.
+    Place(Option<Position>),
+}
+
+/// An item on its way: how often it was delivered before, and whether it is counted as delivered.
 #[derive(Clone, Debug)]
 pub(crate) struct Message<E> {
     pub(crate) item: Item<E>,
     pub(crate) retry: i32,
-    /// Given at the first delivery; replayed entries have none.
-    pub(crate) sequence: Option<i64>,
+    pub(crate) before: Before,
+    /// It counts as progress from its first delivery on; replayed entries never do.
+    pub(crate) counted: bool,
 }
 
 impl<E> Message<E> {
@@ -31,7 +41,8 @@ impl<E> Message<E> {
         Message {
             item,
             retry: 0,
-            sequence: None,
+            before: Before::Delivered,
+            counted: false,
         }
     }
 

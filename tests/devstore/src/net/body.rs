@@ -1,6 +1,6 @@
 //! The body of an answer: counts its call as open, and ends it at the caller's deadline (`protocol.md` §4.1.8, §7.2).
 //!
-//! Never changes a frame that the call itself sends.
+//! Never changes a message that the call itself sends.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use hyper::header::HeaderMap;
 use tokio::time::{Instant, Sleep};
 use tonic::Status;
 
+use super::trailers;
 use crate::node::Node;
 
 /// What every answer's body is.
@@ -72,7 +73,7 @@ impl HttpBody for CallBody {
             return Poll::Ready(None);
         }
         if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) {
-            return Poll::Ready(frame);
+            return Poll::Ready(frame.map(|frame| frame.and_then(sendable)));
         }
         let Some(deadline) = &mut self.deadline else {
             return Poll::Pending;
@@ -95,6 +96,17 @@ impl HttpBody for CallBody {
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
     }
+}
+
+/// The frame as the real server sends it; an error resets the stream.
+fn sendable(mut frame: Frame<Bytes>) -> Result<Frame<Bytes>, Status> {
+    if let Some(trailers) = frame.trailers_mut() {
+        if trailers::is_unsendable(trailers) {
+            return Err(Status::internal("the status cannot be sent"));
+        }
+        trailers::mend_message(trailers);
+    }
+    Ok(frame)
 }
 
 /// What the server's framework answers when the caller's time is over.

@@ -22,6 +22,7 @@ use tonic::codegen::Service as _;
 use tonic::{Code, Status};
 
 use super::body::{Body, CallBody, OpenCall, deadline_exceeded, timeout};
+use super::trailers;
 use crate::http;
 use crate::node::Node;
 use crate::services::admission::{Caller, unauthenticated};
@@ -71,7 +72,12 @@ impl Dispatch {
                 Err(_) => deadline_exceeded().into_http(),
             },
         };
-        answer.map(|body| Body::new(CallBody::new(body, deadline, open)))
+        if trailers::is_unsendable(answer.headers()) {
+            return bare(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        let mut answer = answer.map(|body| Body::new(CallBody::new(body, deadline, open)));
+        trailers::mend_message(answer.headers_mut());
+        answer
     }
 
     async fn call(mut self, request: Request<Incoming>) -> Response<Body> {
@@ -129,7 +135,11 @@ fn deadline(headers: &HeaderMap<HeaderValue>) -> Option<Instant> {
 
 /// A service that does not exist: not even a gRPC answer (`protocol.md` §1.1).
 fn not_found() -> Response<Body> {
+    bare(StatusCode::NOT_FOUND)
+}
+
+fn bare(status: StatusCode) -> Response<Body> {
     let mut answer = Response::new(Body::empty());
-    *answer.status_mut() = StatusCode::NOT_FOUND;
+    *answer.status_mut() = status;
     answer
 }

@@ -10,6 +10,7 @@ mod latency;
 mod socket;
 mod tasks;
 mod tls;
+mod trailers;
 
 use std::io;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use connection::Connections;
 
 pub(crate) use body::{Body, full};
 pub(crate) use tasks::Tasks;
+pub(crate) use trailers::UNSENDABLE;
 
 /// Pause after a failed accept (too many open files), so that it does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

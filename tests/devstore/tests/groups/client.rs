@@ -131,6 +131,19 @@ impl Consumer {
         stream: &str,
         slots: i32,
     ) -> Result<Consumer, Status> {
+        let mut consumer = Self::try_join(client, stream, slots).await?;
+        match consumer.next().await {
+            Ok(Some(read_resp::Content::SubscriptionConfirmation(_))) => Ok(consumer),
+            other => panic!("no confirmation: {other:?}"),
+        }
+    }
+
+    /// A consumer that waits for its confirmation.
+    pub(crate) async fn try_join(
+        client: &mut Client,
+        stream: &str,
+        slots: i32,
+    ) -> Result<Consumer, Status> {
         let (requests, queue) = mpsc::channel(100);
         let stream = read_req::options::StreamOption::StreamIdentifier(stream_identifier(stream));
         let options = read_req::Options {
@@ -144,11 +157,7 @@ impl Consumer {
         };
         requests.send(first).await.unwrap();
         let answers = client.read(ReceiverStream::new(queue)).await?.into_inner();
-        let mut consumer = Consumer { requests, answers };
-        match consumer.next().await {
-            Ok(Some(read_resp::Content::SubscriptionConfirmation(_))) => Ok(consumer),
-            other => panic!("no confirmation: {other:?}"),
-        }
+        Ok(Consumer { requests, answers })
     }
 
     pub(crate) async fn next(&mut self) -> Result<Option<read_resp::Content>, Status> {

@@ -4,6 +4,7 @@
 
 mod client;
 mod faults;
+mod names;
 mod restart;
 
 use client::*;

@@ -7,6 +7,7 @@ mod cluster;
 mod faults;
 mod lifecycle;
 mod limits;
+mod names;
 mod support;
 mod timing;
 mod web;

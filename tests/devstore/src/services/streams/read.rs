@@ -59,13 +59,22 @@ pub(super) async fn read(
     };
     let pace = &node.cluster.pace;
     if query.count.is_none() {
-        let answers = subscribe(look, query.target)?;
+        let answers = begun(subscribe(look, query.target)?).await?;
         let answers = Interruptible::new(answers, &node.cluster.faults, CALL, stream, node.index);
         return Ok(Box::pin(Paced::new(answers, pace.push_interval())));
     }
     pace.read().await;
     let shown = stream.map_or(Shown::All, |stream| Shown::of(node, CALL, &stream));
-    finite(look, query, shown)
+    begun(finite(look, query, shown)?).await
+}
+
+/// Fails as a whole if the first thing to say is a failure: then there is nothing but a status.
+async fn begun(mut answers: Answers<ReadResp>) -> Result<Answers<ReadResp>, Status> {
+    match answers.next().await {
+        None => Ok(Box::pin(stream::empty())),
+        Some(Ok(first)) => Ok(Box::pin(stream::iter([Ok(first)]).chain(answers))),
+        Some(Err(status)) => Err(status),
+    }
 }
 
 fn subscribe(look: Look, target: Target) -> Result<Answers<ReadResp>, Status> {

@@ -202,3 +202,44 @@ fn a_source_that_cannot_be_read_drops_consumers_now_and_later() {
     assert_eq!(bench.join(2, 1), ["drop 2"]);
     assert_eq!(bench.group.info(0).status, "Behind, OutstandingPageRequest");
 }
+
+#[test]
+fn a_retry_after_later_events_holds_the_checkpoint_back() {
+    let quick = Settings {
+        min_checkpoint_count: 1,
+        checkpoint_after_ms: 1_000,
+        ..settings()
+    };
+    let mut bench = Bench::new(quick, 6);
+    bench.join(1, 20);
+    bench.nack(3, Nack::Retry);
+    bench.ack(&[0, 1, 2, 4, 5]);
+    assert_eq!(bench.seconds(3), ["checkpoint 2"]);
+    bench.ack(&[3]);
+    assert_eq!(bench.seconds(3), ["checkpoint 5"]);
+}
+
+#[test]
+fn an_event_that_was_passed_over_holds_the_checkpoint_back() {
+    let pinned = Settings {
+        min_checkpoint_count: 1,
+        checkpoint_after_ms: 1_000,
+        strategy: Strategy::Pinned,
+        ..settings()
+    };
+    // Of four sources in turn, each consumer with one slot owns two.
+    let mut bench = Bench::new(pinned, 8);
+    let mut seen = bench.join(1, 1);
+    seen.extend(bench.join(2, 1));
+    assert_eq!(seen, ["0 to 1 retry 0", "1 to 2 retry 0"]);
+    assert_eq!(bench.ack(&[1]), ["3 to 2 retry 0"], "2 is passed over");
+    assert_eq!(bench.ack(&[3]), ["5 to 2 retry 0"]);
+    assert_eq!(bench.ack(&[0]), ["2 to 1 retry 0"]);
+    assert_eq!(bench.ack(&[5]), ["7 to 2 retry 0"]);
+    assert_eq!(bench.seconds(3), ["checkpoint 1"], "2 is not done with");
+    assert_eq!(bench.ack(&[2]), ["4 to 1 retry 0"]);
+    assert_eq!(bench.seconds(3), ["checkpoint 3"]);
+    bench.ack(&[4]);
+    bench.ack(&[6, 7]);
+    assert_eq!(bench.seconds(3), ["checkpoint 7"]);
+}
