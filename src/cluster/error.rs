@@ -105,6 +105,20 @@ impl Error {
         }
     }
 
+    /// An append that is too large, with the limit that the server named.
+    #[must_use]
+    pub(crate) fn too_large(
+        side: Side,
+        action: &'static str,
+        detail: impl Into<String>,
+        append_limit: Option<usize>,
+    ) -> Self {
+        Self {
+            append_limit,
+            ..Self::new(side, Class::TooLarge, action, detail)
+        }
+    }
+
     /// What a status means (`protocol.md` §9).
     #[must_use]
     pub fn from_status(side: Side, action: &'static str, status: &tonic::Status) -> Self {

@@ -6,7 +6,7 @@ mod batch_ends;
 pub(crate) mod calls;
 mod discovery;
 pub(crate) mod fake;
-mod names;
+pub(crate) mod names;
 mod no_status;
 mod proven;
 pub(crate) mod script;

@@ -3,9 +3,10 @@
 //! Never decides anything by what it reads.
 
 use crate::cluster::client::{
-    Client, Direction, ProvenPage, ReadStream, StartAt, StreamPage, says_deleted,
+    Client, Direction, Expected, ProvenPage, ReadStream, StartAt, StreamPage, says_deleted,
 };
 use crate::cluster::{Class, Error};
+use crate::destination::event_store::recognise::NEVER_REACHED;
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::{LookRange, LookResult};
 
@@ -43,10 +44,24 @@ pub(super) async fn look(
             .await
         }
     };
-    looked.unwrap_or_else(|error| match error.class() {
-        Class::Denied => LookResult::Denied,
-        _ => LookResult::Failed,
-    })
+    match looked {
+        Ok(result) => result,
+        Err(error) => match error.class() {
+            Class::Denied => LookResult::Denied,
+            Class::Unreadable => unreadable(client, &stream, &error).await,
+            _ => LookResult::Failed,
+        },
+    }
+}
+
+/// What an append that cannot succeed tells of a stream that cannot be read: a tombstone, whose error a read cannot show
+/// if the name is not ASCII (`protocol.md` §9, §15.2).
+async fn unreadable(client: &Client, stream: &StreamName, error: &Error) -> LookResult {
+    let expected = Expected::Exact(NEVER_REACHED);
+    match client.append(stream, expected, &[]).await {
+        Err(answer) if *answer.class() == Class::Deleted => LookResult::Tombstoned,
+        _ => LookResult::Refused(error.with_hint()),
+    }
 }
 
 async fn events(

@@ -139,7 +139,7 @@ async fn a_call_follows_the_leader_that_is_named() {
     let mut leader = Fake::start();
     let (call, _) = scene.in_flight([4]).await;
     call.answers
-        .send(Err(super::calls::not_leader(&leader.endpoint)))
+        .send(Err(super::script::not_leader(&leader.endpoint)))
         .expect("sent");
     assert_eq!(
         scene.ended().await,
@@ -227,7 +227,7 @@ async fn a_call_that_is_turned_away_blames_no_append() {
     assert_eq!(scene.ended().await, (vec![], Class::NotReady));
     assert_eq!(scene.answered().await, (1, AppendOutcome::NotReady));
 
-    let status = super::calls::not_leader(&leader.endpoint);
+    let status = super::script::not_leader(&leader.endpoint);
     scene.fake.turn_away(Some(status));
     scene.appender.submit(append(1));
     let class = Class::NotLeader(Some(leader.endpoint.clone()));

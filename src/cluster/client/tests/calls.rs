@@ -16,8 +16,8 @@ use tonic::{Code, Status};
 use super::super::super::error::Class;
 use super::super::{Direction, Expected, ReadStream, ResolvedRecord, StartAt, StreamPage};
 use super::fake::{Fake, ReadCall};
+use super::script::not_leader;
 use super::{client, event, soon};
-use crate::config::cluster::Endpoint;
 use ditto_core::event::Event;
 
 pub(crate) fn with_trailers(code: Code, text: &str, trailers: &[(&'static str, &str)]) -> Status {
@@ -26,16 +26,6 @@ pub(crate) fn with_trailers(code: Code, text: &str, trailers: &[(&'static str, &
         metadata.insert(*name, value.parse().expect("ASCII"));
     }
     Status::with_metadata(code, text, metadata)
-}
-
-pub(crate) fn not_leader(leader: &Endpoint) -> Status {
-    let port = leader.port.to_string();
-    let trailers = [
-        ("exception", "not-leader"),
-        ("leader-endpoint-host", leader.host.as_str()),
-        ("leader-endpoint-port", &port),
-    ];
-    with_trailers(Code::NotFound, "Leader info available", &trailers)
 }
 
 fn read(count: u64) -> ReadStream {

@@ -4,9 +4,9 @@ use tonic::{Code, Status};
 
 use super::super::super::error::Class;
 use super::super::{ProvenPage, ReadStream};
-use super::calls::{not_leader, read_event, with_trailers};
+use super::calls::{read_event, with_trailers};
 use super::fake::Fake;
-use super::script::{found, metadata, missing, play, played};
+use super::script::{found, metadata, missing, not_leader, play, played};
 use super::{client, event, soon};
 
 const DELETED: &str = r#"{"$tb":9223372036854775807}"#;
