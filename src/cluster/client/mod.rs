@@ -27,6 +27,7 @@ use crate::config::cluster::{ClusterSettings, Endpoint};
 pub use append::{AppendOutcome, Expected};
 pub use batch::{BatchAppend, BatchAppender, BatchEvent, BatchOptions};
 pub use connection::{Features, connection_name};
+pub use discovery::Clock;
 pub use position::LogPlace;
 pub use proven::{ProvenPage, says_deleted};
 pub use read::{Direction, ReadStream, ResolvedRecord, StartAt, StreamPage};
@@ -87,6 +88,14 @@ impl Client {
     /// No node answers, or a file of the configuration is bad.
     pub async fn instances(&self) -> Result<BTreeSet<Uuid>, Error> {
         self.finder.instances().await
+    }
+
+    /// The clocks of the living members, to some seconds.
+    ///
+    /// # Errors
+    /// As [`Client::instances`].
+    pub async fn clocks(&self) -> Result<Vec<Clock>, Error> {
+        self.finder.clocks().await
     }
 
     /// What the leader can do (`protocol.md` §1.1).

@@ -4,6 +4,7 @@
 //! for gossip and features, which are set beforehand.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -35,6 +36,8 @@ use crate::config::cluster::Endpoint;
 
 /// A batch call, held by the test.
 pub(crate) struct BatchCall {
+    /// The client's end of the connection.
+    pub(crate) from: Option<SocketAddr>,
     pub(crate) headers: MetadataMap,
     pub(crate) requests: Streaming<BatchAppendReq>,
     pub(crate) answers: mpsc::UnboundedSender<Result<BatchAppendResp, Status>>,
@@ -162,6 +165,13 @@ impl Fake {
             }),
         };
         self.settled.lock().unwrap().members = members.iter().map(member).collect();
+    }
+
+    /// What all members say of their time, in ticks of 100 ns since 1970.
+    pub(crate) fn set_clocks(&self, ticks: i64) {
+        for member in &mut self.settled.lock().unwrap().members {
+            member.time_stamp = ticks;
+        }
     }
 
     pub(crate) fn set_methods(&self, version: &str, streams: &[&str]) {
@@ -354,8 +364,10 @@ impl Streams for Handler {
         }
         let (answers, receiver) = mpsc::unbounded_channel();
         let headers = request.metadata().clone();
+        let from = request.remote_addr();
         let stream = self.answers(receiver);
         let call = BatchCall {
+            from,
             headers,
             requests: request.into_inner(),
             answers,
