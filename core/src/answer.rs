@@ -56,9 +56,7 @@ impl Core {
         }
         match outcome {
             AppendOutcome::Written(last) if last == flight.answers => self.on_written(&flight),
-            AppendOutcome::TooLarge { .. } => {
-                self.on_refused_append(&flight, "larger than the destination accepts")
-            }
+            AppendOutcome::TooLarge { limit } => self.on_too_large(&flight, limit),
             AppendOutcome::Refused(text) => self.on_refused_append(&flight, &text),
             AppendOutcome::Denied => self.on_denied_append(&flight),
             _ => self.look_again(&flight),

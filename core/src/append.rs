@@ -8,6 +8,10 @@ use super::port::{AppendId, Command, Expected, Moment};
 use super::stream::{Following, State};
 use crate::event::{Event, StreamName};
 
+/// Bytes of a merged append, whatever the settings allow: a message of gRPC holds slightly less than 16 MiB
+/// (`protocol.md` §16), and besides what is counted about 100 bytes of each event.
+pub(super) const MERGED_BYTES: usize = 14 * 1024 * 1024;
+
 /// An append from its first sending to its answer.
 #[derive(Clone, Debug)]
 pub(super) struct Flight {
@@ -116,14 +120,27 @@ impl Core {
         let (mut revisions, mut bytes) = (Vec::new(), 0);
         for entry in stream.queue.iter() {
             let follows = merge_gaps || entry.revision() == start + revisions.len() as u64;
-            bytes += entry.event.size();
-            let fits = revisions.is_empty() || bytes <= self.settings.max_append_bytes;
+            bytes += entry.event.append_size();
+            let fits = revisions.is_empty() || bytes <= self.append_bytes;
             if !follows || !fits || revisions.len() >= most {
                 break;
             }
             revisions.push(entry.revision());
         }
         revisions
+    }
+
+    /// The destination takes less than was sent. A merged append is sent anew in parts that it takes, if it said how much
+    /// that is; ditto stays within it from then on.
+    pub(super) fn on_too_large(&mut self, flight: &Flight, limit: Option<usize>) {
+        if let Some(limit) = limit.filter(|limit| *limit < self.append_bytes) {
+            self.append_bytes = limit;
+            if flight.revisions.len() > 1 {
+                self.look_again(flight);
+                return;
+            }
+        }
+        self.on_refused_append(flight, "larger than the destination accepts");
     }
 
     /// Sends a frozen append again.

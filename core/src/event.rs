@@ -100,6 +100,13 @@ impl Event {
         self.data.len() + self.metadata.len() + self.event_type.len()
     }
 
+    /// What the event counts for against a server's limits of an append: data, metadata and twice the type. That is how
+    /// the strictest servers count; others leave out metadata and type (`protocol.md` §4.1, §16).
+    #[must_use]
+    pub fn append_size(&self) -> usize {
+        self.data.len() + self.metadata.len() + 2 * self.event_type.len()
+    }
+
     /// True if everything that is copied is equal; `created` is the server's and is not.
     #[must_use]
     pub fn same_content(&self, other: &Self) -> bool {

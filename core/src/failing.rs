@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use super::Core;
 use super::port::{HeldReason, Moment};
-use super::stream::{Held, State};
+use super::stream::{Failing, Held, State};
 use crate::event::StreamName;
+
+/// So many failures in a row are not the edges of two outages.
+const HELD_AFTER: u32 = 5;
 
 /// A stream whose own reads are refused for this long is held.
 pub(super) const REFUSED_FOR: Duration = Duration::from_secs(10);
@@ -90,8 +93,13 @@ impl Core {
         let Some(stream) = self.streams.get_mut(name) else {
             return false;
         };
-        let since = *stream.failing.get_or_insert(now);
-        now.saturating_sub(since) >= patience && stream.flight.is_none()
+        let failing = stream.failing.get_or_insert(Failing {
+            since: now,
+            times: 0,
+        });
+        failing.times += 1;
+        let long = now.saturating_sub(failing.since) >= patience;
+        long && failing.times >= HELD_AFTER && stream.flight.is_none()
     }
 
     /// Nothing was learnt: later again. A held stream stays held until then.

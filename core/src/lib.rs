@@ -124,6 +124,8 @@ pub struct Core {
     budget: usize,
 
     window: AppendWindow,
+    /// Bytes of a merged append: as configured, or less if the destination named a limit.
+    append_bytes: usize,
     credit: Credit,
     member: Member,
     group: Option<GroupSeen>,
@@ -180,6 +182,7 @@ impl Core {
             reserve: 0,
             budget: usize::MAX,
             window: AppendWindow::new(settings.appends_in_flight),
+            append_bytes: settings.max_append_bytes.min(append::MERGED_BYTES),
             credit: Credit::new(settings.buffer_size, settings.throttle_interval),
             member: Member::new(),
             group: None,

@@ -168,8 +168,8 @@ pub(super) struct Stream {
     pub(super) told_unreadable: bool,
     /// It was told that another writer truncated it.
     pub(super) told_truncated: bool,
-    /// Since when its reads fail although others are answered.
-    pub(super) failing: Option<Moment>,
+    /// Its own reads fail although others are answered.
+    pub(super) failing: Option<Failing>,
     /// Highest source revision written, or with `skip_version_check` found at the destination.
     pub(super) high: Option<u64>,
     /// `skip_version_check`: somebody else writes there too, so each delivery is looked for.
@@ -177,6 +177,13 @@ pub(super) struct Stream {
     /// `skip_version_check`: when the newest event that was there at first contact was stored. What the source wrote
     /// before may be among those events, whatever its revision.
     pub(super) newest_met: Option<i64>,
+}
+
+/// Reads of one stream that fail although the server answers others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failing {
+    pub(super) since: Moment,
+    pub(super) times: u32,
 }
 
 /// A copy is never older than its original, but clocks of two servers differ, and one that runs in local time differs by up

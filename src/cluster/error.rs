@@ -69,6 +69,11 @@ pub enum Class {
     TooLarge,
     /// Refused for another lasting reason.
     Refused,
+    /// HTTP 500 without a gRPC status: an error whose trailers would name a stream or group that is not ASCII
+    /// (`protocol.md` §9, last row), or a proxy in trouble. Which of them is not known.
+    NoStatus,
+    /// This stream cannot be read, while the same node answers reads of others.
+    Unreadable,
     /// The server is too old for this.
     Unsupported,
     /// A file or a setting of ditto's own.
@@ -84,6 +89,7 @@ pub struct Error {
     class: Class,
     action: &'static str,
     detail: String,
+    append_limit: Option<usize>,
 }
 
 impl Error {
@@ -95,6 +101,21 @@ impl Error {
             class,
             action,
             detail: detail.into(),
+            append_limit: None,
+        }
+    }
+
+    /// An append that is too large, with the limit that the server named.
+    #[must_use]
+    pub(crate) fn too_large(
+        side: Side,
+        action: &'static str,
+        detail: impl Into<String>,
+        append_limit: Option<usize>,
+    ) -> Self {
+        Self {
+            append_limit,
+            ..Self::new(side, Class::TooLarge, action, detail)
         }
     }
 
@@ -107,7 +128,10 @@ impl Error {
             None if status.message().is_empty() => status.code().description().to_owned(),
             None => status.message().to_owned(),
         };
-        Self::new(side, class, action, detail)
+        Self {
+            append_limit: status::append_limit(status),
+            ..Self::new(side, class, action, detail)
+        }
     }
 
     /// The same error, its detail naming the node.
@@ -122,6 +146,7 @@ impl Error {
     pub fn from_crate(side: Side, action: &'static str, error: &eventstore::Error) -> Self {
         use eventstore::Error as Crate;
         let class = match error {
+            Crate::ServerError(text) if status::is_without_status(text) => Class::NoStatus,
             Crate::ServerError(_) => Class::Transient,
             Crate::NotLeaderException(leader) => {
                 Class::NotLeader(u16::try_from(leader.port).ok().map(|port| Endpoint {
@@ -165,6 +190,12 @@ impl Error {
         &self.class
     }
 
+    /// The limit that the server named with [`Class::TooLarge`], in bytes of one append as it counts them.
+    #[must_use]
+    pub fn append_limit(&self) -> Option<usize> {
+        self.append_limit
+    }
+
     /// The server's own words, or what ditto found.
     #[must_use]
     pub fn detail(&self) -> &str {
@@ -190,6 +221,8 @@ impl Error {
             Class::WrongRevision => "wrong_revision",
             Class::TooLarge => "too_large",
             Class::Refused => "refused",
+            Class::NoStatus => "no_status",
+            Class::Unreadable => "unreadable",
             Class::Unsupported => "unsupported",
             Class::Configuration => "configuration",
             Class::RebuildClient => "client_closed",
@@ -207,6 +240,7 @@ impl Error {
                 | Class::NotReady
                 | Class::NotLeader(_)
                 | Class::Dropped
+                | Class::NoStatus
                 | Class::RebuildClient
         )
     }
@@ -250,6 +284,12 @@ impl Error {
             Class::TooLarge => {
                 "raise the server's MaxAppendSize, or lower max_append_bytes for merged appends"
             }
+            Class::NoStatus => {
+                "check the proxy before the server, if there is one; names that are not ASCII make servers answer so"
+            }
+            Class::Unreadable => {
+                "the server answers other reads: this stream was probably deleted for good"
+            }
             Class::Unsupported => "ditto needs EventStoreDB 21.10 or later",
             Class::Configuration => {
                 "correct the file or the setting; it is read again at the next attempt"
@@ -291,6 +331,15 @@ mod tests {
         };
         for (error, expected) in [
             (Crate::ServerError("x".to_owned()), Class::Transient),
+            (
+                Crate::ServerError(
+                    tonic::Status::unknown(
+                        "grpc-status header missing, mapped from HTTP status code 500",
+                    )
+                    .to_string(),
+                ),
+                Class::NoStatus,
+            ),
             (Crate::ConnectionClosed, Class::RebuildClient),
             (Crate::InternalClientError, Class::RebuildClient),
             (Crate::AccessDenied, Class::Denied),

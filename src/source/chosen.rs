@@ -243,7 +243,11 @@ impl Reader {
             SourcePage::Events { events, .. } => {
                 Ok(events.into_iter().find(|event| event.revision == revision))
             }
-            SourcePage::NotFound | SourcePage::SoftDeleted | SourcePage::Tombstoned => Ok(None),
+            SourcePage::SoftDeleted | SourcePage::Tombstoned => Ok(None),
+            // The stream was seen there when its event was chosen.
+            SourcePage::NotFound => Err(format!(
+                "stream \"{stream}\" was not found at the source: the node that was asked may be behind"
+            )),
             SourcePage::Denied => {
                 let text = format!("no right to read {stream} at the source");
                 self.work.decide(at, Fate::Refused(text.clone()));

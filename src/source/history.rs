@@ -4,8 +4,8 @@
 
 use serde::Deserialize;
 
-use crate::cluster::client::{Client, Direction, ReadStream, ResolvedRecord, StartAt, StreamPage};
-use crate::cluster::{Class, Error};
+use crate::cluster::Class;
+use crate::cluster::client::{Client, Direction, ProvenPage, ReadStream, ResolvedRecord, StartAt};
 use crate::config::settings::SubscriptionKey;
 use crate::source::decode::decode;
 use ditto_core::event::StreamName;
@@ -34,18 +34,22 @@ pub async fn stream(
         resolve_links: false,
         max_bytes,
     };
-    match page(client, read).await {
-        Ok(Page::Found { records, last }) => SourcePage::Events {
+    match client.read_proven(read).await {
+        Ok(ProvenPage::Found { records, last }) => SourcePage::Events {
             events: records
                 .into_iter()
                 .filter_map(|record| record.event)
                 .collect(),
             last,
         },
-        Ok(Page::NotFound) => SourcePage::NotFound,
-        Ok(Page::Tombstoned) => SourcePage::Tombstoned,
-        Err(error) if *error.class() == Class::Denied => SourcePage::Denied,
-        Err(_) => SourcePage::Failed,
+        Ok(ProvenPage::NotFound) => SourcePage::NotFound,
+        Ok(ProvenPage::SoftDeleted) => SourcePage::SoftDeleted,
+        Ok(ProvenPage::Tombstoned) => SourcePage::Tombstoned,
+        Err(error) => match error.class() {
+            Class::Denied => SourcePage::Denied,
+            Class::Unreadable => SourcePage::Refused(error.with_hint()),
+            _ => SourcePage::Failed,
+        },
     }
 }
 
@@ -58,13 +62,13 @@ pub async fn links(
     max_bytes: usize,
 ) -> LinkPage {
     let read = resolving(stream, from, count, max_bytes);
-    match page(client, read).await {
-        Ok(Page::Found { records, last }) => LinkPage::Items {
+    match client.read_proven(read).await {
+        Ok(ProvenPage::Found { records, last }) => LinkPage::Items {
             items: records.into_iter().filter_map(numbered).collect(),
             last,
         },
-        Ok(Page::NotFound) => LinkPage::NotFound,
-        Ok(Page::Tombstoned) => LinkPage::Deleted,
+        Ok(ProvenPage::NotFound) => LinkPage::NotFound,
+        Ok(ProvenPage::SoftDeleted | ProvenPage::Tombstoned) => LinkPage::Deleted,
         Err(error) if *error.class() == Class::Denied => LinkPage::Denied,
         Err(_) => LinkPage::Failed,
     }
@@ -89,12 +93,12 @@ pub async fn parked(
         group: group.into(),
     });
     let read = resolving(&stream, from, count, PARKED_PAGE_BYTES);
-    match page(client, read).await {
-        Ok(Page::Found { records, .. }) => {
+    match client.read_proven(read).await {
+        Ok(ProvenPage::Found { records, .. }) => {
             ParkedPage::Entries(records.into_iter().filter_map(parked_entry).collect())
         }
-        Ok(Page::NotFound) => ParkedPage::Entries(Vec::new()),
-        Ok(Page::Tombstoned) => ParkedPage::Tombstoned,
+        Ok(ProvenPage::NotFound | ProvenPage::SoftDeleted) => ParkedPage::Entries(Vec::new()),
+        Ok(ProvenPage::Tombstoned) => ParkedPage::Tombstoned,
         Err(error) if *error.class() == Class::Denied => ParkedPage::Denied,
         Err(_) => ParkedPage::Failed,
     }
@@ -109,28 +113,6 @@ fn resolving(stream: &StreamName, from: u64, count: u32, max_bytes: usize) -> Re
         resolve_links: true,
         max_bytes,
     }
-}
-
-/// A page whose last number is known.
-enum Page {
-    Found {
-        records: Vec<ResolvedRecord>,
-        last: u64,
-    },
-    NotFound,
-    Tombstoned,
-}
-
-async fn page(client: &Client, read: ReadStream) -> Result<Page, Error> {
-    Ok(match client.read_page(read).await? {
-        StreamPage::Found {
-            records,
-            last: Some(last),
-            ..
-        } => Page::Found { records, last },
-        StreamPage::Found { last: None, .. } | StreamPage::NotFound => Page::NotFound,
-        StreamPage::Tombstoned => Page::Tombstoned,
-    })
 }
 
 fn numbered(record: ResolvedRecord) -> Option<(u64, ditto_core::event::Item)> {
@@ -154,3 +136,6 @@ fn parked_entry(record: ResolvedRecord) -> Option<ParkedEntry> {
 struct ParkedNotes {
     reason: String,
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let text = error.with_hint();
         match error.class() {
-            Class::Denied | Class::Refused => Self::Refused(text),
+            Class::Denied | Class::Refused | Class::Unreadable => Self::Refused(text),
             _ => Self::Unreachable(text),
         }
     }

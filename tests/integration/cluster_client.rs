@@ -206,7 +206,9 @@ async fn refusals_are_told_apart() {
                     ..big(&plain, (1 << 20) + 1)
                 }],
             ),
-            AppendOutcome::TooLarge { limit: None },
+            AppendOutcome::TooLarge {
+                limit: Some(1 << 20),
+            },
         ),
         (
             append(

@@ -13,6 +13,7 @@ mod holes;
 mod measuring;
 mod memory;
 mod merging;
+mod names;
 mod ordering;
 mod outages;
 mod policies;

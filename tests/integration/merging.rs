@@ -1,6 +1,8 @@
 //! Appends hold what waited, and only consecutive revisions.
 
-use devstore::store::Expected;
+use bytes::Bytes;
+use devstore::store::{Expected, Proposed};
+use devstore::{AppendLimit, Options};
 use ditto_core::port::Tell;
 
 use crate::support::groups::{self, eager};
@@ -33,6 +35,63 @@ async fn max_append_events_is_kept() {
             .count(|tell| matches!(tell, Tell::Copied { events, .. } if events.len() > longest))
     };
     assert_eq!(longest(7), 0);
+}
+
+/// Servers 24.10.4 to 24.10.14 and 25.0 count metadata and types, too (`protocol.md` §16): events that are mostly these
+/// fill an append long before their data does.
+#[tokio::test(flavor = "multi_thread")]
+async fn full_appends_are_accepted_at_once() {
+    for limit in [AppendLimit::V23_10, AppendLimit::V24_10] {
+        let servers = Servers::with(
+            Options::default(),
+            Options {
+                append_limit: limit,
+                ..Options::default()
+            },
+        )
+        .await;
+        let heavy = |number: u64| Proposed {
+            event_type: "t".repeat(1_000).into(),
+            data: Bytes::from(vec![b'1'; 3_000]),
+            metadata: Bytes::from(vec![b' '; 2_000]),
+            ..event("customer-1", number)
+        };
+        servers
+            .source
+            .store()
+            .append(
+                "customer-1",
+                Expected::NoStream,
+                (0..1_000).map(heavy).collect(),
+            )
+            .unwrap();
+        let copying = Copying::start(&servers, subscription("$ce-customer", "ditto"));
+        servers.until_equal().await;
+        let counters = servers.destination.counters();
+        assert_eq!(counters.oversized, 0, "{limit:?}");
+        drop(copying);
+    }
+}
+
+/// An append over the limit is refused once; those that follow are as large as the destination takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_is_named_is_kept_from_then_on() {
+    let servers = Servers::with(
+        Options::default(),
+        Options {
+            append_limit: AppendLimit {
+                append: 10_000,
+                ..AppendLimit::V24_10
+            },
+            ..Options::default()
+        },
+    )
+    .await;
+    seed(servers.source.store(), "customer-1", 2_000);
+    let _copying = Copying::start(&servers, subscription("$ce-customer", "ditto"));
+    servers.until_equal().await;
+    let counters = servers.destination.counters();
+    assert!(counters.oversized <= 1, "{} refused", counters.oversized);
 }
 
 #[tokio::test(flavor = "multi_thread")]

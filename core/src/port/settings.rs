@@ -17,7 +17,7 @@ pub struct CoreSettings {
     pub throttle_interval: Duration,
     /// Merging stops at this many events.
     pub max_append_events: u32,
-    /// Merging stops at this many bytes; a single event is always tried.
+    /// Merging stops at this many bytes, counted by [`crate::event::Event::append_size`]; a single event is always tried.
     pub max_append_bytes: usize,
     /// `$maxAge` for streams that ditto begins.
     pub time_to_live: Option<Duration>,

@@ -243,7 +243,7 @@ fn stream_whose_reads_alone_fail_is_held_and_pauses_no_other() {
         LookResult::Failed,
     ] {
         let mut bench = Bench::looking(settings());
-        for attempt in 0..2 {
+        for attempt in 0..5 {
             bench.pass(Duration::from_millis(1));
             let other = format!("s-{}", attempt + 2);
             bench.deliver(&other, 0);

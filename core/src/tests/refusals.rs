@@ -51,6 +51,49 @@ fn a_refused_merge_is_sent_again_one_by_one_and_the_culprit_holds_its_stream() {
 }
 
 #[test]
+fn merged_appends_stay_under_a_limit_that_is_named() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    (2..=7).for_each(|revision| bench.deliver("s-1", revision));
+    bench.written(1);
+    assert!(
+        bench
+            .commands()
+            .contains(&"append s-1 after 1: 2 3 4 5 6 7".to_owned())
+    );
+    // Two events of 14 bytes, but not three.
+    bench.append_answered(AppendOutcome::TooLarge { limit: Some(41) });
+    bench.found(1, events("s-1", [1]));
+    bench.source_events(events("s-1", [1]), 7);
+    let mut sent = bench.commands();
+    for last in [3, 5, 7] {
+        bench.written(last);
+        sent.extend(bench.commands());
+    }
+    sent.retain(|command| command.starts_with("append"));
+    assert_eq!(
+        sent,
+        [
+            "append s-1 after 1: 2 3",
+            "append s-1 after 3: 4 5",
+            "append s-1 after 5: 6 7"
+        ]
+    );
+}
+
+#[test]
+fn a_single_event_over_a_named_limit_holds_its_stream() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.commands();
+    bench.append_answered(AppendOutcome::TooLarge { limit: Some(13) });
+    let reason = "refused: revision 1 was refused: larger than the destination accepts";
+    assert_eq!(bench.commands(), [format!("park 1 ditto: {reason}")]);
+}
+
+#[test]
 fn a_refused_event_of_a_destination_without_revisions_is_parked_and_the_stream_goes_on() {
     let mut bench = Bench::joined(CoreSettings {
         mode: Mode::Unnumbered,

@@ -61,9 +61,9 @@ fn what_waits_is_merged_and_only_consecutive_revisions_are() {
 fn an_append_stops_merging_at_its_limits_but_takes_one_event_always() {
     for (events, bytes, expected) in [
         (2, 1000, "1 2"),
-        (500, 13, "1"),
+        (500, 27, "1"),
         (500, 1, "1"),
-        (500, 16, "1 2"),
+        (500, 28, "1 2"),
     ] {
         let limits = CoreSettings {
             max_append_events: events,

@@ -2,12 +2,15 @@
 //!
 //! Only reads. What cannot be known without a write, the right to write to the destination, is said to be unknown.
 
-use crate::cluster::client::Client;
+use crate::cluster::client::{Client, Clock};
 use crate::cluster::{Error, Side};
 use crate::config::settings::{Destination, KinesisSettings, Settings, SubscriptionSettings};
 use crate::source::Source as _;
 use crate::source::subscription::{Inspected, Subscription};
 use ditto_core::port::{JoinRefusal, ParkedPage};
+
+/// Seconds by which clocks may differ without a warning.
+const CLOCKS_APART: i64 = 60;
 
 /// One line of the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +36,7 @@ pub(super) async fn connect(settings: &Settings) -> Vec<Finding> {
             let is_destination_there = side(&destination, &mut findings).await;
             if is_source_there && is_destination_there {
                 compare(&source, &destination, &mut findings).await;
+                clocks(&source, &destination, &mut findings).await;
             }
         }
         Destination::Kinesis(kinesis) => data_stream(kinesis, &mut findings).await,
@@ -62,6 +66,30 @@ async fn compare(source: &Client, destination: &Client, findings: &mut Vec<Findi
             "whether source and destination are the same cluster is not known: {error}"
         ))),
     }
+}
+
+/// What ditto measures by both servers' clocks is wrong by their difference.
+async fn clocks(source: &Client, destination: &Client, findings: &mut Vec<Finding>) {
+    // That gossip is not answered was said already.
+    let (Ok(mut clocks), Ok(theirs)) = (source.clocks().await, destination.clocks().await) else {
+        return;
+    };
+    clocks.extend(theirs);
+    findings.extend(clock_warning(&clocks).map(Warning));
+}
+
+/// The warning for the two clocks that differ most, if they differ by more than gossip and the two questions can.
+fn clock_warning(clocks: &[Clock]) -> Option<String> {
+    let slow = clocks.iter().min_by_key(|clock| clock.ahead)?;
+    let fast = clocks.iter().max_by_key(|clock| clock.ahead)?;
+    let apart = fast.ahead.saturating_sub(slow.ahead);
+    (apart > CLOCKS_APART).then(|| {
+        format!(
+            "the clock of {} is {apart} s ahead of that of {}: set the servers' clocks; ditto's delays are measured by \
+             them, and with skip_version_check events are doubled if they differ by more than 25 hours",
+            fast.node, slow.node
+        )
+    })
 }
 
 /// Version, leader and login of one side. True if all is well.
@@ -186,5 +214,47 @@ async fn group(client: &Client, settings: &SubscriptionSettings, findings: &mut 
     }
     if let Err(error) = client.last_revision(&settings.stream).await {
         findings.push(Problem(format!("{name}: {}", error.with_hint())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clock_warning;
+    use crate::cluster::client::Clock;
+    use crate::config::cluster::Endpoint;
+
+    #[test]
+    fn clocks_more_than_a_minute_apart_are_reported() {
+        let clock = |host: &str, ahead| Clock {
+            node: Endpoint {
+                host: host.to_owned(),
+                port: 2113,
+            },
+            ahead,
+        };
+        for (ahead, apart) in [
+            (&[][..], None),
+            (&[500], None),
+            (&[-3600, -3541, -3540], None),
+            (
+                &[0, 61],
+                Some("the clock of node1:2113 is 61 s ahead of that of node0:2113"),
+            ),
+            (
+                &[5, -90, 0],
+                Some("the clock of node0:2113 is 95 s ahead of that of node1:2113"),
+            ),
+        ] {
+            let clocks: Vec<_> = ahead
+                .iter()
+                .enumerate()
+                .map(|(node, ahead)| clock(&format!("node{node}"), *ahead))
+                .collect();
+            let warning = clock_warning(&clocks);
+            let expected = apart
+                .is_none_or(|apart| warning.as_ref().is_some_and(|text| text.starts_with(apart)));
+            assert!(expected, "{warning:?}");
+            assert_eq!(warning.is_some(), apart.is_some(), "{warning:?}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use ditto_protocol::streams::append_resp::{
 use ditto_protocol::streams::{AppendReq, AppendResp};
 
 use super::super::error::{Class, Error};
-use super::{Client, Node, wire};
+use super::{BatchAppend, Client, Node, wire};
 use ditto_core::event::{Event, StreamName};
 
 const ACTION: &str = "append to a stream";
@@ -58,7 +58,9 @@ impl AppendOutcome {
     pub fn of_error(error: &Error) -> Self {
         match error.class() {
             Class::WrongRevision => Self::WrongRevision,
-            Class::TooLarge => Self::TooLarge { limit: None },
+            Class::TooLarge => Self::TooLarge {
+                limit: error.append_limit(),
+            },
             Class::Denied | Class::Unauthenticated => Self::Denied,
             Class::Deleted => Self::Deleted,
             Class::NotReady | Class::NotLeader(_) | Class::Configuration => Self::NotReady,
@@ -70,7 +72,8 @@ impl AppendOutcome {
 
 impl Client {
     /// Writes one append by a call of its own, and returns the revision of its last event. For metadata, and for what
-    /// must not share a call with others.
+    /// must not share a call with others. If the stream's name is not ASCII, the call is a batch call of this one append:
+    /// errors of a single one could not be understood (`protocol.md` §9, last row).
     ///
     /// # Errors
     /// Everything but success: [`AppendOutcome::of_error`] says what it means for the append.
@@ -80,6 +83,9 @@ impl Client {
         expected: Expected,
         events: &[Event],
     ) -> Result<u64, Error> {
+        if !stream.as_str().is_ascii() {
+            return self.append_by_batch(stream, expected, events).await;
+        }
         let answer = self
             .on_leader(ACTION, |node: Arc<Node>| async move {
                 let messages = tokio_stream::iter(messages(stream, expected, events));
@@ -90,6 +96,48 @@ impl Client {
             })
             .await?;
         self.revision(answer.into_inner())
+    }
+
+    async fn append_by_batch(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+        events: &[Event],
+    ) -> Result<u64, Error> {
+        let append = BatchAppend {
+            tag: 0,
+            stream: stream.clone(),
+            expected,
+            events: events.to_vec(),
+        };
+        let append = &append;
+        self.on_leader(ACTION, |node: Arc<Node>| async move {
+            let outcome = self.append_over_batch(&node, append).await?;
+            self.written(outcome)
+        })
+        .await
+    }
+
+    fn written(&self, outcome: AppendOutcome) -> Result<u64, Error> {
+        let failed = |class, text: &str| Err(Error::new(self.side(), class, ACTION, text));
+        match outcome {
+            AppendOutcome::Written(revision) => Ok(revision),
+            AppendOutcome::WrongRevision => failed(
+                Class::WrongRevision,
+                "the stream is not at the expected revision",
+            ),
+            AppendOutcome::TooLarge { limit } => Err(Error::too_large(
+                self.side(),
+                ACTION,
+                "the append is larger than the server accepts",
+                limit,
+            )),
+            AppendOutcome::Denied => failed(Class::Denied, "Access Denied"),
+            AppendOutcome::Deleted => failed(Class::Deleted, "the stream is deleted"),
+            AppendOutcome::Refused(text) => failed(Class::Refused, &text),
+            AppendOutcome::NotReady => failed(Class::NotReady, "the server is not ready"),
+            AppendOutcome::NoAnswer => failed(Class::Transient, "the server does not know"),
+        }
     }
 
     fn revision(&self, answer: AppendResp) -> Result<u64, Error> {

@@ -7,6 +7,7 @@
 mod answer;
 mod call;
 mod lane;
+mod single;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::task::Poll;
@@ -45,7 +46,7 @@ pub struct BatchAppend {
     pub stream: StreamName,
     /// What must be there.
     pub expected: Expected,
-    /// In order, never empty.
+    /// In order. Empty only for a question that no append answers with success (`protocol.md` §15.2).
     pub events: Vec<Event>,
     /// Over a call and a connection of its own, behind all lanes: what it does to them it does to no other append.
     pub alone: bool,

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ditto_protocol::gossip::gossip_client::GossipClient;
 use ditto_protocol::gossip::member_info::VNodeState;
@@ -25,6 +25,18 @@ use crate::config::cluster::{ClusterSettings, Endpoint, Nodes};
 const ACTION: &str = "find the leader";
 /// More members than any cluster has; what else an answer names is not remembered.
 const MOST_MEMBERS: usize = 32;
+
+/// Ticks of 100 ns in a second.
+const TICKS: i64 = 10_000_000;
+
+/// The clock of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// The address that the member advertises.
+    pub node: Endpoint,
+    /// Seconds by which its clock is ahead of this machine's; negative: behind.
+    pub ahead: i64,
+}
 
 /// Finds the node for the next call and remembers it.
 pub(super) struct Finder {
@@ -142,9 +154,11 @@ impl Finder {
         }
         match error.class() {
             Class::NotLeader(leader) => state.hint.clone_from(leader),
-            Class::Transient | Class::Tls | Class::NotReady | Class::RebuildClient => {
-                state.failed = Some(node.endpoint().clone())
-            }
+            Class::Transient
+            | Class::NoStatus
+            | Class::Tls
+            | Class::NotReady
+            | Class::RebuildClient => state.failed = Some(node.endpoint().clone()),
             Class::Timeout => {
                 state.failed = Some(node.endpoint().clone());
                 state.suspect = true;
@@ -263,6 +277,33 @@ impl Finder {
 
     /// The members' own ids, as the first seed that answers says: equal ids are equal servers, whatever the addresses.
     pub(super) async fn instances(&self) -> Result<BTreeSet<Uuid>, Error> {
+        let members = self.members().await?;
+        let ids = members.iter();
+        Ok(ids
+            .filter_map(|member| from_wire(member.instance_id.as_ref()).ok())
+            .collect())
+    }
+
+    /// The clocks of the living members, as the first seed that answers shows them: each has noted its own time in the
+    /// last round of gossip, seconds ago (`protocol.md` §1.2).
+    pub(super) async fn clocks(&self) -> Result<Vec<Clock>, Error> {
+        let members = self.members().await?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+        let living = members
+            .iter()
+            .filter(|member| member.is_alive && member.time_stamp > 0);
+        Ok(living
+            .filter_map(|member| {
+                Some(Clock {
+                    node: address(member)?,
+                    ahead: member.time_stamp / TICKS - now,
+                })
+            })
+            .collect())
+    }
+
+    async fn members(&self) -> Result<Vec<MemberInfo>, Error> {
         let material =
             Material::load(self.side, self.settings.clone(), self.expiry.clone()).await?;
         let seeds = self.settings.nodes.seeds().iter().cloned();
@@ -272,10 +313,7 @@ impl Finder {
         while let Some(answer) = answers.next().await {
             match answer {
                 Ok((_, info)) => {
-                    let ids = info.members.iter().take(MOST_MEMBERS);
-                    return Ok(ids
-                        .filter_map(|member| from_wire(member.instance_id.as_ref()).ok())
-                        .collect());
+                    return Ok(info.members.into_iter().take(MOST_MEMBERS).collect());
                 }
                 Err(error) => problem = error,
             }

@@ -9,6 +9,7 @@ mod batch;
 mod connection;
 mod discovery;
 mod position;
+mod proven;
 mod read;
 mod wire;
 
@@ -26,7 +27,9 @@ use crate::config::cluster::{ClusterSettings, Endpoint};
 pub use append::{AppendOutcome, Expected};
 pub use batch::{BatchAppend, BatchAppender, BatchEvent, BatchOptions};
 pub use connection::{Features, connection_name};
+pub use discovery::Clock;
 pub use position::LogPlace;
+pub use proven::{ProvenPage, says_deleted};
 pub use read::{Direction, ReadStream, ResolvedRecord, StartAt, StreamPage};
 
 pub(crate) use connection::Node;
@@ -87,6 +90,14 @@ impl Client {
         self.finder.instances().await
     }
 
+    /// The clocks of the living members, to some seconds.
+    ///
+    /// # Errors
+    /// As [`Client::instances`].
+    pub async fn clocks(&self) -> Result<Vec<Clock>, Error> {
+        self.finder.clocks().await
+    }
+
     /// What the leader can do (`protocol.md` §1.1).
     ///
     /// # Errors
@@ -104,7 +115,7 @@ impl Client {
     /// No answer, or one that says that the server cannot answer.
     pub async fn probe(&self) -> Result<(), Error> {
         match self
-            .read_stream(ReadStream::newest("ditto-probe".into()))
+            .read_stream(ReadStream::newest(read::PROBED.into()))
             .await
         {
             Err(error) if *error.class() != Class::Denied => Err(error),
@@ -158,4 +169,4 @@ impl Client {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -23,6 +23,12 @@ use ditto_core::event::{Event, StreamName};
 
 const ACTION: &str = "read a stream";
 
+/// A stream that nobody writes: reading it tells whether a server answers at all.
+pub(super) const PROBED: &str = "ditto-probe";
+
+/// A read that was opened: its node, its first answer, and where the others come from.
+pub(super) type Opened = (Arc<Node>, Option<ReadResp>, Streaming<ReadResp>);
+
 /// Where a read begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartAt {
@@ -94,6 +100,17 @@ pub enum StreamPage {
     Tombstoned,
 }
 
+impl StreamPage {
+    /// Number of the stream's last event; `None` if the page does not tell, or there is no such stream.
+    #[must_use]
+    pub fn last(&self) -> Option<u64> {
+        match self {
+            Self::Found { last, .. } => *last,
+            Self::NotFound | Self::Tombstoned => None,
+        }
+    }
+}
+
 /// One event of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvedRecord {
@@ -121,43 +138,16 @@ impl Client {
     /// # Errors
     /// No answer, or a refusal. A stream that is not there or tombstoned is no error.
     pub async fn read_stream(&self, read: ReadStream) -> Result<StreamPage, Error> {
-        let read = &read;
-        let deleted = |error: &Error| *error.class() == Class::Deleted;
-        // Only the first answer is under the limit of the whole call: a large page over a slow line may take longer,
-        // and is bounded by its bytes and by the same limit for each further answer.
-        let opened = self
-            .on_leader(ACTION, |node| async move { self.begin(&node, read).await })
-            .await;
-        let page = match opened {
-            Ok((node, first, rest)) => {
-                let page = self.collect(read, first, rest).await;
-                if let Err(error) = &page {
-                    self.finder.report(&node, error);
-                }
-                page
-            }
-            Err(error) => Err(error),
-        };
-        match page {
-            Err(error) if deleted(&error) => Ok(StreamPage::Tombstoned),
-            page => page,
-        }
+        Ok(self.read_on_leader(&read).await?.0)
     }
 
-    /// Reads one page, and where the stream ends even if the page ended early, by bytes. Then `last` is `None` only if
-    /// the stream went away between the two reads.
+    /// Reads one page, and where the stream ends even if the page ended early, by bytes: from the same node. Then `last`
+    /// is `None` only if the stream went away between the two reads.
     ///
     /// # Errors
     /// As [`Client::read_stream`].
     pub async fn read_page(&self, read: ReadStream) -> Result<StreamPage, Error> {
-        let stream = read.stream.clone();
-        let mut page = self.read_stream(read).await?;
-        if let StreamPage::Found { last, .. } = &mut page
-            && last.is_none()
-        {
-            *last = self.last_revision(&stream).await?;
-        }
-        Ok(page)
+        Ok(self.read_to_last(&read).await?.0)
     }
 
     /// Number of a stream's last event, readable or not; `None` if the stream is not there (or deleted).
@@ -165,18 +155,71 @@ impl Client {
     /// # Errors
     /// As [`Client::read_stream`].
     pub async fn last_revision(&self, stream: &StreamName) -> Result<Option<u64>, Error> {
-        match self.read_stream(ReadStream::newest(stream.clone())).await? {
-            StreamPage::Found { last, .. } => Ok(last),
-            StreamPage::NotFound | StreamPage::Tombstoned => Ok(None),
+        let page = self.read_stream(ReadStream::newest(stream.clone())).await?;
+        Ok(page.last())
+    }
+
+    /// As [`Client::read_page`], with the node that the page is from; a tombstone needs none.
+    pub(super) async fn read_to_last(
+        &self,
+        read: &ReadStream,
+    ) -> Result<(StreamPage, Option<Arc<Node>>), Error> {
+        let (mut page, node) = self.read_on_leader(read).await?;
+        if let (StreamPage::Found { last, .. }, Some(node)) = (&mut page, &node)
+            && last.is_none()
+        {
+            let newest = ReadStream::newest(read.stream.clone());
+            *last = self.read_at(node, &newest).await?.last();
+        }
+        Ok((page, node))
+    }
+
+    async fn read_on_leader(
+        &self,
+        read: &ReadStream,
+    ) -> Result<(StreamPage, Option<Arc<Node>>), Error> {
+        // Only the first answer is under the limit of the whole call: a large page over a slow line may take longer,
+        // and is bounded by its bytes and by the same limit for each further answer.
+        let opened = self
+            .on_leader(ACTION, |node| async move { self.begin(&node, read).await })
+            .await;
+        match opened {
+            Ok((node, first, rest)) => {
+                let page = self.finish(read, &node, first, rest).await?;
+                Ok((page, Some(node)))
+            }
+            Err(error) if *error.class() == Class::Deleted => Ok((StreamPage::Tombstoned, None)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads one page from this node, whatever it is by now.
+    pub(super) async fn read_at(
+        &self,
+        node: &Arc<Node>,
+        read: &ReadStream,
+    ) -> Result<StreamPage, Error> {
+        let limit = self.settings().call_timeout;
+        let opened = timeout(limit, self.begin(node, read)).await;
+        match opened.unwrap_or_else(|_| Err(self.late(limit))) {
+            Ok((_, first, rest)) => self.finish(read, node, first, rest).await,
+            Err(error) if *error.class() == Class::Deleted => Ok(StreamPage::Tombstoned),
+            Err(error) => {
+                self.finder.report(node, &error);
+                Err(error)
+            }
         }
     }
 
     /// Opens a read; its first answer.
-    pub(super) async fn begin(
-        &self,
-        node: &Arc<Node>,
-        read: &ReadStream,
-    ) -> Result<(Arc<Node>, Option<ReadResp>, Streaming<ReadResp>), Error> {
+    pub(super) async fn begin(&self, node: &Arc<Node>, read: &ReadStream) -> Result<Opened, Error> {
+        match self.open(node, read).await {
+            Err(error) => Err(self.judge(node, error).await),
+            opened => opened,
+        }
+    }
+
+    async fn open(&self, node: &Arc<Node>, read: &ReadStream) -> Result<Opened, Error> {
         let failed = |status: tonic::Status| Error::from_status(self.side(), ACTION, &status);
         let answer = node
             .streams()
@@ -186,6 +229,50 @@ impl Client {
         let mut rest = answer.into_inner();
         let first = rest.message().await.map_err(failed)?;
         Ok((node.clone(), first, rest))
+    }
+
+    /// Whose fault an error is that names none: the stream's, if the same node answers a read of another stream
+    /// (`protocol.md` §9, last row: HTTP 500 instead of an error that would carry a name which is not ASCII).
+    async fn judge(&self, node: &Arc<Node>, error: Error) -> Error {
+        if !matches!(error.class(), Class::NoStatus | Class::Refused) {
+            return error;
+        }
+        let limit = self.settings().call_timeout;
+        let control = ReadStream::newest(PROBED.into());
+        match timeout(limit, self.open(node, &control)).await {
+            Err(_) => self.late(limit),
+            Ok(Err(other)) if matches!(other.class(), Class::Refused) => error,
+            Ok(Err(other)) if !matches!(other.class(), Class::Denied | Class::Deleted) => other,
+            Ok(_) => Error::new(
+                self.side(),
+                Class::Unreadable,
+                ACTION,
+                error.detail().to_owned(),
+            ),
+        }
+    }
+
+    fn late(&self, limit: Duration) -> Error {
+        let text = format!("no answer within {limit:?}");
+        Error::new(self.side(), Class::Timeout, ACTION, text)
+    }
+
+    async fn finish(
+        &self,
+        read: &ReadStream,
+        node: &Arc<Node>,
+        first: Option<ReadResp>,
+        rest: Streaming<ReadResp>,
+    ) -> Result<StreamPage, Error> {
+        match self.collect(read, first, rest).await {
+            Err(error) if *error.class() == Class::Deleted => Ok(StreamPage::Tombstoned),
+            Err(error) => {
+                let error = self.judge(node, error).await;
+                self.finder.report(node, &error);
+                Err(error)
+            }
+            page => page,
+        }
     }
 
     async fn collect(
@@ -242,7 +329,7 @@ impl Client {
         let bad = |text: &str| {
             Error::new(
                 self.side(),
-                Class::Refused,
+                Class::Unreadable,
                 ACTION,
                 format!("the server sent {text}"),
             )

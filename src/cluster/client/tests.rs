@@ -3,9 +3,13 @@
 mod appends;
 mod batch;
 mod batch_ends;
-mod calls;
+pub(crate) mod calls;
 mod discovery;
-mod fake;
+pub(crate) mod fake;
+pub(crate) mod names;
+mod no_status;
+mod proven;
+pub(crate) mod script;
 mod secured;
 
 use std::time::Duration;
@@ -26,11 +30,11 @@ fn settings(string: &str) -> ClusterSettings {
     ClusterSettings::new(string, ClusterKeys::default()).expect("good settings")
 }
 
-fn client(string: &str) -> Client {
+pub(crate) fn client(string: &str) -> Client {
     Client::connect(Side::Destination, settings(string))
 }
 
-fn event(number: u64) -> Event {
+pub(crate) fn event(number: u64) -> Event {
     Event {
         id: Uuid::from_u64_pair(7, number),
         stream: "s".into(),
@@ -43,7 +47,7 @@ fn event(number: u64) -> Event {
     }
 }
 
-async fn soon<T>(what: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(LIMIT, what)
         .await
         .expect("it never came")

@@ -43,6 +43,13 @@ pub(super) fn class(status: &tonic::Status) -> Class {
     }
 }
 
+/// The limit of an append that is too large, if the server named it.
+pub(super) fn append_limit(status: &tonic::Status) -> Option<usize> {
+    let limit = status.metadata().get("maximum-append-size")?;
+    let limit = limit.to_str().ok()?.parse().ok()?;
+    (limit > 0).then_some(limit)
+}
+
 fn class_of_exception<'a>(
     exception: &str,
     trailer: &impl Fn(&'static str) -> Option<&'a str>,
@@ -71,6 +78,15 @@ fn class_of_exception<'a>(
     })
 }
 
+/// The library's own words for an answer of HTTP 500 without a gRPC status (`protocol.md` §9, last row): nothing else
+/// is left of it. A test reads them from a real answer.
+const WITHOUT_STATUS: &str = "grpc-status header missing, mapped from HTTP status code 500";
+
+/// Whether a text is that of an answer of HTTP 500 without a gRPC status.
+pub(super) fn is_without_status(text: &str) -> bool {
+    text.contains(WITHOUT_STATUS)
+}
+
 /// UNKNOWN comes without any trailer, so that only the text is left: a handler that threw refuses the same request
 /// again, a node without a leader does not (`protocol.md` §9).
 fn class_of_unknown(text: &str) -> Class {
@@ -78,6 +94,8 @@ fn class_of_unknown(text: &str) -> Class {
         Class::Refused
     } else if text.starts_with("No leader info") {
         Class::NotReady
+    } else if is_without_status(text) {
+        Class::NoStatus
     } else {
         Class::Transient
     }

@@ -2,9 +2,11 @@
 //!
 //! Never decides anything by what it reads.
 
-use crate::cluster::client::{Client, Direction, ReadStream, StartAt, StreamPage};
+use crate::cluster::client::{
+    Client, Direction, Expected, ProvenPage, ReadStream, StartAt, StreamPage, says_deleted,
+};
 use crate::cluster::{Class, Error};
-use crate::destination::event_store::metadata;
+use crate::destination::event_store::recognise::NEVER_REACHED;
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::{LookRange, LookResult};
 
@@ -16,7 +18,7 @@ pub(super) async fn look(
     max_bytes: usize,
 ) -> LookResult {
     let looked = match range {
-        LookRange::Metadata => deletion(client, &stream, LookResult::NotDeleted).await,
+        LookRange::Metadata => deletion(client, &stream).await,
         LookRange::Forwards { from, count } => {
             let start = StartAt::Revision(from);
             events(
@@ -42,10 +44,24 @@ pub(super) async fn look(
             .await
         }
     };
-    looked.unwrap_or_else(|error| match error.class() {
-        Class::Denied => LookResult::Denied,
-        _ => LookResult::Failed,
-    })
+    match looked {
+        Ok(result) => result,
+        Err(error) => match error.class() {
+            Class::Denied => LookResult::Denied,
+            Class::Unreadable => unreadable(client, &stream, &error).await,
+            _ => LookResult::Failed,
+        },
+    }
+}
+
+/// What an append that cannot succeed tells of a stream that cannot be read: a tombstone, whose error a read cannot show
+/// if the name is not ASCII (`protocol.md` §9, §15.2).
+async fn unreadable(client: &Client, stream: &StreamName, error: &Error) -> LookResult {
+    let expected = Expected::Exact(NEVER_REACHED);
+    match client.append(stream, expected, &[]).await {
+        Err(answer) if *answer.class() == Class::Deleted => LookResult::Tombstoned,
+        _ => LookResult::Refused(error.with_hint()),
+    }
 }
 
 async fn events(
@@ -64,14 +80,11 @@ async fn events(
         resolve_links: false,
         max_bytes,
     };
-    let (records, last) = match client.read_page(read).await? {
-        StreamPage::Found { records, last, .. } => (records, last),
-        StreamPage::NotFound => return deletion(client, stream, LookResult::NotFound).await,
-        StreamPage::Tombstoned => return Ok(LookResult::Tombstoned),
-    };
-    // Gone between the two reads: whatever it is now, this look does not know it.
-    let Some(last) = last else {
-        return Ok(LookResult::Failed);
+    let (records, last) = match client.read_proven(read).await? {
+        ProvenPage::Found { records, last } => (records, last),
+        ProvenPage::NotFound => return Ok(LookResult::NotFound),
+        ProvenPage::SoftDeleted => return Ok(LookResult::SoftDeleted),
+        ProvenPage::Tombstoned => return Ok(LookResult::Tombstoned),
     };
     let mut events: Vec<Event> = records
         .into_iter()
@@ -87,23 +100,22 @@ async fn events(
     })
 }
 
-/// Whether the metadata of a stream says that it was soft-deleted; `otherwise` if not.
-async fn deletion(
-    client: &Client,
-    stream: &StreamName,
-    otherwise: LookResult,
-) -> Result<LookResult, Error> {
+/// Whether the metadata of a stream says that it was soft-deleted.
+async fn deletion(client: &Client, stream: &StreamName) -> Result<LookResult, Error> {
     let read = ReadStream::newest(stream.metadata_stream());
     Ok(match client.read_stream(read).await? {
         StreamPage::Found { records, .. } => {
             let newest = records.into_iter().find_map(|record| record.event);
-            if newest.is_some_and(|event| metadata::says_deleted(&event)) {
+            if newest.is_some_and(|event| says_deleted(&event)) {
                 LookResult::SoftDeleted
             } else {
-                otherwise
+                LookResult::NotDeleted
             }
         }
-        StreamPage::NotFound => otherwise,
+        StreamPage::NotFound => LookResult::NotDeleted,
         StreamPage::Tombstoned => LookResult::Tombstoned,
     })
 }
+
+#[cfg(test)]
+mod tests;

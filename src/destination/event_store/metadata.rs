@@ -1,4 +1,4 @@
-//! Stream metadata: what ditto writes before revision 0, and what tells a soft-deleted stream (`protocol.md` §5.2).
+//! Stream metadata: what ditto writes before revision 0 (`protocol.md` §5.2).
 //!
 //! Never replaces metadata that is there.
 
@@ -11,9 +11,6 @@ use uuid::Uuid;
 use crate::cluster::client::{AppendOutcome, Client, Expected};
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::MetadataOutcome;
-
-/// `$tb` of a stream that was soft-deleted.
-const DELETED_BEFORE: u64 = i64::MAX as u64;
 
 /// Writes `$$S`, if there is none.
 pub(super) async fn write(
@@ -45,16 +42,6 @@ pub(super) async fn write(
     }
 }
 
-/// True if this event of `$$S` says that `S` was soft-deleted. Only a JSON object of the right types counts as
-/// metadata at all.
-pub(super) fn says_deleted(event: &Event) -> bool {
-    let metadata: Option<Map<String, Value>> = event
-        .is_json
-        .then(|| serde_json::from_slice(&event.data).ok())
-        .flatten();
-    metadata.and_then(|metadata| metadata.get("$tb")?.as_u64()) == Some(DELETED_BEFORE)
-}
-
 /// The event to write. Its id follows from stream and content, so that one sent twice is recognised.
 fn event(stream: &StreamName, max_age: Option<Duration>, truncate_before: Option<u64>) -> Event {
     let mut metadata = Map::new();
@@ -82,9 +69,8 @@ fn event(stream: &StreamName, max_age: Option<Duration>, truncate_before: Option
 
 #[cfg(test)]
 mod tests {
-    use super::{event, says_deleted};
-    use bytes::Bytes;
-    use ditto_core::event::{Event, StreamName};
+    use super::event;
+    use ditto_core::event::StreamName;
     use std::time::Duration;
 
     #[test]
@@ -113,31 +99,5 @@ mod tests {
         assert_eq!(id("a", 1), id("a", 1));
         assert_ne!(id("a", 1), id("b", 1));
         assert_ne!(id("a", 1), id("a", 2));
-    }
-
-    #[test]
-    fn a_soft_delete_is_told_from_a_truncation() {
-        let rows = [
-            (r#"{"$tb":9223372036854775807}"#, true, true),
-            (
-                r#"{"$maxAge":5,"$tb":9223372036854775807,"mine":[1]}"#,
-                true,
-                true,
-            ),
-            (r#"{"$tb":9223372036854775807}"#, false, false),
-            (r#"{"$tb":12}"#, true, false),
-            (r#"{"$tb":"9223372036854775807"}"#, true, false),
-            (r#"{"$tb":-1}"#, true, false),
-            (r#"[9223372036854775807]"#, true, false),
-            ("", true, false),
-        ];
-        for (data, is_json, expected) in rows {
-            let stored = Event {
-                data: Bytes::from(data),
-                is_json,
-                ..event(&StreamName::from("customer-1"), None, None)
-            };
-            assert_eq!(says_deleted(&stored), expected, "{data} {is_json}");
-        }
     }
 }

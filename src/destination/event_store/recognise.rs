@@ -7,7 +7,7 @@ use ditto_core::event::{Event, StreamName};
 use ditto_core::port::{LookResult, Rights};
 
 /// No stream is ever at this revision: an append that expects it is judged and refused (`protocol.md` §15.2).
-const NEVER_REACHED: u64 = i64::MAX as u64 - 1;
+pub(super) const NEVER_REACHED: u64 = i64::MAX as u64 - 1;
 
 /// Whether the stream holds this event at its revision (`protocol.md` §5.1.12).
 pub(super) async fn recognise(client: &Client, stream: &StreamName, event: Event) -> LookResult {

@@ -93,6 +93,11 @@ impl Clients {
     /// password may be another one by now, and is read anew for a new client.
     pub(super) fn failed(&self, error: &Error) {
         let mut state = self.state();
+        // What cannot be told to the client says nothing against the server or the client.
+        if *error.class() == Class::NoStatus {
+            state.failures = 0;
+            return;
+        }
         if error.is_transient()
             && let Some(live) = &state.live
         {

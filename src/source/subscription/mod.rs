@@ -6,6 +6,7 @@
 mod clients;
 
 mod group;
+mod listing;
 mod reader;
 mod stay;
 
@@ -22,6 +23,7 @@ use tokio::time::timeout;
 
 use self::clients::{Clients, Usable};
 use self::group::Info;
+use self::listing::Listed;
 use self::stay::SubscriptionCall;
 use crate::cluster::client::{Client, connection_name};
 use crate::cluster::{Class, Error};
@@ -122,7 +124,11 @@ impl Subscription {
         };
         match self.call(usable, "create the group", creating).await {
             Err(error) if *error.class() == Class::GroupExists => Ok(()),
-            created => created,
+            Err(error) => match self.behind(usable, &error).await {
+                Some(Listed::Free | Listed::Full) => Ok(()),
+                Some(Listed::Missing) | None => Err(error),
+            },
+            Ok(()) => Ok(()),
         }
     }
 
@@ -138,7 +144,16 @@ impl Subscription {
                 .get_persistent_subscription_info(stream.as_str(), group, &options)
                 .await
         };
-        self.call(usable, "look at the group", asking).await
+        let action = "look at the group";
+        match self.call(usable, action, asking).await {
+            Err(error) => Err(match self.behind(usable, &error).await {
+                Some(Listed::Missing) => {
+                    self.about_group(Class::GroupNotFound, action, "does not exist")
+                }
+                Some(Listed::Free | Listed::Full) | None => error,
+            }),
+            info => info,
+        }
     }
 
     fn names(&self, usable: &Usable) -> (eventstore::Client, String, String) {
@@ -176,7 +191,19 @@ impl Subscription {
                 }
             }
         };
-        self.call(usable, "join the subscription", entering).await
+        let action = "join the subscription";
+        match self.call(usable, action, entering).await {
+            Err(error) => Err(match self.behind(usable, &error).await {
+                Some(Listed::Missing) => {
+                    self.about_group(Class::GroupNotFound, action, "does not exist")
+                }
+                Some(Listed::Full) => {
+                    self.about_group(Class::GroupTaken, action, "has a consumer already")
+                }
+                Some(Listed::Free) | None => error,
+            }),
+            entered => entered,
+        }
     }
 
     /// Enters, with patience for a stay of ditto's own that the server has not seen end.

@@ -56,6 +56,7 @@ pub(crate) struct Tally {
     appends: AtomicU64,
     appended_events: AtomicU64,
     batch_calls: AtomicU64,
+    oversized: AtomicU64,
 }
 
 /// What a server has counted since it was made, over all nodes.
@@ -71,6 +72,8 @@ pub struct Counters {
     pub appended_events: u64,
     /// Batch-append calls begun.
     pub batch_calls: u64,
+    /// Appends refused for their size.
+    pub oversized: u64,
 }
 
 impl Tally {
@@ -92,6 +95,10 @@ impl Tally {
         self.appended_events.fetch_add(events, Ordering::Relaxed);
     }
 
+    pub(crate) fn oversized(&self) {
+        self.oversized.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn read(&self) -> Counters {
         let now = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counters {
@@ -100,6 +107,7 @@ impl Tally {
             appends: now(&self.appends),
             appended_events: now(&self.appended_events),
             batch_calls: now(&self.batch_calls),
+            oversized: now(&self.oversized),
         }
     }
 }
@@ -112,6 +120,7 @@ impl std::iter::Sum for Counters {
             appends: sum.appends + one.appends,
             appended_events: sum.appended_events + one.appended_events,
             batch_calls: sum.batch_calls + one.batch_calls,
+            oversized: sum.oversized + one.oversized,
         })
     }
 }

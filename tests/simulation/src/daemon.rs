@@ -117,6 +117,8 @@ pub(crate) struct Daemon {
     pub(crate) in_flight: Vec<InFlight>,
     /// When an event was last sent for the first time.
     pub(crate) last_sent: Option<Duration>,
+    /// The least limit of an append that the destination named to this process.
+    pub(crate) append_limit: usize,
     /// First number that this process answers for: known from its first join, or from its first delivery.
     pub(crate) base: Option<u64>,
     /// Everything below was checked when the core counted it as done.
@@ -145,6 +147,7 @@ impl Daemon {
             frozen: HashMap::new(),
             in_flight: Vec::new(),
             last_sent: None,
+            append_limit: usize::MAX,
             base: None,
             done_checked: 0,
             budget_now: 0,

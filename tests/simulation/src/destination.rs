@@ -152,8 +152,9 @@ impl Destination {
         if self.streams[stream].denied || self.lost.is_some() {
             return Effect::refused(AppendOutcome::Denied);
         }
-        if events.iter().map(|event| event.data.len()).sum::<usize>() > MAX_APPEND_BYTES {
-            return Effect::refused(AppendOutcome::TooLarge { limit: None });
+        if events.iter().map(Event::append_size).sum::<usize>() > MAX_APPEND_BYTES {
+            let limit = Some(MAX_APPEND_BYTES);
+            return Effect::refused(AppendOutcome::TooLarge { limit });
         }
         if events
             .iter()

@@ -155,6 +155,16 @@ fn real_name(stream: &StreamName) -> StreamName {
 /// The input as the core gets it; `None`: not at all.
 fn input(mutation: Mutation, memory: &Memory, input: Input) -> Option<Input> {
     Some(match (mutation, input) {
+        (
+            Mutation::ForgetAppendLimit,
+            Input::Appended {
+                append,
+                outcome: AppendOutcome::TooLarge { .. },
+            },
+        ) => Input::Appended {
+            append,
+            outcome: AppendOutcome::TooLarge { limit: None },
+        },
         (_, Input::Appended { append, outcome }) => {
             let trusted = matches!(
                 (mutation, &outcome),

@@ -29,6 +29,8 @@ pub enum Mutation {
     ForgetResend,
     /// A frozen append is sent again with fewer events.
     ResendOtherEvents,
+    /// The limit that a refusal names is forgotten.
+    ForgetAppendLimit,
     /// The end of a call is not noticed.
     ForgetCallEnded,
     /// A merged append leaves an event out.
@@ -95,6 +97,7 @@ impl Mutation {
         Self::IgnoreAnsweredRevision,
         Self::ForgetResend,
         Self::ResendOtherEvents,
+        Self::ForgetAppendLimit,
         Self::ForgetCallEnded,
         Self::MergePastGap,
         Self::SkipLook,

@@ -65,7 +65,10 @@ impl World {
             Input::Appended { append, outcome } => {
                 let right = at.frozen.get(append).map(Frozen::answer);
                 at.wrote |= right.is_some_and(|right| *outcome == AppendOutcome::Written(right));
-                at.in_flight.retain(|flight| flight.append != *append)
+                at.in_flight.retain(|flight| flight.append != *append);
+                if let AppendOutcome::TooLarge { limit: Some(limit) } = outcome {
+                    at.append_limit = at.append_limit.min(*limit);
+                }
             }
             Input::CallEnded { unanswered, .. } => {
                 for flight in at
@@ -257,7 +260,7 @@ impl World {
             || at
                 .events
                 .iter()
-                .any(|event| event.data.len() > MAX_APPEND_BYTES)
+                .any(|event| event.append_size() > MAX_APPEND_BYTES)
     }
 
     /// A stream that ditto may stop writing to.

@@ -69,17 +69,17 @@ impl World {
     /// Merging limits and the throttle.
     fn check_limits(&mut self, daemon: usize, events: &[Event]) {
         let settings = &self.options.settings;
-        let bytes: usize = events.iter().map(Event::size).sum();
+        let bytes: usize = events.iter().map(Event::append_size).sum();
+        let limit = settings
+            .max_append_bytes
+            .min(self.daemons[daemon].append_limit);
         let throttled = !settings.throttle_interval.is_zero();
         let most = if throttled {
             1
         } else {
             settings.max_append_events as usize
         };
-        if events.is_empty()
-            || events.len() > most
-            || (events.len() > 1 && bytes > settings.max_append_bytes)
-        {
+        if events.is_empty() || events.len() > most || (events.len() > 1 && bytes > limit) {
             self.violate(|| format!("an append of {} events and {bytes} bytes", events.len()));
         }
         let (now, interval) = (self.now, self.options.settings.throttle_interval);

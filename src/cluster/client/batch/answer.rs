@@ -149,6 +149,21 @@ mod tests {
         ] {
             check(error(code, "text", kind, vec![]), expected);
         }
+        let exceeded = shared::MaximumAppendSizeExceeded {
+            max_append_size: 1_048_576,
+        }
+        .encode_to_vec();
+        check(
+            error(
+                3,
+                "text",
+                "event_store.client.MaximumAppendSizeExceeded",
+                exceeded,
+            ),
+            AppendOutcome::TooLarge {
+                limit: Some(1_048_576),
+            },
+        );
         let bad = shared::BadRequest {
             message: "no type".to_owned(),
         }

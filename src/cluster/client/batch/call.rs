@@ -102,7 +102,8 @@ impl Call {
     }
 }
 
-fn request(correlation: Uuid, append: &BatchAppend, limit: Duration) -> BatchAppendReq {
+/// The one message that an append is.
+pub(super) fn request(correlation: Uuid, append: &BatchAppend, limit: Duration) -> BatchAppendReq {
     let expected = match append.expected {
         Expected::NoStream => ExpectedStreamPosition::NoStream(()),
         Expected::Exact(revision) => ExpectedStreamPosition::StreamPosition(revision),

@@ -89,6 +89,19 @@ async fn a_single_append_may_fail_in_many_ways() {
             AppendOutcome::TooLarge { limit: None },
         ),
         (
+            Err(with_trailers(
+                Code::InvalidArgument,
+                text,
+                &[
+                    ("exception", "maximum-append-size-exceeded"),
+                    ("maximum-append-size", "1048576"),
+                ],
+            )),
+            AppendOutcome::TooLarge {
+                limit: Some(1_048_576),
+            },
+        ),
+        (
             Err(Status::resource_exhausted("x")),
             AppendOutcome::TooLarge { limit: None },
         ),

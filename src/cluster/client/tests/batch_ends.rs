@@ -1,5 +1,6 @@
 //! Ends of batch calls: what they leave is listed, and nothing leaks. Never asserts how long something took.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ditto_protocol::rpc;
@@ -8,7 +9,7 @@ use ditto_protocol::streams::batch_append_resp::Result as Answer;
 use tonic::{Code, Status};
 
 use super::super::super::error::Class;
-use super::super::{AppendOutcome, BatchAppender, BatchEvent, BatchOptions};
+use super::super::{AppendOutcome, BatchAppend, BatchAppender, BatchEvent, BatchOptions};
 use super::batch::{Scene, append, written};
 use super::fake::Fake;
 use super::{client, soon};
@@ -139,7 +140,7 @@ async fn a_call_follows_the_leader_that_is_named() {
     let mut leader = Fake::start();
     let (call, _) = scene.in_flight([4]).await;
     call.answers
-        .send(Err(super::calls::not_leader(&leader.endpoint)))
+        .send(Err(super::script::not_leader(&leader.endpoint)))
         .expect("sent");
     assert_eq!(
         scene.ended().await,
@@ -227,7 +228,7 @@ async fn a_call_that_is_turned_away_blames_no_append() {
     assert_eq!(scene.ended().await, (vec![], Class::NotReady));
     assert_eq!(scene.answered().await, (1, AppendOutcome::NotReady));
 
-    let status = super::calls::not_leader(&leader.endpoint);
+    let status = super::script::not_leader(&leader.endpoint);
     scene.fake.turn_away(Some(status));
     scene.appender.submit(append(1));
     let class = Class::NotLeader(Some(leader.endpoint.clone()));
@@ -269,4 +270,39 @@ async fn a_server_that_is_reached_and_says_nothing_blames_no_append() {
         matches!(&answered, BatchEvent::Answered { tag: 1, outcome: o } if *o == outcome),
         "{answered:?}"
     );
+}
+
+#[tokio::test]
+async fn each_lane_ends_by_itself_over_its_own_connection() {
+    let mut scene = Scene::new(BatchOptions {
+        lanes: 3,
+        ..BatchOptions::default()
+    });
+    for tag in 0..60 {
+        scene.appender.submit(BatchAppend {
+            stream: format!("stream-{}", tag % 20).as_str().into(),
+            ..append(tag)
+        });
+    }
+    let mut calls = Vec::new();
+    for _ in 0..3 {
+        calls.push(scene.call().await);
+    }
+    let connections: BTreeSet<_> = calls.iter().map(|call| call.from).collect();
+    assert_eq!(connections.len(), 3);
+    drop(calls);
+    let (mut lanes, mut left) = (BTreeSet::new(), BTreeSet::new());
+    while lanes.len() < 3 {
+        match soon(scene.appender.next()).await {
+            BatchEvent::CallEnded {
+                lane, unanswered, ..
+            } => {
+                assert!(lanes.insert(lane), "lane {lane} ended twice");
+                assert!(!unanswered.is_empty());
+                left.extend(unanswered);
+            }
+            event @ BatchEvent::Answered { .. } => panic!("{event:?}"),
+        }
+    }
+    assert_eq!(left.len(), 60, "each append is left by one lane");
 }

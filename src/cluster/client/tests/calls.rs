@@ -16,26 +16,16 @@ use tonic::{Code, Status};
 use super::super::super::error::Class;
 use super::super::{Direction, Expected, ReadStream, ResolvedRecord, StartAt, StreamPage};
 use super::fake::{Fake, ReadCall};
+use super::script::not_leader;
 use super::{client, event, soon};
-use crate::config::cluster::Endpoint;
 use ditto_core::event::Event;
 
-pub(super) fn with_trailers(code: Code, text: &str, trailers: &[(&'static str, &str)]) -> Status {
+pub(crate) fn with_trailers(code: Code, text: &str, trailers: &[(&'static str, &str)]) -> Status {
     let mut metadata = MetadataMap::new();
     for (name, value) in trailers {
         metadata.insert(*name, value.parse().expect("ASCII"));
     }
     Status::with_metadata(code, text, metadata)
-}
-
-pub(super) fn not_leader(leader: &Endpoint) -> Status {
-    let port = leader.port.to_string();
-    let trailers = [
-        ("exception", "not-leader"),
-        ("leader-endpoint-host", leader.host.as_str()),
-        ("leader-endpoint-port", &port),
-    ];
-    with_trailers(Code::NotFound, "Leader info available", &trailers)
 }
 
 fn read(count: u64) -> ReadStream {
@@ -49,7 +39,7 @@ fn read(count: u64) -> ReadStream {
     }
 }
 
-fn recorded(event: &Event) -> RecordedEvent {
+pub(crate) fn recorded(event: &Event) -> RecordedEvent {
     RecordedEvent {
         id: Some(to_wire(event.id, IdForm::Structured)),
         stream_identifier: Some(stream_identifier(event.stream.as_str())),
@@ -75,13 +65,13 @@ fn recorded(event: &Event) -> RecordedEvent {
     }
 }
 
-fn answer(content: Content) -> ReadResp {
+pub(crate) fn answer(content: Content) -> ReadResp {
     ReadResp {
         content: Some(content),
     }
 }
 
-fn read_event(event: Option<&Event>, link: Option<&Event>) -> ReadResp {
+pub(crate) fn read_event(event: Option<&Event>, link: Option<&Event>) -> ReadResp {
     answer(Content::Event(ReadEvent {
         event: event.map(recorded),
         link: link.map(recorded),
@@ -254,7 +244,10 @@ async fn a_record_that_lacks_something_is_an_error() {
             link: None,
             position: None,
         }));
-        assert_eq!(page(read(1), vec![Ok(event)]).await.0, Err(Class::Refused));
+        assert_eq!(
+            page(read(1), vec![Ok(event)]).await.0,
+            Err(Class::Unreadable)
+        );
     }
 }
 

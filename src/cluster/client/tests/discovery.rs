@@ -203,3 +203,22 @@ async fn a_leader_that_gives_no_answer_is_left_as_soon_as_one_node_names_another
         assert_eq!(soon(client.leader()).await, Ok(cluster.endpoint(2)));
     }
 }
+
+#[tokio::test]
+async fn clocks_of_members_are_compared_with_this_machines() {
+    let fake = Fake::start();
+    let client = client(&format!("esdb://{}?tls=false", fake.endpoint));
+    assert_eq!(soon(client.clocks()).await, Ok(Vec::new()), "none is told");
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970");
+    let hour_ago = i64::try_from(now.as_secs()).expect("small") - 3600;
+    fake.set_clocks(hour_ago * 10_000_000);
+    let clocks = soon(client.clocks()).await.expect("answers");
+    let [clock] = &clocks[..] else {
+        panic!("{clocks:?}")
+    };
+    assert_eq!(clock.node, fake.endpoint);
+    // Whatever the test itself took is further behind.
+    assert!((-7200..=-3600).contains(&clock.ahead), "{clock:?}");
+}

@@ -3,7 +3,8 @@
 //! It lives on a runtime of its own, so that stopping it cuts every connection at once. Never answers by itself, except
 //! for gossip and features, which are set beforehand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,7 +16,9 @@ use ditto_protocol::server_features::server_features_server::{
     ServerFeatures, ServerFeaturesServer,
 };
 use ditto_protocol::server_features::{SupportedMethod, SupportedMethods};
-use ditto_protocol::shared::Empty;
+use ditto_protocol::shared::{Empty, StreamIdentifier};
+use ditto_protocol::streams::append_req::Content;
+use ditto_protocol::streams::read_req::options::StreamOption;
 use ditto_protocol::streams::streams_server::{Streams, StreamsServer};
 use ditto_protocol::streams::{
     AppendReq, AppendResp, BatchAppendReq, BatchAppendResp, DeleteReq, DeleteResp, ReadReq,
@@ -28,26 +31,29 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::no_status::{self, WithoutStatus};
 use crate::config::cluster::Endpoint;
 
 /// A batch call, held by the test.
-pub(super) struct BatchCall {
-    pub(super) headers: MetadataMap,
-    pub(super) requests: Streaming<BatchAppendReq>,
-    pub(super) answers: mpsc::UnboundedSender<Result<BatchAppendResp, Status>>,
+pub(crate) struct BatchCall {
+    /// The client's end of the connection.
+    pub(crate) from: Option<SocketAddr>,
+    pub(crate) headers: MetadataMap,
+    pub(crate) requests: Streaming<BatchAppendReq>,
+    pub(crate) answers: mpsc::UnboundedSender<Result<BatchAppendResp, Status>>,
 }
 
 /// A read, held by the test.
-pub(super) struct ReadCall {
-    pub(super) request: ReadReq,
-    pub(super) headers: MetadataMap,
-    pub(super) answers: mpsc::UnboundedSender<Result<ReadResp, Status>>,
+pub(crate) struct ReadCall {
+    pub(crate) request: ReadReq,
+    pub(crate) headers: MetadataMap,
+    pub(crate) answers: mpsc::UnboundedSender<Result<ReadResp, Status>>,
 }
 
 /// A single append, held by the test.
-pub(super) struct AppendCall {
-    pub(super) messages: Vec<AppendReq>,
-    pub(super) answer: oneshot::Sender<Result<AppendResp, Status>>,
+pub(crate) struct AppendCall {
+    pub(crate) messages: Vec<AppendReq>,
+    pub(crate) answer: oneshot::Sender<Result<AppendResp, Status>>,
 }
 
 /// What a server says without being asked by the test.
@@ -57,6 +63,7 @@ struct Settled {
     methods: Option<SupportedMethods>,
     refusal: Option<Status>,
     turn_away: Option<Status>,
+    unnameable: BTreeSet<String>,
     asked: BTreeMap<&'static str, usize>,
 }
 
@@ -70,11 +77,11 @@ struct Handler {
 }
 
 /// The server, as the test sees it.
-pub(super) struct Fake {
-    pub(super) endpoint: Endpoint,
-    pub(super) batches: mpsc::UnboundedReceiver<BatchCall>,
-    pub(super) reads: mpsc::UnboundedReceiver<ReadCall>,
-    pub(super) appends: mpsc::UnboundedReceiver<AppendCall>,
+pub(crate) struct Fake {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) batches: mpsc::UnboundedReceiver<BatchCall>,
+    pub(crate) reads: mpsc::UnboundedReceiver<ReadCall>,
+    pub(crate) appends: mpsc::UnboundedReceiver<AppendCall>,
     settled: Arc<Mutex<Settled>>,
     open: Arc<AtomicUsize>,
     runtime: Option<tokio::runtime::Runtime>,
@@ -82,11 +89,11 @@ pub(super) struct Fake {
 
 impl Fake {
     /// A lone leader with batch append, on a port of its own.
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(None)
     }
 
-    pub(super) fn start_with(tls: Option<ServerTlsConfig>) -> Self {
+    pub(crate) fn start_with(tls: Option<ServerTlsConfig>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -124,7 +131,7 @@ impl Fake {
             server = server.tls_config(tls).expect("a good TLS configuration");
         }
         let router = server
-            .add_service(StreamsServer::new(handler.clone()))
+            .add_service(WithoutStatus(StreamsServer::new(handler.clone())))
             .add_service(GossipServer::new(handler.clone()))
             .add_service(ServerFeaturesServer::new(handler));
         if let Some(runtime) = &fake.runtime {
@@ -140,13 +147,13 @@ impl Fake {
     }
 
     /// Ends the process, as it were: every connection breaks.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 
-    pub(super) fn set_members(&self, members: &[(&Endpoint, VNodeState, bool)]) {
+    pub(crate) fn set_members(&self, members: &[(&Endpoint, VNodeState, bool)]) {
         let member = |(endpoint, state, is_alive): &(&Endpoint, VNodeState, bool)| MemberInfo {
             instance_id: None,
             time_stamp: 0,
@@ -160,7 +167,14 @@ impl Fake {
         self.settled.lock().unwrap().members = members.iter().map(member).collect();
     }
 
-    pub(super) fn set_methods(&self, version: &str, streams: &[&str]) {
+    /// What all members say of their time, in ticks of 100 ns since 1970.
+    pub(crate) fn set_clocks(&self, ticks: i64) {
+        for member in &mut self.settled.lock().unwrap().members {
+            member.time_stamp = ticks;
+        }
+    }
+
+    pub(crate) fn set_methods(&self, version: &str, streams: &[&str]) {
         let method = |name: &&str| SupportedMethod {
             method_name: (*name).to_owned(),
             service_name: "event_store.client.streams.streams".to_owned(),
@@ -173,17 +187,24 @@ impl Fake {
     }
 
     /// From now on gossip and features are answered with this; `None`: as they are.
-    pub(super) fn refuse(&self, status: Option<Status>) {
+    pub(crate) fn refuse(&self, status: Option<Status>) {
         self.settled.lock().unwrap().refusal = status;
     }
 
     /// From now on batch calls are turned away at the door; `None`: let in.
-    pub(super) fn turn_away(&self, status: Option<Status>) {
+    pub(crate) fn turn_away(&self, status: Option<Status>) {
         self.settled.lock().unwrap().turn_away = status;
     }
 
+    /// From now on reads of these streams and single appends to them end with HTTP 500 and no gRPC status, as errors do
+    /// on a real server whose trailers would carry a name that is not ASCII (`protocol.md` §9).
+    pub(crate) fn fail_without_status(&self, streams: &[&str]) {
+        let names = streams.iter().map(|name| (*name).to_owned());
+        self.settled.lock().unwrap().unnameable = names.collect();
+    }
+
     /// How often this was asked.
-    pub(super) fn asked(&self, what: &'static str) -> usize {
+    pub(crate) fn asked(&self, what: &'static str) -> usize {
         self.settled
             .lock()
             .unwrap()
@@ -194,7 +215,7 @@ impl Fake {
     }
 
     /// Reads and batch calls that have not ended yet, as the server sees it.
-    pub(super) fn open_calls(&self) -> usize {
+    pub(crate) fn open_calls(&self) -> usize {
         self.open.load(Ordering::SeqCst)
     }
 }
@@ -219,6 +240,16 @@ impl Handler {
         }
     }
 
+    fn judge(&self, name: Option<StreamIdentifier>) -> Result<(), Status> {
+        let name = name.unwrap_or_default().stream_name;
+        let settled = self.settled.lock().unwrap();
+        let known = |unnameable: &String| unnameable.as_bytes() == &name[..];
+        match settled.unnameable.iter().any(known) {
+            true => Err(no_status::status()),
+            false => Ok(()),
+        }
+    }
+
     fn answers<T>(&self, receiver: mpsc::UnboundedReceiver<Result<T, Status>>) -> Answers<T> {
         self.open.fetch_add(1, Ordering::SeqCst);
         Answers {
@@ -229,7 +260,7 @@ impl Handler {
 }
 
 /// The answers that the test gives; counts as open until the server lets go of it.
-pub(super) struct Answers<T> {
+pub(crate) struct Answers<T> {
     receiver: mpsc::UnboundedReceiver<Result<T, Status>>,
     open: Arc<AtomicUsize>,
 }
@@ -245,6 +276,21 @@ impl<T> Stream for Answers<T> {
 impl<T> Drop for Answers<T> {
     fn drop(&mut self) {
         self.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The stream that a read is of.
+pub(crate) fn read_stream(request: &ReadReq) -> Option<StreamIdentifier> {
+    match request.options.as_ref()?.stream_option.as_ref()? {
+        StreamOption::Stream(stream) => stream.stream_identifier.clone(),
+        StreamOption::All(_) => None,
+    }
+}
+
+fn appended_stream(messages: &[AppendReq]) -> Option<StreamIdentifier> {
+    match messages.first()?.content.as_ref()? {
+        Content::Options(options) => options.stream_identifier.clone(),
+        Content::ProposedMessage(_) => None,
     }
 }
 
@@ -277,6 +323,7 @@ impl Streams for Handler {
     async fn read(&self, request: Request<ReadReq>) -> Result<Response<Self::ReadStream>, Status> {
         let (answers, receiver) = mpsc::unbounded_channel();
         let headers = request.metadata().clone();
+        self.judge(read_stream(request.get_ref()))?;
         let stream = self.answers(receiver);
         let call = ReadCall {
             request: request.into_inner(),
@@ -297,6 +344,7 @@ impl Streams for Handler {
         while let Some(message) = incoming.message().await? {
             messages.push(message);
         }
+        self.judge(appended_stream(&messages))?;
         let (answer, answered) = oneshot::channel();
         self.appends
             .send(AppendCall { messages, answer })
@@ -316,8 +364,10 @@ impl Streams for Handler {
         }
         let (answers, receiver) = mpsc::unbounded_channel();
         let headers = request.metadata().clone();
+        let from = request.remote_addr();
         let stream = self.answers(receiver);
         let call = BatchCall {
+            from,
             headers,
             requests: request.into_inner(),
             answers,

@@ -78,7 +78,9 @@ fn sizes_and_rights_are_judged_before_revisions() {
         destination
             .append(&source, Duration::ZERO, 0, wrong, &events)
             .outcome,
-        AppendOutcome::TooLarge { limit: None }
+        AppendOutcome::TooLarge {
+            limit: Some(MAX_APPEND_BYTES)
+        }
     );
     destination.streams[0].denied = true;
     assert_eq!(

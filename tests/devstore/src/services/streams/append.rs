@@ -60,7 +60,9 @@ pub(super) async fn append(
         let counted = parts.size(node.append_limit());
         size += counted;
         let event = parts.check().map_err(fault)?;
-        size_limit(node, CALL, &stream, Size::new(&event, counted, size)).map_err(too_large)?;
+        size_limit(node, CALL, &stream, Size::new(&event, counted, size))
+            .inspect_err(|_| node.tally.oversized())
+            .map_err(too_large)?;
         events.push(event);
     }
     let name = stream.clone();

@@ -230,6 +230,7 @@ impl Session {
             let size = Size::new(&event, counted, pending.size);
             if let Err(over) = size_limit(&self.node, CALL, &pending.write.stream, size) {
                 self.pending.remove(&id);
+                self.node.tally.oversized();
                 return Err(Failure::TooLarge(over));
             }
             pending.write.events.push(event);
