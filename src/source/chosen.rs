@@ -26,7 +26,7 @@ const READS: usize = 16;
 const EVENT_BYTES: usize = 1024 * 1024;
 
 /// An event that is to be at the destination.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Choice {
     /// Its stream.
     pub stream: StreamName,

@@ -6,6 +6,8 @@ pub mod chosen;
 pub mod decode;
 pub mod desk;
 pub mod history;
+pub mod parked;
+pub(crate) mod pick;
 pub mod preview;
 pub mod subscription;
 

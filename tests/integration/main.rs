@@ -15,6 +15,7 @@ mod memory;
 mod merging;
 mod ordering;
 mod outages;
+mod parked;
 mod policies;
 mod preview;
 mod several;

@@ -38,8 +38,8 @@ pub(super) async fn export(
                 .await
                 .map_err(|error| anyhow::anyhow!("{key}: {}", parked::advice(&error, &key)))?;
             for entry in entries {
-                let event = match &entry.target {
-                    Some((stream, revision)) => event(source, stream, *revision).await?,
+                let event = match entry.revision() {
+                    Some(revision) => event(source, &entry.stream(), revision).await?,
                     None => None,
                 };
                 let line = line(&key.to_string(), &entry, event.as_ref());
@@ -77,12 +77,13 @@ async fn event(
 }
 
 fn line(key: &str, entry: &Entry, event: Option<&Event>) -> Value {
-    let target = entry.target.as_ref();
     json!({
         "subscription": key,
         "entry": entry.entry,
-        "stream": target.map(|(stream, _)| stream.as_str()),
-        "revision": target.map(|(_, revision)| revision),
+        "kind": entry.kind().word(),
+        "stream": entry.stream().as_str(),
+        "revision": entry.revision(),
+        "link": entry.text,
         "parked": entry.added,
         "by": by(entry),
         "reason": entry.reason,
