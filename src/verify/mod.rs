@@ -16,6 +16,7 @@ mod outcome;
 mod point;
 mod reading;
 pub mod resume;
+mod room;
 mod run;
 mod seen;
 mod shelf;
