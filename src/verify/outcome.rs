@@ -37,6 +37,14 @@ pub(super) trait Comparison {
     fn parked_above(&self) -> Option<u64>;
     /// The destination's tail, if it lies above the source's and must not.
     fn beyond(&self) -> Option<u64>;
+    /// The destination's tail, if the source's events up to it count as aged and no event could be read there.
+    fn unreadable(&self) -> Option<u64> {
+        None
+    }
+    /// The first revision that counts as aged at the destination.
+    fn aged(&self) -> Option<u64> {
+        None
+    }
     /// The end: what the pages alone could not tell is known now.
     fn finish(self, facts: &Facts) -> Outcome;
 }
@@ -52,6 +60,17 @@ pub(super) struct Absent {
     pub(super) linked_end: u64,
 }
 
+/// Whose a destination stream is whose events cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// It is a copy.
+    Ours,
+    /// It holds other events.
+    Foreign,
+    /// Nothing proves either, for this reason.
+    Unverified(String),
+}
+
 /// What pages do not tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {
@@ -63,6 +82,10 @@ pub(super) struct Facts {
     pub(super) deleted: Option<&'static str>,
     /// Number of the source's last event, read after the destination; `None`: not asked, or gone.
     pub(super) source_last: Option<u64>,
+    /// Whose the stream is, if nothing of it can be read at the destination.
+    pub(super) whose: Option<Whose>,
+    /// Another writer cut off what counts as aged at the destination.
+    pub(super) is_truncated: bool,
 }
 
 /// A stream whose tail is lacking.
@@ -137,6 +160,35 @@ impl Outcome {
                 what,
                 text: text(),
             });
+        }
+    }
+
+    /// What counts as aged at the destination turns out to be something else, and is no longer to be repaired; or it is
+    /// known who cut it off.
+    pub(super) fn judge_aged(&mut self, facts: &Facts) {
+        let (class, what, text) = match &facts.whose {
+            Some(Whose::Foreign) => {
+                let text = "the destination's events cannot be read and are not the source's";
+                (Class::Different, What::Unreadable, text.to_owned())
+            }
+            Some(Whose::Unverified(why)) => {
+                let text = "nothing of it can be read at the destination, and nothing proves that it is a copy";
+                (Class::Unverified, What::AsClassed, format!("{text}: {why}"))
+            }
+            Some(Whose::Ours) | None if facts.is_truncated => {
+                let text = "truncated by another writer at the destination";
+                (Class::AgedAtDestination, What::Truncated, text.to_owned())
+            }
+            Some(Whose::Ours) | None => return,
+        };
+        let aged = Class::AgedAtDestination;
+        for finding in self.findings.iter_mut().filter(|one| one.class == aged) {
+            (finding.class, finding.what) = (class, what);
+            finding.text.clone_from(&text);
+        }
+        if class != aged {
+            self.counts.turn(aged, class);
+            self.repair = None;
         }
     }
 

@@ -170,6 +170,7 @@ async fn prepare(
         },
         pace: Pace::new(job.scope.rate),
         room: Room::new(),
+        may_ask: !job.subscription.replication.read_only,
         by_ids: job
             .subscription
             .replication

@@ -42,6 +42,8 @@ pub(super) struct Shelf {
     bytes: usize,
     next: u64,
     last: Option<u64>,
+    /// An event was read.
+    is_readable: bool,
     ended: bool,
 }
 
@@ -64,6 +66,7 @@ impl Shelf {
             bytes: 0,
             next: from,
             last: None,
+            is_readable: false,
             ended: false,
         }
     }
@@ -76,6 +79,11 @@ impl Shelf {
     /// Number of the stream's last event as last seen; `None`: it has none, or none was seen.
     pub(super) fn last(&self) -> Option<u64> {
         self.last
+    }
+
+    /// Whether any event could be read.
+    pub(super) fn is_readable(&self) -> bool {
+        self.is_readable
     }
 
     /// Nothing more is to be read.
@@ -106,6 +114,7 @@ impl Shelf {
             (None, Some(first)) if first > self.next && first <= last => self.next = first,
             (None, _) => self.ended = true,
         }
+        self.is_readable |= !events.is_empty();
         self.bytes += events.iter().map(Event::size).sum::<usize>();
         self.events.extend(events);
     }

@@ -8,10 +8,11 @@ use super::backlog::Backlog;
 use super::by_ids::{ByIds, Part};
 use super::class::Class;
 use super::exact::{Exact, Links};
-use super::outcome::{Comparison, Facts, Outcome, Step};
+use super::outcome::{Comparison, Facts, Outcome, Step, Whose};
 use super::reading::{Failure, Pace, Reader, patiently};
 use super::room::{Place, Room};
 use super::shelf::{Page, Shelf};
+use super::whose::{is_truncated, whose};
 use crate::cluster::Class as ErrorClass;
 use crate::cluster::Error;
 use crate::destination::Destination as _;
@@ -28,6 +29,8 @@ pub(super) struct Context {
     pub(super) links: Links,
     pub(super) pace: Pace,
     pub(super) room: Room,
+    /// Whether an append may be sent that is recognised or refused, and never written.
+    pub(super) may_ask: bool,
     /// Copies have revisions of their own; this part of each stream is copied.
     pub(super) by_ids: Option<Part>,
 }
@@ -137,6 +140,13 @@ async fn facts(
     let mut facts = Facts::default();
     if comparison.beyond().is_some() {
         facts.source_last = context.source.last(stream).await?;
+    }
+    if let Some(tail) = comparison.unreadable() {
+        let whose = whose(context, stream, tail, facts.source_last).await?;
+        facts.whose = Some(whose);
+    }
+    if let (Some(first), Some(Whose::Ours) | None) = (comparison.aged(), &facts.whose) {
+        facts.is_truncated = is_truncated(context, stream, first).await?;
     }
     let Some(absent) = comparison.absent() else {
         return Ok(facts);

@@ -25,3 +25,4 @@ mod surprises;
 mod timeouts;
 mod verify;
 mod verify_parts;
+mod verify_unreadable;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::*;
+use crate::verify::outcome::Whose;
 use crate::verify::shelf::Page;
 
 type Row = (Class, What, u64, u64);
@@ -203,6 +204,71 @@ fn what_is_parked_or_deleted_there_is_told_so() {
         let (outcome, rows) = compared("abcd", there, &facts, 100);
         assert_eq!(rows, [expected], "{there:?} {facts:?}");
         assert_eq!(outcome.repair, None);
+    }
+}
+
+#[test]
+fn unreadable_copy_is_told_by_whose_it_is() {
+    let facts = |whose: Option<Whose>, is_truncated| Facts {
+        whose,
+        is_truncated,
+        ..reached(u64::MAX)
+    };
+    let unverified = Whose::Unverified("x".to_owned());
+    let tail = (Class::Missing, What::Tail, 3, 1);
+    for (there, facts, expected, repairs) in [
+        (
+            "...",
+            facts(Some(Whose::Ours), false),
+            (Class::AgedAtDestination, What::AsClassed, 0, 3),
+            true,
+        ),
+        (
+            "...",
+            facts(Some(Whose::Ours), true),
+            (Class::AgedAtDestination, What::Truncated, 0, 3),
+            true,
+        ),
+        (
+            "...",
+            facts(Some(Whose::Foreign), false),
+            (Class::Different, What::Unreadable, 0, 3),
+            false,
+        ),
+        (
+            "...",
+            facts(Some(unverified), false),
+            (Class::Unverified, What::AsClassed, 0, 3),
+            false,
+        ),
+        (
+            ".bc",
+            facts(None, true),
+            (Class::AgedAtDestination, What::Truncated, 0, 1),
+            true,
+        ),
+    ] {
+        let (outcome, rows) = compared("abcd", there, &facts, 2);
+        assert_eq!(rows, [expected, tail], "{there:?} {facts:?}");
+        assert_eq!(outcome.counts.of(expected.0), expected.3);
+        assert_eq!(outcome.counts.sum(), 4);
+        assert_eq!(outcome.repair.is_some(), repairs, "{facts:?}");
+    }
+}
+
+#[test]
+fn only_a_stream_without_readable_events_is_asked_about() {
+    for (there, expected) in [
+        ("....", Some(3)),
+        ("..cd", None),
+        ("", None),
+        ("abcd", None),
+    ] {
+        let mut comparison = Exact::new("s-1".into(), 0, Links::Projected);
+        comparison.source.put(page("abcd", 0, 100));
+        comparison.destination.put(page(there, 0, 100));
+        assert_eq!(comparison.step(), Step::Done);
+        assert_eq!(comparison.unreadable(), expected, "{there:?}");
     }
 }
 
