@@ -249,8 +249,11 @@ impl Reader {
                 self.work.decide(at, Fate::Refused(text.clone()));
                 Ok(None)
             }
+            // It lasts, and is this stream's alone.
             SourcePage::Refused(text) => {
-                Err(format!("{stream} cannot be read at the source: {text}"))
+                let text = format!("it cannot be read at the source: {text}");
+                self.work.decide(at, Fate::Refused(text));
+                Ok(None)
             }
             SourcePage::Failed => Err(format!("{stream} could not be read at the source")),
         }
