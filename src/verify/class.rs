@@ -106,6 +106,13 @@ impl Counts {
         self.0.iter().sum()
     }
 
+    /// How many make the destination no copy.
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        let faults = Class::ALL.into_iter().filter(|class| class.is_fault());
+        faults.map(|class| self.of(class)).sum()
+    }
+
     /// Counts all of one class as another.
     pub(super) fn turn(&mut self, from: Class, to: Class) {
         let count = std::mem::take(&mut self.0[from.index()]);
@@ -170,9 +177,7 @@ impl Tally {
     /// True if anything is different or missing.
     #[must_use]
     pub fn has_faults(&self) -> bool {
-        Class::ALL
-            .into_iter()
-            .any(|class| class.is_fault() && self.events.of(class) > 0)
+        self.events.faults() > 0
     }
 
     /// True if a stream could not be compared: refused, or not proven.

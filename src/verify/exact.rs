@@ -311,6 +311,7 @@ impl Comparison for Exact {
             self.outcome.lacks(absent, self.destination.last(), facts);
         }
         self.outcome.judge_aged(facts);
+        self.outcome.end();
         self.outcome
     }
 }

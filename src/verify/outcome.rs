@@ -97,8 +97,8 @@ pub struct Repair {
     pub from: u64,
     /// The last.
     pub to: u64,
-    /// How many of these count as missing; the others were never linked.
-    pub missing: u64,
+    /// Events of the stream, these or others, that make it no copy: different or missing.
+    pub faults: u64,
 }
 
 /// What came of one stream.
@@ -192,6 +192,13 @@ impl Outcome {
         }
     }
 
+    /// Nothing more is to be found.
+    pub(super) fn end(&mut self) {
+        if let Some(repair) = &mut self.repair {
+            repair.faults = self.counts.faults();
+        }
+    }
+
     /// Sorts what lies above the destination's tail into classes.
     pub(super) fn lacks(&mut self, absent: Absent, tail: Option<u64>, facts: &Facts) {
         let Absent {
@@ -228,7 +235,8 @@ impl Outcome {
                 stream: self.stream.clone(),
                 from: first,
                 to: repair_end - 1,
-                missing: reached - first,
+                // Counted when all of the stream is.
+                faults: 0,
             });
         }
         let text = "flagged JSON and is not, so that no projection links it";

@@ -289,6 +289,9 @@ fn a_repair_brings_missing_tails_and_what_no_projection_links() {
         let range = outcome.repair.map(|repair| (repair.from, repair.to));
         assert_eq!(range, expected, "{here:?} {there:?}");
     }
+    let (outcome, _) = compared("abcd", "abx", &reached(u64::MAX), 100);
+    let faults = outcome.repair.map(|repair| repair.faults);
+    assert_eq!(faults, Some(2), "what differs stays a fault of the stream");
 }
 
 #[test]
