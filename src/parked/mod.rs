@@ -7,11 +7,14 @@ mod proof;
 mod queue;
 mod truncate;
 
+use std::collections::BTreeSet;
+
 use crate::cluster::client::{Client, Direction, ReadStream, StartAt, StreamPage};
 use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionKey;
+use crate::source::found::{Found, find};
 use crate::source::history::parked_stream;
-use crate::source::parked::trace;
+use crate::source::parked::{Traced, trace};
 use ditto_core::event::Event;
 
 pub use proof::unproven;
@@ -21,32 +24,49 @@ pub use truncate::truncate;
 const PAGE: u64 = 1_000;
 const PAGE_BYTES: usize = 1024 * 1024;
 
+/// Events whose links are searched for; more stay untraced.
+const MOST_LOST: usize = 100_000;
+
 /// Reads the whole queue of a group.
 ///
 /// # Errors
-/// No answer, or no right to read it.
+/// No answer, or no right to read it or the subscription's stream.
 pub async fn read(client: &Client, group: &SubscriptionKey) -> Result<Queue, Error> {
+    let found = search(client, group).await?;
     let mut queue = Queue::default();
-    each(client, group, |entry| queue.take(entry)).await?;
+    let mut from = Some(0);
+    while let Some(at) = from {
+        let (entries, next) = page(client, group, at, &found).await?;
+        entries.into_iter().for_each(|entry| queue.take(entry));
+        from = next;
+    }
     Ok(queue)
 }
 
-/// Reads every entry of a group's queue, oldest first.
+/// Looks through the subscription's stream for the links of entries that their numbers do not lead to; reads it only if
+/// there are such entries.
 ///
 /// # Errors
 /// As [`read`].
-pub async fn each(
-    client: &Client,
-    group: &SubscriptionKey,
-    mut take: impl FnMut(Entry),
-) -> Result<(), Error> {
+pub async fn search(client: &Client, group: &SubscriptionKey) -> Result<Found, Error> {
+    let mut lost = BTreeSet::new();
+    let nothing = Found::default();
     let mut from = Some(0);
     while let Some(at) = from {
-        let (entries, next) = page(client, group, at).await?;
-        entries.into_iter().for_each(&mut take);
+        let (entries, next) = page(client, group, at, &nothing).await?;
+        for entry in entries {
+            if let Traced::Lost(stream, revision) = entry.what
+                && lost.len() < MOST_LOST
+            {
+                lost.insert((stream, revision));
+            }
+        }
         from = next;
     }
-    Ok(())
+    if lost.is_empty() {
+        return Ok(nothing);
+    }
+    find(client, &group.stream, lost).await
 }
 
 /// Reads some entries from this one on, and says where the next begin; `None`: that was all.
@@ -57,6 +77,7 @@ pub async fn page(
     client: &Client,
     group: &SubscriptionKey,
     from: u64,
+    found: &Found,
 ) -> Result<(Vec<Entry>, Option<u64>), Error> {
     let read = ReadStream {
         stream: parked_stream(group),
@@ -79,7 +100,7 @@ pub async fn page(
     let entries = events.iter().zip(traced);
     Ok((
         entries
-            .map(|(event, what)| Entry::of(event, what))
+            .map(|(event, what)| Entry::of(event, found.instead_of(what)))
             .collect(),
         behind.filter(|next| *next > from),
     ))

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::page;
+use super::{page, search};
 use crate::cluster::Error;
 use crate::cluster::client::{Client, Direction, ReadStream, StartAt, StreamPage};
 use crate::config::settings::SubscriptionKey;
@@ -37,6 +37,7 @@ pub async fn unproven(
     group: &SubscriptionKey,
     streams: &BTreeSet<StreamName>,
 ) -> Result<BTreeMap<StreamName, String>, Error> {
+    let found = search(source, group).await?;
     let mut proof = Proof {
         source,
         destination,
@@ -46,7 +47,7 @@ pub async fn unproven(
     let mut count = 0_usize;
     let mut from = Some(0);
     while let Some(at) = from {
-        let (entries, next) = page(source, group, at).await?;
+        let (entries, next) = page(source, group, at, &found).await?;
         let mut revisions: BTreeMap<StreamName, BTreeSet<u64>> = BTreeMap::new();
         for entry in entries
             .into_iter()

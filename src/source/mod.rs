@@ -5,6 +5,7 @@
 pub mod chosen;
 pub mod decode;
 pub mod desk;
+pub mod found;
 pub mod history;
 pub mod parked;
 pub(crate) mod pick;

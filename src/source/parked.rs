@@ -72,9 +72,9 @@ impl Notes {
 }
 
 /// The event that a link's text names.
-type Target = (StreamName, u64);
+pub(super) type Target = (StreamName, u64);
 
-fn target(link: &Event) -> Option<Target> {
+pub(super) fn target(link: &Event) -> Option<Target> {
     match LinkText::of(link) {
         LinkText::Target { revision, stream } => Some((StreamName::new(stream), revision)),
         LinkText::Nothing | LinkText::Other => None,
@@ -177,7 +177,7 @@ async fn round(
 }
 
 /// What the link that was parked says of itself.
-fn by_own_link(target: Target, decided: Option<&Item>) -> Traced {
+pub(super) fn by_own_link(target: Target, decided: Option<&Item>) -> Traced {
     match decided {
         Some(Item::Never(reason)) => Traced::Never(*reason),
         Some(Item::Forward(origin)) => Traced::Link(origin.clone()),

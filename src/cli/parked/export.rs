@@ -32,11 +32,13 @@ pub(super) async fn export(
     let mut count = 0_u64;
     for subscription in subscriptions {
         let key = subscription.key();
+        let explain = |error| anyhow::anyhow!("{key}: {}", parked::advice(&error, &key));
+        let found = parked::search(source, &key).await.map_err(explain)?;
         let mut from = Some(0);
         while let Some(at) = from {
-            let (entries, next) = parked::page(source, &key, at)
+            let (entries, next) = parked::page(source, &key, at, &found)
                 .await
-                .map_err(|error| anyhow::anyhow!("{key}: {}", parked::advice(&error, &key)))?;
+                .map_err(explain)?;
             for entry in entries {
                 let event = match entry.revision() {
                     Some(revision) => event(source, &entry.stream(), revision).await?,

@@ -110,29 +110,35 @@ pub(super) async fn show(
     let mut count = 0_u64;
     for subscription in subscriptions {
         let key = subscription.key();
-        let shown = parked::each(source, &key, |entry| {
-            if entry.stream() != *stream {
-                return;
+        let explain = |error| anyhow::anyhow!("{key}: {}", parked::advice(&error, &key));
+        let found = parked::search(source, &key).await.map_err(explain)?;
+        let mut from = Some(0);
+        while let Some(at) = from {
+            let page = parked::page(source, &key, at, &found).await;
+            let (entries, next) = page.map_err(explain)?;
+            for entry in entries.iter().filter(|entry| entry.stream() == *stream) {
+                count += 1;
+                say(&shown(&key.to_string(), entry));
             }
-            count += 1;
-            let revision = entry
-                .revision()
-                .map_or_else(|| entry.text.clone(), |revision| format!("#{revision}"));
-            say(&format!(
-                "{key}: {revision} (entry {}) parked {} by {}: {}",
-                entry.entry,
-                entry.added,
-                by(&entry),
-                reason(&entry)
-            ));
-        });
-        shown
-            .await
-            .map_err(|error| anyhow::anyhow!("{key}: {}", parked::advice(&error, &key)))?;
+            from = next;
+        }
     }
     if count == 0 {
         complain(&format!("{stream} has no parked events"));
         return Ok(Exit::Failed);
     }
     Ok(Exit::Ok)
+}
+
+fn shown(key: &str, entry: &Entry) -> String {
+    let revision = entry
+        .revision()
+        .map_or_else(|| entry.text.clone(), |revision| format!("#{revision}"));
+    format!(
+        "{key}: {revision} (entry {}) parked {} by {}: {}",
+        entry.entry,
+        entry.added,
+        by(entry),
+        reason(entry)
+    )
 }
