@@ -87,8 +87,14 @@ pub async fn page(
         resolve_links: false,
         max_bytes: PAGE_BYTES,
     };
-    let StreamPage::Found { records, first, .. } = client.read_stream(read).await? else {
-        return Ok((Vec::new(), None));
+    let (records, first) = match client.read_stream(read).await? {
+        StreamPage::Found { records, first, .. } => (records, first),
+        StreamPage::NotFound => return Ok((Vec::new(), None)),
+        StreamPage::Tombstoned => {
+            let action = "read the parked queue";
+            let text = "it is tombstoned";
+            return Err(Error::new(client.side(), Class::Deleted, action, text));
+        }
     };
     let events: Vec<Event> = records
         .into_iter()
@@ -114,6 +120,10 @@ pub fn advice(error: &Error, group: &SubscriptionKey) -> String {
             "{error}: let the user read {} and read and truncate {} (only $admins may, unless its metadata says otherwise)",
             group.stream,
             parked_stream(group)
+        ),
+        Class::Deleted => format!(
+            "{error}: what was parked is lost, and the group can park nothing more; let ditto copy through a group of \
+             another name"
         ),
         _ => error.with_hint(),
     }

@@ -249,3 +249,20 @@ async fn placeholder_in_place_of_a_parked_event_keeps_the_entries() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tombstoned_queue_is_not_taken_for_an_empty_one() {
+    let servers = with_parked_link().await;
+    let source = servers.source.store();
+    source.tombstone(QUEUE, Expected::Any).expect("a tombstone");
+    let commands = Configured::new(&servers);
+    for command in ["list", "replay", "discard"] {
+        let all: &[&str] = if command == "list" { &[] } else { &["--all"] };
+        let (code, said, wrong) = commands.ask(&[&["parked", command], all].concat());
+        assert_eq!(code, Some(1), "{command}: {said}");
+        assert!(
+            wrong.contains("it is tombstoned: what was parked is lost"),
+            "{wrong}"
+        );
+    }
+}
