@@ -30,8 +30,8 @@ pub(super) struct Exact {
     /// The first revision that the source has not handed out yet.
     expected: u64,
     absent: Option<Absent>,
-    /// The first revision that counts as aged at the destination.
-    aged: Option<u64>,
+    /// The first and the last revision that count as aged at the destination.
+    aged: Option<(u64, u64)>,
     /// The source's last events, oldest first.
     recent: VecDeque<Uuid>,
     /// Events that the destination holds elsewhere than the source.
@@ -201,7 +201,7 @@ impl Exact {
         };
         self.consumed(&event);
         if self.destination.last().is_some_and(|tail| revision <= tail) {
-            self.aged.get_or_insert(revision);
+            self.aged.get_or_insert((revision, revision)).1 = revision;
             self.outcome.class(
                 Class::AgedAtDestination,
                 revision,
@@ -287,7 +287,7 @@ impl Comparison for Exact {
         tail.filter(|_| !self.destination.is_readable())
     }
 
-    fn aged(&self) -> Option<u64> {
+    fn aged(&self) -> Option<(u64, u64)> {
         self.aged
     }
 

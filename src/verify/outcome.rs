@@ -41,8 +41,8 @@ pub(super) trait Comparison {
     fn unreadable(&self) -> Option<u64> {
         None
     }
-    /// The first revision that counts as aged at the destination.
-    fn aged(&self) -> Option<u64> {
+    /// The first and the last revision that count as aged at the destination.
+    fn aged(&self) -> Option<(u64, u64)> {
         None
     }
     /// The end: what the pages alone could not tell is known now.
@@ -86,6 +86,8 @@ pub(super) struct Facts {
     pub(super) whose: Option<Whose>,
     /// Another writer cut off what counts as aged at the destination.
     pub(super) is_truncated: bool,
+    /// The destination does not know the source's event of this revision, which counts as aged there.
+    pub(super) refused: Option<u64>,
 }
 
 /// A stream whose tail is lacking.
@@ -176,8 +178,14 @@ impl Outcome {
                 (Class::Unverified, What::AsClassed, format!("{text}: {why}"))
             }
             Some(Whose::Ours) | None if facts.is_truncated => {
-                let text = "truncated by another writer at the destination";
-                (Class::AgedAtDestination, What::Truncated, text.to_owned())
+                let mut text = "truncated by another writer at the destination".to_owned();
+                if let Some(revision) = facts.refused {
+                    text += &format!(
+                        ", which does not know the source's revision {revision}: another event was there, or a scavenge \
+                         removed it"
+                    );
+                }
+                (Class::AgedAtDestination, What::Truncated, text)
             }
             Some(Whose::Ours) | None => return,
         };

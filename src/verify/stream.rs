@@ -12,7 +12,7 @@ use super::outcome::{Comparison, Facts, Outcome, Step, Whose};
 use super::reading::{Failure, Pace, Reader, patiently};
 use super::room::{Place, Room};
 use super::shelf::{Page, Shelf};
-use super::whose::{is_truncated, whose};
+use super::whose::{is_refused, is_truncated, whose};
 use crate::cluster::Class as ErrorClass;
 use crate::cluster::Error;
 use crate::destination::Destination as _;
@@ -145,8 +145,11 @@ async fn facts(
         let whose = whose(context, stream, tail, facts.source_last).await?;
         facts.whose = Some(whose);
     }
-    if let (Some(first), Some(Whose::Ours) | None) = (comparison.aged(), &facts.whose) {
+    if let (Some((first, last)), Some(Whose::Ours) | None) = (comparison.aged(), &facts.whose) {
         facts.is_truncated = is_truncated(context, stream, first).await?;
+        if facts.is_truncated && facts.whose.is_none() {
+            facts.refused = is_refused(context, stream, last).await?.then_some(last);
+        }
     }
     let Some(absent) = comparison.absent() else {
         return Ok(facts);

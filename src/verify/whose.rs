@@ -39,12 +39,7 @@ pub(super) async fn whose(
             "revision 0 is its last, and nothing can be asked about it",
         ));
     }
-    let page = context.source.page_of(stream, tail, 1, PAGE_BYTES).await?;
-    let event = match page {
-        Page::Found { events, .. } => events.into_iter().find(|event| event.revision == tail),
-        Page::Absent => None,
-    };
-    let Some(event) = event else {
+    let Some(event) = event(context, stream, tail).await? else {
         return Ok(unproven(&format!(
             "the source no longer shows its last revision, {tail}"
         )));
@@ -55,6 +50,35 @@ pub(super) async fn whose(
         ));
     }
     ask(context, stream, event).await
+}
+
+/// Whether the destination, which ends above this revision, refuses the source's event of it. That is no proof of another
+/// event: a scavenge keeps only a stream's last one.
+pub(super) async fn is_refused(
+    context: &Context,
+    stream: &StreamName,
+    revision: u64,
+) -> Result<bool, Failure> {
+    if revision == 0 || !context.may_ask {
+        return Ok(false);
+    }
+    Ok(match event(context, stream, revision).await? {
+        Some(event) => ask(context, stream, event).await? == Whose::Foreign,
+        None => false,
+    })
+}
+
+/// The source's event of this revision.
+async fn event(
+    context: &Context,
+    stream: &StreamName,
+    revision: u64,
+) -> Result<Option<Event>, Failure> {
+    let page = context.source.page_of(stream, revision, 1, PAGE_BYTES);
+    Ok(match page.await? {
+        Page::Found { events, .. } => events.into_iter().find(|event| event.revision == revision),
+        Page::Absent => None,
+    })
 }
 
 async fn ask(context: &Context, stream: &StreamName, event: Event) -> Result<Whose, Failure> {

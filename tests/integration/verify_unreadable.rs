@@ -89,6 +89,26 @@ async fn truncated_copy_is_told_as_truncated_by_another_writer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn copies_behind_truncated_foreign_events_are_told() {
+    let servers = Servers::start().await;
+    let all = events("customer-1", 12);
+    append(servers.source.store(), "customer-1", all.clone());
+    let destination = servers.destination.store();
+    append(destination, "customer-1", events("customer-1", 10));
+    append(destination, "customer-1", all[10..].to_vec());
+    write_metadata(destination, "customer-1", r#"{"$tb":10}"#);
+    let settings = subscription("$ce-customer", "ditto");
+    let (_, _, seen) = verifying::run(&job(&servers, &settings, |_| {})).await;
+    let text = seen.findings[0].to_string();
+    assert_eq!(seen.findings[0].what, What::Truncated);
+    assert!(
+        text.contains("does not know the source's revision 9"),
+        "{text}"
+    );
+    assert_eq!(last(destination, "customer-1"), Some(11));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn unreadable_stream_without_proof_is_unverified() {
     // A single event: the append that asks could write it. Or verify is not to send any.
     for (count, read_only, why) in [(1, false, "revision 0"), (10, true, "read_only")] {
