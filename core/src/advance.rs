@@ -128,15 +128,16 @@ impl Core {
     }
 }
 
-/// Flagged JSON and empty: projections do not link such events (`protocol.md` §6.2).
 /// The id of the placeholder for this revision, in every process the same.
-pub(super) fn placeholder_id(stream: &StreamName, revision: u64) -> Uuid {
+#[must_use]
+pub fn placeholder_id(stream: &StreamName, revision: u64) -> Uuid {
     Uuid::new_v5(
         &PLACEHOLDER_NAMESPACE,
         format!("{revision}@{stream}").as_bytes(),
     )
 }
 
+/// Flagged JSON and empty: projections do not link such events (`protocol.md` §6.2).
 fn placeholder(stream: &StreamName, revision: u64) -> Event {
     Event {
         id: placeholder_id(stream, revision),

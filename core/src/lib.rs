@@ -47,6 +47,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+pub use self::advance::placeholder_id;
+
 use self::append::Flight;
 use self::credit::Credit;
 use self::deliver::Forwarding;

@@ -32,7 +32,8 @@ enum Command {
     Show(ShowArguments),
     /// Write every parked event to a file as JSON lines; "-" is the standard output.
     Export(ExportArguments),
-    /// Bring streams up to their highest parked revision, then forget the entries.
+    /// Bring streams up to their highest parked revision, then forget the entries whose events are proven to be at the
+    /// destination.
     Replay(ReplayArguments),
     /// Accept that the parked events of streams stay out: note it in the journal, then forget the entries.
     Discard(DiscardArguments),

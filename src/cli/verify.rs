@@ -1,7 +1,7 @@
 //! `ditto verify`: is the destination a copy of the source, as far as the subscriptions go?
 //!
-//! Exit codes: 0 it is, 1 something is different or missing, 2 not everything could be compared. Never writes to a
-//! server, and only where a repair is asked for does anything here lead to a write.
+//! Exit codes: 0 it is, 1 something is different or missing, 2 not everything could be compared or proven. Never writes
+//! to a server (an append that asks whose a stream is cannot succeed in writing), and only where a repair is asked for does anything here lead to a write.
 
 mod progress;
 mod repair;

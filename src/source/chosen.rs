@@ -26,7 +26,7 @@ const READS: usize = 16;
 const EVENT_BYTES: usize = 1024 * 1024;
 
 /// An event that is to be at the destination.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Choice {
     /// Its stream.
     pub stream: StreamName,
@@ -253,8 +253,11 @@ impl Reader {
                 self.work.decide(at, Fate::Refused(text.clone()));
                 Ok(None)
             }
+            // It lasts, and is this stream's alone.
             SourcePage::Refused(text) => {
-                Err(format!("{stream} cannot be read at the source: {text}"))
+                let text = format!("it cannot be read at the source: {text}");
+                self.work.decide(at, Fate::Refused(text));
+                Ok(None)
             }
             SourcePage::Failed => Err(format!("{stream} could not be read at the source")),
         }

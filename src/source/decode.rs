@@ -40,55 +40,86 @@ pub fn decode(record: ResolvedRecord) -> Item {
 /// Here, where no target is at hand, the type is what tells a link (`protocol.md` §6.1).
 #[must_use]
 pub fn stream_of(record: &Event) -> Option<(StreamName, Option<u64>)> {
-    let target = (&*record.event_type == LINK)
-        .then(|| LinkTarget::of(record))
-        .flatten();
-    match (target, by_link(record)) {
-        (Some(_), Some(Item::Forward(origin))) => Some((origin, None)),
-        (Some(_), Some(_)) => None,
-        (Some(target), None) => Some((StreamName::new(target.stream), Some(target.revision))),
-        (None, _) if record.stream.is_system() || record.revision == TOMBSTONE_REVISION => None,
-        (None, _) => Some((record.stream.clone(), Some(record.revision))),
+    let text = if is_link(record) {
+        LinkText::of(record)
+    } else {
+        LinkText::Other
+    };
+    match (text, by_link(record)) {
+        (LinkText::Nothing, _) => None,
+        (LinkText::Target { .. }, Some(Item::Forward(origin))) => Some((origin, None)),
+        (LinkText::Target { .. }, Some(_)) => None,
+        (LinkText::Target { revision, stream }, None) => {
+            Some((StreamName::new(stream), Some(revision)))
+        }
+        (LinkText::Other, _)
+            if record.stream.is_system() || record.revision == TOMBSTONE_REVISION =>
+        {
+            None
+        }
+        (LinkText::Other, _) => Some((record.stream.clone(), Some(record.revision))),
     }
 }
 
+/// Whether a record that was not followed is a link.
+pub(crate) fn is_link(record: &Event) -> bool {
+    &*record.event_type == LINK
+}
+
 /// What the link alone decides, if it does.
-fn by_link(link: &Event) -> Option<Item> {
+pub(super) fn by_link(link: &Event) -> Option<Item> {
     let notes = LinkNotes::of(link);
     if notes.deleted.is_some() {
         return Some(Item::Never(SkipReason::Deleted));
     }
-    let target = LinkTarget::of(link)?;
-    if target.stream.starts_with('$') {
-        return Some(Item::Never(SkipReason::SystemStream));
-    }
+    let (revision, stream) = match LinkText::of(link) {
+        LinkText::Target { revision, stream } => (revision, stream),
+        LinkText::Nothing => return Some(Item::Never(SkipReason::Unresolved)),
+        LinkText::Other => return None,
+    };
     match notes.origin {
         // Servers' `$by_category` links to the event itself: the stream in the text is the one in `$o`. Where they
-        // differ, the event in `$o` is a user's own link, and the text is that link's (`protocol.md` §6.2).
-        Some(origin) if origin != target.stream => Some(if origin.starts_with('$') {
+        // differ, the event in `$o` is a user's own link, and the text is that link's (`protocol.md` §6.2): whatever
+        // it points to, the link is an event of a stream that is copied.
+        Some(origin) if origin != stream => Some(if origin.starts_with('$') {
             Item::Never(SkipReason::SystemStream)
         } else {
             Item::Forward(StreamName::new(origin))
         }),
-        _ if target.revision == TOMBSTONE_REVISION => Some(Item::Never(SkipReason::Tombstone)),
+        _ if stream.starts_with('$') => Some(Item::Never(SkipReason::SystemStream)),
+        _ if revision == TOMBSTONE_REVISION => Some(Item::Never(SkipReason::Tombstone)),
         _ => None,
     }
 }
 
 /// The text of a link: `<revision>@<stream>`, split at the first `@` (`protocol.md` §6.1).
-struct LinkTarget<'a> {
-    revision: u64,
-    stream: &'a str,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LinkText<'a> {
+    /// It names an event.
+    Target { revision: u64, stream: &'a str },
+    /// It has that form and names nothing: no event has such a number, since a server's are signed, or stands in a
+    /// stream without a name.
+    Nothing,
+    /// It is no such text.
+    Other,
 }
 
-impl<'a> LinkTarget<'a> {
-    fn of(link: &'a Event) -> Option<Self> {
-        let text = std::str::from_utf8(&link.data).ok()?;
-        let (revision, stream) = text.split_once('@')?;
-        Some(Self {
-            revision: revision.parse().ok()?,
-            stream,
-        })
+impl<'a> LinkText<'a> {
+    /// Of a record that is a link.
+    pub(super) fn of(link: &'a Event) -> Self {
+        let text = std::str::from_utf8(&link.data).ok();
+        let Some((revision, stream)) = text.and_then(|text| text.split_once('@')) else {
+            return Self::Other;
+        };
+        if revision.is_empty() || !revision.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Self::Other;
+        }
+        match revision.parse() {
+            Ok(revision) if revision <= TOMBSTONE_REVISION && !stream.is_empty() => {
+                Self::Target { revision, stream }
+            }
+            _ => Self::Nothing,
+        }
     }
 }
 

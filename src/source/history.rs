@@ -1,18 +1,13 @@
-//! Plain reads at the source: streams for repairs, links for holes, the parked stream, last numbers.
+//! Plain reads at the source: streams for repairs, links for holes, the name of the parked stream.
 //!
 //! Never follows a link where a stream itself is asked for, and never writes.
-
-use serde::Deserialize;
 
 use crate::cluster::Class;
 use crate::cluster::client::{Client, Direction, ProvenPage, ReadStream, ResolvedRecord, StartAt};
 use crate::config::settings::SubscriptionKey;
 use crate::source::decode::decode;
 use ditto_core::event::StreamName;
-use ditto_core::port::{LinkPage, ParkedEntry, ParkedPage, ReadFrom, SourcePage};
-
-/// Bytes of one page of the parked stream; it only stops there.
-const PARKED_PAGE_BYTES: usize = 1024 * 1024;
+use ditto_core::port::{LinkPage, ReadFrom, SourcePage};
 
 /// Reads a stream, links not resolved.
 pub async fn stream(
@@ -80,30 +75,6 @@ pub fn parked_stream(group: &SubscriptionKey) -> StreamName {
     StreamName::new(format!("$persistentsubscription-{group}-parked"))
 }
 
-/// Reads what a group has parked.
-pub async fn parked(
-    client: &Client,
-    subscription: &StreamName,
-    group: &str,
-    from: u64,
-    count: u32,
-) -> ParkedPage {
-    let stream = parked_stream(&SubscriptionKey {
-        stream: subscription.clone(),
-        group: group.into(),
-    });
-    let read = resolving(&stream, from, count, PARKED_PAGE_BYTES);
-    match client.read_proven(read).await {
-        Ok(ProvenPage::Found { records, .. }) => {
-            ParkedPage::Entries(records.into_iter().filter_map(parked_entry).collect())
-        }
-        Ok(ProvenPage::NotFound | ProvenPage::SoftDeleted) => ParkedPage::Entries(Vec::new()),
-        Ok(ProvenPage::Tombstoned) => ParkedPage::Tombstoned,
-        Err(error) if *error.class() == Class::Denied => ParkedPage::Denied,
-        Err(_) => ParkedPage::Failed,
-    }
-}
-
 fn resolving(stream: &StreamName, from: u64, count: u32, max_bytes: usize) -> ReadStream {
     ReadStream {
         stream: stream.clone(),
@@ -118,23 +89,6 @@ fn resolving(stream: &StreamName, from: u64, count: u32, max_bytes: usize) -> Re
 fn numbered(record: ResolvedRecord) -> Option<(u64, ditto_core::event::Item)> {
     let number = record.original()?.revision;
     Some((number, decode(record)))
-}
-
-fn parked_entry(record: ResolvedRecord) -> Option<ParkedEntry> {
-    let original = record.original()?;
-    let notes: ParkedNotes = serde_json::from_slice(&original.metadata).unwrap_or_default();
-    Some(ParkedEntry {
-        entry: original.revision,
-        reason: notes.reason,
-        item: decode(record),
-    })
-}
-
-/// What the server writes beside a parked entry (`protocol.md` §8.8).
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ParkedNotes {
-    reason: String,
 }
 
 #[cfg(test)]

@@ -5,7 +5,10 @@
 pub mod chosen;
 pub mod decode;
 pub mod desk;
+pub mod found;
 pub mod history;
+pub mod parked;
+pub(crate) mod pick;
 pub mod preview;
 pub mod subscription;
 

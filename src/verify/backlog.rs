@@ -6,12 +6,13 @@
 use std::collections::HashMap;
 
 use super::outcome::Absent;
-use super::reading::{Failure, Reader};
+use super::reading::{Failure, Reader, patiently};
 use super::seen::Fingerprint;
 use super::shelf::Page;
 use crate::cluster::client::LogPlace;
 use crate::config::settings::SubscriptionSettings;
-use crate::source::decode::stream_of;
+use crate::source::history::parked_stream;
+use crate::source::parked::{Traced, trace};
 use ditto_core::event::StreamName;
 use ditto_core::port::GroupSeen;
 
@@ -137,7 +138,8 @@ async fn read_parked(
 ) -> Result<HashMap<Fingerprint, u64>, Failure> {
     const PAGE: u64 = 1_000;
     const PAGE_BYTES: usize = 1024 * 1024;
-    let stream = crate::source::history::parked_stream(&subscription.key());
+    let group = subscription.key();
+    let stream = parked_stream(&group);
     let (mut parked, mut from) = (HashMap::new(), 0);
     while let Page::Found {
         events,
@@ -146,11 +148,15 @@ async fn read_parked(
     } = source.page_of(&stream, from, PAGE, PAGE_BYTES).await?
     {
         let read = events.last().map(|event| event.revision + 1);
-        for (stream, revision) in events.iter().filter_map(stream_of) {
+        let traced = patiently(|| trace(source.client(), &group, &events)).await?;
+        let known = traced
+            .iter()
+            .filter_map(|traced| stands_for(traced, &group.stream));
+        for (stream, revision) in known {
             let fingerprint = Fingerprint::of(&stream);
             if parked.len() < MOST_PARKED || parked.contains_key(&fingerprint) {
                 let highest = parked.entry(fingerprint).or_default();
-                *highest = revision.unwrap_or_default().max(*highest);
+                *highest = revision.max(*highest);
             }
         }
         match read.or(first) {
@@ -159,4 +165,15 @@ async fn read_parked(
         }
     }
     Ok(parked)
+}
+
+/// The stream of an entry and its revision; of a user's own link the highest that there is, since only its stream is
+/// known.
+fn stands_for(traced: &Traced, subscription: &StreamName) -> Option<(StreamName, u64)> {
+    match traced {
+        Traced::Link(stream) => Some((stream.clone(), u64::MAX)),
+        other => other
+            .likely(subscription)
+            .map(|(stream, revision)| (stream.clone(), revision)),
+    }
 }

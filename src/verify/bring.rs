@@ -12,8 +12,10 @@ use tokio::time::Instant;
 use crate::cluster::client::Client;
 use crate::config::settings::{OnConflict, OnMissingHistory, SubscriptionSettings};
 use crate::destination::event_store::EventStore;
-use crate::pipeline::replicate::{self, Observer, Outcome, Pipeline, core_settings};
+use crate::pipeline::replicate::{self, Call, Observer, Outcome, Pipeline, core_settings};
+use crate::source::Refusal;
 use crate::source::chosen::{Choice, Chosen, Fate};
+use ditto_core::port::{GroupSeen, Side, Status, Tell};
 
 /// Bytes of events that it may hold.
 const BUDGET: usize = 16 * 1024 * 1024;
@@ -21,7 +23,7 @@ const BUDGET: usize = 16 * 1024 * 1024;
 /// Streams brought at once.
 const AT_ONCE: u32 = 100;
 
-/// Without anything decided for so long a server is given up.
+/// Without any progress for so long, inside a stream or by one that is decided, a server is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A stop may take this long.
@@ -46,6 +48,11 @@ pub async fn bring(
 ) -> Brought {
     let chosen = Arc::new(Chosen::new(source, choices.clone()));
     let (stopping, stopped) = watch::channel(None);
+    let (progress, progressing) = watch::channel(0);
+    let observer = Arc::new(Progressing {
+        inner: observer,
+        progress,
+    });
     let (_budget, budget) = watch::channel(BUDGET);
     let mut replication = subscription.replication.clone();
     // An operator looks on: what cannot be brought is told, and the rest goes on.
@@ -64,7 +71,7 @@ pub async fn bring(
         stop: stopped,
     });
     let watching = async {
-        let why = decided(&chosen, stop).await;
+        let why = decided(chosen.open(), progressing, stop).await;
         stopping.send_replace(Some(Instant::now() + SHUTDOWN));
         why
     };
@@ -89,19 +96,111 @@ pub async fn bring(
 }
 
 /// Waits until everything is decided; otherwise says why it is not.
-async fn decided(chosen: &Chosen, stop: &mut watch::Receiver<bool>) -> Option<String> {
-    let mut open = chosen.open();
+async fn decided(
+    mut open: watch::Receiver<usize>,
+    mut progress: watch::Receiver<u64>,
+    stop: &mut watch::Receiver<bool>,
+) -> Option<String> {
     loop {
         if *open.borrow_and_update() == 0 {
             return None;
         }
+        let moved = async {
+            tokio::select! {
+                Ok(()) = open.changed() => {}
+                Ok(()) = progress.changed() => {}
+                else => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            changed = tokio::time::timeout(PATIENCE, open.changed()) => {
-                if changed.is_err() {
-                    return Some(format!("a server did not answer for {PATIENCE:?}: nothing was decided meanwhile"));
+            moved = tokio::time::timeout(PATIENCE, moved) => {
+                if moved.is_err() {
+                    return Some(format!("a server did not answer: no progress for {PATIENCE:?}"));
                 }
             }
             Ok(_) = stop.wait_for(|stop| *stop) => return Some("interrupted".to_owned()),
         }
+    }
+}
+
+/// Passes everything on, and sees progress inside a stream: a long one is decided only at its end.
+struct Progressing {
+    inner: Arc<dyn Observer>,
+    progress: watch::Sender<u64>,
+}
+
+impl Observer for Progressing {
+    fn tell(&self, what: &Tell) {
+        self.inner.tell(what);
+    }
+
+    fn received(&self, deliveries: u64) {
+        self.inner.received(deliveries);
+    }
+
+    fn status(&self, status: &Status) {
+        self.progress.send_if_modified(|known| {
+            let is_new = *known != status.progress;
+            *known = status.progress;
+            is_new
+        });
+        self.inner.status(status);
+    }
+
+    fn group(&self, group: &GroupSeen) {
+        self.inner.group(group);
+    }
+
+    fn call(&self, call: Call, system: &'static str, took: Duration) {
+        self.inner.call(call, system, took);
+    }
+
+    fn throttled(&self, records: u64) {
+        self.inner.throttled(records);
+    }
+
+    fn reconnect(&self, side: Side, why: &str) {
+        self.inner.reconnect(side, why);
+    }
+
+    fn refused(&self, refusal: &Refusal) {
+        self.inner.refused(refusal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::sleep;
+
+    /// What one stream comes to whose progress is seen so many times, each this much later.
+    async fn ended(times: u64, apart: Duration) -> Option<String> {
+        let (decide, open) = watch::channel(1);
+        let (progress, progressing) = watch::channel(0);
+        let (_stop, mut stop) = watch::channel(false);
+        let work = async {
+            for step in 1..=times {
+                sleep(apart).await;
+                progress.send_replace(step);
+            }
+            sleep(apart).await;
+            decide.send_replace(0);
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            end = decided(open, progressing, &mut stop) => end,
+            () = work => None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn long_stream_that_progresses_is_brought_to_its_end() {
+        assert_eq!(ended(100, Duration::from_secs(50)).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn server_without_progress_for_a_minute_is_given_up() {
+        let why = ended(1, Duration::from_secs(70)).await;
+        assert!(why.is_some_and(|why| why.contains("no progress for 60s")));
     }
 }

@@ -24,6 +24,8 @@ pub enum Class {
     AgedAtDestination,
     /// No projection links it (flagged JSON and is not), and no later event of its stream has brought it.
     NeverLinked,
+    /// Nothing of the stream can be read at the destination, and nothing proves that it is a copy.
+    Unverified,
     /// The destination holds something else.
     Different,
     /// The destination lacks it.
@@ -32,13 +34,14 @@ pub enum Class {
 
 impl Class {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Equal,
         Self::Behind,
         Self::HeldOrParked,
         Self::GoneAtSource,
         Self::AgedAtDestination,
         Self::NeverLinked,
+        Self::Unverified,
         Self::Different,
         Self::Missing,
     ];
@@ -53,6 +56,7 @@ impl Class {
             Self::GoneAtSource => "gone_at_source",
             Self::AgedAtDestination => "aged_at_destination",
             Self::NeverLinked => "never_linked",
+            Self::Unverified => "unverified",
             Self::Different => "different",
             Self::Missing => "missing",
         }
@@ -68,6 +72,7 @@ impl Class {
             Self::GoneAtSource => "not readable any more at the source",
             Self::AgedAtDestination => "aged or truncated at the destination",
             Self::NeverLinked => "never linked",
+            Self::Unverified => "unverified at the destination",
             Self::Different => "different",
             Self::Missing => "missing",
         }
@@ -86,7 +91,7 @@ impl Class {
 
 /// A number for each class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts([u64; 8]);
+pub struct Counts([u64; 9]);
 
 impl Counts {
     /// How many are of this class.
@@ -99,6 +104,19 @@ impl Counts {
     #[must_use]
     pub fn sum(&self) -> u64 {
         self.0.iter().sum()
+    }
+
+    /// How many make the destination no copy.
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        let faults = Class::ALL.into_iter().filter(|class| class.is_fault());
+        faults.map(|class| self.of(class)).sum()
+    }
+
+    /// Counts all of one class as another.
+    pub(super) fn turn(&mut self, from: Class, to: Class) {
+        let count = std::mem::take(&mut self.0[from.index()]);
+        self.add(to, count);
     }
 
     /// Counts some more.
@@ -159,9 +177,13 @@ impl Tally {
     /// True if anything is different or missing.
     #[must_use]
     pub fn has_faults(&self) -> bool {
-        Class::ALL
-            .into_iter()
-            .any(|class| class.is_fault() && self.events.of(class) > 0)
+        self.events.faults() > 0
+    }
+
+    /// True if a stream could not be compared: refused, or not proven.
+    #[must_use]
+    pub fn has_gaps(&self) -> bool {
+        self.refused > 0 || self.events.of(Class::Unverified) > 0
     }
 }
 
@@ -187,6 +209,10 @@ pub enum What {
     Stream,
     /// The stream was deleted at the destination.
     Deleted,
+    /// Another writer truncated the stream at the destination.
+    Truncated,
+    /// The destination's events cannot be read, and are not the source's.
+    Unreadable,
     /// Nothing more is to be said than the class says.
     AsClassed,
 }
@@ -209,6 +235,12 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// True for what is told at the end, beside the numbers.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.class.is_fault() || self.class == Class::Unverified || self.what == What::Truncated
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn advice(&self) -> &'static str {
@@ -219,6 +251,9 @@ impl Finding {
             }
             (Class::Different, What::Extra | What::Doubled) => {
                 "somebody else writes to this stream at the destination: stop that; an exact copy of it needs another destination"
+            }
+            (Class::Different, What::Unreadable) => {
+                "another writer wrote this stream at the destination: an exact copy of it needs another destination"
             }
             (Class::Different, What::Content) => {
                 "somebody else wrote this event: ditto never changes one that is there; an exact copy of the stream needs another destination"
@@ -231,6 +266,12 @@ impl Finding {
             }
             (Class::NeverLinked, _) => {
                 "comes with the stream's next event, or now by ditto verify --repair"
+            }
+            (Class::Unverified, _) => {
+                "remove the named obstacle and compare again, or find out who wrote this stream at the destination"
+            }
+            (Class::AgedAtDestination, What::Truncated) => {
+                "nothing, if it was meant; else find out who truncates this stream: ditto only sets $maxAge (time_to_live)"
             }
             (Class::Behind, _) => "nothing: the daemon will bring it",
             (Class::Equal | Class::GoneAtSource | Class::AgedAtDestination, _) => "nothing",

@@ -30,6 +30,8 @@ pub(super) struct Exact {
     /// The first revision that the source has not handed out yet.
     expected: u64,
     absent: Option<Absent>,
+    /// The first and the last revision that count as aged at the destination.
+    aged: Option<(u64, u64)>,
     /// The source's last events, oldest first.
     recent: VecDeque<Uuid>,
     /// Events that the destination holds elsewhere than the source.
@@ -57,6 +59,7 @@ impl Exact {
             links,
             expected: from,
             absent: None,
+            aged: None,
             recent: VecDeque::new(),
             displaced: HashSet::new(),
             broken: false,
@@ -198,6 +201,7 @@ impl Exact {
         };
         self.consumed(&event);
         if self.destination.last().is_some_and(|tail| revision <= tail) {
+            self.aged.get_or_insert((revision, revision)).1 = revision;
             self.outcome.class(
                 Class::AgedAtDestination,
                 revision,
@@ -277,6 +281,16 @@ impl Comparison for Exact {
         is_beyond.then_some(beyond)
     }
 
+    fn unreadable(&self) -> Option<u64> {
+        self.aged?;
+        let tail = self.destination.last();
+        tail.filter(|_| !self.destination.is_readable())
+    }
+
+    fn aged(&self) -> Option<(u64, u64)> {
+        self.aged
+    }
+
     fn finish(mut self, facts: &Facts) -> Outcome {
         if let (Some(beyond), Some(tail)) = (self.beyond(), facts.source_last)
             && beyond > tail
@@ -296,6 +310,8 @@ impl Comparison for Exact {
         if let Some(absent) = self.absent {
             self.outcome.lacks(absent, self.destination.last(), facts);
         }
+        self.outcome.judge_aged(facts);
+        self.outcome.end();
         self.outcome
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Streams are found through the subscription's own links, each once ([`seen`] keeps 12 to 16 bytes of it), and compared
 //! many at once (`run`, `stream`) by a part that does no I/O (`exact`, or
-//! `by_ids` where copies have revisions of their own). `backlog` knows how far the group is, so that an
+//! `by_ids` where copies have revisions of their own). `whose` proves streams that cannot be read at the destination, by
+//! appends that are never written. `backlog` knows how far the group is, so that an
 //! event on its way is not taken for one that is missing. Works while the daemon runs. What is lacking is only noted
 //! ([`Repair`]); `bring` alone leads to writes, through the daemon's own core, and never overwrites or deletes.
 
@@ -16,10 +17,12 @@ mod outcome;
 mod point;
 mod reading;
 pub mod resume;
+mod room;
 mod run;
 mod seen;
 mod shelf;
 mod stream;
+mod whose;
 
 pub use bring::{Brought, bring};
 pub use class::{Class, Counts, Finding, Tally, What};

@@ -37,6 +37,14 @@ pub(super) trait Comparison {
     fn parked_above(&self) -> Option<u64>;
     /// The destination's tail, if it lies above the source's and must not.
     fn beyond(&self) -> Option<u64>;
+    /// The destination's tail, if the source's events up to it count as aged and no event could be read there.
+    fn unreadable(&self) -> Option<u64> {
+        None
+    }
+    /// The first and the last revision that count as aged at the destination.
+    fn aged(&self) -> Option<(u64, u64)> {
+        None
+    }
     /// The end: what the pages alone could not tell is known now.
     fn finish(self, facts: &Facts) -> Outcome;
 }
@@ -52,6 +60,17 @@ pub(super) struct Absent {
     pub(super) linked_end: u64,
 }
 
+/// Whose a destination stream is whose events cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// It is a copy.
+    Ours,
+    /// It holds other events.
+    Foreign,
+    /// Nothing proves either, for this reason.
+    Unverified(String),
+}
+
 /// What pages do not tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {
@@ -63,6 +82,12 @@ pub(super) struct Facts {
     pub(super) deleted: Option<&'static str>,
     /// Number of the source's last event, read after the destination; `None`: not asked, or gone.
     pub(super) source_last: Option<u64>,
+    /// Whose the stream is, if nothing of it can be read at the destination.
+    pub(super) whose: Option<Whose>,
+    /// Another writer cut off what counts as aged at the destination.
+    pub(super) is_truncated: bool,
+    /// The destination does not know the source's event of this revision, which counts as aged there.
+    pub(super) refused: Option<u64>,
 }
 
 /// A stream whose tail is lacking.
@@ -74,8 +99,8 @@ pub struct Repair {
     pub from: u64,
     /// The last.
     pub to: u64,
-    /// How many of these count as missing; the others were never linked.
-    pub missing: u64,
+    /// Events of the stream, these or others, that make it no copy: different or missing.
+    pub faults: u64,
 }
 
 /// What came of one stream.
@@ -140,6 +165,48 @@ impl Outcome {
         }
     }
 
+    /// What counts as aged at the destination turns out to be something else, and is no longer to be repaired; or it is
+    /// known who cut it off.
+    pub(super) fn judge_aged(&mut self, facts: &Facts) {
+        let (class, what, text) = match &facts.whose {
+            Some(Whose::Foreign) => {
+                let text = "the destination's events cannot be read and are not the source's";
+                (Class::Different, What::Unreadable, text.to_owned())
+            }
+            Some(Whose::Unverified(why)) => {
+                let text = "nothing of it can be read at the destination, and nothing proves that it is a copy";
+                (Class::Unverified, What::AsClassed, format!("{text}: {why}"))
+            }
+            Some(Whose::Ours) | None if facts.is_truncated => {
+                let mut text = "truncated by another writer at the destination".to_owned();
+                if let Some(revision) = facts.refused {
+                    text += &format!(
+                        ", which does not know the source's revision {revision}: another event was there, or a scavenge \
+                         removed it"
+                    );
+                }
+                (Class::AgedAtDestination, What::Truncated, text)
+            }
+            Some(Whose::Ours) | None => return,
+        };
+        let aged = Class::AgedAtDestination;
+        for finding in self.findings.iter_mut().filter(|one| one.class == aged) {
+            (finding.class, finding.what) = (class, what);
+            finding.text.clone_from(&text);
+        }
+        if class != aged {
+            self.counts.turn(aged, class);
+            self.repair = None;
+        }
+    }
+
+    /// Nothing more is to be found.
+    pub(super) fn end(&mut self) {
+        if let Some(repair) = &mut self.repair {
+            repair.faults = self.counts.faults();
+        }
+    }
+
     /// Sorts what lies above the destination's tail into classes.
     pub(super) fn lacks(&mut self, absent: Absent, tail: Option<u64>, facts: &Facts) {
         let Absent {
@@ -176,7 +243,8 @@ impl Outcome {
                 stream: self.stream.clone(),
                 from: first,
                 to: repair_end - 1,
-                missing: reached - first,
+                // Counted when all of the stream is.
+                faults: 0,
             });
         }
         let text = "flagged JSON and is not, so that no projection links it";

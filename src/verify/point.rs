@@ -84,13 +84,25 @@ impl Point {
     pub(super) fn absorb(&mut self, outcome: Outcome, from: u64) -> Vec<Finding> {
         self.tally.add(&outcome.counts);
         self.tally.left_out_events += from;
-        let faults = outcome.findings.iter().filter(|one| one.class.is_fault());
-        let room = KEPT_FINDINGS.saturating_sub(self.findings.len());
-        self.findings.extend(faults.take(room).cloned());
+        for finding in outcome.findings.iter().filter(|one| one.is_told()) {
+            self.keep(finding);
+        }
         if self.keeps_repairs && self.repairs.len() < MOST_REPAIRS {
             self.repairs.extend(outcome.repair);
         }
         outcome.findings
+    }
+
+    /// Keeps a finding for the end, if there is room; a fault takes the room of what is none.
+    fn keep(&mut self, finding: &Finding) {
+        if self.findings.len() == KEPT_FINDINGS {
+            let last = self.findings.iter().rposition(|one| !one.class.is_fault());
+            let Some(last) = last.filter(|_| finding.class.is_fault()) else {
+                return;
+            };
+            self.findings.remove(last);
+        }
+        self.findings.push(finding.clone());
     }
 
     /// Where a comparison that goes on has to begin.

@@ -18,7 +18,7 @@ use crate::config::settings::SubscriptionKey;
 use ditto_core::event::StreamName;
 
 /// Changes when an older ditto's file can no longer be read.
-const FORM: &str = "ditto verify 1";
+const FORM: &str = "ditto verify 2";
 
 /// A header longer than this is no header of ditto's.
 const LONGEST_HEADER: u64 = 16 << 20;

@@ -18,6 +18,7 @@ use super::links::{self, Link, Met};
 use super::outcome::Outcome;
 use super::point::Point;
 use super::reading::{Failure, Pace, Reader};
+use super::room::Room;
 use super::seen::Fingerprint;
 use super::stream::{self, Context};
 use crate::cluster::client::Client;
@@ -26,7 +27,7 @@ use crate::source::subscription::Subscription;
 use ditto_core::event::StreamName;
 use ditto_core::port::{GroupSeen, JoinRefusal};
 
-/// Streams compared at once. Each holds up to two pages of 256 KiB of each side.
+/// Streams compared at once; fewer where events are large ([`Room`]).
 const STREAMS_AT_ONCE: usize = 16;
 
 /// Pages of links that wait.
@@ -168,6 +169,8 @@ async fn prepare(
             Links::All
         },
         pace: Pace::new(job.scope.rate),
+        room: Room::new(),
+        may_ask: !job.subscription.replication.read_only,
         by_ids: job
             .subscription
             .replication

@@ -6,6 +6,9 @@ use std::collections::VecDeque;
 
 use ditto_core::event::Event;
 
+/// A side that looks ahead holds no more than this, and two events, whatever their size.
+pub(super) const AHEAD_BYTES: usize = 1024 * 1024;
+
 /// A page of one side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Page {
@@ -22,12 +25,25 @@ pub(super) enum Page {
     Absent,
 }
 
+impl Page {
+    /// Size of its largest event.
+    pub(super) fn largest(&self) -> usize {
+        match self {
+            Self::Found { events, .. } => events.iter().map(Event::size).max().unwrap_or_default(),
+            Self::Absent => 0,
+        }
+    }
+}
+
 /// The events of one side, in the order of their revisions.
 #[derive(Clone, Debug)]
 pub(super) struct Shelf {
     events: VecDeque<Event>,
+    bytes: usize,
     next: u64,
     last: Option<u64>,
+    /// An event was read.
+    is_readable: bool,
     ended: bool,
 }
 
@@ -47,8 +63,10 @@ impl Shelf {
     pub(super) fn new(from: u64) -> Self {
         Self {
             events: VecDeque::new(),
+            bytes: 0,
             next: from,
             last: None,
+            is_readable: false,
             ended: false,
         }
     }
@@ -61,6 +79,11 @@ impl Shelf {
     /// Number of the stream's last event as last seen; `None`: it has none, or none was seen.
     pub(super) fn last(&self) -> Option<u64> {
         self.last
+    }
+
+    /// Whether any event could be read.
+    pub(super) fn is_readable(&self) -> bool {
+        self.is_readable
     }
 
     /// Nothing more is to be read.
@@ -91,6 +114,8 @@ impl Shelf {
             (None, Some(first)) if first > self.next && first <= last => self.next = first,
             (None, _) => self.ended = true,
         }
+        self.is_readable |= !events.is_empty();
+        self.bytes += events.iter().map(Event::size).sum::<usize>();
         self.events.extend(events);
     }
 
@@ -105,7 +130,9 @@ impl Shelf {
 
     /// Takes the event at the front.
     pub(super) fn take(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front()?;
+        self.bytes -= event.size();
+        Some(event)
     }
 
     /// The events on the shelf.
@@ -113,8 +140,10 @@ impl Shelf {
         self.events.iter()
     }
 
-    /// Whether as many events are on the shelf as anybody may want to look at, or all that there are.
+    /// Whether as many events are on the shelf as anybody may want to look at, as many as there is room for, or all that
+    /// there are.
     pub(super) fn holds(&self, count: usize) -> bool {
-        self.ended || self.events.len() >= count
+        let is_full = self.bytes >= AHEAD_BYTES && self.events.len() >= 2;
+        self.ended || is_full || self.events.len() >= count
     }
 }

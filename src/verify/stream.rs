@@ -1,6 +1,6 @@
 //! Comparing one stream: reads both sides side by side as the comparison asks for it, then what pages do not tell.
 //!
-//! Holds at most two pages of each side. Never decides a class.
+//! Holds no more than its place in the run's budget (`room`) allows. Never decides a class.
 
 use std::sync::Arc;
 
@@ -8,9 +8,11 @@ use super::backlog::Backlog;
 use super::by_ids::{ByIds, Part};
 use super::class::Class;
 use super::exact::{Exact, Links};
-use super::outcome::{Comparison, Facts, Outcome, Step};
+use super::outcome::{Comparison, Facts, Outcome, Step, Whose};
 use super::reading::{Failure, Pace, Reader, patiently};
+use super::room::{Place, Room};
 use super::shelf::{Page, Shelf};
+use super::whose::{is_refused, is_truncated, whose};
 use crate::cluster::Class as ErrorClass;
 use crate::cluster::Error;
 use crate::destination::Destination as _;
@@ -26,6 +28,9 @@ pub(super) struct Context {
     pub(super) backlog: Backlog,
     pub(super) links: Links,
     pub(super) pace: Pace,
+    pub(super) room: Room,
+    /// Whether an append may be sent that is recognised or refused, and never written.
+    pub(super) may_ask: bool,
     /// Copies have revisions of their own; this part of each stream is copied.
     pub(super) by_ids: Option<Part>,
 }
@@ -36,29 +41,32 @@ pub(super) async fn compare(
     stream: StreamName,
     from: u64,
 ) -> Result<Outcome, Failure> {
-    match context.by_ids.clone() {
-        None => {
-            judge(
-                &context,
-                from,
-                &stream,
-                Exact::new(stream.clone(), from, context.links),
-            )
-            .await
-        }
-        Some(part) => {
-            let comparison = ByIds::new(stream.clone(), from, context.links, part);
-            judge(&context, from, &stream, comparison).await
+    loop {
+        let place = context.room.enter().await;
+        let compared = match context.by_ids.clone() {
+            None => {
+                let comparison = Exact::new(stream.clone(), from, context.links);
+                judge(&context, from, &stream, comparison, &place).await?
+            }
+            Some(part) => {
+                let comparison = ByIds::new(stream.clone(), from, context.links, part);
+                judge(&context, from, &stream, comparison, &place).await?
+            }
+        };
+        if let Some(outcome) = compared {
+            return Ok(outcome);
         }
     }
 }
 
+/// Compares; `None` if an event has no room in this place.
 async fn judge<C: Comparison>(
     context: &Context,
     from: u64,
     stream: &StreamName,
     mut comparison: C,
-) -> Result<Outcome, Failure> {
+    place: &Place,
+) -> Result<Option<Outcome>, Failure> {
     while let Step::Read {
         source,
         destination,
@@ -71,6 +79,11 @@ async fn judge<C: Comparison>(
             page(&context.destination, stream, there),
         );
         let (here, there) = (here?, there?);
+        let largest = here.iter().chain(&there).map(Page::largest).max();
+        if let Some(largest) = largest.filter(|largest| *largest > place.largest) {
+            context.room.met(largest);
+            return Ok(None);
+        }
         if let Some(page) = here {
             if let Page::Found { events, .. } = &page {
                 context.pace.take(events.len() as u64).await;
@@ -82,10 +95,10 @@ async fn judge<C: Comparison>(
         }
     }
     if comparison.source().last().is_none() {
-        return gone(context, stream.clone(), from).await;
+        return gone(context, stream.clone(), from).await.map(Some);
     }
     let facts = facts(context, stream, &mut comparison).await?;
-    Ok(comparison.finish(&facts))
+    Ok(Some(comparison.finish(&facts)))
 }
 
 /// The revision to read from, if a page is wanted and there is more.
@@ -127,6 +140,16 @@ async fn facts(
     let mut facts = Facts::default();
     if comparison.beyond().is_some() {
         facts.source_last = context.source.last(stream).await?;
+    }
+    if let Some(tail) = comparison.unreadable() {
+        let whose = whose(context, stream, tail, facts.source_last).await?;
+        facts.whose = Some(whose);
+    }
+    if let (Some((first, last)), Some(Whose::Ours) | None) = (comparison.aged(), &facts.whose) {
+        facts.is_truncated = is_truncated(context, stream, first).await?;
+        if facts.is_truncated && facts.whose.is_none() {
+            facts.refused = is_refused(context, stream, last).await?.then_some(last);
+        }
     }
     let Some(absent) = comparison.absent() else {
         return Ok(facts);

@@ -5,7 +5,7 @@ use ditto::verify::{Class, End};
 
 use crate::support::groups::{self, eager};
 use crate::support::verifying::{self, job};
-use crate::support::{Copying, Servers, event, seed, subscription, until};
+use crate::support::{Copying, Servers, event, seed, subscription, until, write};
 use crate::verify::append;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,4 +177,20 @@ async fn copies_with_revisions_of_their_own_are_compared_by_ids_in_their_order()
     let (_, point, told) = verifying::run(&compared).await;
     assert_eq!(point.tally.events.of(Class::Missing), 3, "{told:?}");
     assert_eq!(point.tally.events.of(Class::Equal), 80);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_that_name_nothing_are_no_streams_to_compare() {
+    let servers = Servers::start().await;
+    let all: Vec<Proposed> = (0..2).map(|number| event("customer-1", number)).collect();
+    append(servers.source.store(), "customer-1", all.clone());
+    append(servers.destination.store(), "customer-1", all);
+    for text in ["0@customer-1", "1@", "18446744073709551615@customer-2"] {
+        write(servers.source.store(), "index", "$>", false, text);
+    }
+    let settings = subscription("index", "ditto");
+    let (end, point, _) = verifying::run(&job(&servers, &settings, |_| {})).await;
+    assert_eq!((end, point.tally.refused), (End::Complete, 0));
+    assert_eq!(point.tally.compared, 1);
+    assert_eq!(point.tally.events.of(Class::Equal), 2);
 }

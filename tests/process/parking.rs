@@ -15,12 +15,12 @@ use serde_json::Value;
 use super::support::{Ditto, Servers, command, foreign_client, seed, until};
 
 /// A configuration in a folder of its own.
-struct Configured {
+pub(super) struct Configured {
     folder: tempfile::TempDir,
 }
 
 impl Configured {
-    fn new(servers: &Servers) -> Self {
+    pub(super) fn new(servers: &Servers) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("ditto.toml");
         std::fs::write(&file, servers.configuration(&["g"])).expect("written");
@@ -46,7 +46,7 @@ impl Configured {
     }
 
     /// Exit code, stdout, stderr.
-    fn ask(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+    pub(super) fn ask(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let output = self.start(arguments).wait_with_output().expect("an end");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
         (
@@ -56,7 +56,7 @@ impl Configured {
         )
     }
 
-    fn listed(&self) -> Vec<Value> {
+    pub(super) fn listed(&self) -> Vec<Value> {
         let (code, lines, said) = self.ask(&["parked", "list", "--json"]);
         assert_eq!(code, Some(0), "{said}");
         lines
@@ -67,7 +67,12 @@ impl Configured {
 }
 
 /// Another program is done with so many events of the group `g`; it parks those of some streams for this reason.
-async fn consume(servers: &Servers, count: u64, reason: &str, park: impl Fn(&str) -> bool) {
+pub(super) async fn consume(
+    servers: &Servers,
+    count: u64,
+    reason: &str,
+    park: impl Fn(&str) -> bool,
+) {
     let client = foreign_client(&servers.source);
     let settings = PersistentSubscriptionSettings {
         resolve_link_tos: true,
@@ -112,11 +117,11 @@ async fn consume(servers: &Servers, count: u64, reason: &str, park: impl Fn(&str
 }
 
 /// The ids of a stream at the destination, in order.
-fn copied(servers: &Servers, stream: &str) -> usize {
+pub(super) fn copied(servers: &Servers, stream: &str) -> usize {
     servers.destination.store().appended(stream, 0, 1_000).len()
 }
 
-fn is_same(servers: &Servers, stream: &str) -> bool {
+pub(super) fn is_same(servers: &Servers, stream: &str) -> bool {
     let ids = |store: &devstore::store::Store| -> Vec<_> {
         let events = store.appended(stream, 0, 1_000);
         events.iter().map(|event| event.id).collect()

@@ -250,17 +250,8 @@ async fn memory_of(streams: u64) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("ditto.toml");
     std::fs::write(&file, servers.configuration(&["g"])).expect("written");
-    let mut child = start(&file, &["--json"]);
-    let mut most = 0;
-    let status = loop {
-        most = most.max(most_memory(child.id()).unwrap_or_default());
-        if let Some(status) = child.try_wait().expect("a child") {
-            break status;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    };
-    let (_, lines, said) = ended(child);
-    assert_eq!(status.code(), Some(0), "{lines}{said}");
+    let (most, (code, lines, said)) = measured(start(&file, &["--json"])).await;
+    assert_eq!(code, Some(0), "{lines}{said}");
     let summary: Value = serde_json::from_str(lines.lines().last().expect("a line")).expect("JSON");
     assert_eq!(summary["summary"]["compared_streams"], streams);
     println!(
@@ -268,4 +259,43 @@ async fn memory_of(streams: u64) {
         summary["summary"]["seconds"]
     );
     assert!((1..64 * 1024).contains(&most), "{most} KiB");
+}
+
+/// What it held in memory at most, in KiB, and how it ended.
+async fn measured(mut child: Child) -> (u64, (Option<i32>, String, String)) {
+    let mut most = 0;
+    loop {
+        most = most.max(most_memory(child.id()).unwrap_or_default());
+        if child.try_wait().expect("a child").is_some() {
+            return (most, ended(child));
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conflicting_streams_of_large_events_stay_within_the_budget() {
+    let servers = Servers::start().await;
+    let data = Bytes::from(vec![b'x'; 1_000_000]);
+    let event = || Proposed {
+        id: Uuid::new_v4(),
+        event_type: "large".into(),
+        is_json: false,
+        data: data.clone(),
+        metadata: Bytes::new(),
+    };
+    for number in 0..16 {
+        for server in [&servers.source, &servers.destination] {
+            let stream = format!("customer-{number}");
+            (0..20).for_each(|_| append(server.store(), &stream, vec![event()]));
+        }
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ditto.toml");
+    std::fs::write(&file, servers.configuration(&["g"])).expect("written");
+    let (most, (code, table, said)) = measured(start(&file, &[])).await;
+    assert_eq!(code, Some(1), "{table}{said}");
+    assert_eq!(row(&table, "different"), ["16", "320"]);
+    // The budget is 64 MiB; what the program and its connections take comes on top.
+    assert!((1..160 * 1024).contains(&most), "{most} KiB");
 }

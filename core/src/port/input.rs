@@ -176,7 +176,7 @@ pub struct ParkedEntry {
     pub entry: u64,
     /// The reason as stored, the server's prefix included (`protocol.md` §8.6, §8.8).
     pub reason: String,
-    /// What the entry points to.
+    /// What was parked. The link that was parked tells it; the entry names that link's target alone.
     pub item: Item,
 }
 

@@ -1,7 +1,8 @@
 //! `ditto parked replay` and `ditto parked discard`: what ends a parking.
 //!
-//! An entry is forgotten only after its event is at the destination, or after the journal has it that the event stays out.
-//! A queue can only be forgotten from its beginning: entries behind one that is not done stay, and are named.
+//! An entry is forgotten only after its event is at the destination, after the journal has it that the event stays out, or
+//! when it stands for nothing that is ever copied. A queue can only be forgotten from its beginning: entries behind one
+//! that is not done stay, and are named.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,11 +16,14 @@ use crate::cluster::Side;
 use crate::cluster::client::Client;
 use crate::config::settings::{Settings, SubscriptionKey, SubscriptionSettings};
 use crate::log::{audit, message_id};
-use crate::parked::{self, Queue};
+use crate::parked::{self, Kind, Parked, Queue};
 use crate::pipeline::replicate::Unobserved;
 use crate::source::chosen::{Choice, Fate};
 use crate::verify::bring;
 use ditto_core::event::StreamName;
+
+/// What is done with: each kind of entries of each stream.
+type Done = BTreeSet<(Kind, StreamName)>;
 
 pub(super) async fn replay(
     settings: &Settings,
@@ -34,62 +38,122 @@ pub(super) async fn replay(
         );
         return Ok(Exit::Configuration);
     };
-    let destination = Client::connect(Side::Destination, destination.clone());
+    let clients = (
+        source,
+        Client::connect(Side::Destination, destination.clone()),
+    );
     let mut stop = Stop::on_signals()?;
     let mut exit = Exit::Ok;
     let mut found = BTreeSet::new();
     for subscription in subscriptions {
-        let key = subscription.key();
-        let queue = super::queue(&source, subscription).await?;
-        let choices = choices(&queue, wanted);
-        found.extend(choices.iter().map(|choice| choice.stream.clone()));
-        if choices.is_empty() {
+        let queue = super::queue(&clients.0, subscription).await?;
+        let meant = meant(&queue, wanted);
+        found.extend(meant.iter().map(|(_, stream)| stream.clone()));
+        if meant.is_empty() {
             continue;
         }
-        if subscription.replication.skip_version_check || subscription.replication.read_only {
-            complain(&format!(
-                "{key}: not replayed: with skip_version_check or read_only an event cannot be brought to its revision"
-            ));
-            exit = Exit::Failed;
-            continue;
-        }
-        let clients = (source.clone(), destination.clone());
-        let brought = bring(
-            subscription,
-            clients,
-            choices,
-            Arc::new(Unobserved),
-            stop.asked(),
-        )
-        .await;
-        let mut done = BTreeSet::new();
-        for (choice, fate) in &brought.fates {
-            match fate {
-                Fate::There => {
-                    done.insert(choice.stream.clone());
-                    say(&format!(
-                        "{key}: {} is at the destination up to revision {}",
-                        choice.stream, choice.revision
-                    ));
-                }
-                Fate::Refused(why) => {
-                    exit = Exit::Failed;
-                    complain(&format!("{key}: {} is not brought: {why}", choice.stream));
-                }
-                Fate::Open => exit = Exit::Failed,
-            }
-        }
-        if let Some(why) = brought.cut_short {
-            complain(&format!(
-                "{key}: {why}; what was brought stays, and the same command goes on"
-            ));
-        }
-        if forget(&source, &key, &queue, &done).await.is_err() {
+        if !one(subscription, &clients, &queue, &meant, &mut stop).await? {
             exit = Exit::Failed;
         }
     }
     report_unknown(wanted, &found, &mut exit);
     Ok(exit)
+}
+
+/// Replays one group's entries; true if all that is meant is done with.
+async fn one(
+    subscription: &SubscriptionSettings,
+    clients: &(Client, Client),
+    queue: &Queue,
+    meant: &Done,
+    stop: &mut Stop,
+) -> anyhow::Result<bool> {
+    let key = subscription.key();
+    let choices = choices(&clients.0, queue, meant).await?;
+    let is_exact =
+        !subscription.replication.skip_version_check && !subscription.replication.read_only;
+    if !is_exact && !choices.is_empty() {
+        complain(&format!(
+            "{key}: not replayed: with skip_version_check or read_only an event cannot be brought to its revision"
+        ));
+        return Ok(false);
+    }
+    for (stream, parked) in untraced(queue, meant) {
+        complain(&format!(
+            "{key}: {stream} is not brought: entry {} and perhaps others are {}",
+            parked.oldest.entry,
+            parked.oldest.remark().unwrap_or_default()
+        ));
+    }
+    for (stream, parked) in queue.of(Kind::Never) {
+        if meant.contains(&(Kind::Never, stream.clone())) {
+            let remark = parked.oldest.remark().unwrap_or_default();
+            say(&format!("{key}: {stream} needs no replay: {remark}"));
+        }
+    }
+    let mut is_done = untraced(queue, meant).next().is_none();
+    let mut there = BTreeSet::new();
+    if !choices.is_empty() {
+        let brought = bring(
+            subscription,
+            clients.clone(),
+            choices,
+            Arc::new(Unobserved),
+            stop.asked(),
+        )
+        .await;
+        for (choice, fate) in &brought.fates {
+            match fate {
+                Fate::There => drop(there.insert(choice.clone())),
+                Fate::Refused(why) => {
+                    complain(&format!("{key}: {} is not brought: {why}", choice.stream));
+                }
+                Fate::Open => {}
+            }
+        }
+        is_done &= there.len() == brought.fates.len();
+        if let Some(why) = brought.cut_short {
+            complain(&format!(
+                "{key}: {why}; what was brought stays, and the same command goes on"
+            ));
+        }
+    }
+    let (done, all_proven) = proven(&key, clients, there).await?;
+    is_done &= all_proven;
+    is_done &= forget(&clients.0, &key, queue, &done).await;
+    Ok(is_done)
+}
+
+/// The streams of which each parked event is at the destination, and whether these are all.
+async fn proven(
+    key: &SubscriptionKey,
+    clients: &(Client, Client),
+    there: BTreeSet<Choice>,
+) -> anyhow::Result<(Done, bool)> {
+    let streams: BTreeSet<StreamName> = there.iter().map(|one| one.stream.clone()).collect();
+    if streams.is_empty() {
+        return Ok((Done::new(), true));
+    }
+    let unproven = parked::unproven((&clients.0, &clients.1), key, &streams)
+        .await
+        .map_err(|error| anyhow::anyhow!("{key}: the entries stay: {}", error.with_hint()))?;
+    for Choice { stream, revision } in &there {
+        match unproven.get(stream) {
+            None => say(&format!(
+                "{key}: {stream} is at the destination up to revision {revision}"
+            )),
+            Some(why) => complain(&format!(
+                "{key}: {stream} is at the destination up to revision {revision}, and its entries stay: {why}"
+            )),
+        }
+    }
+    let done = streams
+        .into_iter()
+        .filter(|stream| !unproven.contains_key(stream));
+    Ok((
+        done.map(|stream| (Kind::Copied, stream)).collect(),
+        unproven.is_empty(),
+    ))
 }
 
 pub(super) async fn discard(
@@ -103,39 +167,35 @@ pub(super) async fn discard(
     for subscription in subscriptions {
         let key = subscription.key();
         let queue = super::queue(source, subscription).await?;
-        let done: BTreeSet<StreamName> = choices(&queue, wanted)
-            .into_iter()
-            .map(|choice| choice.stream)
-            .collect();
-        found.extend(done.iter().cloned());
+        let done = meant(&queue, wanted);
+        found.extend(done.iter().map(|(_, stream)| stream.clone()));
         if done.is_empty() {
             continue;
         }
-        let events: u64 = done
+        let lost: Vec<(&StreamName, &Parked)> = queue
+            .streams
             .iter()
-            .filter_map(|stream| queue.streams.get(stream))
-            .map(|parked| parked.count)
-            .sum();
-        let question = format!(
-            "{key}: {} parked events of {} streams will never be copied by ditto. Discard them?",
-            grouped(events),
-            grouped(done.len() as u64)
-        );
-        match confirm(&question, yes) {
-            Answer::Yes => {}
-            Answer::No => {
-                complain("nothing is discarded");
-                return Ok(Exit::Failed);
-            }
-            Answer::Nobody => {
-                complain(&format!("{question} Nobody is there to ask: give --yes"));
-                return Ok(Exit::Usage);
+            .filter(|(of, _)| of.0 != Kind::Never && done.contains(*of))
+            .map(|((_, stream), parked)| (stream, parked))
+            .collect();
+        if !lost.is_empty() {
+            let question = question(&key, &lost);
+            match confirm(&question, yes) {
+                Answer::Yes => {}
+                Answer::No => {
+                    complain("nothing is discarded");
+                    return Ok(Exit::Failed);
+                }
+                Answer::Nobody => {
+                    complain(&format!("{question} Nobody is there to ask: give --yes"));
+                    return Ok(Exit::Usage);
+                }
             }
         }
-        for stream in &done {
-            note(&key, stream, &queue);
+        for (stream, parked) in lost {
+            note(&key, stream, parked);
         }
-        if forget(source, &key, &queue, &done).await.is_err() {
+        if !forget(source, &key, &queue, &done).await {
             exit = Exit::Failed;
         }
     }
@@ -143,15 +203,52 @@ pub(super) async fn discard(
     Ok(exit)
 }
 
-/// The highest parked event of each stream that is meant.
-fn choices(queue: &Queue, wanted: &Wanted) -> Vec<Choice> {
-    let meant = queue.streams.iter().filter(|(stream, _)| wanted.is(stream));
-    meant
-        .map(|(stream, parked)| Choice {
-            stream: stream.clone(),
-            revision: parked.last,
-        })
+fn question(key: &SubscriptionKey, lost: &[(&StreamName, &Parked)]) -> String {
+    let events: u64 = lost.iter().map(|(_, parked)| parked.count).sum();
+    format!(
+        "{key}: {} parked events of {} streams will never be copied by ditto. Discard them?",
+        grouped(events),
+        grouped(lost.len() as u64)
+    )
+}
+
+/// What is meant of the queue, of every kind.
+fn meant(queue: &Queue, wanted: &Wanted) -> Done {
+    let all = queue.streams.keys();
+    all.filter(|(_, stream)| wanted.is(stream))
+        .cloned()
         .collect()
+}
+
+/// The entries that are meant and of which nobody knows what they stand for.
+fn untraced<'q>(
+    queue: &'q Queue,
+    meant: &'q Done,
+) -> impl Iterator<Item = (&'q StreamName, &'q Parked)> {
+    let all = queue.of(Kind::Untraced);
+    all.filter(|(stream, _)| meant.contains(&(Kind::Untraced, (*stream).clone())))
+}
+
+/// The highest parked event of each stream that is meant; of a stream with a user's own link its last event, since only
+/// the link's stream is known.
+async fn choices(source: &Client, queue: &Queue, meant: &Done) -> anyhow::Result<Vec<Choice>> {
+    let mut choices = Vec::new();
+    for (stream, parked) in queue.of(Kind::Copied) {
+        if !meant.contains(&(Kind::Copied, stream.clone())) {
+            continue;
+        }
+        let highest = parked.revisions.map_or(0, |(_, last)| last);
+        let last = if parked.has_links {
+            source.last_revision(stream).await?
+        } else {
+            None
+        };
+        choices.push(Choice {
+            stream: stream.clone(),
+            revision: last.unwrap_or_default().max(highest),
+        });
+    }
+    Ok(choices)
 }
 
 fn report_unknown(wanted: &Wanted, found: &BTreeSet<StreamName>, exit: &mut Exit) {
@@ -165,18 +262,20 @@ fn report_unknown(wanted: &Wanted, found: &BTreeSet<StreamName>, exit: &mut Exit
 }
 
 /// Writes down that a stream's parked events stay out.
-fn note(key: &SubscriptionKey, stream: &StreamName, queue: &Queue) {
-    let Some(parked) = queue.streams.get(stream) else {
-        return;
-    };
+fn note(key: &SubscriptionKey, stream: &StreamName, parked: &Parked) {
+    let (first, last) = parked.revisions.map_or_else(
+        || ("?".to_owned(), "?".to_owned()),
+        |(first, last)| (first.to_string(), last.to_string()),
+    );
+    let reason = parked.oldest.reason.clone();
     let fields = [
         ("stream", key.stream.to_string()),
         ("group", key.group.to_string()),
         ("event_stream", stream.to_string()),
-        ("first_revision", parked.first.to_string()),
-        ("last_revision", parked.last.to_string()),
+        ("first_revision", first.clone()),
+        ("last_revision", last.clone()),
         ("events", parked.count.to_string()),
-        ("reason", parked.oldest.reason.clone()),
+        ("reason", reason.clone()),
     ];
     let text = "parked events are discarded: they stay out of the destination";
     let is_noted = audit(message_id::PARKED_DISCARDED, text, &fields);
@@ -186,41 +285,37 @@ fn note(key: &SubscriptionKey, stream: &StreamName, queue: &Queue) {
         " (there is no journal to note it in)"
     };
     complain(&format!(
-        "{key}: {stream} #{} to #{}: {} parked events are discarded{place}: {}",
-        parked.first, parked.last, parked.count, parked.oldest.reason
+        "{key}: {stream} #{first} to #{last}: {} parked events are discarded{place}: {reason}",
+        parked.count
     ));
 }
 
-/// Forgets the queue up to the first entry that is not done, and says what stays. The error was told.
-async fn forget(
-    source: &Client,
-    key: &SubscriptionKey,
-    queue: &Queue,
-    done: &BTreeSet<StreamName>,
-) -> Result<(), ()> {
-    let before = queue.done_before(|stream| done.contains(stream));
+/// Forgets the queue up to the first entry that is not done, and says what stays. False if that failed, which was told.
+async fn forget(source: &Client, key: &SubscriptionKey, queue: &Queue, done: &Done) -> bool {
+    let before = queue.done_before(|kind, stream| done.contains(&(kind, stream.clone())));
+    if before == 0 {
+        tell_staying(key, queue, before);
+        return true;
+    }
     if let Err(error) = parked::truncate(source, key, before).await {
         complain(&format!(
             "{key}: the queue keeps its entries: {}",
             parked::advice(&error, key)
         ));
-        return Err(());
+        return false;
     }
-    let staying = queue
-        .streams
-        .iter()
-        .filter(|(stream, parked)| done.contains(*stream) && parked.oldest.entry >= before)
-        .count();
-    let first = queue
-        .streams
-        .iter()
-        .find(|(_, parked)| parked.oldest.entry == before);
-    if staying > 0 || before < queue.end {
-        let of = first.map_or_else(String::new, |(stream, _)| format!(" (of {stream})"));
-        complain(&format!(
-            "{key}: a queue is forgotten from its beginning: entries from {before}{of} on stay listed until that one is \
-             replayed or discarded too"
-        ));
+    if before < queue.end {
+        tell_staying(key, queue, before);
     }
-    Ok(())
+    true
+}
+
+fn tell_staying(key: &SubscriptionKey, queue: &Queue, before: u64) {
+    let mut all = queue.streams.iter();
+    let first = all.find(|(_, parked)| parked.oldest.entry == before);
+    let of = first.map_or_else(String::new, |((_, stream), _)| format!(" (of {stream})"));
+    complain(&format!(
+        "{key}: a queue is forgotten from its beginning: entries from {before}{of} on stay listed until that one is \
+         replayed or discarded too"
+    ));
 }

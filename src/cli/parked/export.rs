@@ -32,14 +32,16 @@ pub(super) async fn export(
     let mut count = 0_u64;
     for subscription in subscriptions {
         let key = subscription.key();
+        let explain = |error| anyhow::anyhow!("{key}: {}", parked::advice(&error, &key));
+        let found = parked::search(source, &key).await.map_err(explain)?;
         let mut from = Some(0);
         while let Some(at) = from {
-            let (entries, next) = parked::page(source, &key, at)
+            let (entries, next) = parked::page(source, &key, at, &found)
                 .await
-                .map_err(|error| anyhow::anyhow!("{key}: {}", parked::advice(&error, &key)))?;
+                .map_err(explain)?;
             for entry in entries {
-                let event = match &entry.target {
-                    Some((stream, revision)) => event(source, stream, *revision).await?,
+                let event = match entry.revision() {
+                    Some(revision) => event(source, &entry.stream(), revision).await?,
                     None => None,
                 };
                 let line = line(&key.to_string(), &entry, event.as_ref());
@@ -77,12 +79,13 @@ async fn event(
 }
 
 fn line(key: &str, entry: &Entry, event: Option<&Event>) -> Value {
-    let target = entry.target.as_ref();
     json!({
         "subscription": key,
         "entry": entry.entry,
-        "stream": target.map(|(stream, _)| stream.as_str()),
-        "revision": target.map(|(_, revision)| revision),
+        "kind": entry.kind().word(),
+        "stream": entry.stream().as_str(),
+        "revision": entry.revision(),
+        "link": entry.text,
         "parked": entry.added,
         "by": by(entry),
         "reason": entry.reason,

@@ -8,7 +8,7 @@ use crate::cli::table::{Side, grouped, table};
 use crate::cli::{Exit, complain, say};
 use crate::cluster::client::Client;
 use crate::config::settings::SubscriptionSettings;
-use crate::parked::{self, Entry, Parked, Queue};
+use crate::parked::{self, Entry, Kind, Parked, Queue};
 use ditto_core::event::StreamName;
 
 /// More of a reason does not fit into a table.
@@ -32,16 +32,16 @@ pub(super) async fn list(
     for subscription in subscriptions {
         let key = subscription.key().to_string();
         let Queue { streams, other, .. } = super::queue(source, subscription).await?;
-        for (stream, parked) in &streams {
+        for ((kind, stream), parked) in &streams {
             if as_json {
-                say(&line(&key, stream, parked).to_string());
+                say(&line(&key, *kind, stream, parked).to_string());
             } else {
                 rows.push(row(&key, stream, parked));
             }
         }
         if let Some(entry) = other {
             complain(&format!(
-                "{key}: entry {entry} of the queue, and perhaps others, point to no event that can be told"
+                "{key}: the queue holds too many streams: those of entry {entry} and perhaps others are not listed"
             ));
         }
     }
@@ -56,31 +56,44 @@ pub(super) async fn list(
 
 fn row(key: &str, stream: &StreamName, parked: &Parked) -> [String; 7] {
     let oldest = &parked.oldest;
-    let mut reason: String = oldest.reason.chars().take(LONGEST_REASON).collect();
-    if reason.len() < oldest.reason.len() {
+    let whole = reason(oldest);
+    let mut reason: String = whole.chars().take(LONGEST_REASON).collect();
+    if reason.len() < whole.len() {
         reason.push('…');
     }
     [
         key.to_owned(),
         stream.to_string(),
         grouped(parked.count),
-        format!("#{}", parked.first),
+        parked
+            .revisions
+            .map_or_else(|| "-".to_owned(), |(first, _)| format!("#{first}")),
         oldest.added.clone(),
         by(oldest).to_owned(),
         reason,
     ]
 }
 
-fn line(key: &str, stream: &StreamName, parked: &Parked) -> serde_json::Value {
+/// Why it was parked, behind what else there is to know of it.
+fn reason(entry: &Entry) -> String {
+    match entry.remark() {
+        Some(remark) => format!("{remark}: {}", entry.reason),
+        None => entry.reason.clone(),
+    }
+}
+
+fn line(key: &str, kind: Kind, stream: &StreamName, parked: &Parked) -> serde_json::Value {
     json!({
         "subscription": key,
         "stream": stream.as_str(),
+        "kind": kind.word(),
         "parked": parked.count,
-        "first": parked.first,
-        "last": parked.last,
+        "first": parked.revisions.map(|(first, _)| first),
+        "last": parked.revisions.map(|(_, last)| last),
         "since": parked.oldest.added,
         "by": by(&parked.oldest),
         "reason": parked.oldest.reason,
+        "remark": parked.oldest.remark(),
     })
 }
 
@@ -97,27 +110,35 @@ pub(super) async fn show(
     let mut count = 0_u64;
     for subscription in subscriptions {
         let key = subscription.key();
-        let shown = parked::each(source, &key, |entry| {
-            let Some((_, revision)) = entry.target.as_ref().filter(|(name, _)| name == stream)
-            else {
-                return;
-            };
-            count += 1;
-            say(&format!(
-                "{key}: #{revision} (entry {}) parked {} by {}: {}",
-                entry.entry,
-                entry.added,
-                by(&entry),
-                entry.reason
-            ));
-        });
-        shown
-            .await
-            .map_err(|error| anyhow::anyhow!("{key}: {}", parked::advice(&error, &key)))?;
+        let explain = |error| anyhow::anyhow!("{key}: {}", parked::advice(&error, &key));
+        let found = parked::search(source, &key).await.map_err(explain)?;
+        let mut from = Some(0);
+        while let Some(at) = from {
+            let page = parked::page(source, &key, at, &found).await;
+            let (entries, next) = page.map_err(explain)?;
+            for entry in entries.iter().filter(|entry| entry.stream() == *stream) {
+                count += 1;
+                say(&shown(&key.to_string(), entry));
+            }
+            from = next;
+        }
     }
     if count == 0 {
         complain(&format!("{stream} has no parked events"));
         return Ok(Exit::Failed);
     }
     Ok(Exit::Ok)
+}
+
+fn shown(key: &str, entry: &Entry) -> String {
+    let revision = entry
+        .revision()
+        .map_or_else(|| entry.text.clone(), |revision| format!("#{revision}"));
+    format!(
+        "{key}: {revision} (entry {}) parked {} by {}: {}",
+        entry.entry,
+        entry.added,
+        by(entry),
+        reason(entry)
+    )
 }

@@ -14,9 +14,7 @@ use crate::cluster::client::Client;
 use crate::config::settings::SubscriptionSettings;
 use crate::pipeline::replicate::Unobserved;
 use crate::source::chosen::{Choice, Fate};
-use crate::verify::{
-    self, Class, End, Finding, Job, Point, Progress, Repair, Scope, Watcher, bring,
-};
+use crate::verify::{self, End, Finding, Job, Point, Progress, Repair, Scope, Watcher, bring};
 
 /// Streams of the plan that are shown by name.
 const SHOWN: usize = 20;
@@ -48,10 +46,7 @@ pub(super) async fn repair(
     }
     let mut left: u64 = work
         .iter()
-        .map(|(_, point)| {
-            let events = &point.tally.events;
-            events.of(Class::Different) + events.of(Class::Missing)
-        })
+        .map(|(_, point)| point.tally.events.faults())
         .sum();
     for (subscription, point) in work {
         if point.repairs.is_empty() {
@@ -64,8 +59,8 @@ pub(super) async fn repair(
             ));
             continue;
         }
-        let mended = one(arguments, &subscription, point.repairs, &clients, stop).await?;
-        left = left.saturating_sub(mended);
+        let (before, after) = one(arguments, &subscription, point.repairs, &clients, stop).await?;
+        left = left.saturating_sub(before) + after;
     }
     // What one side refused to show is not known to be mended.
     Ok(match (left, before) {
@@ -97,14 +92,14 @@ fn show_plan(all: &[&Repair]) -> String {
     )
 }
 
-/// Repairs one subscription's streams and compares them again; how many missing events are mended.
+/// Repairs one subscription's streams and compares them again; their faults before and after.
 async fn one(
     arguments: &Arguments,
     subscription: &SubscriptionSettings,
     repairs: Vec<Repair>,
     clients: &(Client, Client),
     stop: &mut Stop,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<(u64, u64)> {
     let choices = repairs.iter().map(|repair| Choice {
         stream: repair.stream.clone(),
         revision: repair.to,
@@ -131,7 +126,7 @@ async fn one(
         ));
     }
     if there.is_empty() {
-        return Ok(0);
+        return Ok((0, 0));
     }
     let job = Job {
         subscription: subscription.clone(),
@@ -141,24 +136,24 @@ async fn one(
         scope: Scope::default(),
     };
     let mut point = Point::new(subscription.key());
-    let mut again = Again::default();
-    let end = verify::run(&job, &mut point, &mut again, stop.asked()).await;
-    let lacking = again.missing;
+    let end = verify::run(&job, &mut point, &mut Again, stop.asked()).await;
+    let after = point.tally.events.faults();
     complain(&format!(
         "{}: {} streams repaired and compared again: {}",
         subscription.key(),
         grouped(there.len() as u64),
-        match (&end, lacking) {
+        match (&end, after) {
             (End::Complete, 0) => "nothing is missing there any more".to_owned(),
-            (End::Complete, events) => format!("{} events are still missing", grouped(events)),
+            (End::Complete, events) =>
+                format!("{} events are still missing or different", grouped(events)),
             _ => "not to the end".to_owned(),
         }
     ));
-    let mended: u64 = there.iter().map(|repair| repair.missing).sum();
+    let before: u64 = there.iter().map(|repair| repair.faults).sum();
     Ok(if end == End::Complete {
-        mended.saturating_sub(lacking)
+        (before, after)
     } else {
-        0
+        (0, 0)
     })
 }
 
@@ -182,18 +177,11 @@ fn tell(arguments: &Arguments, repair: &Repair, fate: &Fate) {
     }
 }
 
-/// Only counts what is still missing.
-#[derive(Debug, Default)]
-struct Again {
-    missing: u64,
-}
+/// Passes on only what an operator has to know: the tally has all else.
+struct Again;
 
 impl Watcher for Again {
-    fn finding(&mut self, finding: &Finding) {
-        if finding.class == Class::Missing {
-            self.missing += finding.events;
-        }
-    }
+    fn finding(&mut self, _finding: &Finding) {}
 
     fn progress(&mut self, _progress: Progress) {}
 

@@ -55,7 +55,7 @@ impl Shown {
         let mut tally = Tally::default();
         points.iter().for_each(|point| tally.merge(&point.tally));
         let exit = match end {
-            End::Complete if tally.refused > 0 => Exit::Incomplete,
+            End::Complete if tally.has_gaps() => Exit::Incomplete,
             End::Complete if tally.has_faults() => Exit::Failed,
             End::Complete => Exit::Ok,
             End::Interrupted | End::Failed(_) => Exit::Incomplete,
@@ -91,11 +91,22 @@ impl Shown {
             End::Failed(why) => {
                 complain(&format!("{why}\nthis is what was compared so far; {go_on}"))
             }
-            End::Complete if tally.refused > 0 => complain(&format!(
-                "{} streams could not be compared: give the user the right to read them on both sides",
-                grouped(tally.refused)
-            )),
-            End::Complete => {}
+            End::Complete => {
+                if tally.refused > 0 {
+                    complain(&format!(
+                        "{} streams could not be compared: give the user the right to read them on both sides",
+                        grouped(tally.refused)
+                    ));
+                }
+                let unverified = tally.streams.of(Class::Unverified);
+                if unverified > 0 {
+                    complain(&format!(
+                        "{} streams are unverified: nothing of them can be read at the destination, and nothing proves \
+                         that they are copies",
+                        grouped(unverified)
+                    ));
+                }
+            }
         }
     }
 }
@@ -167,7 +178,7 @@ fn summary(tally: &Tally, end: &End, took: Duration) -> serde_json::Value {
             .collect()
     };
     json!({ "summary": {
-        "complete": *end == End::Complete && tally.refused == 0,
+        "complete": *end == End::Complete && !tally.has_gaps(),
         "why": match end {
             End::Failed(why) => why.as_str(),
             End::Interrupted => "interrupted",

@@ -109,6 +109,7 @@ impl Client {
             stream: stream.clone(),
             expected,
             events: events.to_vec(),
+            alone: true,
         };
         let append = &append;
         self.on_leader(ACTION, |node: Arc<Node>| async move {

@@ -29,7 +29,7 @@ pub use batch::{BatchAppend, BatchAppender, BatchEvent, BatchOptions};
 pub use connection::{Features, connection_name};
 pub use discovery::Clock;
 pub use position::LogPlace;
-pub use proven::{ProvenPage, says_deleted};
+pub use proven::{ProvenPage, says_deleted, truncated_before};
 pub use read::{Direction, ReadStream, ResolvedRecord, StartAt, StreamPage};
 
 pub(crate) use connection::Node;

@@ -79,11 +79,17 @@ fn newest_says_deleted(records: &[ResolvedRecord]) -> bool {
 /// at all (`protocol.md` §5.2).
 #[must_use]
 pub fn says_deleted(event: &Event) -> bool {
+    truncated_before(event) == Some(DELETED_BEFORE)
+}
+
+/// The `$tb` that this event of `$$S` sets; `None`: none, or no valid metadata (`protocol.md` §5.2).
+#[must_use]
+pub fn truncated_before(event: &Event) -> Option<u64> {
     let metadata: Option<Map<String, Value>> = event
         .is_json
         .then(|| serde_json::from_slice(&event.data).ok())
         .flatten();
-    metadata.and_then(|metadata| metadata.get("$tb")?.as_u64()) == Some(DELETED_BEFORE)
+    metadata.and_then(|metadata| metadata.get("$tb")?.as_u64())
 }
 
 #[cfg(test)]

@@ -2,8 +2,11 @@
 //!
 //! Never decides anything by what it reads.
 
+use futures_util::future::join;
+
 use crate::cluster::client::{
     Client, Direction, Expected, ProvenPage, ReadStream, StartAt, StreamPage, says_deleted,
+    truncated_before,
 };
 use crate::cluster::{Class, Error};
 use crate::destination::event_store::recognise::NEVER_REACHED;
@@ -21,15 +24,14 @@ pub(super) async fn look(
         LookRange::Metadata => deletion(client, &stream).await,
         LookRange::Forwards { from, count } => {
             let start = StartAt::Revision(from);
-            events(
-                client,
-                &stream,
-                start,
-                Direction::Forwards,
-                count,
-                max_bytes,
+            let direction = Direction::Forwards;
+            // Both at once: what the metadata says is worth no round trip of its own.
+            let (found, truncated) = join(
+                events(client, &stream, start, direction, count, max_bytes),
+                truncation(client, &stream),
             )
-            .await
+            .await;
+            found.map(|found| with_truncation(found, truncated))
         }
         LookRange::Backwards { from, count } => {
             let start = from.map_or(StartAt::End, StartAt::Revision);
@@ -98,6 +100,27 @@ async fn events(
         events,
         truncate_before: None,
     })
+}
+
+fn with_truncation(found: LookResult, truncated: Option<u64>) -> LookResult {
+    match found {
+        LookResult::Tail { last, events, .. } => LookResult::Tail {
+            last,
+            events,
+            truncate_before: truncated,
+        },
+        other => other,
+    }
+}
+
+/// `$tb` of a stream that was truncated. Nothing is decided by it, so what cannot be read counts as none.
+async fn truncation(client: &Client, stream: &StreamName) -> Option<u64> {
+    let read = ReadStream::newest(stream.metadata_stream());
+    let Ok(StreamPage::Found { records, .. }) = client.read_stream(read).await else {
+        return None;
+    };
+    let newest = records.into_iter().find_map(|record| record.event)?;
+    truncated_before(&newest).filter(|_| !says_deleted(&newest))
 }
 
 /// Whether the metadata of a stream says that it was soft-deleted.

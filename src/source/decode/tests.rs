@@ -179,6 +179,27 @@ fn what_a_link_points_to_may_be_gone() {
     check("nothing at all", None, None, never(SkipReason::Unresolved));
 }
 
+/// Links that no server can follow.
+const NAME_NOTHING: [&str; 4] = [
+    "1@",
+    "9223372036854775808@customer-1",
+    "18446744073709551615@customer-1",
+    "99999999999999999999999@customer-1",
+];
+
+#[test]
+fn link_that_names_nothing_is_never_copied() {
+    for text in NAME_NOTHING {
+        check(
+            text,
+            Some(link(text, "")),
+            None,
+            never(SkipReason::Unresolved),
+        );
+        assert_eq!(stream_of(&link(text, "")), None, "{text}");
+    }
+}
+
 #[test]
 fn a_users_own_link_stands_for_the_stream_that_holds_it() {
     let own = || link("5@other-1", r#"{"$o":"customer-7","$causedBy":"x"}"#);
@@ -190,6 +211,12 @@ fn a_users_own_link_stands_for_the_stream_that_holds_it() {
         expected(),
     );
     check("target gone", Some(own()), None, expected());
+    check(
+        "a link to a system stream",
+        Some(link("4@$stats-1", r#"{"$o":"customer-7"}"#)),
+        Some(event("$stats-1", 4)),
+        expected(),
+    );
 }
 
 #[test]

@@ -4,15 +4,14 @@
 
 use tonic::Status;
 
-use super::{links, parked, stream};
+use super::{links, stream};
 use crate::cluster::client::tests::calls::read_event;
 use crate::cluster::client::tests::fake::Fake;
 use crate::cluster::client::tests::script::{Line, found, metadata, missing, played};
 use crate::cluster::client::tests::{client, event};
-use ditto_core::port::{LinkPage, ParkedPage, ReadFrom, SourcePage};
+use ditto_core::port::{LinkPage, ReadFrom, SourcePage};
 
 const DELETED: &str = r#"{"$tb":9223372036854775807}"#;
-const PARKED: &str = "$persistentsubscription-s::g-parked";
 
 /// A page that ended early, by its bytes: one event of 6 bytes, and nothing about the end of the stream.
 fn cut() -> Vec<Result<ditto_protocol::streams::ReadResp, Status>> {
@@ -20,7 +19,7 @@ fn cut() -> Vec<Result<ditto_protocol::streams::ReadResp, Status>> {
 }
 
 /// What a page of each kind is, with these answers of one node.
-async fn pages(script: &[Line], unnameable: &[&str]) -> (SourcePage, LinkPage, ParkedPage) {
+async fn pages(script: &[Line], unnameable: &[&str]) -> (SourcePage, LinkPage) {
     let mut fake = Fake::start();
     fake.fail_without_status(unnameable);
     let client = client(&format!("esdb://{}?tls=false", fake.endpoint));
@@ -30,7 +29,6 @@ async fn pages(script: &[Line], unnameable: &[&str]) -> (SourcePage, LinkPage, P
         (
             stream(&client, "s".into(), from, 10, 1).await,
             links(&client, &name, 3, 10, 1).await,
-            parked(&client, &name, "g", 3, 10).await,
         )
     })
     .await
@@ -51,41 +49,30 @@ async fn only_metadata_makes_a_missing_stream_deleted() {
             LinkPage::Failed,
         ),
     ] {
-        let script = [
-            ("s", missing()),
-            ("$$s", of_metadata),
-            (PARKED, missing()),
-            ("$$$persistentsubscription-s::g-parked", missing()),
-        ];
-        let (of_stream, of_links, _) = pages(&script, &[]).await;
-        assert_eq!((of_stream, of_links), (source, link));
+        let script = [("s", missing()), ("$$s", of_metadata)];
+        assert_eq!(pages(&script, &[]).await, (source, link));
     }
 }
 
 #[tokio::test]
 async fn pages_without_a_last_number_are_failures() {
-    let script = [("s", cut()), (PARKED, cut())];
     assert_eq!(
-        pages(&script, &[]).await,
-        (SourcePage::Failed, LinkPage::Failed, ParkedPage::Failed)
+        pages(&[("s", cut())], &[]).await,
+        (SourcePage::Failed, LinkPage::Failed)
     );
-    let script = [("s", found(&event(3), 9)), (PARKED, found(&event(3), 9))];
-    let (of_stream, of_links, of_parked) = pages(&script, &[]).await;
+    let script = [("s", found(&event(3), 9))];
+    let (of_stream, of_links) = pages(&script, &[]).await;
     assert!(matches!(of_stream, SourcePage::Events { last: 9, .. }));
     assert!(matches!(of_links, LinkPage::Items { last: 9, .. }));
-    assert!(matches!(of_parked, ParkedPage::Entries(entries) if entries.len() == 1));
 }
 
 #[tokio::test]
 async fn http_500_for_one_stream_refuses_that_stream() {
     let script = [("ditto-probe", missing())];
-    let (of_stream, of_links, of_parked) = pages(&script, &["s", PARKED]).await;
+    let (of_stream, of_links) = pages(&script, &["s"]).await;
     let SourcePage::Refused(text) = of_stream else {
         panic!("{of_stream:?}")
     };
     assert!(text.contains("deleted for good"), "{text}");
-    assert_eq!(
-        (of_links, of_parked),
-        (LinkPage::Failed, ParkedPage::Failed)
-    );
+    assert_eq!(of_links, LinkPage::Failed);
 }

@@ -29,7 +29,7 @@ use crate::cluster::client::{Client, connection_name};
 use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionSettings;
 use crate::source::desk::DeskStay;
-use crate::source::{Joined, Refusal, Source, history};
+use crate::source::{Joined, Refusal, Source, history, parked};
 use ditto_core::event::StreamName;
 use ditto_core::port::{GroupSeen, JoinRefusal, LinkPage, ParkedPage, ReadFrom, SourcePage};
 
@@ -301,7 +301,7 @@ impl Source for Subscription {
 
     async fn read_parked(&self, from: u64, count: u32) -> ParkedPage {
         let SubscriptionSettings { stream, group, .. } = &self.settings;
-        history::parked(&self.own, stream, group, from, count).await
+        parked::parked(&self.own, stream, group, from, count).await
     }
 
     async fn probe(&self) -> bool {

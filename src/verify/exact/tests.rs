@@ -5,6 +5,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::*;
+use crate::verify::outcome::Whose;
 use crate::verify::shelf::Page;
 
 type Row = (Class, What, u64, u64);
@@ -207,6 +208,71 @@ fn what_is_parked_or_deleted_there_is_told_so() {
 }
 
 #[test]
+fn unreadable_copy_is_told_by_whose_it_is() {
+    let facts = |whose: Option<Whose>, is_truncated| Facts {
+        whose,
+        is_truncated,
+        ..reached(u64::MAX)
+    };
+    let unverified = Whose::Unverified("x".to_owned());
+    let tail = (Class::Missing, What::Tail, 3, 1);
+    for (there, facts, expected, repairs) in [
+        (
+            "...",
+            facts(Some(Whose::Ours), false),
+            (Class::AgedAtDestination, What::AsClassed, 0, 3),
+            true,
+        ),
+        (
+            "...",
+            facts(Some(Whose::Ours), true),
+            (Class::AgedAtDestination, What::Truncated, 0, 3),
+            true,
+        ),
+        (
+            "...",
+            facts(Some(Whose::Foreign), false),
+            (Class::Different, What::Unreadable, 0, 3),
+            false,
+        ),
+        (
+            "...",
+            facts(Some(unverified), false),
+            (Class::Unverified, What::AsClassed, 0, 3),
+            false,
+        ),
+        (
+            ".bc",
+            facts(None, true),
+            (Class::AgedAtDestination, What::Truncated, 0, 1),
+            true,
+        ),
+    ] {
+        let (outcome, rows) = compared("abcd", there, &facts, 2);
+        assert_eq!(rows, [expected, tail], "{there:?} {facts:?}");
+        assert_eq!(outcome.counts.of(expected.0), expected.3);
+        assert_eq!(outcome.counts.sum(), 4);
+        assert_eq!(outcome.repair.is_some(), repairs, "{facts:?}");
+    }
+}
+
+#[test]
+fn only_a_stream_without_readable_events_is_asked_about() {
+    for (there, expected) in [
+        ("....", Some(3)),
+        ("..cd", None),
+        ("", None),
+        ("abcd", None),
+    ] {
+        let mut comparison = Exact::new("s-1".into(), 0, Links::Projected);
+        comparison.source.put(page("abcd", 0, 100));
+        comparison.destination.put(page(there, 0, 100));
+        assert_eq!(comparison.step(), Step::Done);
+        assert_eq!(comparison.unreadable(), expected, "{there:?}");
+    }
+}
+
+#[test]
 fn a_repair_brings_missing_tails_and_what_no_projection_links() {
     for (here, there, reached_to, expected) in [
         ("abcd", "abcd", u64::MAX, None),
@@ -223,6 +289,9 @@ fn a_repair_brings_missing_tails_and_what_no_projection_links() {
         let range = outcome.repair.map(|repair| (repair.from, repair.to));
         assert_eq!(range, expected, "{here:?} {there:?}");
     }
+    let (outcome, _) = compared("abcd", "abx", &reached(u64::MAX), 100);
+    let faults = outcome.repair.map(|repair| repair.faults);
+    assert_eq!(faults, Some(2), "what differs stays a fault of the stream");
 }
 
 #[test]

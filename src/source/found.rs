@@ -1,0 +1,81 @@
+//! The links of parked entries whose numbers lead nowhere, found by reading the whole of the subscription's stream.
+//!
+//! An entry that was parked again after the server's own replay has the number of an entry that the server forgot
+//! (`protocol.md` §8.8). Believes a link only if the stream is readable from its first number on and all links to the same
+//! event say the same. Never writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::decode::{by_link, is_link};
+use super::parked::{Target, Traced, by_own_link, target};
+use crate::cluster::Error;
+use crate::cluster::client::{Client, Direction, ReadStream, StartAt, StreamPage};
+use ditto_core::event::{Event, StreamName};
+
+const PAGE: u64 = 1_000;
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// What the links to some events say.
+#[derive(Clone, Debug, Default)]
+pub struct Found(BTreeMap<Target, Traced>);
+
+impl Found {
+    /// What is known of an entry, if it was lost and its link was found.
+    #[must_use]
+    pub fn instead_of(&self, traced: Traced) -> Traced {
+        match traced {
+            Traced::Lost(stream, revision) => {
+                let target = (stream, revision);
+                let found = self.0.get(&target).cloned();
+                found.unwrap_or(Traced::Lost(target.0, target.1))
+            }
+            known => known,
+        }
+    }
+
+    fn take(&mut self, link: &Event, wanted: &BTreeSet<Target>) {
+        let Some(target) = target(link).filter(|target| is_link(link) && wanted.contains(target))
+        else {
+            return;
+        };
+        let says = by_own_link(target.clone(), by_link(link).as_ref());
+        let known = self.0.entry(target.clone()).or_insert_with(|| says.clone());
+        if *known != says {
+            *known = Traced::Lost(target.0, target.1);
+        }
+    }
+}
+
+/// Reads the stream for links to these events.
+///
+/// # Errors
+/// No answer, or no right to read it.
+pub async fn find(
+    client: &Client,
+    stream: &StreamName,
+    wanted: BTreeSet<Target>,
+) -> Result<Found, Error> {
+    let mut found = Found::default();
+    let mut from = Some(0);
+    while let Some(start) = from {
+        let read = ReadStream {
+            stream: stream.clone(),
+            start: StartAt::Revision(start),
+            direction: Direction::Forwards,
+            count: PAGE,
+            resolve_links: false,
+            max_bytes: PAGE_BYTES,
+        };
+        let StreamPage::Found { records, .. } = client.read_stream(read).await? else {
+            return Ok(found);
+        };
+        let events: Vec<Event> = records.into_iter().filter_map(|one| one.event).collect();
+        if start == 0 && events.first().is_none_or(|event| event.revision > 0) {
+            // The link may have been among those that are gone.
+            return Ok(found);
+        }
+        events.iter().for_each(|event| found.take(event, &wanted));
+        from = events.last().map(|event| event.revision + 1);
+    }
+    Ok(found)
+}
