@@ -58,8 +58,8 @@ simulate: PROFILE = --release
 simulate: ## The same, optimised, with SEEDS schedules (100000 if not given) from the seed FIRST (0) on
 	@programs=$$(tests/setup/programs $(PROFILE)) && exec "$$programs/simulation" --seeds $(or $(SEEDS),100000) --first $(or $(FIRST),0)
 
-chaos: ## The real program while everything goes wrong: SEEDS of them (20 if not given), or SEED=x again; TIME_SCALE, JOBS
-	@tests/chaos/run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),20)) $(if $(TIME_SCALE),--time-scale $(TIME_SCALE)) $(if $(JOBS),--jobs $(JOBS))
+chaos: ## The real program while everything goes wrong: SEEDS of them (20 if not given), or SEED=x again; SERVER=23.10.4 or 26.1.0, TIME_SCALE, JOBS
+	@tests/chaos/run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),20)) $(if $(SERVER),--server $(SERVER)) $(if $(TIME_SCALE),--time-scale $(TIME_SCALE)) $(if $(JOBS),--jobs $(JOBS))
 
 chaos-fixed:
 	@$(STAGE) chaos tests/chaos/run --fixed
