@@ -27,8 +27,9 @@ check: ## Formatting, lints, licences and sources of dependencies: what CI deman
 
 test: test-rust simulation chaos-fixed bench-smoke conformance clients kinesis page otlp monitoring test-system ## All tests; parts that cannot run here say so in one line
 
-test-rust: ## Unit, integration and simulation tests
+test-rust: ## Unit, integration and simulation tests; the integration tests between servers of both versions
 	@$(STAGE) cargo-test cargo test --workspace --locked
+	@$(STAGE) newer-server env DEVSTORE_SERVER=26.1.0 cargo test --locked --package ditto --test integration
 
 simulation: ## The core under 100,000 random schedules, in the build of the other tests
 	@$(STAGE) simulation $(MAKE) --no-print-directory simulate PROFILE=
