@@ -27,8 +27,9 @@ check: ## Formatting, lints, licences and sources of dependencies: what CI deman
 
 test: test-rust simulation chaos-fixed bench-smoke conformance clients kinesis page otlp monitoring test-system ## All tests; parts that cannot run here say so in one line
 
-test-rust: ## Unit, integration and simulation tests
+test-rust: ## Unit, integration and simulation tests; the integration tests between servers of both versions
 	@$(STAGE) cargo-test cargo test --workspace --locked
+	@$(STAGE) newer-server env DEVSTORE_SERVER=26.1.0 cargo test --locked --package ditto --test integration
 
 simulation: ## The core under 100,000 random schedules, in the build of the other tests
 	@$(STAGE) simulation $(MAKE) --no-print-directory simulate PROFILE=
@@ -58,8 +59,8 @@ simulate: PROFILE = --release
 simulate: ## The same, optimised, with SEEDS schedules (100000 if not given) from the seed FIRST (0) on
 	@programs=$$(tests/setup/programs $(PROFILE)) && exec "$$programs/simulation" --seeds $(or $(SEEDS),100000) --first $(or $(FIRST),0)
 
-chaos: ## The real program while everything goes wrong: SEEDS of them (20 if not given), or SEED=x again; TIME_SCALE, JOBS
-	@tests/chaos/run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),20)) $(if $(TIME_SCALE),--time-scale $(TIME_SCALE)) $(if $(JOBS),--jobs $(JOBS))
+chaos: ## The real program while everything goes wrong: SEEDS of them (20 if not given), or SEED=x again; SERVER=23.10.4 or 26.1.0, TIME_SCALE, JOBS
+	@tests/chaos/run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),20)) $(if $(SERVER),--server $(SERVER)) $(if $(TIME_SCALE),--time-scale $(TIME_SCALE)) $(if $(JOBS),--jobs $(JOBS))
 
 chaos-fixed:
 	@$(STAGE) chaos tests/chaos/run --fixed

@@ -24,6 +24,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use demo::processes::beside_this_program;
+use devstore::Generation;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -46,6 +47,9 @@ struct Arguments {
     /// So many at the same time.
     #[arg(long, default_value_t = 1)]
     jobs: usize,
+    /// The servers' version, 23.10.4 or 26.1.0; each seed chooses for both sides if absent.
+    #[arg(long, value_name = "VERSION", value_parser = Generation::of_version)]
+    server: Option<Generation>,
     /// How much faster than the day's the servers' clocks run.
     #[arg(long, default_value_t = 3.0)]
     time_scale: f64,
@@ -102,6 +106,7 @@ async fn chaos(arguments: Arguments) -> Result<()> {
     let setting = Arc::new(Setting {
         program,
         folder,
+        server: arguments.server,
         time_scale: arguments.time_scale,
         patience: Duration::from_secs(arguments.patience),
         keep: arguments.keep,
@@ -181,7 +186,7 @@ async fn all(
     }
     while let Some(verdict) = running.join_next().await {
         let verdict = verdict.context("a run panicked")?;
-        tell(&verdict)?;
+        tell(&verdict, setting.server)?;
         if each {
             write!(io::stdout(), "{}", verdict.tally)?;
         }
@@ -194,7 +199,7 @@ async fn all(
     Ok(())
 }
 
-fn tell(verdict: &Verdict) -> Result<()> {
+fn tell(verdict: &Verdict, server: Option<Generation>) -> Result<()> {
     let Verdict {
         seed,
         took,
@@ -207,12 +212,15 @@ fn tell(verdict: &Verdict) -> Result<()> {
     writeln!(
         io::stdout(),
         "seed {seed} ({}): {word}; {:.1} s, {:.1} s after the last trouble, at most {most_bytes} bytes held",
-        Options::new(*seed),
+        Options::new(*seed, server),
         took.as_secs_f64(),
         settled.as_secs_f64()
     )?;
     if complaint.is_some() {
-        writeln!(io::stdout(), "  again: make chaos SEED={seed}")?;
+        let server = server.map_or_else(String::new, |server| {
+            format!(" SERVER={}", server.version())
+        });
+        writeln!(io::stdout(), "  again: make chaos SEED={seed}{server}")?;
     }
     Ok(())
 }

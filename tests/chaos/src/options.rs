@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use devstore::Generation;
 use simulation::dice::Dice;
 
 /// Streams written to.
@@ -44,6 +45,8 @@ impl Consumers {
 /// The choices of one seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
+    pub(crate) source_server: Generation,
+    pub(crate) destination_server: Generation,
     pub(crate) source_nodes: usize,
     pub(crate) destination_nodes: usize,
     pub(crate) consumers: Consumers,
@@ -68,8 +71,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// The options of a seed.
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The options of a seed, between servers of this generation if it is given.
+    pub(crate) fn new(seed: u64, server: Option<Generation>) -> Self {
+        // Dice of their own, so that the servers change nothing else of a seed.
+        let mut servers = Dice::new(seed, 9);
+        let mut generation = || server.unwrap_or(servers.pick(&Generation::ALL));
         let mut dice = Dice::new(seed, 1);
         // The kind of run goes round with the seed, so that any three seeds in a row have all that is special.
         let kind = seed % 3;
@@ -88,6 +94,8 @@ impl Options {
             false => 1,
         };
         Self {
+            source_server: generation(),
+            destination_server: generation(),
             source_nodes: nodes(&mut dice, kind == 0),
             destination_nodes: nodes(&mut dice, kind == 1),
             consumers,
@@ -110,10 +118,12 @@ impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} source and {} destination nodes, {:?}, message timeout {} ms, {} retries, {} checkpoints, buffer {:?}, \
+            "{} source nodes of {} and {} destination nodes of {}, {:?}, message timeout {} ms, {} retries, {} checkpoints, buffer {:?}, \
              appends of {}{}{}{}, {} more troubles",
             self.source_nodes,
+            self.source_server.version(),
             self.destination_nodes,
+            self.destination_server.version(),
             self.consumers,
             self.message_timeout_ms,
             self.max_retry_count,

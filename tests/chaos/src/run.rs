@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use devstore::Generation;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -37,6 +38,8 @@ pub(crate) struct Setting {
     pub(crate) program: PathBuf,
     /// Where runs keep their logs.
     pub(crate) folder: PathBuf,
+    /// The generation of both servers; each seed chooses if absent.
+    pub(crate) server: Option<Generation>,
     pub(crate) time_scale: f64,
     /// After the faults have stopped.
     pub(crate) patience: Duration,
@@ -84,7 +87,7 @@ async fn attempt(seed: u64, setting: &Setting, folder: &Path, verdict: &mut Verd
         std::fs::remove_dir_all(folder).context("failed to remove the logs of an earlier run")?;
     }
     std::fs::create_dir_all(folder).context("failed to make a folder for logs")?;
-    let options = Options::new(seed);
+    let options = Options::new(seed, setting.server);
     let plan = writing::plan(seed, &options);
     let world = World::start(&options, &setting.program, folder, setting.time_scale).await?;
     let world = Arc::new(world);

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context, Result, bail};
 use demo::processes::Process;
+use devstore::Generation;
 use tokio::sync::Mutex;
 
 use crate::daemon::Daemon;
@@ -40,9 +41,10 @@ impl World {
         folder: &Path,
         time_scale: f64,
     ) -> Result<Self> {
-        let (source_process, source) = server(options.source_nodes, time_scale, false).await?;
-        let (destination_process, destination) =
-            server(options.destination_nodes, time_scale, options.users).await?;
+        let nodes = (options.source_nodes, options.source_server);
+        let (source_process, source) = server(nodes, time_scale, false).await?;
+        let nodes = (options.destination_nodes, options.destination_server);
+        let (destination_process, destination) = server(nodes, time_scale, options.users).await?;
         let mut world = Self {
             _servers: [source_process, destination_process],
             source,
@@ -99,10 +101,22 @@ impl World {
 /// The password of the destination's user.
 pub(crate) const PASSWORD: &str = "changeit";
 
-async fn server(nodes: usize, time_scale: f64, users: bool) -> Result<(Process, Vec<String>)> {
+async fn server(
+    (nodes, generation): (usize, Generation),
+    time_scale: f64,
+    users: bool,
+) -> Result<(Process, Vec<String>)> {
     let listen = format!("127.0.0.1:{}", free_ports(nodes)?);
     let (nodes, scale) = (nodes.to_string(), time_scale.to_string());
-    let mut arguments = vec!["--cluster", &nodes, "--time-scale", &scale];
+    let version = generation.version();
+    let mut arguments = vec![
+        "--server",
+        version,
+        "--cluster",
+        &nodes,
+        "--time-scale",
+        &scale,
+    ];
     let user = format!("admin:{PASSWORD}:$admins");
     if users {
         arguments.extend(["--user", &user]);

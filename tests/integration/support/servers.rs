@@ -2,11 +2,14 @@
 
 use bytes::Bytes;
 use devstore::store::{Expected, Proposed, Store};
-use devstore::{Options, Server};
+use devstore::{Generation, Options, Server};
 use ditto::cluster::Side;
 use ditto::cluster::client::Client;
 use ditto::config::cluster::{ClusterKeys, ClusterSettings, ConnectionString};
 use uuid::Uuid;
+
+/// The variable with the version of the servers, 23.10.4 (the default) or 26.1.0.
+const SERVER: &str = "DEVSTORE_SERVER";
 
 /// Source and destination.
 pub(crate) struct Servers {
@@ -20,8 +23,13 @@ impl Servers {
         Self::with(Options::default(), Options::default()).await
     }
 
-    /// Both started, with these options.
+    /// Both started, with these options, as the servers that the environment names.
     pub(crate) async fn with(source: Options, destination: Options) -> Self {
+        Self::exactly(played(source), played(destination)).await
+    }
+
+    /// Both started, with these options whatever the environment names.
+    pub(crate) async fn exactly(source: Options, destination: Options) -> Self {
         Self {
             source: Server::start(source).await.unwrap(),
             destination: Server::start(destination).await.unwrap(),
@@ -49,6 +57,20 @@ impl Servers {
     pub(crate) async fn until_equal(&self) {
         super::until("everything is copied", || self.difference()).await;
     }
+}
+
+/// The options with the server of the environment, where they play the default one.
+pub(crate) fn played(mut options: Options) -> Options {
+    let default = Generation::default();
+    if options.server == default
+        && let Ok(version) = std::env::var(SERVER)
+    {
+        options.server = Generation::of_version(&version).unwrap();
+        if options.append_limit == default.append_limit() {
+            options.append_limit = options.server.append_limit();
+        }
+    }
+    options
 }
 
 /// ditto's client for a server.
