@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
 use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::types::PutRecordsRequestEntry;
+use aws_sdk_kinesis::types::{PutRecordsRequestEntry, PutRecordsResultEntry};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -16,6 +16,7 @@ use rand::Rng as _;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
+use super::accused::Dock;
 use super::error::Failure;
 use super::record::Record;
 use super::waiting::{Fate, Waiting, WaitingRoom};
@@ -32,6 +33,12 @@ pub struct KinesisAppends {
     room: WaitingRoom,
     under_way: FuturesUnordered<BoxFuture<'static, Done>>,
     calls: usize,
+    /// Calls begun, ever.
+    begun: u64,
+    /// Records refused alone, until another one is accepted or refused.
+    dock: Dock,
+    /// What was stored last: sent once more where nothing else can tell whether anything is accepted.
+    control: Option<Record>,
     answers: Vec<Answer>,
 }
 
@@ -41,6 +48,14 @@ enum Done {
     Put {
         sent: Vec<Waiting>,
         result: Result<PutRecordsOutput, Failure>,
+        /// Its number, from 1.
+        call: u64,
+    },
+    /// The call that sends the control.
+    Control {
+        record: Record,
+        accepted: bool,
+        call: u64,
     },
     /// The limit that decides about a large record.
     Limit {
@@ -56,6 +71,9 @@ impl KinesisAppends {
             room: WaitingRoom::new(),
             under_way: FuturesUnordered::new(),
             calls: 0,
+            begun: 0,
+            dock: Dock::default(),
+            control: None,
             answers: Vec::new(),
         }
     }
@@ -68,26 +86,41 @@ impl KinesisAppends {
                 return;
             }
             self.calls += 1;
+            self.begun += 1;
+            let call = self.begun;
             let shared = self.shared.clone();
             self.under_way.push(Box::pin(async move {
-                let result = match sent.iter().map(entry).collect() {
+                let result = match sent.iter().map(|waiting| entry(&waiting.record)).collect() {
                     Ok(entries) => shared.put(entries).await,
                     Err(text) => Err(Failure::Invalid(text)),
                 };
-                Done::Put { sent, result }
+                Done::Put { sent, result, call }
             }));
         }
     }
 
     fn take(&mut self, done: Done) {
         match done {
-            Done::Put { sent, result } => {
+            Done::Put { sent, result, call } => {
                 self.calls -= 1;
                 match result {
-                    Ok(output) => self.read(sent, &output),
+                    Ok(output) => self.read(sent, &output, call),
                     Err(Failure::Throttled) => self.all_again(sent),
                     Err(Failure::Invalid(text)) => self.refused(sent, text),
                     Err(Failure::Away(why) | Failure::Denied(why)) => self.call_ended(sent, why),
+                }
+            }
+            Done::Control {
+                record,
+                accepted,
+                call,
+            } => {
+                self.calls = 0;
+                self.control = Some(record);
+                if accepted {
+                    self.convict(call);
+                } else {
+                    self.release();
                 }
             }
             Done::Limit { waiting, result } => match result {
@@ -102,7 +135,7 @@ impl KinesisAppends {
     }
 
     /// Each record has its own answer, in the order of sending.
-    fn read(&mut self, sent: Vec<Waiting>, output: &PutRecordsOutput) {
+    fn read(&mut self, sent: Vec<Waiting>, output: &PutRecordsOutput, call: u64) {
         let results = output.records();
         if results.len() != sent.len() {
             let (got, wanted) = (results.len(), sent.len());
@@ -110,7 +143,7 @@ impl KinesisAppends {
             self.call_ended(sent, why);
             return;
         }
-        let fate = |result: &aws_sdk_kinesis::types::PutRecordsResultEntry| {
+        let fate = |result: &PutRecordsResultEntry| {
             if result.error_code().is_none() && result.sequence_number().is_some() {
                 Fate::Stored
             } else {
@@ -120,11 +153,15 @@ impl KinesisAppends {
         let fates = sent.iter().zip(results);
         let fates = fates.map(|(sent, result)| (sent.record.key.as_str(), fate(result)));
         self.room.learn(Instant::now(), jitter(), fates);
+        if results.iter().any(|result| fate(result) == Fate::Stored) {
+            self.convict(call);
+        }
         let mut throttled = 0;
         for (mut waiting, result) in sent.into_iter().zip(results) {
             if fate(result) == Fate::Stored {
                 let stored = AppendOutcome::Written(waiting.revision);
                 self.answer(waiting.append, stored);
+                self.control = Some(waiting.record);
                 continue;
             }
             throttled += u64::from(result.error_code() == Some(THROTTLED));
@@ -157,7 +194,8 @@ impl KinesisAppends {
         }
     }
 
-    /// The call was refused for something in it: one by one, and what is refused alone is the culprit.
+    /// The call was refused for something in it: one by one. What is refused alone is the culprit, if another record is
+    /// accepted after it.
     fn refused(&mut self, mut sent: Vec<Waiting>, text: String) {
         if sent.len() > 1 {
             for waiting in sent {
@@ -167,8 +205,61 @@ impl KinesisAppends {
                 });
             }
         } else if let Some(culprit) = sent.pop() {
-            self.answer(culprit.append, AppendOutcome::Refused(text));
+            self.dock.take(culprit, text, self.begun);
         }
+    }
+
+    /// A record of this call was accepted: what was refused alone before it is not acceptable.
+    fn convict(&mut self, call: u64) {
+        for accused in self.dock.convict(call) {
+            let refused = AppendOutcome::Refused(accused.text);
+            self.answer(accused.waiting.append, refused);
+        }
+    }
+
+    /// Nothing is accepted: nobody is to blame.
+    fn release(&mut self) {
+        let accused = self.dock.release();
+        let Some(first) = accused.first() else {
+            return;
+        };
+        let why = format!(
+            "failed to {PUT}: {} (check the data stream and its settings: it accepts no record)",
+            first.text
+        );
+        let sent = accused.into_iter().map(|accused| accused.waiting);
+        self.call_ended(sent.collect(), why);
+    }
+
+    /// With nothing else to send, the record that was stored last is sent once more: all records are written at least
+    /// once, and with nothing else on its way it cannot pass a later one of its stream.
+    fn send_control(&mut self) {
+        if self.dock.is_empty() || self.room.len() > 0 || !self.under_way.is_empty() {
+            return;
+        }
+        let Some(record) = self.control.take() else {
+            self.release();
+            return;
+        };
+        // No other call begins until it is answered.
+        self.calls = self.shared.calls;
+        self.begun += 1;
+        let (shared, call) = (self.shared.clone(), self.begun);
+        self.under_way.push(Box::pin(async move {
+            let accepted = match entry(&record) {
+                Ok(entry) => shared.put(vec![entry]).await.is_ok_and(|output| {
+                    let stored =
+                        |result: &PutRecordsResultEntry| result.sequence_number().is_some();
+                    output.records().first().is_some_and(stored)
+                }),
+                Err(_) => false,
+            };
+            Done::Control {
+                record,
+                accepted,
+                call,
+            }
+        }));
     }
 
     /// Silent, because this names no culprit: it is about the data stream, the way to it or the credentials.
@@ -225,6 +316,10 @@ impl Appends for KinesisAppends {
                 return;
             }
             self.start_calls();
+            self.send_control();
+            if !self.answers.is_empty() {
+                continue;
+            }
             let due = (self.calls < self.shared.calls)
                 .then(|| self.room.due(Instant::now()))
                 .flatten();
@@ -265,10 +360,10 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-fn entry(waiting: &Waiting) -> Result<PutRecordsRequestEntry, String> {
+fn entry(record: &Record) -> Result<PutRecordsRequestEntry, String> {
     PutRecordsRequestEntry::builder()
-        .partition_key(&waiting.record.key)
-        .data(Blob::new(waiting.record.data.as_slice()))
+        .partition_key(&record.key)
+        .data(Blob::new(record.data.as_slice()))
         .build()
         .map_err(|error| error.to_string())
 }

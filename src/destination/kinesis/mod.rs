@@ -2,6 +2,7 @@
 //!
 //! Only this folder names the AWS SDK. Never reads a record back, and never asks for a revision: there are none.
 
+mod accused;
 mod appends;
 mod error;
 mod preview;
