@@ -61,6 +61,16 @@ pub(crate) struct Frozen {
     pub(crate) ids: Vec<Uuid>,
 }
 
+impl Frozen {
+    /// The revision of its first event.
+    pub(crate) fn first(&self) -> u64 {
+        match self.expected {
+            Expected::NoStream => 0,
+            Expected::Exact(before) => before + 1,
+        }
+    }
+}
+
 /// An append that the core sent and has no answer to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InFlight {
@@ -107,6 +117,8 @@ pub(crate) struct Daemon {
     pub(crate) budget_now: usize,
     /// Largest budget it was given.
     pub(crate) budget: usize,
+    /// What events cost that were read for it and that it is not known to have written, by stream and revision.
+    pub(crate) read: HashMap<(usize, u64), usize>,
 }
 
 impl Daemon {
@@ -129,6 +141,7 @@ impl Daemon {
             done_checked: 0,
             budget_now: 0,
             budget: 0,
+            read: HashMap::new(),
         }
     }
 
@@ -158,11 +171,7 @@ impl Daemon {
         };
         let sent = |flight: &InFlight| {
             let frozen = self.frozen.get(&flight.append)?;
-            let first = match frozen.expected {
-                Expected::NoStream => 0,
-                Expected::Exact(before) => before + 1,
-            };
-            frozen.ids.get(skip(revision.checked_sub(first)?))
+            frozen.ids.get(skip(revision.checked_sub(frozen.first())?))
         };
         let own = source.event(stream, revision).map(|event| event.id);
         self.in_flight
