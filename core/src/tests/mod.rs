@@ -10,6 +10,7 @@ mod repairs;
 mod spine;
 mod sweeping;
 mod unnumbered;
+mod waits;
 
 use std::time::Duration;
 
@@ -201,6 +202,16 @@ impl Bench {
             number: Some(number),
             item,
         });
+    }
+
+    /// The group does not deliver the next number.
+    pub(super) fn skip_number(&mut self) {
+        self.next_number += 1;
+    }
+
+    /// When the core last asked to be woken.
+    pub(super) fn wake(&self) -> Option<Moment> {
+        self.wake
     }
 
     pub(super) fn append_answered(&mut self, outcome: AppendOutcome) {
