@@ -3,7 +3,7 @@
 
 STAGE := tests/setup/stage
 
-.PHONY: help demo dist deb release-check check test test-rust simulation test-system conformance clients kinesis page otlp monitoring simulate chaos chaos-fixed protections bench
+.PHONY: help demo dist deb release-check check test test-rust simulation test-system conformance clients kinesis page otlp monitoring simulate chaos chaos-fixed mutants protections bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -64,6 +64,9 @@ chaos: ## The real program while everything goes wrong: SEEDS of them (20 if not
 
 chaos-fixed:
 	@$(STAGE) chaos tests/chaos/run --fixed
+
+mutants: ## Changes in the core that its tests must notice: COUNT of them (all if not given) in the order of SEED, SHARD=k/n, ONLY=text
+	@tests/mutants/run --seed $(or $(SEED),0) $(if $(COUNT),--count $(COUNT)) $(if $(SHARD),--shard $(SHARD)) $(if $(ONLY),--only '$(ONLY)')
 
 protections: ## Proof that the chaos test can fail: ditto without each of its protections fails a seed
 	@tests/chaos/protections/run

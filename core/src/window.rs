@@ -98,6 +98,11 @@ mod tests {
             (&[(5, true); 10], 266),
             (&[(200, true); 10], 266),
             (&[(5, true), (800, true)], 192),
+            // Lowered once for all answers that were in flight then, and again for later ones.
+            (&[(5, true), (9_000, true), (9_000, true)], 192),
+            (&[(5, true), (800, true), (800, true)], 144),
+            // Slow, but less than three round trips.
+            (&[(400, true), (1_000, true)], 258),
         ] {
             assert_eq!(after(None, answers), limit, "{answers:?}");
         }

@@ -95,19 +95,38 @@ async fn a_limit_that_is_named_is_kept_from_then_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn revisions_that_are_not_delivered_never_make_a_wrong_stream() {
+async fn revisions_acknowledged_by_another_consumer_are_repaired() {
     let servers = Servers::start().await;
     let store = servers.source.store();
-    // Revisions 0 to 4 and 7 are outside of what the group delivers: it begins with number 5, and somebody else has
-    // taken number 7.
     seed(store, "customer-1", 9);
     groups::create(&servers.source, "$ce-customer", "ditto", eager()).await;
-    groups::foreign_consumer(&servers.source, "$ce-customer", "ditto", 5, false).await;
+    // Another consumer has acknowledged 0 to 4 and 7, so that ditto gets 5, 6 and 8.
+    let mut foreign = groups::Foreign::join(&servers.source, "$ce-customer", "ditto", 9).await;
+    for number in 0..9 {
+        let event = foreign.next().await;
+        if !matches!(number, 5 | 6 | 8) {
+            foreign.ack(event).await;
+        }
+    }
+    let answered =
+        |seen: Option<(usize, usize)>| seen.is_some_and(|(_, unanswered)| unanswered == 3);
+    foreign.until("its answers have arrived", answered).await;
+    foreign.leave().await;
     let copying = Copying::start(&servers, subscription("$ce-customer", "ditto"));
     servers.until_equal().await;
+    servers.until_written(9).await;
+    let repaired = |revision| {
+        copying.seen.count(|tell| {
+            matches!(tell, Tell::Copied { events, .. }
+                if events.iter().any(|event| event.repaired && event.revision == revision))
+        })
+    };
+    assert_eq!(
+        (0..9).map(repaired).collect::<Vec<_>>(),
+        [1, 1, 1, 1, 1, 0, 0, 1, 0]
+    );
     seed(store, "customer-1", 3);
     servers.until_equal().await;
-    drop(copying);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,7 @@ mod configuration;
 mod importing;
 mod lifecycle;
 mod measuring;
+mod memory;
 mod parked_links;
 mod parking;
 mod reloading;

@@ -1,10 +1,10 @@
 //! HTTP as the real program serves it, also to those who mean no good.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 
-use super::support::{Ditto, PATIENCE, Servers, command, get, raw, request, seed, until};
+use super::support::{Ditto, PATIENCE, Servers, command, get, raw, request, seed, until, until_or};
 
 #[tokio::test]
 async fn each_path_and_method_has_its_answer() {
@@ -46,23 +46,22 @@ async fn each_path_and_method_has_its_answer() {
         );
     }
     let long = "x".repeat(100_000);
-    for (name, text) in [
-        ("not HTTP", "hello\r\n\r\n".to_owned()),
-        ("a long path", format!("GET /{long} HTTP/1.1\r\n\r\n")),
+    for (name, text, expected) in [
+        ("not HTTP", "hello\r\n\r\n".to_owned(), 400),
+        ("a long path", format!("GET /{long} HTTP/1.1\r\n\r\n"), 431),
         (
             "a long header",
             format!("GET / HTTP/1.1\r\nx: {long}\r\n\r\n"),
+            431,
         ),
         (
             "many headers",
             format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(1000)),
+            431,
         ),
     ] {
         let status = raw(address, &text).map(|answer| answer.status);
-        assert!(
-            status.is_none_or(|status| (400..500).contains(&status)),
-            "{name}: {status:?}"
-        );
+        assert_eq!(status, Some(expected), "{name}");
     }
     assert_eq!(get(address, "/healthz").status, 200);
 }
@@ -85,6 +84,7 @@ async fn readiness_and_status_say_which_side_is_away() {
         200,
         "waiting is not standing still"
     );
+    until_status(address, "retrying", ["false", "null"]).await;
     until("the metric", || {
         let text = get(address, "/metrics").body;
         let down = "ditto_up{side=\"source\",app=\"ditto\"} 0";
@@ -94,6 +94,31 @@ async fn readiness_and_status_say_which_side_is_away() {
     servers.source.start_again().await.expect("the same port");
     until("ready", || {
         (get(address, "/readyz").status == 200).then_some(())
+    })
+    .await;
+    servers.destination.stop().await;
+    seed(servers.source.store(), "customer-1", 1);
+    until_status(address, "retrying", ["null", "false"]).await;
+    servers
+        .destination
+        .start_again()
+        .await
+        .expect("the same port");
+    until_status(address, "running", ["true", "true"]).await;
+}
+
+/// Waits until `/status` has this state, and these answers of source and destination.
+async fn until_status(address: SocketAddr, state: &str, [source, destination]: [&str; 2]) {
+    let status = || get(address, "/status").body;
+    let words = [
+        format!("\"state\": \"{state}\""),
+        format!("\"source_answers\": {source},"),
+        format!("\"destination_answers\": {destination},"),
+    ];
+    until_or(status, || {
+        let status = status();
+        let told = words.iter().all(|word| status.contains(word.as_str()));
+        told.then_some(())
     })
     .await;
 }

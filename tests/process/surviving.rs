@@ -1,14 +1,9 @@
 //! The real program that is frozen or killed by the system, between real sockets.
 
-use std::time::{Duration, Instant};
-
 use devstore::{Fault, FaultKind};
 use eventstore::{PersistentSubscriptionOptions, SystemConsumerStrategy};
 
 use crate::support::{Ditto, Servers, foreign_client, seed, until};
-
-/// A second daemon has the group this long after the first one was killed.
-const TAKEOVER: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_server_parks_while_ditto_is_frozen_is_copied_and_reported() {
@@ -56,13 +51,8 @@ async fn a_second_daemon_takes_over_from_one_that_was_killed_with_appends_in_fli
     })
     .await;
     first.signal("KILL");
-    let killed = Instant::now();
     servers.destination.faults().clear();
-    let joined = second.until_logged("joined the subscription");
-    tokio::time::timeout(TAKEOVER, joined)
-        .await
-        .expect("the second has the group within five seconds");
-    println!("the second daemon joined after {:?}", killed.elapsed());
+    second.until_logged("joined the subscription").await;
     servers.until_copied(&streams).await;
     // As long as the source's streams: so nothing is there twice, and nothing came later either.
     assert_eq!(servers.destination.counters().appended_events, 200);

@@ -130,8 +130,8 @@ fn what_comes_while_the_destination_is_away_makes_ditto_leave_too() {
     assert_eq!(bench.commands(), ["leave Waiting"]);
 }
 
-#[test]
-fn polling_pauses_over_the_budget_and_ditto_leaves_if_that_lasts() {
+/// Three events of a stream wait, more than the budget allows; the first of them is in flight.
+fn over_budget() -> Bench {
     let mut bench = Bench::joined(settings());
     bench.input(Input::Budget { bytes: 600 });
     bench.begun("s-1");
@@ -140,9 +140,36 @@ fn polling_pauses_over_the_budget_and_ditto_leaves_if_that_lasts() {
     assert_eq!(bench.commands(), ["append s-1 after 0: 1"]);
     bench.deliver("s-1", 3);
     assert_eq!(bench.commands(), ["pause"]);
+    bench
+}
+
+#[test]
+fn deliveries_pause_over_the_budget_and_resume_below_it() {
+    let mut bench = over_budget();
     bench.written(1);
+    assert_eq!(
+        bench.commands(),
+        ["append s-1 after 1: 2 3", "ack 1"],
+        "three quarters of the budget still wait"
+    );
     bench.written(3);
+    assert_eq!(bench.commands(), ["resume", "ack 2 3"]);
     assert_eq!(bench.core.status().bytes_buffered, 0);
+}
+
+#[test]
+fn a_pause_that_lasts_makes_ditto_leave_though_answers_come() {
+    let mut bench = over_budget();
+    for _ in 0..15 {
+        // The destination is there, so that only the pause is left to leave for.
+        bench.input(Input::Reachable {
+            side: Side::Destination,
+            reachable: true,
+        });
+        assert_eq!(bench.commands(), NOTHING);
+        bench.pass(Duration::from_secs(1));
+    }
+    assert_eq!(bench.commands(), ["leave Waiting"]);
 }
 
 #[test]

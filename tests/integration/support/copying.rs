@@ -1,6 +1,5 @@
 //! A pipeline under way between two servers, and what it told.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -147,7 +146,6 @@ impl Drop for Copying {
 #[derive(Default)]
 pub(crate) struct Recorder {
     tells: Mutex<Vec<Tell>>,
-    most_bytes: AtomicUsize,
 }
 
 impl Recorder {
@@ -168,11 +166,6 @@ impl Recorder {
             .iter()
             .filter(|tell| test(tell))
             .count()
-    }
-
-    /// The most bytes that it was ever seen to hold.
-    pub(crate) fn most_bytes(&self) -> usize {
-        self.most_bytes.load(Ordering::Relaxed)
     }
 
     /// Where in what was told the first of this kind is.
@@ -203,8 +196,5 @@ impl Observer for Recorder {
         self.tells.lock().unwrap().push(what.clone());
     }
 
-    fn status(&self, status: &Status) {
-        self.most_bytes
-            .fetch_max(status.bytes_buffered, Ordering::Relaxed);
-    }
+    fn status(&self, _: &Status) {}
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Only a failing test waits this long.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Between two looks at a condition that nobody announces.
 const PAUSE: Duration = Duration::from_millis(10);

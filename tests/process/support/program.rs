@@ -112,6 +112,15 @@ impl Ditto {
         self.child.id()
     }
 
+    /// The most memory that it had at any time, in bytes, as the kernel counts it.
+    pub(crate) fn most_memory(&self) -> u64 {
+        let file = format!("/proc/{}/status", self.pid());
+        let status = std::fs::read_to_string(file).expect("a process");
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+        kib.expect("VmHWM") * 1024
+    }
+
     pub(crate) fn log(&self) -> String {
         self.log.lock().expect("no panic").join("\n")
     }

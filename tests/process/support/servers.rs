@@ -1,7 +1,9 @@
 //! A source and a destination in this process.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use devstore::store::{Expected, Proposed, Store};
+use devstore::store::{Expected, Proposed, Record, Store, StreamRead};
 use devstore::{Options, Server};
 use uuid::Uuid;
 
@@ -35,11 +37,18 @@ impl Servers {
         text
     }
 
-    /// Whether the destination has as many events of the stream as the source.
+    /// Whether the destination has the stream as the source has it: the same events, and no others.
     pub(crate) fn is_copied(&self, stream: &str) -> bool {
-        let last = |store: &Store| store.stream_info(stream).last;
-        last(self.source.store()).is_some()
-            && last(self.source.store()) == last(self.destination.store())
+        let (here, there) = (
+            events(self.source.store(), stream),
+            events(self.destination.store(), stream),
+        );
+        !here.is_empty()
+            && here.len() == there.len()
+            && here
+                .iter()
+                .zip(&there)
+                .all(|(here, there)| is_same(here, there))
     }
 
     /// Waits until that holds for each of these streams.
@@ -50,6 +59,24 @@ impl Servers {
         })
         .await;
     }
+}
+
+fn events(store: &Store, stream: &str) -> Vec<Arc<Record>> {
+    let (mut events, mut from) = (Vec::new(), 0);
+    while let StreamRead::Page(page) = store.read_forward(stream, from, 1_000) {
+        events.extend(page.events);
+        from = page.next;
+        if page.at_end {
+            break;
+        }
+    }
+    events
+}
+
+fn is_same(here: &Record, there: &Record) -> bool {
+    (here.id, here.revision, &here.event_type, here.is_json)
+        == (there.id, there.revision, &there.event_type, there.is_json)
+        && (here.data(), here.metadata()) == (there.data(), there.metadata())
 }
 
 /// A client that nobody here wrote.

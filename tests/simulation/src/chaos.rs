@@ -303,7 +303,6 @@ impl World {
         }
         for daemon in 0..self.daemons.len() {
             let budget = self.options.budget;
-            self.daemons[daemon].budget = budget;
             self.feed(daemon, Input::Budget { bytes: budget });
         }
     }

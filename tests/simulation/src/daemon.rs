@@ -67,11 +67,15 @@ pub(crate) struct Frozen {
 impl Frozen {
     /// The revision that a right answer has.
     pub(crate) fn answer(&self) -> u64 {
-        let first = match self.expected {
+        self.first() + self.ids.len() as u64 - 1
+    }
+
+    /// The revision of its first event.
+    pub(crate) fn first(&self) -> u64 {
+        match self.expected {
             Expected::NoStream => 0,
             Expected::Exact(before) => before + 1,
-        };
-        first + self.ids.len() as u64 - 1
+        }
     }
 }
 
@@ -127,6 +131,8 @@ pub(crate) struct Daemon {
     pub(crate) budget_now: usize,
     /// Largest budget it was given.
     pub(crate) budget: usize,
+    /// What events cost that were read for it and that it is not known to have written, by stream and revision.
+    pub(crate) read: HashMap<(usize, u64), usize>,
 }
 
 impl Daemon {
@@ -152,6 +158,7 @@ impl Daemon {
             done_checked: 0,
             budget_now: 0,
             budget: 0,
+            read: HashMap::new(),
         }
     }
 
@@ -196,11 +203,7 @@ impl Daemon {
         };
         let sent = |flight: &InFlight| {
             let frozen = self.frozen.get(&flight.append)?;
-            let first = match frozen.expected {
-                Expected::NoStream => 0,
-                Expected::Exact(before) => before + 1,
-            };
-            frozen.ids.get(skip(revision.checked_sub(first)?))
+            frozen.ids.get(skip(revision.checked_sub(frozen.first())?))
         };
         let own = source.event(stream, revision).map(|event| event.id);
         self.in_flight

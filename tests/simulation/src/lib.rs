@@ -12,6 +12,7 @@ mod group;
 mod happening;
 mod liveness;
 mod membership;
+mod memory;
 mod mistake;
 pub mod mutation;
 pub mod options;

@@ -57,6 +57,10 @@ pub enum Mutation {
     IgnoreHoles,
     /// A number is counted as done that is not.
     CountTooMuch,
+    /// More memory is told than is held.
+    TellMoreMemory,
+    /// Less memory is told than is held.
+    TellLessMemory,
     /// Events of streams that are not held are parked.
     ParkHealthy,
     /// Deliveries are taken whatever is buffered.
@@ -111,6 +115,8 @@ impl Mutation {
         Self::ForgetServerParked,
         Self::IgnoreHoles,
         Self::CountTooMuch,
+        Self::TellMoreMemory,
+        Self::TellLessMemory,
         Self::ParkHealthy,
         Self::IgnoreBudget,
         Self::NoThrottle,
@@ -213,8 +219,13 @@ impl Subject {
     /// As [`Core::status`].
     pub(crate) fn status(&self) -> Status {
         let mut status = self.core.status();
-        if self.mutation == Some(Mutation::CountTooMuch) {
-            status.done_up_to = status.done_up_to.max(status.last_number);
+        match self.mutation {
+            Some(Mutation::CountTooMuch) => {
+                status.done_up_to = status.done_up_to.max(status.last_number);
+            }
+            Some(Mutation::TellMoreMemory) => status.bytes_buffered += 20_000,
+            Some(Mutation::TellLessMemory) => status.bytes_buffered /= 2,
+            _ => {}
         }
         status
     }

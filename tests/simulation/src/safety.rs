@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use ditto_core::RESERVE_BYTES;
 use ditto_core::event::Event;
 use ditto_core::port::{
     AppendOutcome, ConnId, HeldReason, Input, JoinRefusal, Mode, OnConflict, OnMissingHistory,
@@ -21,6 +20,7 @@ use crate::world::World;
 impl World {
     /// Takes note of what the core is about to learn.
     pub(crate) fn before_input(&mut self, daemon: usize, input: &Input) {
+        self.note_memory(daemon, input);
         let at = &mut self.daemons[daemon];
         match input {
             Input::Joined { conn, group, .. } => {
@@ -364,14 +364,7 @@ impl World {
         else {
             return;
         };
-        let largest = 2048;
-        let allowed = self.daemons[daemon]
-            .budget
-            .saturating_add(largest)
-            .saturating_add(RESERVE_BYTES);
-        if status.bytes_buffered > allowed {
-            self.violate(|| format!("{} bytes held, {allowed} allowed", status.bytes_buffered));
-        }
+        self.check_memory(daemon, status.bytes_buffered);
         // An append whose call ended may be given up (it ended the call alone); all others must be counted.
         let flights = &self.daemons[daemon].in_flight;
         let (at_most, at_least) = (

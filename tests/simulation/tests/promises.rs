@@ -23,9 +23,12 @@ fn check(summary: &Summary) {
 
 #[test]
 fn every_schedule_keeps_the_promises() {
-    let summary = run_many(0, SEEDS, threads(), None, false);
-    assert_eq!(summary.schedules, SEEDS);
+    // `make mutants` asks for more than the other tests run.
+    let asked = std::env::var("DITTO_SCHEDULES").map(|text| text.parse().unwrap());
+    let seeds = asked.unwrap_or(SEEDS);
+    let summary = run_many(0, seeds, threads(), None, false);
     check(&summary);
+    assert_eq!(summary.schedules, seeds);
 }
 
 /// Each of these found a mistake once, in the core or in a rule of the simulator, when they stood as they were then.
@@ -75,15 +78,14 @@ fn every_check_finds_a_mistake() {
         (Mutation::AckBeforeWrite, "which is not at the destination"),
         (Mutation::AnyRevision, "is stored 2 times"),
         (Mutation::ForgetResend, "420 s after the faults"),
-        (
-            Mutation::LoseDeliveries,
-            "times out although nothing is wrong",
-        ),
+        (Mutation::AnyRevision, "times out although nothing is wrong"),
         (Mutation::PassOver, "waits"),
         (Mutation::EvictBusy, "two appends of"),
         (Mutation::ResetHoleClock, "420 s after the faults"),
         (Mutation::IgnoreBudget, "takes a delivery while"),
         (Mutation::CountTooMuch, "counts number"),
+        (Mutation::TellMoreMemory, "bytes are held, but"),
+        (Mutation::TellLessMemory, "bytes are held, but"),
         (Mutation::AlwaysClean, "stopped cleanly with"),
     ] {
         let finds = |seed| {
