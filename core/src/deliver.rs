@@ -30,6 +30,9 @@ impl Core {
         if self.member.conn() != Some(conn) || self.ending.is_some() {
             return;
         }
+        self.note_stay_brings();
+        // A tombstone has the highest number that there is, wherever its stream ended: it is no number.
+        let number = number.filter(|number| *number < TOMBSTONE_REVISION);
         if let Some(number) = number {
             let joined = self.member.joined_time(self.now);
             let at_once = self.numbers.is_untouched();

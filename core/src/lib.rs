@@ -5,7 +5,7 @@
 //! [`Core::handle`] takes one input and appends commands. Inside, each file adds one concern to [`Core`]:
 //! `deliver` (what comes in), `advance` (what a stream does next), `look` and `search` (what the destination holds),
 //! `unnumbered` (where nothing can be looked at), `append`, `answer`, `refuse` and `metadata` (what is written), `repair` (gaps), `hold` (streams that stop),
-//! `member`, `stay` and `ending` (joining, staying, leaving), `settle` (acknowledging and parking),
+//! `member`, `stay`, `dropped` and `ending` (joining, staying, leaving), `settle` (acknowledging and parking),
 //! `sweep` (holes and what the server parked). The other files are pure parts without a view of the core.
 
 pub mod event;
@@ -16,6 +16,7 @@ mod append;
 mod credit;
 mod decide;
 mod deliver;
+mod dropped;
 mod ending;
 mod hold;
 mod look;
@@ -83,6 +84,8 @@ enum Purpose {
     Links { from: u64, to: u64 },
     /// A page of the parked stream.
     Parked,
+    /// The subscription's stream, because the server ends each stay at once: was it deleted?
+    Dropped,
 }
 
 /// One subscription's state machine.

@@ -124,31 +124,30 @@ impl Numbers {
     }
 
     /// Takes the numbers `from..=to` out of the gaps; those that `handed` names are delivered now, the others closed.
-    pub(super) fn close(&mut self, from: u64, to: u64, handed: impl Fn(u64) -> bool) {
-        let starts: Vec<u64> = self.gaps.range(..=to).map(|(start, _)| *start).collect();
-        for start in starts {
-            let Some(gap) = self.gaps.get(&start).copied() else {
-                continue;
-            };
-            if gap.end < from {
-                continue;
-            }
+    /// What that takes depends on the gaps that are cut and the numbers that are named, never on how wide the range is.
+    pub(super) fn close(&mut self, from: u64, to: u64, handed: &[u64]) {
+        let named = handed.iter().copied();
+        let delivered: Vec<u64> = named
+            .filter(|number| (from..=to).contains(number) && self.is_gap(*number))
+            .collect();
+        self.open.extend(delivered);
+        let first = self.gaps.range(..=from).next_back();
+        let first = first.map_or(from, |(start, _)| *start);
+        let cut: Vec<(u64, Gap)> = self
+            .gaps
+            .range(first..=to)
+            .filter(|(_, gap)| gap.end >= from)
+            .map(|(start, gap)| (*start, *gap))
+            .collect();
+        for (start, gap) in cut {
             self.gaps.remove(&start);
             if start < from {
-                self.gaps.insert(
-                    start,
-                    Gap {
-                        end: from - 1,
-                        ..gap
-                    },
-                );
+                let end = from - 1;
+                self.gaps.insert(start, Gap { end, ..gap });
             }
             if gap.end > to {
                 self.gaps.insert(to + 1, gap);
             }
-            let (low, high) = (start.max(from), gap.end.min(to));
-            self.open
-                .extend((low..=high).filter(|number| handed(*number)));
         }
     }
 
@@ -255,7 +254,7 @@ mod tests {
         assert_eq!(numbers.due(at(59), PATIENCE), None);
         numbers.delivered(3, at(59), false);
         assert_eq!(numbers.due(at(60), PATIENCE), Some((1, 2)));
-        numbers.close(1, 2, |_| false);
+        numbers.close(1, 2, &[]);
         assert_eq!(numbers.due(at(60), PATIENCE), Some((4, 4)));
     }
 
@@ -270,13 +269,23 @@ mod tests {
     #[test]
     fn closing_a_page_leaves_the_rest_of_the_gap() {
         let mut numbers = numbers(0, &[100]);
-        numbers.close(0, 9, |number| number % 2 == 0);
+        numbers.close(0, 9, &[0, 2, 4, 6, 8]);
         assert_eq!(numbers.due(at(60), PATIENCE), Some((10, 99)));
         assert_eq!(numbers.done_up_to(), None, "0 was handed over and is open");
         for number in [0, 2, 4, 6, 8] {
             numbers.done(number);
         }
         assert_eq!(numbers.done_up_to(), Some(9));
+    }
+
+    #[test]
+    fn a_gap_of_any_width_is_closed_at_once() {
+        let last = u64::MAX - 1;
+        let mut numbers = numbers(0, &[last]);
+        numbers.close(0, last - 1, &[7, last]);
+        assert_eq!(numbers.due_in(at(0), PATIENCE), None, "no gap is left");
+        numbers.done(7);
+        assert_eq!(numbers.done_up_to(), Some(last - 1), "{last} is open");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Never changes anything but what was last told.
 
 use super::Core;
+use super::dropped::GONE;
 use super::member::Trouble;
 use super::port::{HeldReason, Moment, PipelineState, ReadId, Side, SourcePage, Status, Tell};
 use super::{Purpose, stream};
@@ -77,6 +78,7 @@ impl Core {
 
     fn state(&self) -> PipelineState {
         match self.member.trouble() {
+            Trouble::Gone => return PipelineState::Stopped(GONE.to_owned()),
             Trouble::Stopped(text) => return PipelineState::Stopped(text.clone()),
             Trouble::Standby => return PipelineState::Standby,
             Trouble::Source => return PipelineState::Retrying(Side::Source),
@@ -109,7 +111,7 @@ impl Core {
                 self.on_repair_read(read, &stream, from, page)
             }
             Some(Purpose::Forward(forwarding)) => self.on_forward_read(forwarding, page),
-            Some(Purpose::Links { .. } | Purpose::Parked) | None => {}
+            Some(Purpose::Links { .. } | Purpose::Parked | Purpose::Dropped) | None => {}
         }
     }
 }

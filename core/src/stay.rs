@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::Core;
-use super::member::{Phase, STOPPED_ASKS, Trouble};
+use super::member::{Phase, STOPPED_ASKS};
 use super::port::{Command, ConnId, LeaveReason, Moment, Tell};
 
 impl Core {
@@ -27,15 +27,13 @@ impl Core {
     }
 
     fn pump_out(&mut self, join_at: Option<Moment>) {
-        if self.member.ask_at.is_some_and(|at| at <= self.now)
-            && matches!(self.member.trouble, Trouble::Stopped(_))
-        {
+        if self.member.ask_at.is_some_and(|at| at <= self.now) && self.member.is_stopped() {
             self.member.ask_at = Some(self.now + STOPPED_ASKS);
             self.out.push(Command::AskGroup);
         }
         let due = match join_at {
             Some(at) => at <= self.now,
-            None => !matches!(self.member.trouble, Trouble::Stopped(_)) && self.may_come_back(),
+            None => !self.member.is_stopped() && self.may_come_back(),
         };
         if due {
             let credit = self
@@ -77,6 +75,7 @@ impl Core {
             since,
             paused,
         };
+        self.note_stay_lasts(since);
         let silent = self
             .waiting_since
             .is_some_and(|since| self.now.saturating_sub(since) >= quarter);

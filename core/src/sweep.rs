@@ -8,6 +8,7 @@ use super::port::{Command, LinkPage, Moment, ParkedPage, ReadId, Tell, own_reaso
 use super::queue::Claim;
 use super::trial::back_off;
 use super::{Core, Purpose, RESERVE_BYTES};
+use crate::event::TOMBSTONE_REVISION;
 
 const PAGE: u32 = 100;
 const PAGE_BYTES: usize = 256 * 1024;
@@ -120,11 +121,13 @@ impl Core {
     }
 
     pub(super) fn on_links_read(&mut self, read: ReadId, page: LinkPage) {
-        let Some(Purpose::Links { from, to }) = self.take_read(read) else {
-            return;
+        let (from, to) = match self.take_read(read) {
+            Some(Purpose::Links { from, to }) => (from, to),
+            Some(Purpose::Dropped) => return self.on_dropped_read(&page),
+            _ => return,
         };
         self.sweep.links_read = None;
-        let items = match page {
+        let mut items = match page {
             LinkPage::Items { items, .. } => items,
             LinkPage::NotFound | LinkPage::Deleted => Vec::new(),
             LinkPage::Denied | LinkPage::Failed => {
@@ -135,15 +138,15 @@ impl Core {
         self.sweep.failures = 0;
         self.source_failing = false;
         self.progress += 1;
+        items.retain(|(number, _)| *number < TOMBSTONE_REVISION);
         // A page that is not empty says nothing of what lies behind its last item.
         let covered = items.last().map_or(to, |(number, _)| (*number).min(to));
         let gaps: Vec<_> = items
             .into_iter()
             .filter(|(number, _)| (from..=covered).contains(number) && self.numbers.is_gap(*number))
             .collect();
-        self.numbers.close(from, covered, |number| {
-            gaps.iter().any(|(handed, _)| *handed == number)
-        });
+        let handed: Vec<u64> = gaps.iter().map(|(number, _)| *number).collect();
+        self.numbers.close(from, covered, &handed);
         for (number, item) in gaps {
             self.accept(
                 item,

@@ -77,6 +77,9 @@ impl World {
             }
             Fault::SourceRecreated | Fault::SourceTombstoned if length > 0 => {
                 let tombstone = fault == Fault::SourceTombstoned;
+                if tombstone && self.source.plain && self.dice.permille(700) {
+                    self.group.read_all(&self.source);
+                }
                 let at = &mut self.source.streams[stream];
                 if at.being == Being::Live {
                     at.being = if tombstone {
@@ -86,7 +89,9 @@ impl World {
                     };
                     at.ever_deleted = true;
                 }
-                if !tombstone {
+                if tombstone {
+                    self.push_all();
+                } else {
                     let at = self.now + self.dice.time(Duration::ZERO, Duration::from_secs(5));
                     self.agenda.plan(at, Happening::Write);
                 }
@@ -131,7 +136,7 @@ impl World {
     }
 
     /// The server ends every stay; the dittos notice sooner or later.
-    fn drop_everybody(&mut self) {
+    pub(crate) fn drop_everybody(&mut self) {
         for daemon in 0..self.daemons.len() {
             let Some(conn) = self.daemons[daemon].stay.as_ref().map(|stay| stay.conn) else {
                 continue;

@@ -87,6 +87,9 @@ impl World {
         {
             return None;
         }
+        if self.group.is_faulted() {
+            return self.untold_deletion();
+        }
         let joined = |daemon: &&crate::daemon::Daemon| {
             daemon.stay.as_ref().is_some_and(|stay| stay.confirmed)
         };
@@ -121,7 +124,7 @@ impl World {
 
     /// The cores must know that everything is done.
     fn behind(&self) -> Option<String> {
-        let last = self.source.last_number();
+        let last = self.source.last_number_seen();
         for daemon in self.daemons.iter().filter(|daemon| daemon.stay.is_some()) {
             let status = daemon.subject.as_ref()?.status();
             if daemon.base.is_some_and(|base| Some(base) <= last) && status.done_up_to != last {
@@ -131,6 +134,30 @@ impl World {
                 ));
             }
             if status.events_buffered > 0 || status.repairs > 0 {
+                return Some(format!("it holds {} events", status.events_buffered));
+            }
+        }
+        None
+    }
+
+    /// A group that can deliver nothing more: every ditto has finished what it has, and says why it stopped.
+    fn untold_deletion(&self) -> Option<String> {
+        let statuses = self.daemons.iter().filter_map(|daemon| {
+            let subject = daemon.subject.as_ref()?;
+            Some(subject.status())
+        });
+        for status in statuses {
+            let told = match &status.state {
+                PipelineState::Stopped(text) => text.contains("deleted for good"),
+                _ => false,
+            };
+            if !told {
+                return Some(format!(
+                    "the stream was deleted for good, and ditto says {:?}",
+                    status.state
+                ));
+            }
+            if status.events_buffered > 0 {
                 return Some(format!("it holds {} events", status.events_buffered));
             }
         }

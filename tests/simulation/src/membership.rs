@@ -58,12 +58,17 @@ impl World {
         if let Some(stay) = self.daemons[daemon].stay.as_mut() {
             stay.arrives = confirmed;
         }
+        if self.group.is_faulted() {
+            let dropped = confirmed + self.way();
+            self.agenda.plan(dropped, Happening::Break { daemon, conn });
+            self.agenda.plan(dropped, Happening::Forget { conn });
+        }
         self.push_all();
     }
 
     /// Delivers as long as somebody has a free slot.
     pub(crate) fn push_all(&mut self) {
-        if self.source_away.is_some() {
+        if self.source_away.is_some() || self.group.is_faulted() {
             return;
         }
         let reorder = self.phase == Phase::Faulty && self.options.faults.has(Fault::Reorder);
@@ -92,6 +97,11 @@ impl World {
                     },
                 );
             }
+        }
+        if self.group.is_faulted() {
+            note!(self, "the group is faulted");
+            self.group.reload(&self.source);
+            self.drop_everybody();
         }
     }
 

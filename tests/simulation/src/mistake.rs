@@ -2,7 +2,7 @@
 //!
 //! Only called for seeds that run with a mistake.
 
-use ditto_core::event::{Item, StreamName};
+use ditto_core::event::{Item, StreamName, TOMBSTONE_REVISION};
 use ditto_core::port::{
     AppendOutcome, Command, Expected, Input, LinkPage, LookRange, LookResult, ParkedPage, ReadFrom,
     Side, SourcePage, StopReason,
@@ -19,7 +19,10 @@ impl Memory {
                 self.delivered.clear();
                 self.message_timeout = group.message_timeout;
             }
-            Input::Delivery { ack, item, .. } => {
+            Input::Delivery {
+                ack, item, number, ..
+            } => {
+                self.tombstone |= *number == Some(TOMBSTONE_REVISION);
                 self.last_delivery = self.now;
                 *self.delivered.entry(*ack).or_default() += 1;
                 if let Item::Event(event) = item {
@@ -242,6 +245,16 @@ fn page(mutation: Mutation, memory: &Memory, input: Input) -> Input {
                 items: Vec::new(),
                 last,
             },
+        },
+        (
+            Mutation::ForgetDeletedStream,
+            Input::LinksRead {
+                read,
+                page: LinkPage::Deleted,
+            },
+        ) => Input::LinksRead {
+            read,
+            page: LinkPage::NotFound,
         },
         (_, input) => input,
     }

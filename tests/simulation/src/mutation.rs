@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use ditto_core::Core;
-use ditto_core::event::StreamName;
+use ditto_core::event::{StreamName, TOMBSTONE_REVISION};
 use ditto_core::port::{AppendId, Command, ConnId, CoreSettings, Input, Moment, Status};
 use uuid::Uuid;
 
@@ -73,6 +73,10 @@ pub enum Mutation {
     EvictBusy,
     /// Some deliveries are put behind the next one.
     PassOver,
+    /// The number of a tombstone is counted.
+    CountTombstone,
+    /// A stream that was deleted for good is taken for one that is not there yet.
+    ForgetDeletedStream,
 }
 
 impl Mutation {
@@ -107,6 +111,8 @@ impl Mutation {
         Self::ResetHoleClock,
         Self::EvictBusy,
         Self::PassOver,
+        Self::CountTombstone,
+        Self::ForgetDeletedStream,
     ];
 }
 
@@ -145,6 +151,8 @@ pub(crate) struct Memory {
     pub(crate) forgotten: HashMap<StreamName, u32>,
     /// A delivery kept back.
     pub(crate) kept: Option<Input>,
+    /// The tombstone of a plain stream was delivered.
+    pub(crate) tombstone: bool,
 }
 
 impl Subject {
@@ -197,6 +205,9 @@ impl Subject {
         let mut status = self.core.status();
         if self.mutation == Some(Mutation::CountTooMuch) {
             status.done_up_to = status.done_up_to.max(status.last_number);
+        }
+        if self.mutation == Some(Mutation::CountTombstone) && self.memory.tombstone {
+            status.done_up_to = Some(TOMBSTONE_REVISION);
         }
         status
     }

@@ -346,6 +346,12 @@ impl World {
     /// Every number that is counted as done is done.
     fn check_done(&mut self, daemon: usize, done: u64) {
         let from = self.daemons[daemon].done_checked;
+        // A process may begin ahead of the end, but never counts beyond it.
+        let last = self.source.last_number();
+        if Some(done) > last && done >= from {
+            self.violate(|| format!("counts number {done} as done, the last is {last:?}"));
+            return;
+        }
         for number in from..=done {
             if let Some(why) = self.lacks(number) {
                 self.violate(|| format!("counts number {number} as done, but {why}"));
