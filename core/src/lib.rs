@@ -6,7 +6,7 @@
 //! `deliver` (what comes in), `advance` (what a stream does next), `look` and `search` (what the destination holds),
 //! `unnumbered` (where nothing can be looked at), `append`, `answer`, `refuse` and `metadata` (what is written), `repair` (gaps), `hold` (streams that stop),
 //! `member`, `stay`, `dropped` and `ending` (joining, staying, leaving), `settle` (acknowledging and parking),
-//! `sweep` (holes and what the server parked). The other files are pure parts without a view of the core.
+//! `sweep` (holes and what the server parked). `stall` watches a core from outside. The other files are pure parts without a view of the core.
 
 pub mod event;
 
@@ -29,6 +29,7 @@ mod refuse;
 mod repair;
 mod search;
 mod settle;
+pub mod stall;
 mod status;
 mod stay;
 mod stream;

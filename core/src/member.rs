@@ -162,13 +162,15 @@ impl Core {
         self.timed_out = false;
         // What is delivered from now on has its whole message timeout before it.
         self.waiting_since = self.waits_for_destination().then_some(self.now);
-        if let Some(base) = first_open(&group) {
-            if self.numbers.has_begun() {
+        match first_open(&group) {
+            Some(base) if self.numbers.has_begun() => {
                 let joined = self.member.joined_time(self.now);
                 self.numbers.lower(base, joined);
-            } else {
-                self.numbers.begin(base);
             }
+            Some(base) => self.numbers.begin(base),
+            None if self.numbers.has_begun() => {}
+            // What is written from now on is the group's to deliver, wherever its start was.
+            None => self.numbers.assume(end_of(&group)),
         }
         self.sweep.joined(self.member.joined_time(self.now));
         let timeout = group.message_timeout;
@@ -261,7 +263,7 @@ impl Core {
                     .for_each(|since| self.note_stay_ended(since));
                 Some(self.now + back_off(self.member.attempts))
             }
-            LeaveReason::Credit | LeaveReason::Stopping => Some(self.now),
+            LeaveReason::Credit | LeaveReason::Quiet | LeaveReason::Stopping => Some(self.now),
         };
         self.member.phase = Phase::Out { join_at };
         if self.member.is_stopped() {
@@ -357,6 +359,14 @@ fn first_open(group: &GroupSeen) -> Option<u64> {
         Some(checkpoint) => Some(checkpoint + 1),
         None => group.start,
     }
+}
+
+/// The first number that is not written yet.
+fn end_of(group: &GroupSeen) -> u64 {
+    let last = group
+        .last_number
+        .filter(|number| *number < TOMBSTONE_REVISION);
+    last.map_or(0, |last| last + 1)
 }
 
 /// The number of a tombstone is no number: a stream that ends with one has no last number.

@@ -21,6 +21,8 @@ struct Gap {
 pub(super) struct Numbers {
     /// Everything below was done before this process came; `None` until known.
     base: Option<u64>,
+    /// The base is where the stream ended at the first join, for nothing else was known: the group may begin before it.
+    assumed: bool,
     /// One more than the highest number known to exist for this process.
     end: u64,
     /// Delivered and not done.
@@ -39,16 +41,29 @@ impl Numbers {
         };
     }
 
+    /// Begins at a number that the group may begin before: its start is "end" (`protocol.md` §8.2), wherever that was.
+    pub(super) fn assume(&mut self, base: u64) {
+        self.begin(base);
+        self.assumed = true;
+    }
+
     /// The group's checkpoint went back: what lies between counts as never delivered.
     pub(super) fn lower(&mut self, base: u64, joined: Duration) {
         if let Some(before) = self.base.filter(|before| base < *before) {
+            self.insert_gap(base, before, joined);
+            self.base = Some(base);
+        }
+    }
+
+    /// Numbers `start..end` were never delivered.
+    fn insert_gap(&mut self, start: u64, end: u64, since: Duration) {
+        if start < end {
             let gap = Gap {
-                end: before - 1,
-                since: joined,
+                end: end - 1,
+                since,
                 at_once: false,
             };
-            self.gaps.insert(base, gap);
-            self.base = Some(base);
+            self.gaps.insert(start, gap);
         }
     }
 
@@ -67,7 +82,11 @@ impl Numbers {
         if self.base.is_none() {
             self.begin(number);
         }
-        if number >= self.end {
+        if let Some(base) = self.base.filter(|base| self.assumed && number < *base) {
+            self.insert_gap(number + 1, base, joined);
+            self.base = Some(number);
+            self.open.insert(number);
+        } else if number >= self.end {
             self.extend_to(number, joined, at_once);
             self.end = number + 1;
             self.open.insert(number);
@@ -76,9 +95,14 @@ impl Numbers {
         }
     }
 
+    /// True if numbers up to `last` exist that no delivery has come up to.
+    pub(super) fn lacks(&self, last: u64) -> bool {
+        self.base.is_some() && last >= self.end
+    }
+
     /// All numbers up to `last` exist; those never delivered become a gap.
     pub(super) fn exists_up_to(&mut self, last: u64, joined: Duration) {
-        if self.base.is_some() && last >= self.end {
+        if self.lacks(last) {
             self.extend_to(last + 1, joined, true);
             self.end = last + 1;
         }
@@ -296,6 +320,24 @@ mod tests {
             (numbers.done_up_to(), numbers.due(at(0), PATIENCE)),
             (Some(39), None)
         );
+    }
+
+    #[test]
+    fn an_assumed_base_gives_way_to_an_earlier_delivery() {
+        let mut numbers = Numbers::default();
+        numbers.assume(10);
+        assert_eq!(numbers.done_up_to(), Some(9));
+        for number in [7, 8, 10] {
+            numbers.delivered(number, at(1), false);
+            numbers.done(number);
+        }
+        assert_eq!(numbers.done_up_to(), Some(8), "9 never came");
+        assert_eq!(numbers.due(at(61), PATIENCE), Some((9, 9)));
+        numbers.delivered(9, at(61), false);
+        numbers.done(9);
+        assert_eq!(numbers.done_up_to(), Some(10));
+        numbers.delivered(6, at(61), false);
+        assert_eq!(numbers.done_up_to(), Some(5));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use super::Core;
 use super::dropped::GONE;
 use super::member::Trouble;
-use super::port::{HeldReason, Moment, PipelineState, ReadId, Side, SourcePage, Status, Tell};
+use super::port::{HeldReason, PipelineState, ReadId, Side, SourcePage, Status, Tell};
 use super::{Purpose, stream};
 
 /// Held streams that are named; all are counted.
@@ -51,13 +51,6 @@ impl Core {
             repairs: self.repairs,
             waits_until: self.due().or_else(|| self.next_hole()),
         }
-    }
-
-    /// When a number that never came will be read instead.
-    fn next_hole(&self) -> Option<Moment> {
-        let joined = self.member.joined_time(self.now);
-        let left = self.numbers.due_in(joined, 2 * self.message_timeout())?;
-        Some(self.now + left).filter(|at| *at > self.now)
     }
 
     fn oldest_created(&self) -> Option<i64> {

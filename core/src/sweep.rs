@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::port::{Command, LinkPage, Moment, ParkedPage, ReadId, Tell, own_reason};
+use super::port::{Command, LeaveReason, LinkPage, Moment, ParkedPage, ReadId, Tell, own_reason};
 use super::queue::Claim;
 use super::trial::back_off;
 use super::{Core, Purpose, RESERVE_BYTES};
@@ -15,6 +15,10 @@ const PAGE_BYTES: usize = 256 * 1024;
 
 /// A group that delivers nothing for this long after the first join is read up to its stream's last number.
 const QUIET_AT_FIRST: Duration = Duration::from_secs(5);
+
+/// One that delivers nothing for this long later, although there is more, is joined again. Long before a pipeline counts
+/// as stalled.
+const QUIET: Duration = Duration::from_secs(30);
 
 /// What is being read, and up to where.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +32,8 @@ pub(super) struct Sweep {
     /// Joined time at the first join, and at the last delivery or (re)join.
     first_joined: Option<Duration>,
     last_delivery: Duration,
+    /// Joined time when ditto joined again because nothing came.
+    joined_again: Option<Duration>,
     failures: u32,
     retry_at: Option<Moment>,
 }
@@ -36,6 +42,7 @@ impl Sweep {
     /// Forgets the numbers' history: another process had the group meanwhile.
     pub(super) fn begin(&mut self) {
         self.first_joined = None;
+        self.joined_again = None;
     }
 
     pub(super) fn joined(&mut self, joined: Duration) {
@@ -48,6 +55,7 @@ impl Sweep {
 
     pub(super) fn delivered(&mut self, joined: Duration) {
         self.last_delivery = joined;
+        self.joined_again = None;
     }
 
     pub(super) fn want_parked(&mut self) {
@@ -82,22 +90,50 @@ impl Core {
         self.read_parked();
     }
 
-    /// Numbers that exist although no higher one is delivered: nothing else would ever make them a gap.
+    /// Numbers that exist although no higher one is delivered: nothing else would ever make them a gap. A stay that
+    /// brings nothing may be dead without a sign, so ditto joins again first. What that does not bring either is read.
     fn note_quiet(&mut self) {
-        let joined = self.member.joined_time(self.now);
-        let (Some(first), Some(group)) = (self.sweep.first_joined, &self.group) else {
+        let Some((last, left)) = self.quiet_left() else {
             return;
         };
-        let Some(last) = group.last_number else {
+        if !left.is_zero() {
             return;
-        };
-        let quiet_at_first =
-            self.numbers.is_untouched() && joined.saturating_sub(first) >= QUIET_AT_FIRST;
-        let quiet_since = joined.saturating_sub(self.sweep.last_delivery);
-        let quiet = quiet_since >= 2 * group.message_timeout && self.unacknowledged == 0;
-        if quiet_at_first || quiet {
-            self.numbers.exists_up_to(last, joined);
         }
+        let joined = self.member.joined_time(self.now);
+        if self.numbers.is_untouched() || self.sweep.joined_again.take().is_some() {
+            self.numbers.exists_up_to(last, joined);
+            self.sweep.last_delivery = joined;
+        } else {
+            self.sweep.joined_again = Some(joined);
+            self.leave(LeaveReason::Quiet);
+        }
+    }
+
+    /// The last number, if there are numbers that no delivery has come up to, and how much longer they may still come.
+    fn quiet_left(&self) -> Option<(u64, Duration)> {
+        let first = self.sweep.first_joined?;
+        let group = self.group.as_ref()?;
+        let last = group.last_number.filter(|last| self.numbers.lacks(*last))?;
+        let until = if self.numbers.is_untouched() {
+            first + QUIET_AT_FIRST
+        } else if self.unacknowledged > 0 {
+            return None;
+        } else if let Some(again) = self.sweep.joined_again {
+            again + QUIET_AT_FIRST
+        } else {
+            self.sweep.last_delivery + QUIET.min(2 * group.message_timeout)
+        };
+        let joined = self.member.joined_time(self.now);
+        Some((last, until.saturating_sub(joined)))
+    }
+
+    /// When a number that never came will be read instead.
+    pub(super) fn next_hole(&self) -> Option<Moment> {
+        let joined = self.member.joined_time(self.now);
+        let gap = self.numbers.due_in(joined, 2 * self.message_timeout());
+        let quiet = self.quiet_left().map(|(_, left)| left);
+        let left = gap.into_iter().chain(quiet).min()?;
+        Some(self.now + left).filter(|at| *at > self.now)
     }
 
     fn read_holes(&mut self) {

@@ -78,7 +78,7 @@ pub(super) fn warnings(info: &Info, me: &str) -> Vec<String> {
         }),
         (others > 0).then(|| format!("other consumers are connected ({}): what they acknowledge is not copied until it is missed", names(&info.connections, me))),
         (settings.start_from == StreamPosition::End && info.stats.last_checkpointed_event_revision.is_none()).then(|| {
-            "the group begins at the end and has no checkpoint yet: events before its first delivery are not copied, and some may be lost if the server restarts now".to_owned()
+            "the group begins at the end and has no checkpoint yet: what was written before ditto joined is copied only if the group delivers it, and a restart of the server may lose it".to_owned()
         }),
         is_pinned(&settings.consumer_strategy_name).then(|| {
             "the group's strategy is Pinned, with which some server versions lose events when consumers come and go: use DispatchToSingle".to_owned()

@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use ditto_core::port::{AppendId, ConnId, Expected, LeaveReason, StopReason};
+use ditto_core::stall::StallDetector;
 use uuid::Uuid;
 
 use crate::group::Message;
@@ -99,8 +100,12 @@ pub(crate) struct Daemon {
     pub(crate) in_flight: Vec<InFlight>,
     /// When an event was last sent for the first time.
     pub(crate) last_sent: Option<Duration>,
-    /// First number that this process answers for: known from its first join, or from its first delivery.
+    /// First number that this process answers for, from its first join on.
     pub(crate) base: Option<u64>,
+    /// The group did not say where it begins: what it delivers from before the base counts as well.
+    pub(crate) base_assumed: bool,
+    /// Watches the core as the loop does.
+    pub(crate) stall: StallDetector,
     /// Everything below was checked when the core counted it as done.
     pub(crate) done_checked: u64,
     /// Budget that it was given last.
@@ -126,6 +131,8 @@ impl Daemon {
             in_flight: Vec::new(),
             last_sent: None,
             base: None,
+            base_assumed: false,
+            stall: StallDetector::new(Duration::ZERO),
             done_checked: 0,
             budget_now: 0,
             budget: 0,
@@ -133,12 +140,13 @@ impl Daemon {
     }
 
     /// A new process takes the place of the old one; nothing is remembered.
-    pub(crate) fn restart(&mut self, subject: Subject, budget: usize) {
+    pub(crate) fn restart(&mut self, now: Duration, subject: Subject, budget: usize) {
         *self = Self {
             subject: Some(subject),
             generation: self.generation + 1,
             call: self.call + 1,
             budget,
+            stall: StallDetector::new(now),
             ..Self::new()
         };
     }

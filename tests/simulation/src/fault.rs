@@ -114,6 +114,8 @@ faults! {
     GroupGone,
     /// The parked stream may not be read.
     ParkedDenied,
+    /// Minutes in which little happens.
+    Quiet,
 }
 
 /// The faults of one schedule.

@@ -16,6 +16,8 @@ use crate::world::{Phase, World, note};
 /// Everything has arrived this long after the faults stopped: holes take twice the message timeout, a held stream is
 /// looked at again after a minute, back-off is 30 s at most.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(420);
+/// The longest that ditto waits for anything is twice the message timeout, or a minute until a held stream is looked at.
+const MOVES_WITHIN: Duration = Duration::from_secs(150);
 const STOPS_WITHIN: Duration = Duration::from_secs(10);
 
 impl World {
@@ -33,13 +35,28 @@ impl World {
                         format!("{} s after the faults: {why}", ARRIVES_WITHIN.as_secs())
                     });
                 }
-                Some(_) => {}
+                Some(why) => self.check_moves(since, &why),
             },
             Phase::Stopping(_) => {
                 if self.daemons.iter().all(|daemon| daemon.finished.is_some()) {
                     self.phase = Phase::Done;
                 }
             }
+        }
+    }
+
+    /// A core that stands still must be seen to: by then the stall detector has ended it, or it has moved.
+    fn check_moves(&mut self, since: Duration, why: &str) {
+        let subjects = self.daemons.iter();
+        let progress = subjects
+            .filter_map(|daemon| daemon.subject.as_ref())
+            .map(|subject| subject.status().progress)
+            .sum();
+        if self.moved.0 != progress || self.moved.1 < since {
+            self.moved = (progress, self.now);
+        }
+        if self.now > self.moved.1 + MOVES_WITHIN {
+            self.violate(|| format!("stands still and the stall detector does not see it: {why}"));
         }
     }
 

@@ -2,10 +2,12 @@
 //!
 //! Only called for seeds that run with a mistake.
 
+mod pages;
+
 use ditto_core::event::{Item, StreamName, TOMBSTONE_REVISION};
 use ditto_core::port::{
-    AppendOutcome, Command, Expected, Input, LinkPage, LookRange, LookResult, ParkedPage, ReadFrom,
-    Side, SourcePage, StopReason,
+    AppendOutcome, Command, Expected, Input, LinkPage, LookRange, LookResult, ReadFrom, Side,
+    StopReason,
 };
 
 use crate::mutation::{Memory, Mutation};
@@ -18,12 +20,15 @@ impl Memory {
                 self.first_stay.get_or_insert(*conn);
                 self.delivered.clear();
                 self.message_timeout = group.message_timeout;
+                self.begins_at_end =
+                    self.last_delivery.is_zero() && group.checkpoint.or(group.start).is_none();
             }
             Input::Delivery {
                 ack, item, number, ..
             } => {
                 self.tombstone |= *number == Some(TOMBSTONE_REVISION);
                 self.last_delivery = self.now;
+                self.begins_at_end = false;
                 *self.delivered.entry(*ack).or_default() += 1;
                 if let Item::Event(event) = item {
                     self.ids
@@ -172,6 +177,7 @@ fn input(mutation: Mutation, memory: &Memory, input: Input) -> Option<Input> {
             }
         }
         (Mutation::ForgetCallEnded, Input::CallEnded { .. }) => return None,
+        (Mutation::LoseLooks, Input::Looked { .. }) if memory.inputs > 40 => return None,
         (Mutation::LoseDeliveries, Input::Delivery { .. }) if memory.inputs.is_multiple_of(11) => {
             return None;
         }
@@ -205,59 +211,8 @@ fn input(mutation: Mutation, memory: &Memory, input: Input) -> Option<Input> {
                 result: LookResult::Tail { last, events },
             }
         }
-        (_, input) => page(mutation, memory, input),
+        (_, input) => pages::page(mutation, memory, input),
     })
-}
-
-/// Pages that were read, as the core gets them.
-fn page(mutation: Mutation, memory: &Memory, input: Input) -> Input {
-    match (mutation, input) {
-        (
-            Mutation::RepairAnyRevision,
-            Input::SourceRead {
-                read,
-                page: SourcePage::Events { mut events, last },
-            },
-        ) => {
-            if let Some(from) = memory.reads.get(&read.0) {
-                (*from..)
-                    .zip(&mut events)
-                    .for_each(|(revision, event)| event.revision = revision);
-            }
-            Input::SourceRead {
-                read,
-                page: SourcePage::Events { events, last },
-            }
-        }
-        (Mutation::ForgetServerParked, Input::ParkedRead { read, .. }) => Input::ParkedRead {
-            read,
-            page: ParkedPage::Entries(Vec::new()),
-        },
-        (
-            Mutation::IgnoreHoles,
-            Input::LinksRead {
-                read,
-                page: LinkPage::Items { last, .. },
-            },
-        ) => Input::LinksRead {
-            read,
-            page: LinkPage::Items {
-                items: Vec::new(),
-                last,
-            },
-        },
-        (
-            Mutation::ForgetDeletedStream,
-            Input::LinksRead {
-                read,
-                page: LinkPage::Deleted,
-            },
-        ) => Input::LinksRead {
-            read,
-            page: LinkPage::NotFound,
-        },
-        (_, input) => input,
-    }
 }
 
 /// The command as the world gets it, in `out`; or an answer that the mistake makes up.

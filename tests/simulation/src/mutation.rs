@@ -77,6 +77,10 @@ pub enum Mutation {
     CountTombstone,
     /// A stream that was deleted for good is taken for one that is not there yet.
     ForgetDeletedStream,
+    /// From some time on no look is answered: the core is stuck.
+    LoseLooks,
+    /// Where a group begins at the end, nothing is known before its first delivery.
+    ForgetBase,
 }
 
 impl Mutation {
@@ -113,6 +117,8 @@ impl Mutation {
         Self::PassOver,
         Self::CountTombstone,
         Self::ForgetDeletedStream,
+        Self::LoseLooks,
+        Self::ForgetBase,
     ];
 }
 
@@ -153,6 +159,8 @@ pub(crate) struct Memory {
     pub(crate) kept: Option<Input>,
     /// The tombstone of a plain stream was delivered.
     pub(crate) tombstone: bool,
+    /// The group begins at the end, and nothing was delivered yet.
+    pub(crate) begins_at_end: bool,
 }
 
 impl Subject {
@@ -205,6 +213,9 @@ impl Subject {
         let mut status = self.core.status();
         if self.mutation == Some(Mutation::CountTooMuch) {
             status.done_up_to = status.done_up_to.max(status.last_number);
+        }
+        if self.mutation == Some(Mutation::ForgetBase) && self.memory.begins_at_end {
+            status.done_up_to = None;
         }
         if self.mutation == Some(Mutation::CountTombstone) && self.memory.tombstone {
             status.done_up_to = Some(TOMBSTONE_REVISION);

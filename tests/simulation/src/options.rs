@@ -10,6 +10,9 @@ use ditto_core::port::{CoreSettings, Mode, OnConflict, OnMissingHistory};
 use crate::dice::Dice;
 use crate::fault::{Fault, Faults};
 
+/// Seconds that a quiet schedule takes longer: twice what the stall detector waits.
+const QUIET: u64 = 130;
+
 /// Which kind of stream is subscribed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Feed {
@@ -88,6 +91,7 @@ impl Options {
         };
         let faults = sensible(faults(dice), mode, feed);
         let group = group(dice, faults);
+        let quiet = if faults.has(Fault::Quiet) { QUIET } else { 0 };
         Self {
             seed,
             settings: settings(dice, mode, group.message_timeout),
@@ -103,7 +107,7 @@ impl Options {
             group,
             daemons: if faults.has(Fault::Rival) { 2 } else { 1 },
             budget: dice.pick(&[1, 300, 2000, 64 << 20, 64 << 20]),
-            fault_time: Duration::from_secs(dice.between(1, 40)),
+            fault_time: Duration::from_secs(dice.between(1, 40) + quiet),
             latency: Duration::from_micros(dice.pick(&[100, 5_000, 100_000])),
             failure_permille: dice.pick(&[30, 150, 400]),
             faults,

@@ -28,11 +28,12 @@ impl World {
                     stay.confirmed = true;
                 }
                 if at.base.is_none() {
-                    at.base = group
-                        .checkpoint
-                        .map(|checkpoint| checkpoint + 1)
-                        .or(group.start);
-                    at.done_checked = at.base.unwrap_or(0);
+                    let known = group.checkpoint.map(|number| number + 1).or(group.start);
+                    let end = group.last_number.map_or(0, |last| last + 1);
+                    let base = known.unwrap_or(end);
+                    at.base = Some(base);
+                    at.base_assumed = known.is_none();
+                    at.done_checked = base;
                 }
             }
             Input::Refused { why } => {
@@ -45,7 +46,7 @@ impl World {
             Input::Delivery {
                 number: Some(number),
                 ..
-            } if at.base.is_none() => {
+            } if at.base_assumed && Some(*number) < at.base => {
                 at.base = Some(*number);
                 at.done_checked = *number;
             }
@@ -318,6 +319,10 @@ impl World {
         else {
             return;
         };
+        let at = &mut self.daemons[daemon];
+        if at.stopping.is_none() && at.stall.is_stalled(self.now, &status) {
+            self.violate(|| format!("the stall detector ends it: {status:?}"));
+        }
         let largest = 2048;
         let allowed = self.daemons[daemon]
             .budget

@@ -53,6 +53,8 @@ pub(crate) struct World {
     pub(crate) late: BTreeSet<(usize, u64)>,
     /// Somebody goes on writing until all numbers below this one are done.
     pub(crate) trickles_for: Option<u64>,
+    /// What all cores have got done since the faults stopped, and since when it is that.
+    pub(crate) moved: (u64, Duration),
     /// Something that is not ditto's doing made deliveries time out.
     pub(crate) group_disturbed: bool,
     pub(crate) inputs: u64,
@@ -98,6 +100,7 @@ impl World {
             slow: vec![false; options.streams],
             late: BTreeSet::new(),
             trickles_for: None,
+            moved: (0, Duration::ZERO),
             group_disturbed: false,
             inputs: 0,
             commands: 0,
@@ -295,7 +298,7 @@ impl World {
         note!(self, "{daemon} starts");
         let subject = Subject::new(self.options.settings.clone(), self.mutation);
         let budget = self.options.budget;
-        self.daemons[daemon].restart(subject, budget);
+        self.daemons[daemon].restart(self.now, subject, budget);
         self.feed(daemon, Input::Budget { bytes: budget });
         self.feed(daemon, Input::Tick);
     }

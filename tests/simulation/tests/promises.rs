@@ -74,7 +74,11 @@ fn every_check_finds_a_mistake() {
     for (mutation, words) in [
         (Mutation::AckBeforeWrite, "which is not at the destination"),
         (Mutation::AnyRevision, "is stored 2 times"),
-        (Mutation::ForgetResend, "420 s after the faults"),
+        (Mutation::ForgetResend, "the stall detector ends it"),
+        (
+            Mutation::ForgetServerParked,
+            "the stall detector does not see it",
+        ),
         (
             Mutation::LoseDeliveries,
             "times out although nothing is wrong",
@@ -85,6 +89,13 @@ fn every_check_finds_a_mistake() {
         (Mutation::IgnoreBudget, "takes a delivery while"),
         (Mutation::CountTooMuch, "counts number"),
         (Mutation::AlwaysClean, "stopped cleanly with"),
+        (Mutation::LoseLooks, "the stall detector ends it"),
+        (Mutation::ForgetBase, "the stall detector ends it"),
+        (Mutation::CountTombstone, "as done, the last is"),
+        (
+            Mutation::ForgetDeletedStream,
+            "the stream was deleted for good",
+        ),
     ] {
         let finds = |seed| {
             let found = run(seed, Some(mutation), false).violation;
