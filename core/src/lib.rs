@@ -5,13 +5,14 @@
 //! [`Core::handle`] takes one input and appends commands. Inside, each file adds one concern to [`Core`]:
 //! `deliver` (what comes in), `advance` (what a stream does next), `look` and `search` (what the destination holds),
 //! `unnumbered` (where nothing can be looked at), `append`, `answer`, `refuse` and `metadata` (what is written), `repair` (gaps), `hold` (streams that stop),
-//! `member`, `stay`, `dropped` and `ending` (joining, staying, leaving), `settle` (acknowledging and parking),
+//! `member`, `stay`, `dropped` and `ending` (joining, staying, leaving), `settle` (acknowledging and parking), `late` (what the server took back),
 //! `sweep` (holes and what the server parked). `stall` watches a core from outside. The other files are pure parts without a view of the core.
 
 pub mod event;
 
 mod advance;
 mod answer;
+mod answered;
 mod append;
 mod credit;
 mod decide;
@@ -19,6 +20,7 @@ mod deliver;
 mod dropped;
 mod ending;
 mod hold;
+mod late;
 mod look;
 mod member;
 mod metadata;
@@ -46,6 +48,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use self::answered::Answered;
 use self::append::Flight;
 use self::credit::Credit;
 use self::deliver::Forwarding;
@@ -131,6 +134,12 @@ pub struct Core {
     unacknowledged: usize,
     /// Deliveries of this stay timed out at the server.
     timed_out: bool,
+    /// Numbers that were answered over this stay.
+    answered: Answered,
+    /// Since when the budget holds deliveries up, with short breaks, and when it last did.
+    narrow: Option<(Moment, Moment)>,
+    /// When the process last went on after having been frozen.
+    thawed: Option<Moment>,
     /// When the destination last decided anything, and since when something waits for it.
     last_verdict: Moment,
     waiting_since: Option<Moment>,
@@ -186,6 +195,9 @@ impl Core {
             acks: Vec::new(),
             unacknowledged: 0,
             timed_out: false,
+            answered: Answered::default(),
+            narrow: None,
+            thawed: None,
             last_verdict: Moment::ZERO,
             waiting_since: None,
             last_sent: None,
@@ -210,7 +222,7 @@ impl Core {
         if self.is_finished() {
             return;
         }
-        self.now = self.now.max(now);
+        self.note_time(now);
         std::mem::swap(&mut self.out, out);
         self.take(input);
         self.fire_timers();

@@ -160,6 +160,8 @@ impl Core {
         self.source_failing = false;
         self.unacknowledged = 0;
         self.timed_out = false;
+        self.answered.clear();
+        self.narrow = None;
         // What is delivered from now on has its whole message timeout before it.
         self.waiting_since = self.waits_for_destination().then_some(self.now);
         match first_open(&group) {

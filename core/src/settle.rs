@@ -15,7 +15,7 @@ impl Core {
         {
             self.acks.push(id);
             self.unacknowledged = self.unacknowledged.saturating_sub(1);
-            self.note_age(claim);
+            self.note_answered(claim);
         }
         if let Some(number) = claim.number {
             self.numbers.done(number);
@@ -85,7 +85,9 @@ impl Core {
     /// Acknowledges all claims of an entry that has left its queue.
     pub(super) fn settle_done(&mut self, entry: Entry) {
         self.forget_cost(&entry);
+        let name = entry.event.stream.clone();
         for claim in entry.into_claims() {
+            self.note_age(&name, &claim);
             self.acknowledge(&claim);
         }
     }
@@ -121,13 +123,6 @@ impl Core {
         let ids = std::mem::take(&mut self.acks);
         if let Some(conn) = self.member.conn() {
             self.out.push(Command::Ack { conn, ids });
-        }
-    }
-
-    /// An answer to the source that comes after its message timeout comes too late: the server has taken the event back.
-    fn note_age(&mut self, claim: &Claim) {
-        if self.now.saturating_sub(claim.at) > self.message_timeout() {
-            self.timed_out = true;
         }
     }
 }

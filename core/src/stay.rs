@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::Core;
+use super::credit::Reading;
 use super::member::{Phase, STOPPED_ASKS};
 use super::port::{Command, ConnId, LeaveReason, Moment, Tell};
 
@@ -80,11 +81,18 @@ impl Core {
             .waiting_since
             .is_some_and(|since| self.now.saturating_sub(since) >= quarter);
         let stuck = paused.is_some_and(|since| self.now.saturating_sub(since) >= quarter);
+        let narrow = self.is_narrow(paused.is_some());
         if silent || stuck {
             self.leave(LeaveReason::Waiting);
         } else if std::mem::take(&mut self.timed_out) {
             self.credit.shrink(self.now, self.message_timeout());
             self.rejoin_with_other_credit();
+        } else if narrow {
+            self.narrow = None;
+            self.credit.shrink(self.now, self.message_timeout());
+            if self.credit.ask(Some(self.message_timeout())) < credit {
+                self.rejoin_with_other_credit();
+            }
         }
     }
 
@@ -107,14 +115,19 @@ impl Core {
         let Some(credit) = self.member.credit() else {
             return;
         };
-        let quick = self.trial.is_open() && !self.is_over_budget() && !self.window_is_slow();
-        let timeout = self.message_timeout();
-        if self
-            .credit
-            .should_grow(self.now, self.unacknowledged, credit, quick, timeout)
-            && self.ending.is_none()
-        {
-            self.credit.grow(self.now);
+        let quick = self.trial.is_open()
+            && !self.is_over_budget()
+            && self.narrow.is_none()
+            && !self.window_is_slow();
+        let stay = Reading {
+            here: self.unacknowledged,
+            credit,
+            quick,
+            round_trip: self.window.round_trip(),
+            message_timeout: self.message_timeout(),
+        };
+        if self.credit.should_grow(self.now, &stay) && self.ending.is_none() {
+            self.credit.grow(self.now, &stay);
             if self.credit.ask(Some(self.message_timeout())) > credit {
                 self.rejoin_with_other_credit();
             }

@@ -4,6 +4,7 @@
 
 mod behind;
 mod exactness;
+mod lateness;
 mod membership;
 mod refusals;
 mod repairs;

@@ -37,8 +37,9 @@ impl World {
             Fault::Stop => self.stop(daemon),
             Fault::BudgetChanges => {
                 let bytes = self.dice.pick(&[0, 300, 2000, 64 << 20]);
-                self.feed(daemon, Input::Budget { bytes });
+                self.plan_input(daemon, Duration::ZERO, Input::Budget { bytes });
             }
+            Fault::Frozen => self.freeze(daemon),
             Fault::Foreign => self.foreign_takes(),
             Fault::CheckpointBack | Fault::CheckpointJump => self.move_checkpoint(fault),
             Fault::Replay => {
@@ -182,12 +183,23 @@ impl World {
     }
 
     fn stop(&mut self, daemon: usize) {
-        if !self.daemons[daemon].runs() || self.daemons[daemon].stopping.is_some() {
+        let at = &self.daemons[daemon];
+        if !at.runs() || at.stopping.is_some() || at.is_frozen(self.now) {
             return;
         }
         let deadline = self.now + self.dice.time(Duration::ZERO, Duration::from_secs(10));
         self.daemons[daemon].stopping = Some(deadline);
         self.feed(daemon, Input::Stop { deadline });
+    }
+
+    /// A ditto takes nothing for a while, up to the end of the faults.
+    fn freeze(&mut self, daemon: usize) {
+        let longest = 3 * self.options.group.message_timeout;
+        let until = self.now + self.dice.time(Duration::from_secs(1), longest);
+        let at = &mut self.daemons[daemon];
+        if at.runs() && at.stopping.is_none() {
+            at.frozen_until = until.min(self.options.fault_time);
+        }
     }
 
     /// Another consumer takes some deliveries; whatever it does with them, it does not copy them.
@@ -262,6 +274,7 @@ impl World {
     pub(crate) fn heal(&mut self) {
         note!(self, "the faults stop");
         self.phase = Phase::Healed(self.now);
+        setup::write_backlog(self);
         if let Some(every) = self.options.trickle {
             self.trickles_for = Some(self.source.entries.len() as u64);
             self.agenda.plan(self.now + every, Happening::Trickle);

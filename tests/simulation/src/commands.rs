@@ -300,6 +300,7 @@ impl World {
     pub(crate) fn drain(&mut self, daemon: usize, conn: ConnId) {
         loop {
             let runs = self.daemons[daemon].runs() && self.violation.is_none();
+            let budget = self.daemons[daemon].budget_now;
             let Some(stay) = self.daemons[daemon].stay.as_mut() else {
                 return;
             };
@@ -318,7 +319,7 @@ impl World {
             };
             let with_event = !matches!(item, Item::Never(_));
             let takes = !stay.leaving;
-            let waiting = bytes_waiting(&stay.delivered);
+            let waiting = bytes_waiting(&stay.delivered, budget);
             let filled = self.daemons[daemon].fills(&self.source, target);
             let bytes = match &item {
                 Item::Event(event) if !filled => event.size() + ENTRY_OVERHEAD,
@@ -333,7 +334,6 @@ impl World {
                     taken: takes,
                 });
             }
-            let budget = self.daemons[daemon].budget_now;
             // What comes after the wish to leave, or while it ends, is ignored and not held.
             if takes && waiting > 0 && waiting >= budget {
                 self.violate(|| {
@@ -368,8 +368,12 @@ impl World {
     }
 }
 
-/// What deliveries without an answer cost; several of one event are held once.
-fn bytes_waiting(delivered: &[Given]) -> usize {
+/// What deliveries without an answer cost; several of one event are held once, which matters from the budget on.
+fn bytes_waiting(delivered: &[Given], budget: usize) -> usize {
+    let all: usize = delivered.iter().map(|given| given.bytes).sum();
+    if all < budget {
+        return all;
+    }
     let first = |(index, given): &(usize, &Given)| {
         !delivered[..*index]
             .iter()

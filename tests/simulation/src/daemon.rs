@@ -112,6 +112,8 @@ pub(crate) struct Daemon {
     pub(crate) budget_now: usize,
     /// Largest budget it was given.
     pub(crate) budget: usize,
+    /// It takes nothing before this.
+    pub(crate) frozen_until: Duration,
 }
 
 impl Daemon {
@@ -136,6 +138,7 @@ impl Daemon {
             done_checked: 0,
             budget_now: 0,
             budget: 0,
+            frozen_until: Duration::ZERO,
         }
     }
 
@@ -156,6 +159,7 @@ impl Daemon {
         self.generation += 1;
         self.subject = None;
         self.joining = false;
+        self.frozen_until = Duration::ZERO;
         self.stay.take().map(|stay| stay.conn)
     }
 
@@ -178,6 +182,11 @@ impl Daemon {
             .filter(|flight| flight.stream == stream)
             .filter_map(sent)
             .any(|id| Some(*id) != own)
+    }
+
+    /// It takes no inputs now.
+    pub(crate) fn is_frozen(&self, now: Duration) -> bool {
+        now < self.frozen_until
     }
 
     /// Is there a core that takes inputs?

@@ -116,6 +116,12 @@ faults! {
     ParkedDenied,
     /// Minutes in which little happens.
     Quiet,
+    /// A ditto takes no inputs for a while, then all at once: a frozen process, a suspended machine.
+    Frozen,
+    /// Much is written when the faults stop, and has to arrive within a number of round trips.
+    Backlog,
+    /// Deliveries come one after the other, as over a line that carries only so many a second.
+    ThinLine,
 }
 
 /// The faults of one schedule.

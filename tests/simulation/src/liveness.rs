@@ -18,6 +18,12 @@ use crate::world::{Phase, World, note};
 const ARRIVES_WITHIN: Duration = Duration::from_secs(420);
 /// The longest that ditto waits for anything is twice the message timeout, or a minute until a held stream is looked at.
 const MOVES_WITHIN: Duration = Duration::from_secs(150);
+/// A delivery may come so often before a line that is too thin shows.
+const LINE_SHOWS: u32 = 8;
+
+/// Broken connections, back-offs, holes and held streams are over so long after the faults.
+const CALMS_WITHIN: Duration = Duration::from_secs(130);
+const ROUND_TRIPS: u32 = 200;
 const STOPS_WITHIN: Duration = Duration::from_secs(10);
 
 impl World {
@@ -30,6 +36,10 @@ impl World {
                 // What is written later needs no faults to arrive: now let it end.
                 None if self.trickles_for.take().is_some() => {}
                 None => self.stop_all(),
+                Some(why) if self.options.backlog > 0 && self.now > since + self.measure() => {
+                    let measure = self.measure();
+                    self.violate(|| format!("a backlog is not copied within {measure:?}: {why}"));
+                }
                 Some(why) if self.now > since + ARRIVES_WITHIN => {
                     self.violate(|| {
                         format!("{} s after the faults: {why}", ARRIVES_WITHIN.as_secs())
@@ -43,6 +53,13 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Within this a backlog of 1,000 events is copied, however many streams it is in: what the faults left behind is
+    /// noticed and waited for, then come round trips (there and back, at their longest), and the line's own time.
+    fn measure(&self) -> Duration {
+        let line = self.options.spacing * u32::try_from(self.options.backlog).unwrap_or(u32::MAX);
+        CALMS_WITHIN + ROUND_TRIPS * 2 * self.options.latency + 3 * line
     }
 
     /// A core that stands still must be seen to: by then the stall detector has ended it, or it has moved.
@@ -253,15 +270,23 @@ impl World {
         let Some(stream) = taken.target.stream() else {
             return;
         };
-        // With room for one delivery at a time the others wait for their turn, until the credit has shrunk.
-        let narrow = self.options.budget < 1 << 20 || self.options.faults.has(Fault::BudgetChanges);
         // Of a consumer that is gone only the server does not know yet.
         let gone = taken.consumer == FOREIGN || self.broken.contains(&ConnId(taken.consumer));
-        if narrow || gone || self.slow[stream] || self.in_trouble(stream) {
+        let timeout = self.options.group.message_timeout;
+        // What is pushed to a ditto that takes nothing waits, and what waited so has to be answered.
+        let frozen = self.daemons.iter().any(|daemon| {
+            daemon.frozen_until > Duration::ZERO
+                && self.now <= daemon.frozen_until + timeout + Duration::from_secs(2)
+        });
+        // That a line is too thin for what is asked for shows when second copies have come over it.
+        let thin = self.options.spacing > Duration::ZERO;
+        let shows = if thin { 8 * timeout } else { timeout };
+        let forgiven = thin && taken.parked && self.options.group.max_retry_count < LINE_SHOWS;
+        if gone || frozen || forgiven || self.slow[stream] || self.in_trouble(stream) {
             return;
         }
         let noticed = match self.phase {
-            Phase::Healed(since) => self.now > since + NOTICED + self.options.group.message_timeout,
+            Phase::Healed(since) => self.now > since + NOTICED + shows,
             _ => false,
         };
         if taken.parked {

@@ -86,8 +86,9 @@ impl World {
             else {
                 continue;
             };
+            let spacing = self.options.spacing;
             if let Some(stay) = self.daemons[daemon].stay.as_mut() {
-                stay.arrives = stay.arrives.max(way);
+                stay.arrives = way.max(stay.arrives + spacing);
                 self.agenda.plan(
                     stay.arrives,
                     Happening::Arrive {

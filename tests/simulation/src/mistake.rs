@@ -19,6 +19,8 @@ impl Memory {
             Input::Joined { conn, group, .. } => {
                 self.first_stay.get_or_insert(*conn);
                 self.delivered.clear();
+                self.answered.clear();
+                self.leaving = false;
                 self.message_timeout = group.message_timeout;
                 self.begins_at_end =
                     self.last_delivery.is_zero() && group.checkpoint.or(group.start).is_none();
@@ -103,6 +105,14 @@ pub(crate) fn before(mutation: Mutation, memory: &mut Memory, input: &Input) -> 
                 ids: vec![*ack],
             }]
         }
+        (Mutation::ForgetLateCopies, Input::Delivery { conn, ack, .. })
+            if memory.answered.contains(ack) && !memory.leaving =>
+        {
+            vec![Command::Ack {
+                conn: *conn,
+                ids: vec![*ack],
+            }]
+        }
         (Mutation::LateAck, _) => std::mem::take(&mut memory.late),
         _ => Vec::new(),
     }
@@ -177,6 +187,11 @@ fn input(mutation: Mutation, memory: &Memory, input: Input) -> Option<Input> {
             }
         }
         (Mutation::ForgetCallEnded, Input::CallEnded { .. }) => return None,
+        (Mutation::ForgetLateCopies, Input::Delivery { ack, .. })
+            if memory.answered.contains(&ack) =>
+        {
+            return None;
+        }
         (Mutation::LoseLooks, Input::Looked { .. }) if memory.inputs > 40 => return None,
         (Mutation::LoseDeliveries, Input::Delivery { .. }) if memory.inputs.is_multiple_of(11) => {
             return None;
@@ -319,6 +334,17 @@ fn towards_source(
                 conn: memory.first_stay.unwrap_or(conn),
                 ids,
             });
+        }
+        (Mutation::ForgetLateCopies, Command::Ack { conn, ids }) => {
+            memory.answered.extend(&ids);
+            out.push(Command::Ack { conn, ids });
+        }
+        (Mutation::ForgetLateCopies, leave @ Command::Leave { .. }) => {
+            memory.leaving = true;
+            out.push(leave);
+        }
+        (Mutation::AskForOne, Command::Join { .. }) if memory.first_stay.is_some() => {
+            out.push(Command::Join { credit: 1 });
         }
         (Mutation::LateAck, ack @ Command::Ack { .. }) => memory.late.push(ack),
         (Mutation::ForgetSecondDelivery, Command::Ack { conn, mut ids }) => {

@@ -2,7 +2,7 @@
 //!
 //! They prove that the checks can fail. Without a mistake the wrapper passes everything through untouched.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use ditto_core::Core;
@@ -81,6 +81,10 @@ pub enum Mutation {
     LoseLooks,
     /// Where a group begins at the end, nothing is known before its first delivery.
     ForgetBase,
+    /// A delivery that comes again after it was answered is answered, and no more is made of it.
+    ForgetLateCopies,
+    /// After the first stay no more than one delivery at a time is asked for.
+    AskForOne,
 }
 
 impl Mutation {
@@ -119,6 +123,8 @@ impl Mutation {
         Self::ForgetDeletedStream,
         Self::LoseLooks,
         Self::ForgetBase,
+        Self::ForgetLateCopies,
+        Self::AskForOne,
     ];
 }
 
@@ -141,6 +147,10 @@ pub(crate) struct Memory {
     pub(crate) reads: HashMap<u64, u64>,
     /// Ids delivered, and how often.
     pub(crate) delivered: HashMap<Uuid, u32>,
+    /// Ids answered over this stay.
+    pub(crate) answered: HashSet<Uuid>,
+    /// The core wants to leave.
+    pub(crate) leaving: bool,
     /// The first stay.
     pub(crate) first_stay: Option<ConnId>,
     /// Commands kept back.

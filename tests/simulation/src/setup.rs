@@ -35,6 +35,7 @@ const MOMENTS: &[Fault] = &[
     Fault::Replay,
     Fault::BudgetChanges,
     Fault::GroupGone,
+    Fault::Frozen,
 ];
 
 /// The world of this seed, ready to run.
@@ -83,6 +84,18 @@ pub(crate) fn write(world: &mut World, dice: &mut Dice) {
     };
     let now = world.now;
     world.source.write(now, stream, size, kind, how);
+}
+
+/// Much at once, all of it ordinary.
+pub(crate) fn write_backlog(world: &mut World) {
+    let mut streams = (0..world.options.streams).cycle();
+    for _ in 0..world.options.backlog {
+        let stream = streams.next().unwrap_or(0);
+        let how = Writing::default();
+        world
+            .source
+            .write(world.now, stream, 10, Kind::Ordinary, how);
+    }
 }
 
 fn describe_streams(world: &mut World, dice: &mut Dice) {

@@ -120,7 +120,14 @@ impl World {
                 return;
             };
             self.now = at;
-            self.happen(what);
+            match what.taken_by().map(|daemon| &self.daemons[daemon]) {
+                // It keeps its order: what is planned for one moment does.
+                Some(frozen) if frozen.is_frozen(at) => {
+                    let thaws = frozen.frozen_until;
+                    self.agenda.plan(thaws, what);
+                }
+                _ => self.happen(what),
+            }
             if self.inputs > MAX_INPUTS {
                 self.violate(|| format!("no end after {MAX_INPUTS} inputs"));
             }
@@ -310,6 +317,9 @@ impl World {
             self.group_tick();
         }
         for daemon in 0..self.daemons.len() {
+            if self.daemons[daemon].is_frozen(self.now) {
+                continue;
+            }
             self.feed(daemon, Input::Tick);
             self.check_status(daemon);
             if self.now.as_secs().is_multiple_of(GROUP_SEEN_EVERY) && self.daemons[daemon].runs() {

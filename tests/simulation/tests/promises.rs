@@ -91,6 +91,11 @@ fn every_check_finds_a_mistake() {
         (Mutation::AlwaysClean, "stopped cleanly with"),
         (Mutation::LoseLooks, "the stall detector ends it"),
         (Mutation::ForgetBase, "the stall detector ends it"),
+        (
+            Mutation::ForgetLateCopies,
+            "times out although nothing is wrong",
+        ),
+        (Mutation::AskForOne, "a backlog is not copied within"),
         (Mutation::CountTombstone, "as done, the last is"),
         (
             Mutation::ForgetDeletedStream,
