@@ -16,6 +16,9 @@ use crate::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
 /// Tails read at once for users' links.
 const FORWARDS_AT_ONCE: usize = 16;
 
+/// Links in back-off that one input passes over, whatever their number; they go to the end of the line.
+const LATER_AT_ONCE: usize = 64;
+
 /// A user's link inside a category stream, until the tail it stands for is read.
 #[derive(Clone, Debug)]
 pub(super) struct Forwarding {
@@ -172,6 +175,7 @@ impl Core {
             .count();
         let mut later = Vec::new();
         while under_way < FORWARDS_AT_ONCE
+            && later.len() < LATER_AT_ONCE
             && let Some(forwarding) = self.forwards.pop_front()
         {
             if forwarding.not_before > self.now {

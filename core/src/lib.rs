@@ -19,6 +19,7 @@ mod decide;
 mod deliver;
 mod dropped;
 mod ending;
+mod gaps;
 mod hold;
 mod late;
 mod look;

@@ -2,19 +2,10 @@
 //!
 //! Pure bookkeeping in ranges, so that a checkpoint that jumped by a million costs one entry. Never asks a server.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// A range of numbers that were never delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Gap {
-    /// Last number of the range.
-    end: u64,
-    /// Joined time when a higher number came.
-    since: Duration,
-    /// Found at the first join: read at once.
-    at_once: bool,
-}
+use super::gaps::{Gap, Gaps};
 
 /// The numbers from the base on.
 #[derive(Clone, Debug, Default)]
@@ -27,8 +18,8 @@ pub(super) struct Numbers {
     end: u64,
     /// Delivered and not done.
     open: BTreeSet<u64>,
-    /// Never delivered, by first number.
-    gaps: BTreeMap<u64, Gap>,
+    /// Never delivered.
+    gaps: Gaps,
 }
 
 impl Numbers {
@@ -129,22 +120,19 @@ impl Numbers {
 
     /// The first range that is due: never delivered, and a higher number came `patience` ago (in joined time).
     pub(super) fn due(&self, joined: Duration, patience: Duration) -> Option<(u64, u64)> {
-        self.gaps
-            .iter()
-            .find(|(_, gap)| gap.at_once || joined.saturating_sub(gap.since) >= patience)
-            .map(|(start, gap)| (*start, gap.end))
+        let (start, gap) = self.gaps.oldest()?;
+        let due = gap.at_once || joined.saturating_sub(gap.since) >= patience;
+        due.then_some((start, gap.end))
     }
 
     /// How much more joined time must pass before the next range is due.
     pub(super) fn due_in(&self, joined: Duration, patience: Duration) -> Option<Duration> {
-        let left = |gap: &Gap| {
-            if gap.at_once {
-                Duration::ZERO
-            } else {
-                (gap.since + patience).saturating_sub(joined)
-            }
-        };
-        self.gaps.values().map(left).min()
+        let (_, gap) = self.gaps.oldest()?;
+        Some(if gap.at_once {
+            Duration::ZERO
+        } else {
+            (gap.since + patience).saturating_sub(joined)
+        })
     }
 
     /// Takes the numbers `from..=to` out of the gaps; those that `handed` names are delivered now, the others closed.
@@ -155,38 +143,32 @@ impl Numbers {
             .filter(|number| (from..=to).contains(number) && self.is_gap(*number))
             .collect();
         self.open.extend(delivered);
-        let first = self.gaps.range(..=from).next_back();
-        let first = first.map_or(from, |(start, _)| *start);
-        let cut: Vec<(u64, Gap)> = self
-            .gaps
-            .range(first..=to)
-            .filter(|(_, gap)| gap.end >= from)
-            .map(|(start, gap)| (*start, *gap))
-            .collect();
-        for (start, gap) in cut {
-            self.gaps.remove(&start);
-            if start < from {
-                let end = from - 1;
-                self.gaps.insert(start, Gap { end, ..gap });
-            }
-            if gap.end > to {
-                self.gaps.insert(to + 1, gap);
-            }
+        for (start, gap) in self.gaps.touched(from, to) {
+            self.cut(start, gap, from, to);
+        }
+    }
+
+    /// Takes the numbers `from..=to` out of one gap.
+    fn cut(&mut self, start: u64, gap: Gap, from: u64, to: u64) {
+        self.gaps.remove(start);
+        if start < from {
+            let end = from - 1;
+            self.gaps.insert(start, Gap { end, ..gap });
+        }
+        if gap.end > to {
+            self.gaps.insert(to + 1, gap);
         }
     }
 
     /// True if the number was never delivered.
     pub(super) fn is_gap(&self, number: u64) -> bool {
-        self.gaps
-            .range(..=number)
-            .next_back()
-            .is_some_and(|(_, gap)| gap.end >= number)
+        self.gaps.around(number).is_some()
     }
 
     /// Highest number up to which everything is done.
     pub(super) fn done_up_to(&self) -> Option<u64> {
         self.base?;
-        let first_gap = self.gaps.keys().next().copied().unwrap_or(self.end);
+        let first_gap = self.gaps.first().unwrap_or(self.end);
         let first_open = self.open.first().copied().unwrap_or(self.end);
         first_gap.min(first_open).min(self.end).checked_sub(1)
     }
@@ -205,30 +187,10 @@ impl Numbers {
     }
 
     fn take_from_gap(&mut self, number: u64) -> bool {
-        let Some((start, gap)) = self
-            .gaps
-            .range(..=number)
-            .next_back()
-            .map(|(start, gap)| (*start, *gap))
-        else {
+        let Some((start, gap)) = self.gaps.around(number) else {
             return false;
         };
-        if gap.end < number {
-            return false;
-        }
-        self.gaps.remove(&start);
-        if start < number {
-            self.gaps.insert(
-                start,
-                Gap {
-                    end: number - 1,
-                    ..gap
-                },
-            );
-        }
-        if number < gap.end {
-            self.gaps.insert(number + 1, gap);
-        }
+        self.cut(start, gap, number, number);
         true
     }
 }
@@ -300,6 +262,26 @@ mod tests {
             numbers.done(number);
         }
         assert_eq!(numbers.done_up_to(), Some(9));
+    }
+
+    #[test]
+    fn a_hundred_thousand_gaps_cost_an_input_as_much_as_one() {
+        const GAPS: u64 = 100_000;
+        let mut numbers = numbers(0, &[]);
+        for number in 0..GAPS {
+            // Every other number goes to another consumer.
+            numbers.delivered(2 * number + 1, at(number), false);
+            numbers.due(at(number), PATIENCE * 10_000);
+            numbers.due_in(at(number), PATIENCE);
+        }
+        assert_eq!(numbers.due(at(GAPS), PATIENCE), Some((0, 0)));
+        for number in 0..GAPS {
+            numbers.close(2 * number, 2 * number, &[]);
+            numbers.due(at(GAPS), PATIENCE);
+        }
+        assert_eq!(numbers.due(at(GAPS), PATIENCE), None);
+        let looked_at = numbers.gaps.looked_at.get();
+        assert!(looked_at < 10 * GAPS, "{looked_at} looks at a gap");
     }
 
     #[test]
