@@ -230,6 +230,7 @@ impl Core {
             self.park(
                 &forwarding.claim,
                 &format!("{OWN_REASON}stream {name}: {text}"),
+                None,
             );
             return;
         }
@@ -253,7 +254,7 @@ impl Core {
         if let Some(next) = next {
             self.hold(&name, next, HeldReason::Refused, text);
         }
-        self.park(&forwarding.claim, "");
+        self.park(&forwarding.claim, "", None);
         self.rest(&name);
     }
 

@@ -18,6 +18,13 @@ const FROZEN: Duration = Duration::from_secs(5);
 const DRAINED_AFTER: Duration = Duration::from_secs(1);
 
 impl Core {
+    /// The group's message timeout; before the group is known, its default.
+    pub(super) fn message_timeout(&self) -> Duration {
+        self.group
+            .as_ref()
+            .map_or(Duration::from_secs(60), |group| group.message_timeout)
+    }
+
     /// Time has passed; with a jump if the process was frozen.
     pub(super) fn note_time(&mut self, now: Moment) {
         if now.saturating_sub(self.now) > FROZEN {

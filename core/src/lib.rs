@@ -5,7 +5,7 @@
 //! [`Core::handle`] takes one input and appends commands. Inside, each file adds one concern to [`Core`]:
 //! `deliver` (what comes in), `advance` (what a stream does next), `look` and `search` (what the destination holds),
 //! `unnumbered` (where nothing can be looked at), `append`, `answer`, `refuse` and `metadata` (what is written), `repair` (gaps), `hold` (streams that stop),
-//! `member`, `stay`, `dropped` and `ending` (joining, staying, leaving), `settle` (acknowledging and parking), `late` (what the server took back),
+//! `member`, `stay`, `dropped` and `ending` (joining, staying, leaving), `settle` and `parks` (acknowledging, parking), `late` (what the server took back),
 //! `sweep` (holes and what the server parked). `stall` watches a core from outside. The other files are pure parts without a view of the core.
 
 pub mod event;
@@ -26,6 +26,7 @@ mod look;
 mod member;
 mod metadata;
 mod numbers;
+mod parks;
 pub mod port;
 mod queue;
 mod refuse;
@@ -45,7 +46,6 @@ mod window;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -56,6 +56,7 @@ use self::deliver::Forwarding;
 use self::ending::Ending;
 use self::member::Member;
 use self::numbers::Numbers;
+use self::parks::Parks;
 use self::port::{
     AppendId, Command, CoreSettings, GroupSeen, HeldReason, Input, LookId, Moment, PipelineState,
     ReadId, Side, Tell, WriteId,
@@ -89,6 +90,8 @@ enum Purpose {
     Links { from: u64, to: u64 },
     /// A page of the parked stream.
     Parked,
+    /// The parked stream: is it there?
+    Queue,
     /// The subscription's stream, because the server ends each stay at once: was it deleted?
     Dropped,
 }
@@ -127,6 +130,7 @@ pub struct Core {
     group: Option<GroupSeen>,
     numbers: Numbers,
     sweep: Sweep,
+    parks: Parks,
     trial: Trial,
 
     /// Acknowledgements to send at the end of this input.
@@ -192,6 +196,7 @@ impl Core {
             group: None,
             numbers: Numbers::default(),
             sweep: Sweep::default(),
+            parks: Parks::default(),
             trial: Trial::new(),
             acks: Vec::new(),
             unacknowledged: 0,
@@ -276,6 +281,7 @@ impl Core {
         self.pump_repairs();
         self.pump_forwards();
         self.pump_sweep();
+        self.pump_parks();
         self.pump_member();
     }
 
@@ -344,6 +350,7 @@ impl Core {
             throttled,
             self.member.due(),
             self.sweep.retry_at(),
+            self.parks.retry_at(),
             self.ending.as_ref().map(|ending| ending.due(self.now)),
         ]
         .into_iter()
@@ -388,12 +395,5 @@ impl Core {
     /// Something was sent to the destination.
     fn asked_destination(&mut self) {
         self.waiting_since.get_or_insert(self.now);
-    }
-
-    /// The group's message timeout; before the group is known, its default.
-    fn message_timeout(&self) -> Duration {
-        self.group
-            .as_ref()
-            .map_or(Duration::from_secs(60), |group| group.message_timeout)
     }
 }

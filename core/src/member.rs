@@ -249,6 +249,7 @@ impl Core {
             _ => return,
         };
         self.acks.clear();
+        self.drop_wishes();
         self.member.left_at = self.now;
         let join_at = match why {
             LeaveReason::Waiting => None,
@@ -276,6 +277,7 @@ impl Core {
     /// Ends the stay: first what is acknowledged, then the end.
     pub(super) fn leave(&mut self, why: LeaveReason) {
         self.flush_acks();
+        self.drop_wishes();
         let Phase::In { conn, since, .. } = self.member.phase else {
             return;
         };

@@ -1,4 +1,4 @@
-//! What becomes of an entry's claims: acknowledged, parked, or dropped to be delivered again.
+//! What becomes of an entry's claims: acknowledged, or dropped to be delivered again; parking is in `parks`.
 //!
 //! The only place that acknowledges. Never does so for an event that is not at the destination, parked or skipped by rule.
 
@@ -22,32 +22,6 @@ impl Core {
         }
         self.credit.outcome(self.now);
         self.progress += 1;
-    }
-
-    /// Parks a claim with its reason. A claim that cannot be parked any more is delivered again, or was none.
-    pub(super) fn park(&mut self, claim: &Claim, reason: &str) -> bool {
-        let parked = match claim.ack {
-            Some((conn, id)) if self.member.conn() == Some(conn) => {
-                self.out.push(Command::Park {
-                    conn,
-                    ids: vec![id],
-                    reason: reason.to_owned(),
-                });
-                self.unacknowledged = self.unacknowledged.saturating_sub(1);
-                true
-            }
-            Some(_) => {
-                self.drop_claim(claim);
-                return false;
-            }
-            None => false,
-        };
-        if let Some(number) = claim.number {
-            self.numbers.done(number);
-        }
-        self.credit.outcome(self.now);
-        self.progress += 1;
-        parked
     }
 
     /// Gives a claim up without an answer to the source: its number counts as never delivered.

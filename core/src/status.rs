@@ -104,7 +104,8 @@ impl Core {
                 self.on_repair_read(read, &stream, from, page)
             }
             Some(Purpose::Forward(forwarding)) => self.on_forward_read(forwarding, page),
-            Some(Purpose::Links { .. } | Purpose::Parked | Purpose::Dropped) | None => {}
+            Some(Purpose::Links { .. } | Purpose::Parked | Purpose::Queue | Purpose::Dropped)
+            | None => {}
         }
     }
 }

@@ -30,7 +30,11 @@ impl Core {
     fn pump_out(&mut self, join_at: Option<Moment>) {
         if self.member.ask_at.is_some_and(|at| at <= self.now) && self.member.is_stopped() {
             self.member.ask_at = Some(self.now + STOPPED_ASKS);
-            self.out.push(Command::AskGroup);
+            if self.parks.is_tombstoned() {
+                self.read_queue();
+            } else {
+                self.out.push(Command::AskGroup);
+            }
         }
         let due = match join_at {
             Some(at) => at <= self.now,

@@ -68,6 +68,16 @@ impl Sweep {
         self.want_parked();
     }
 
+    /// The first entry that was not looked at.
+    pub(super) fn parked_next(&self) -> u64 {
+        self.parked_next
+    }
+
+    /// What the queue is like cannot be seen.
+    pub(super) fn may_not_read_parked(&self) -> bool {
+        self.parked_denied
+    }
+
     pub(super) fn retry_at(&self) -> Option<Moment> {
         self.retry_at
     }
@@ -213,9 +223,11 @@ impl Core {
     }
 
     pub(super) fn on_parked_read(&mut self, read: ReadId, page: ParkedPage) {
-        let Some(Purpose::Parked) = self.take_read(read) else {
-            return;
-        };
+        match self.take_read(read) {
+            Some(Purpose::Parked) => {}
+            Some(Purpose::Queue) => return self.on_queue_read(&page),
+            _ => return,
+        }
         self.sweep.parked_read = None;
         let entries = match page {
             ParkedPage::Entries(entries) => entries,

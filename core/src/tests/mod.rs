@@ -6,6 +6,7 @@ mod behind;
 mod exactness;
 mod lateness;
 mod membership;
+mod parking;
 mod refusals;
 mod repairs;
 mod spine;
@@ -20,8 +21,8 @@ use uuid::Uuid;
 use super::Core;
 use super::port::{
     AppendId, AppendOutcome, Command, ConnId, CoreSettings, Expected, GroupSeen, Input,
-    LeaveReason, LookId, LookRange, LookResult, Mode, OnConflict, OnMissingHistory, ReadFrom,
-    ReadId, SourcePage, Tell, WriteId,
+    LeaveReason, LookId, LookRange, LookResult, Mode, OnConflict, OnMissingHistory, ParkedPage,
+    ReadFrom, ReadId, SourcePage, Tell, WriteId,
 };
 use crate::event::{Event, Item};
 
@@ -92,6 +93,8 @@ pub(super) struct Bench {
     look: u64,
     read: u64,
     write: u64,
+    /// What a look at the parked queue brings, at once; `None`: a test says.
+    pub(super) queue: Option<ParkedPage>,
 }
 
 impl Bench {
@@ -114,6 +117,7 @@ impl Bench {
             look: 0,
             read: 0,
             write: 0,
+            queue: Some(ParkedPage::Entries(Vec::new())),
         };
         bench.input(Input::Tick);
         bench.join(group);
@@ -149,8 +153,16 @@ impl Bench {
     pub(super) fn input(&mut self, input: Input) {
         let mut out = Vec::new();
         self.core.handle(self.now, input, &mut out);
+        let looks_at_queue = |command: &Command| match command {
+            Command::ReadParked { read, count: 1, .. } => Some(*read),
+            _ => None,
+        };
+        let looks: Vec<ReadId> = out.iter().filter_map(looks_at_queue).collect();
         for command in out {
             self.note(command);
+        }
+        for (read, page) in looks.into_iter().zip(self.queue.clone()) {
+            self.input(Input::ParkedRead { read, page });
         }
     }
 
@@ -265,7 +277,12 @@ impl Bench {
                 self.write = write.0;
                 line_of(command)
             }
-            Command::ReadParked { read, from: 0, .. } => {
+            Command::ReadParked { count: 1, .. } if self.queue.is_some() => return,
+            Command::ReadParked {
+                read,
+                from: 0,
+                count: 100,
+            } => {
                 self.read = read.0;
                 return;
             }
@@ -336,6 +353,7 @@ fn line_of(command: Command) -> String {
         }
         Command::ReadSource { stream, .. } => format!("source {stream} tail"),
         Command::ReadLinks { from, count, .. } => format!("links from {from} count {count}"),
+        Command::ReadParked { count: 1, .. } => "queue".to_owned(),
         Command::ReadParked { from, .. } => format!("parked from {from}"),
         Command::AskGroup => "ask group".to_owned(),
         Command::Probe { .. } => "probe".to_owned(),

@@ -65,11 +65,11 @@ fn a_refused_event_of_a_destination_without_revisions_is_parked_and_the_stream_g
     bench.commands();
     bench.append_answered(AppendOutcome::TooLarge { limit: None });
     let commands = bench.commands();
+    assert_eq!(commands[0], "append s-1 after 0: 1");
     assert!(
-        commands[0].starts_with("park 0 ditto: refused: "),
+        commands[1].starts_with("park 0 ditto: refused: "),
         "{commands:?}"
     );
-    assert_eq!(commands[1], "append s-1 after 0: 1");
 }
 
 #[test]

@@ -38,9 +38,14 @@ pub(super) fn seen(info: &Info, last_number: Option<u64>) -> GroupSeen {
             StreamPosition::Position(number) => Some(number),
             StreamPosition::End => None,
         },
-        parked: info.stats.parked_message_count as u64,
+        parked: parked(info.stats.parked_message_count as u64),
         last_number,
     }
+}
+
+/// The server's count of parked entries; of a tombstoned queue it is a negative number (`protocol.md` §8.8).
+fn parked(count: u64) -> u64 {
+    i64::try_from(count).map_or(0, i64::unsigned_abs)
 }
 
 /// Why nothing can be copied through it, with what to do about it.

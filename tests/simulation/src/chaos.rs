@@ -39,6 +39,7 @@ impl World {
                 let bytes = self.dice.pick(&[0, 300, 2000, 64 << 20]);
                 self.plan_input(daemon, Duration::ZERO, Input::Budget { bytes });
             }
+            Fault::ParkedTombstoned => self.group.parking.tombstone(self.now),
             Fault::Frozen => self.freeze(daemon),
             Fault::Foreign => self.foreign_takes(),
             Fault::CheckpointBack | Fault::CheckpointJump => self.move_checkpoint(fault),
@@ -293,7 +294,8 @@ impl World {
         for daemon in 0..self.daemons.len() {
             let budget = self.options.budget;
             self.daemons[daemon].budget = budget;
-            self.feed(daemon, Input::Budget { bytes: budget });
+            // Behind what a frozen process has still to take.
+            self.plan_input(daemon, Duration::ZERO, Input::Budget { bytes: budget });
         }
     }
 }

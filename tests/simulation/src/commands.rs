@@ -264,6 +264,7 @@ impl World {
             arrives: self.now,
             reaches: self.now,
             delivered: Vec::new(),
+            parked: Vec::new(),
         });
     }
 
@@ -319,7 +320,7 @@ impl World {
             };
             let with_event = !matches!(item, Item::Never(_));
             let takes = !stay.leaving;
-            let waiting = bytes_waiting(&stay.delivered, budget);
+            let waiting = self.bytes_waiting(daemon);
             let filled = self.daemons[daemon].fills(&self.source, target);
             let bytes = match &item {
                 Item::Event(event) if !filled => event.size() + ENTRY_OVERHEAD,
@@ -352,6 +353,33 @@ impl World {
         }
     }
 
+    /// What deliveries without an answer cost; several of one event are held once, and of what waits to be parked the event
+    /// itself is not held. Both matter from the budget on.
+    fn bytes_waiting(&self, daemon: usize) -> usize {
+        let Some(stay) = &self.daemons[daemon].stay else {
+            return 0;
+        };
+        let all: usize = stay.delivered.iter().map(|given| given.bytes).sum();
+        if all < self.daemons[daemon].budget_now {
+            return all;
+        }
+        let mut seen = Vec::new();
+        let mut bytes = 0;
+        for given in &stay.delivered {
+            if seen.contains(&given.target) {
+                continue;
+            }
+            seen.push(given.target);
+            let parks = given.target.stream().is_some_and(|at| self.in_trouble(at));
+            bytes += if parks {
+                given.bytes.min(ENTRY_OVERHEAD)
+            } else {
+                given.bytes
+            };
+        }
+        bytes
+    }
+
     fn finished(&mut self, daemon: usize, why: ditto_core::port::StopReason, left: usize) {
         note!(self, "{daemon} finished, {left} left");
         self.check_finished(daemon, &why);
@@ -366,23 +394,4 @@ impl World {
             self.agenda.plan(at, Happening::Start(daemon));
         }
     }
-}
-
-/// What deliveries without an answer cost; several of one event are held once, which matters from the budget on.
-fn bytes_waiting(delivered: &[Given], budget: usize) -> usize {
-    let all: usize = delivered.iter().map(|given| given.bytes).sum();
-    if all < budget {
-        return all;
-    }
-    let first = |(index, given): &(usize, &Given)| {
-        !delivered[..*index]
-            .iter()
-            .any(|earlier| earlier.target == given.target)
-    };
-    delivered
-        .iter()
-        .enumerate()
-        .filter(first)
-        .map(|(_, given)| given.bytes)
-        .sum()
 }

@@ -34,6 +34,8 @@ pub(crate) struct Stay {
     pub(crate) reaches: Duration,
     /// What the core was given over it and has not answered.
     pub(crate) delivered: Vec<Given>,
+    /// Ids parked over it: a copy that came before that needs no more, and whatever is sent for it is ignored.
+    pub(crate) parked: Vec<Uuid>,
 }
 
 /// A delivery that the core was given.

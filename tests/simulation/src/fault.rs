@@ -122,6 +122,8 @@ faults! {
     Backlog,
     /// Deliveries come one after the other, as over a line that carries only so many a second.
     ThinLine,
+    /// The parked stream is tombstoned: what is parked from then on is lost, and counts as done.
+    ParkedTombstoned,
 }
 
 /// The faults of one schedule.

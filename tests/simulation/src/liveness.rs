@@ -40,7 +40,7 @@ impl World {
                     let measure = self.measure();
                     self.violate(|| format!("a backlog is not copied within {measure:?}: {why}"));
                 }
-                Some(why) if self.now > since + ARRIVES_WITHIN => {
+                Some(why) if self.now > since + ARRIVES_WITHIN.max(self.measure()) => {
                     self.violate(|| {
                         format!("{} s after the faults: {why}", ARRIVES_WITHIN.as_secs())
                     });
@@ -208,7 +208,13 @@ impl World {
             .subject
             .as_ref()
             .map(|subject| subject.status().state);
-        denied && matches!(state, Some(PipelineState::Stopped(_)))
+        match state {
+            Some(PipelineState::Stopped(text)) if text.contains("parked queue") => {
+                self.group.parking.tombstoned.is_some()
+            }
+            Some(PipelineState::Stopped(_)) => denied,
+            _ => false,
+        }
     }
 
     /// What the event of this number lacks; `None` if all is well with it.

@@ -11,6 +11,9 @@ use crate::commands::GIVE_UP;
 use crate::fault::Fault;
 use crate::world::{Happening, Phase, World, note};
 
+/// A read that was answered before the parked stream was deleted allows to park for so long.
+const SEEN_WITHIN: Duration = Duration::from_secs(15);
+
 impl World {
     /// Why the group cannot be had.
     pub(crate) fn refusal(&self) -> Option<JoinRefusal> {
@@ -116,6 +119,12 @@ impl World {
 
     /// A wish to park reaches the group, unless its connection broke.
     pub(crate) fn serve_park(&mut self, conn: ConnId, ids: &[Uuid], reason: &str) {
+        let gone = self.group.parking.tombstoned;
+        let thaws = self.daemons.iter().map(|daemon| daemon.frozen_until).max();
+        let late = |at: Duration| self.now > thaws.unwrap_or_default().max(at) + SEEN_WITHIN;
+        if gone.is_some_and(late) && !self.group.parking.denied {
+            self.violate(|| "parks in a queue that was deleted for good".to_owned());
+        }
         if self.group.has(conn.0) && !self.lost_with(conn) {
             ids.iter().for_each(|id| self.group.park(*id, reason));
             self.push_all();

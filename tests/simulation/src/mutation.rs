@@ -85,6 +85,8 @@ pub enum Mutation {
     ForgetLateCopies,
     /// After the first stay no more than one delivery at a time is asked for.
     AskForOne,
+    /// The parked queue is thought to be there, whatever a read says.
+    BelieveInQueue,
 }
 
 impl Mutation {
@@ -125,6 +127,7 @@ impl Mutation {
         Self::ForgetBase,
         Self::ForgetLateCopies,
         Self::AskForOne,
+        Self::BelieveInQueue,
     ];
 }
 

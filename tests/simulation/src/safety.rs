@@ -105,6 +105,9 @@ impl World {
         let Some(given) = self.take_given(daemon, conn, id, "parks") else {
             return;
         };
+        if let Some(stay) = self.daemons[daemon].stay.as_mut() {
+            stay.parked.push(id);
+        }
         match given.target.stream() {
             Some(stream) if self.in_trouble(stream) => self.held_ever[stream] = true,
             Some(stream) => {
@@ -139,6 +142,9 @@ impl World {
         let taken = taken
             .or_else(|| candidates.find(|given| self.may_acknowledge(*given)))
             .or(first);
+        if taken.is_none() && stay.parked.contains(&id) {
+            return None;
+        }
         let Some(taken) = taken else {
             self.violate(|| {
                 format!("{does} {id}, which was not delivered over {conn:?} or is answered already")

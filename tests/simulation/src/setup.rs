@@ -36,6 +36,7 @@ const MOMENTS: &[Fault] = &[
     Fault::BudgetChanges,
     Fault::GroupGone,
     Fault::Frozen,
+    Fault::ParkedTombstoned,
 ];
 
 /// The world of this seed, ready to run.

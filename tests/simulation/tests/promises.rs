@@ -95,6 +95,10 @@ fn every_check_finds_a_mistake() {
             Mutation::ForgetLateCopies,
             "times out although nothing is wrong",
         ),
+        (
+            Mutation::BelieveInQueue,
+            "parks in a queue that was deleted",
+        ),
         (Mutation::AskForOne, "a backlog is not copied within"),
         (Mutation::CountTombstone, "as done, the last is"),
         (

@@ -26,6 +26,16 @@ pub(super) fn page(mutation: Mutation, memory: &Memory, input: Input) -> Input {
                 page: SourcePage::Events { events, last },
             }
         }
+        (
+            Mutation::BelieveInQueue,
+            Input::ParkedRead {
+                read,
+                page: ParkedPage::Tombstoned,
+            },
+        ) => Input::ParkedRead {
+            read,
+            page: ParkedPage::Entries(Vec::new()),
+        },
         (Mutation::ForgetServerParked, Input::ParkedRead { read, .. }) => Input::ParkedRead {
             read,
             page: ParkedPage::Entries(Vec::new()),
