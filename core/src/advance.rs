@@ -18,6 +18,11 @@ const PLACEHOLDER_NAMESPACE: Uuid = Uuid::from_u128(0x6469_7474_6f00_4d69_8373_6
 
 impl Core {
     pub(super) fn advance(&mut self, name: &StreamName) {
+        self.step(name);
+        self.note_slow(name);
+    }
+
+    fn step(&mut self, name: &StreamName) {
         if self.is_unnumbered() {
             self.take_position(name);
         }

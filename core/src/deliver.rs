@@ -9,7 +9,7 @@ use super::port::{
     SourcePage, Tell,
 };
 use super::queue::{Claim, Entry, Origin};
-use super::stream::{State, Stream};
+use super::stream::State;
 use super::{Core, Purpose, trial};
 use crate::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
 
@@ -18,6 +18,8 @@ const FORWARDS_AT_ONCE: usize = 16;
 
 /// A tail that could not be read for a lasting reason this often, ever more seldom over half a minute, is given up.
 const REFUSED_AFTER: u32 = 8;
+/// Links in back-off that one input passes over, whatever their number; they go to the end of the line.
+const LATER_AT_ONCE: usize = 64;
 
 /// A user's link inside a category stream, until the tail it stands for is read.
 #[derive(Clone, Debug)]
@@ -33,11 +35,15 @@ impl Core {
         if self.member.conn() != Some(conn) || self.ending.is_some() {
             return;
         }
+        self.note_stay_brings();
+        // A tombstone has the highest number that there is, wherever its stream ended: it is no number.
+        let number = number.filter(|number| *number < TOMBSTONE_REVISION);
         if let Some(number) = number {
             let joined = self.member.joined_time(self.now);
             let at_once = self.numbers.is_untouched();
             self.numbers.delivered(number, joined, at_once);
             self.sweep.delivered(joined);
+            self.note_answered_before(number);
         }
         self.unacknowledged += 1;
         self.accept(
@@ -153,27 +159,6 @@ impl Core {
         true
     }
 
-    /// A number that is delivered again over the same stay has timed out at the server, unless its stream has
-    /// a reason to be slow.
-    fn note_second_delivery(&mut self, name: &StreamName, claim: &Claim, older: Option<&Claim>) {
-        let Some(older) = older else { return };
-        let same_stay = older.ack.map(|(conn, _)| conn) == claim.ack.map(|(conn, _)| conn);
-        if !same_stay || claim.ack.is_none() {
-            return;
-        }
-        self.unacknowledged = self.unacknowledged.saturating_sub(1);
-        if let Some(number) = claim.number {
-            self.tell(Tell::TimedOut { number });
-        }
-        let excused = self
-            .streams
-            .get(name)
-            .is_some_and(Stream::is_slow_for_a_reason);
-        if !excused && self.trial.is_open() {
-            self.timed_out = true;
-        }
-    }
-
     /// Acknowledges what is never copied.
     pub(super) fn skip(&mut self, claim: &Claim, reason: SkipReason) {
         self.tell(Tell::Skipped { reason });
@@ -192,6 +177,7 @@ impl Core {
             .count();
         let mut later = Vec::new();
         while under_way < FORWARDS_AT_ONCE
+            && later.len() < LATER_AT_ONCE
             && let Some(forwarding) = self.forwards.pop_front()
         {
             if forwarding.not_before > self.now {
@@ -240,6 +226,8 @@ impl Core {
     }
 
     fn forward_later(&mut self, mut forwarding: Forwarding) {
+        // What the source keeps waiting is not the destination's delay.
+        forwarding.claim.at = self.now;
         forwarding.failures += 1;
         forwarding.not_before = self.now + trial::back_off(forwarding.failures);
         self.forwards.push_back(forwarding);
@@ -252,6 +240,7 @@ impl Core {
             self.park(
                 &forwarding.claim,
                 &format!("{OWN_REASON}stream {name}: {text}"),
+                None,
             );
             return;
         }
@@ -275,24 +264,12 @@ impl Core {
         if let Some(next) = next {
             self.hold(&name, next, HeldReason::Refused, text.to_owned());
         }
-        self.park(&forwarding.claim, "");
+        self.park(&forwarding.claim, "", None);
         self.rest(&name);
     }
 
     /// True for destinations that are written without looking.
     pub(super) fn is_unnumbered(&self) -> bool {
         self.settings.mode == Mode::Unnumbered
-    }
-}
-
-impl Stream {
-    /// In repair, in a look or in back-off: its deliveries may time out without anything being wrong.
-    fn is_slow_for_a_reason(&self) -> bool {
-        self.repair.is_some()
-            || self.retry_at.is_some()
-            || matches!(
-                self.state,
-                State::Unknown | State::Looking(_) | State::WritingMetadata
-            )
     }
 }

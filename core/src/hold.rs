@@ -122,14 +122,14 @@ impl Core {
         }
         let text = format!("{OWN_REASON}{}: {text}", reason.as_str());
         for claim in entry.into_claims() {
-            if self.park(&claim, &text) {
-                self.tell(Tell::Parked {
-                    stream: name.clone(),
-                    revision,
-                    reason,
-                    text: text.clone(),
-                });
-            }
+            let tell = Tell::Parked {
+                stream: name.clone(),
+                revision,
+                reason,
+                text: text.clone(),
+            };
+            let delivered = claim.ack.is_some();
+            self.park(&claim, &text, delivered.then_some(tell));
         }
     }
 

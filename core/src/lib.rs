@@ -5,24 +5,29 @@
 //! [`Core::handle`] takes one input and appends commands. Inside, each file adds one concern to [`Core`]:
 //! `deliver` (what comes in), `advance` (what a stream does next), `look` and `search` (what the destination holds),
 //! `unnumbered` (where nothing can be looked at), `append`, `answer`, `refuse` and `metadata` (what is written), `repair` (gaps), `hold` (streams that stop),
-//! `member`, `stay` and `ending` (joining, staying, leaving), `settle` (acknowledging and parking),
-//! `sweep` (holes and what the server parked). The other files are pure parts without a view of the core.
+//! `member`, `stay`, `dropped` and `ending` (joining, staying, leaving), `settle` and `parks` (acknowledging, parking), `late` (what the server took back),
+//! `sweep` (holes and what the server parked). `stall` watches a core from outside. The other files are pure parts without a view of the core.
 
 pub mod event;
 
 mod advance;
 mod answer;
+mod answered;
 mod append;
 mod credit;
 mod decide;
 mod deliver;
+mod dropped;
 mod ending;
 mod failing;
+mod gaps;
 mod hold;
+mod late;
 mod look;
 mod member;
 mod metadata;
 mod numbers;
+mod parks;
 pub mod port;
 mod queue;
 mod refuse;
@@ -30,6 +35,7 @@ mod repair;
 mod rights;
 mod search;
 mod settle;
+pub mod stall;
 mod status;
 mod stay;
 mod stream;
@@ -43,18 +49,19 @@ mod window;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::time::Duration;
 
 use uuid::Uuid;
 
 pub use self::advance::placeholder_id;
 
+use self::answered::Answered;
 use self::append::Flight;
 use self::credit::Credit;
 use self::deliver::Forwarding;
 use self::ending::Ending;
 use self::member::Member;
 use self::numbers::Numbers;
+use self::parks::Parks;
 use self::port::{
     AppendId, Command, CoreSettings, GroupSeen, HeldReason, Input, LookId, Moment, PipelineState,
     ReadId, Side, Tell, WriteId,
@@ -94,6 +101,10 @@ enum Purpose {
     Links { from: u64, to: u64 },
     /// A page of the parked stream.
     Parked,
+    /// The parked stream: is it there?
+    Queue,
+    /// The subscription's stream, because the server ends each stay at once: was it deleted?
+    Dropped,
 }
 
 /// One subscription's state machine.
@@ -133,6 +144,7 @@ pub struct Core {
     group: Option<GroupSeen>,
     numbers: Numbers,
     sweep: Sweep,
+    parks: Parks,
     trial: Trial,
 
     /// Acknowledgements to send at the end of this input.
@@ -141,6 +153,12 @@ pub struct Core {
     unacknowledged: usize,
     /// Deliveries of this stay timed out at the server.
     timed_out: bool,
+    /// Numbers that were answered over this stay.
+    answered: Answered,
+    /// Since when the budget holds deliveries up, with short breaks, and when it last did.
+    narrow: Option<(Moment, Moment)>,
+    /// When the process last went on after having been frozen.
+    thawed: Option<Moment>,
     /// When the destination last decided anything, and since when something waits for it.
     last_verdict: Moment,
     waiting_since: Option<Moment>,
@@ -190,10 +208,14 @@ impl Core {
             group: None,
             numbers: Numbers::default(),
             sweep: Sweep::default(),
+            parks: Parks::default(),
             trial: Trial::new(),
             acks: Vec::new(),
             unacknowledged: 0,
             timed_out: false,
+            answered: Answered::default(),
+            narrow: None,
+            thawed: None,
             last_verdict: Moment::ZERO,
             waiting_since: None,
             last_sent: None,
@@ -217,7 +239,7 @@ impl Core {
         if self.is_finished() {
             return;
         }
-        self.now = self.now.max(now);
+        self.note_time(now);
         std::mem::swap(&mut self.out, out);
         self.take(input);
         self.fire_timers();
@@ -273,6 +295,7 @@ impl Core {
         self.pump_repairs();
         self.pump_forwards();
         self.pump_sweep();
+        self.pump_parks();
         self.pump_member();
     }
 
@@ -345,6 +368,7 @@ impl Core {
             self.member.due(),
             self.denials.due(self.message_timeout() / 4),
             self.sweep.retry_at(),
+            self.parks.retry_at(),
             self.ending.as_ref().map(|ending| ending.due(self.now)),
         ]
         .into_iter()
@@ -389,12 +413,5 @@ impl Core {
     /// Something was sent to the destination.
     fn asked_destination(&mut self) {
         self.waiting_since.get_or_insert(self.now);
-    }
-
-    /// The group's message timeout; before the group is known, its default.
-    fn message_timeout(&self) -> Duration {
-        self.group
-            .as_ref()
-            .map_or(Duration::from_secs(60), |group| group.message_timeout)
     }
 }

@@ -9,6 +9,7 @@ use super::deliver::Forwarding;
 use super::numbers::Numbers;
 use super::port::{Command, ConnId, GroupSeen, JoinRefusal, LeaveReason, Moment};
 use super::trial::back_off;
+use crate::event::TOMBSTONE_REVISION;
 
 /// A standby asks again this often.
 const STANDBY_ASKS: Duration = Duration::from_secs(2);
@@ -17,7 +18,7 @@ const STANDBY_ASKS: Duration = Duration::from_secs(2);
 pub(super) const STOPPED_ASKS: Duration = Duration::from_secs(30);
 
 /// A stay that lasted this long was a good one: the next join is not delayed.
-const GOOD_STAY: Duration = Duration::from_secs(10);
+pub(super) const GOOD_STAY: Duration = Duration::from_secs(10);
 
 /// Where the pipeline stands towards the group.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +48,8 @@ pub(super) enum Trouble {
     Source,
     Standby,
     Stopped(String),
+    /// The subscription's stream was deleted for good.
+    Gone,
 }
 
 /// Membership of the group.
@@ -60,6 +63,10 @@ pub(super) struct Member {
     pub(super) left_at: Moment,
     /// Time spent joined, without the present stay.
     pub(super) joined_before: Duration,
+    /// Stays in a row that the server ended soon, before anything came.
+    pub(super) empty_stays: u32,
+    /// The present stay brought something.
+    pub(super) brings: bool,
     /// The group is looked at by plain calls while the pipeline is stopped with a reason.
     pub(super) ask_at: Option<Moment>,
 }
@@ -75,6 +82,8 @@ impl Member {
             attempts: 0,
             left_at: Moment::ZERO,
             joined_before: Duration::ZERO,
+            empty_stays: 0,
+            brings: false,
             ask_at: None,
         }
     }
@@ -85,6 +94,11 @@ impl Member {
             Phase::In { conn, .. } => Some(conn),
             _ => None,
         }
+    }
+
+    /// Stopped with a reason that an operator has to mend.
+    pub(super) fn is_stopped(&self) -> bool {
+        matches!(self.trouble, Trouble::Stopped(_) | Trouble::Gone)
     }
 
     fn is_joining(&self) -> bool {
@@ -135,27 +149,34 @@ impl Core {
             since: self.now,
             paused: None,
         };
-        if let Some(base) = group.checkpoint.map(|number| number + 1).or(group.start) {
-            if self.numbers.has_begun() {
+        match first_open(&group) {
+            Some(base) if self.numbers.has_begun() => {
                 let joined = self.member.joined_time(self.now);
                 self.numbers.lower(base, joined);
-            } else {
-                self.numbers.begin(base);
             }
+            Some(base) => self.numbers.begin(base),
+            None if self.numbers.has_begun() => {}
+            // What is written from now on is the group's to deliver, wherever its start was.
+            None => self.numbers.assume(end_of(&group)),
         }
         if std::mem::take(&mut self.member.unwanted) {
             self.leave(LeaveReason::Stopping);
             return;
         }
-        self.member.trouble = Trouble::None;
+        if self.member.trouble != Trouble::Gone {
+            self.member.trouble = Trouble::None;
+        }
+        self.member.brings = false;
         self.source_failing = false;
         self.unacknowledged = 0;
         self.timed_out = false;
+        self.answered.clear();
+        self.narrow = None;
         // What is delivered from now on has its whole message timeout before it.
         self.waiting_since = self.waits_for_destination().then_some(self.now);
         self.sweep.joined(self.member.joined_time(self.now));
         let timeout = group.message_timeout;
-        self.group = Some(group);
+        self.group = Some(numbered(group));
         if self.credit.throttle_cannot_work(timeout) {
             let throttle = self.settings.throttle_interval;
             self.stop_for_now(format!(
@@ -228,6 +249,7 @@ impl Core {
             _ => return,
         };
         self.acks.clear();
+        self.drop_wishes();
         self.member.left_at = self.now;
         let join_at = match why {
             LeaveReason::Waiting => None,
@@ -236,15 +258,18 @@ impl Core {
                     self.member.attempts = 0;
                 }
                 self.member.attempts += 1;
-                if self.member.attempts > 1 && !matches!(self.member.trouble, Trouble::Stopped(_)) {
+                if self.member.attempts > 1 && !self.member.is_stopped() {
                     self.member.trouble = Trouble::Source;
                 }
+                since
+                    .into_iter()
+                    .for_each(|since| self.note_stay_ended(since));
                 Some(self.now + back_off(self.member.attempts))
             }
-            LeaveReason::Credit | LeaveReason::Stopping => Some(self.now),
+            LeaveReason::Credit | LeaveReason::Quiet | LeaveReason::Stopping => Some(self.now),
         };
         self.member.phase = Phase::Out { join_at };
-        if let Trouble::Stopped(_) = self.member.trouble {
+        if self.member.is_stopped() {
             self.member.phase = Phase::Out { join_at: None };
         }
     }
@@ -252,6 +277,7 @@ impl Core {
     /// Ends the stay: first what is acknowledged, then the end.
     pub(super) fn leave(&mut self, why: LeaveReason) {
         self.flush_acks();
+        self.drop_wishes();
         let Phase::In { conn, since, .. } = self.member.phase else {
             return;
         };
@@ -288,11 +314,8 @@ impl Core {
             self.sweep.want_parked();
         }
         let hopeless = self.credit.throttle_cannot_work(group.message_timeout);
-        self.group = Some(group);
-        if matches!(self.member.trouble, Trouble::Stopped(_))
-            && !hopeless
-            && matches!(self.member.phase, Phase::Out { .. })
-        {
+        self.group = Some(numbered(group));
+        if self.member.is_stopped() && !hopeless && matches!(self.member.phase, Phase::Out { .. }) {
             self.member.phase = Phase::Out {
                 join_at: Some(self.now),
             };
@@ -329,5 +352,33 @@ impl Core {
         forwards
             .iter()
             .for_each(|forwarding| self.drop_claim(&forwarding.claim));
+    }
+}
+
+/// The first number that the group still has to deliver; `None` if that is not known.
+fn first_open(group: &GroupSeen) -> Option<u64> {
+    match group.checkpoint {
+        // It covers the tombstone, and with it all that ever was.
+        Some(checkpoint) if checkpoint >= TOMBSTONE_REVISION => None,
+        Some(checkpoint) => Some(checkpoint + 1),
+        None => group.start,
+    }
+}
+
+/// The first number that is not written yet.
+fn end_of(group: &GroupSeen) -> u64 {
+    let last = group
+        .last_number
+        .filter(|number| *number < TOMBSTONE_REVISION);
+    last.map_or(0, |last| last + 1)
+}
+
+/// The number of a tombstone is no number: a stream that ends with one has no last number.
+fn numbered(group: GroupSeen) -> GroupSeen {
+    GroupSeen {
+        last_number: group
+            .last_number
+            .filter(|number| *number < TOMBSTONE_REVISION),
+        ..group
     }
 }

@@ -2,31 +2,24 @@
 //!
 //! Pure bookkeeping in ranges, so that a checkpoint that jumped by a million costs one entry. Never asks a server.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// A range of numbers that were never delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Gap {
-    /// Last number of the range.
-    end: u64,
-    /// Joined time when a higher number came.
-    since: Duration,
-    /// Found at the first join: read at once.
-    at_once: bool,
-}
+use super::gaps::{Gap, Gaps};
 
 /// The numbers from the base on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Numbers {
     /// Everything below was done before this process came; `None` until known.
     base: Option<u64>,
+    /// The base is where the stream ended at the first join, for nothing else was known: the group may begin before it.
+    assumed: bool,
     /// One more than the highest number known to exist for this process.
     end: u64,
     /// Delivered and not done.
     open: BTreeSet<u64>,
-    /// Never delivered, by first number.
-    gaps: BTreeMap<u64, Gap>,
+    /// Never delivered.
+    gaps: Gaps,
 }
 
 impl Numbers {
@@ -39,16 +32,29 @@ impl Numbers {
         };
     }
 
+    /// Begins at a number that the group may begin before: its start is "end" (`protocol.md` §8.2), wherever that was.
+    pub(super) fn assume(&mut self, base: u64) {
+        self.begin(base);
+        self.assumed = true;
+    }
+
     /// The group's checkpoint went back: what lies between counts as never delivered.
     pub(super) fn lower(&mut self, base: u64, joined: Duration) {
         if let Some(before) = self.base.filter(|before| base < *before) {
+            self.insert_gap(base, before, joined);
+            self.base = Some(base);
+        }
+    }
+
+    /// Numbers `start..end` were never delivered.
+    fn insert_gap(&mut self, start: u64, end: u64, since: Duration) {
+        if start < end {
             let gap = Gap {
-                end: before - 1,
-                since: joined,
+                end: end - 1,
+                since,
                 at_once: false,
             };
-            self.gaps.insert(base, gap);
-            self.base = Some(base);
+            self.gaps.insert(start, gap);
         }
     }
 
@@ -67,7 +73,11 @@ impl Numbers {
         if self.base.is_none() {
             self.begin(number);
         }
-        if number >= self.end {
+        if let Some(base) = self.base.filter(|base| self.assumed && number < *base) {
+            self.insert_gap(number + 1, base, joined);
+            self.base = Some(number);
+            self.open.insert(number);
+        } else if number >= self.end {
             self.extend_to(number, joined, at_once);
             self.end = number + 1;
             self.open.insert(number);
@@ -76,9 +86,14 @@ impl Numbers {
         }
     }
 
+    /// True if numbers up to `last` exist that no delivery has come up to.
+    pub(super) fn lacks(&self, last: u64) -> bool {
+        self.base.is_some() && last >= self.end
+    }
+
     /// All numbers up to `last` exist; those never delivered become a gap.
     pub(super) fn exists_up_to(&mut self, last: u64, joined: Duration) {
-        if self.base.is_some() && last >= self.end {
+        if self.lacks(last) {
             self.extend_to(last + 1, joined, true);
             self.end = last + 1;
         }
@@ -105,65 +120,55 @@ impl Numbers {
 
     /// The first range that is due: never delivered, and a higher number came `patience` ago (in joined time).
     pub(super) fn due(&self, joined: Duration, patience: Duration) -> Option<(u64, u64)> {
-        self.gaps
-            .iter()
-            .find(|(_, gap)| gap.at_once || joined.saturating_sub(gap.since) >= patience)
-            .map(|(start, gap)| (*start, gap.end))
+        let (start, gap) = self.gaps.oldest()?;
+        let due = gap.at_once || joined.saturating_sub(gap.since) >= patience;
+        due.then_some((start, gap.end))
     }
 
     /// How much more joined time must pass before the next range is due.
     pub(super) fn due_in(&self, joined: Duration, patience: Duration) -> Option<Duration> {
-        let left = |gap: &Gap| {
-            if gap.at_once {
-                Duration::ZERO
-            } else {
-                (gap.since + patience).saturating_sub(joined)
-            }
-        };
-        self.gaps.values().map(left).min()
+        let (_, gap) = self.gaps.oldest()?;
+        Some(if gap.at_once {
+            Duration::ZERO
+        } else {
+            (gap.since + patience).saturating_sub(joined)
+        })
     }
 
     /// Takes the numbers `from..=to` out of the gaps; those that `handed` names are delivered now, the others closed.
-    pub(super) fn close(&mut self, from: u64, to: u64, handed: impl Fn(u64) -> bool) {
-        let starts: Vec<u64> = self.gaps.range(..=to).map(|(start, _)| *start).collect();
-        for start in starts {
-            let Some(gap) = self.gaps.get(&start).copied() else {
-                continue;
-            };
-            if gap.end < from {
-                continue;
-            }
-            self.gaps.remove(&start);
-            if start < from {
-                self.gaps.insert(
-                    start,
-                    Gap {
-                        end: from - 1,
-                        ..gap
-                    },
-                );
-            }
-            if gap.end > to {
-                self.gaps.insert(to + 1, gap);
-            }
-            let (low, high) = (start.max(from), gap.end.min(to));
-            self.open
-                .extend((low..=high).filter(|number| handed(*number)));
+    /// What that takes depends on the gaps that are cut and the numbers that are named, never on how wide the range is.
+    pub(super) fn close(&mut self, from: u64, to: u64, handed: &[u64]) {
+        let named = handed.iter().copied();
+        let delivered: Vec<u64> = named
+            .filter(|number| (from..=to).contains(number) && self.is_gap(*number))
+            .collect();
+        self.open.extend(delivered);
+        for (start, gap) in self.gaps.touched(from, to) {
+            self.cut(start, gap, from, to);
+        }
+    }
+
+    /// Takes the numbers `from..=to` out of one gap.
+    fn cut(&mut self, start: u64, gap: Gap, from: u64, to: u64) {
+        self.gaps.remove(start);
+        if start < from {
+            let end = from - 1;
+            self.gaps.insert(start, Gap { end, ..gap });
+        }
+        if gap.end > to {
+            self.gaps.insert(to + 1, gap);
         }
     }
 
     /// True if the number was never delivered.
     pub(super) fn is_gap(&self, number: u64) -> bool {
-        self.gaps
-            .range(..=number)
-            .next_back()
-            .is_some_and(|(_, gap)| gap.end >= number)
+        self.gaps.around(number).is_some()
     }
 
     /// Highest number up to which everything is done.
     pub(super) fn done_up_to(&self) -> Option<u64> {
         self.base?;
-        let first_gap = self.gaps.keys().next().copied().unwrap_or(self.end);
+        let first_gap = self.gaps.first().unwrap_or(self.end);
         let first_open = self.open.first().copied().unwrap_or(self.end);
         first_gap.min(first_open).min(self.end).checked_sub(1)
     }
@@ -182,30 +187,10 @@ impl Numbers {
     }
 
     fn take_from_gap(&mut self, number: u64) -> bool {
-        let Some((start, gap)) = self
-            .gaps
-            .range(..=number)
-            .next_back()
-            .map(|(start, gap)| (*start, *gap))
-        else {
+        let Some((start, gap)) = self.gaps.around(number) else {
             return false;
         };
-        if gap.end < number {
-            return false;
-        }
-        self.gaps.remove(&start);
-        if start < number {
-            self.gaps.insert(
-                start,
-                Gap {
-                    end: number - 1,
-                    ..gap
-                },
-            );
-        }
-        if number < gap.end {
-            self.gaps.insert(number + 1, gap);
-        }
+        self.cut(start, gap, number, number);
         true
     }
 }
@@ -255,7 +240,7 @@ mod tests {
         assert_eq!(numbers.due(at(59), PATIENCE), None);
         numbers.delivered(3, at(59), false);
         assert_eq!(numbers.due(at(60), PATIENCE), Some((1, 2)));
-        numbers.close(1, 2, |_| false);
+        numbers.close(1, 2, &[]);
         assert_eq!(numbers.due(at(60), PATIENCE), Some((4, 4)));
     }
 
@@ -270,13 +255,43 @@ mod tests {
     #[test]
     fn closing_a_page_leaves_the_rest_of_the_gap() {
         let mut numbers = numbers(0, &[100]);
-        numbers.close(0, 9, |number| number % 2 == 0);
+        numbers.close(0, 9, &[0, 2, 4, 6, 8]);
         assert_eq!(numbers.due(at(60), PATIENCE), Some((10, 99)));
         assert_eq!(numbers.done_up_to(), None, "0 was handed over and is open");
         for number in [0, 2, 4, 6, 8] {
             numbers.done(number);
         }
         assert_eq!(numbers.done_up_to(), Some(9));
+    }
+
+    #[test]
+    fn a_hundred_thousand_gaps_cost_an_input_as_much_as_one() {
+        const GAPS: u64 = 100_000;
+        let mut numbers = numbers(0, &[]);
+        for number in 0..GAPS {
+            // Every other number goes to another consumer.
+            numbers.delivered(2 * number + 1, at(number), false);
+            numbers.due(at(number), PATIENCE * 10_000);
+            numbers.due_in(at(number), PATIENCE);
+        }
+        assert_eq!(numbers.due(at(GAPS), PATIENCE), Some((0, 0)));
+        for number in 0..GAPS {
+            numbers.close(2 * number, 2 * number, &[]);
+            numbers.due(at(GAPS), PATIENCE);
+        }
+        assert_eq!(numbers.due(at(GAPS), PATIENCE), None);
+        let looked_at = numbers.gaps.looked_at.get();
+        assert!(looked_at < 10 * GAPS, "{looked_at} looks at a gap");
+    }
+
+    #[test]
+    fn a_gap_of_any_width_is_closed_at_once() {
+        let last = u64::MAX - 1;
+        let mut numbers = numbers(0, &[last]);
+        numbers.close(0, last - 1, &[7, last]);
+        assert_eq!(numbers.due_in(at(0), PATIENCE), None, "no gap is left");
+        numbers.done(7);
+        assert_eq!(numbers.done_up_to(), Some(last - 1), "{last} is open");
     }
 
     #[test]
@@ -287,6 +302,24 @@ mod tests {
             (numbers.done_up_to(), numbers.due(at(0), PATIENCE)),
             (Some(39), None)
         );
+    }
+
+    #[test]
+    fn an_assumed_base_gives_way_to_an_earlier_delivery() {
+        let mut numbers = Numbers::default();
+        numbers.assume(10);
+        assert_eq!(numbers.done_up_to(), Some(9));
+        for number in [7, 8, 10] {
+            numbers.delivered(number, at(1), false);
+            numbers.done(number);
+        }
+        assert_eq!(numbers.done_up_to(), Some(8), "9 never came");
+        assert_eq!(numbers.due(at(61), PATIENCE), Some((9, 9)));
+        numbers.delivered(9, at(61), false);
+        numbers.done(9);
+        assert_eq!(numbers.done_up_to(), Some(10));
+        numbers.delivered(6, at(61), false);
+        assert_eq!(numbers.done_up_to(), Some(5));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What becomes of an entry's claims: acknowledged, parked, or dropped to be delivered again.
+//! What becomes of an entry's claims: acknowledged, or dropped to be delivered again; parking is in `parks`.
 //!
 //! The only place that acknowledges. Never does so for an event that is not at the destination, parked or skipped by rule.
 
@@ -15,39 +15,13 @@ impl Core {
         {
             self.acks.push(id);
             self.unacknowledged = self.unacknowledged.saturating_sub(1);
-            self.note_age(claim);
+            self.note_answered(claim);
         }
         if let Some(number) = claim.number {
             self.numbers.done(number);
         }
         self.credit.outcome(self.now);
         self.progress += 1;
-    }
-
-    /// Parks a claim with its reason. A claim that cannot be parked any more is delivered again, or was none.
-    pub(super) fn park(&mut self, claim: &Claim, reason: &str) -> bool {
-        let parked = match claim.ack {
-            Some((conn, id)) if self.member.conn() == Some(conn) => {
-                self.out.push(Command::Park {
-                    conn,
-                    ids: vec![id],
-                    reason: reason.to_owned(),
-                });
-                self.unacknowledged = self.unacknowledged.saturating_sub(1);
-                true
-            }
-            Some(_) => {
-                self.drop_claim(claim);
-                return false;
-            }
-            None => false,
-        };
-        if let Some(number) = claim.number {
-            self.numbers.done(number);
-        }
-        self.credit.outcome(self.now);
-        self.progress += 1;
-        parked
     }
 
     /// Gives a claim up without an answer to the source: its number counts as never delivered.
@@ -85,7 +59,9 @@ impl Core {
     /// Acknowledges all claims of an entry that has left its queue.
     pub(super) fn settle_done(&mut self, entry: Entry) {
         self.forget_cost(&entry);
+        let name = entry.event.stream.clone();
         for claim in entry.into_claims() {
+            self.note_age(&name, &claim);
             self.acknowledge(&claim);
         }
     }
@@ -121,13 +97,6 @@ impl Core {
         let ids = std::mem::take(&mut self.acks);
         if let Some(conn) = self.member.conn() {
             self.out.push(Command::Ack { conn, ids });
-        }
-    }
-
-    /// An answer to the source that comes after its message timeout comes too late: the server has taken the event back.
-    fn note_age(&mut self, claim: &Claim) {
-        if self.now.saturating_sub(claim.at) > self.message_timeout() {
-            self.timed_out = true;
         }
     }
 }

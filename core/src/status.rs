@@ -3,8 +3,9 @@
 //! Never changes anything but what was last told.
 
 use super::Core;
+use super::dropped::GONE;
 use super::member::Trouble;
-use super::port::{HeldReason, Moment, PipelineState, ReadId, Side, SourcePage, Status, Tell};
+use super::port::{HeldReason, PipelineState, ReadId, Side, SourcePage, Status, Tell};
 use super::{Purpose, stream};
 
 /// Held streams that are named; all are counted.
@@ -47,13 +48,6 @@ impl Core {
         }
     }
 
-    /// When a number that never came will be read instead.
-    fn next_hole(&self) -> Option<Moment> {
-        let joined = self.member.joined_time(self.now);
-        let left = self.numbers.due_in(joined, 2 * self.message_timeout())?;
-        Some(self.now + left).filter(|at| *at > self.now)
-    }
-
     fn oldest_created(&self) -> Option<i64> {
         let claimed = |entry: &&super::queue::Entry| entry.claims().next().is_some();
         let oldest = |stream: &stream::Stream| {
@@ -72,6 +66,7 @@ impl Core {
 
     fn state(&self) -> PipelineState {
         match self.member.trouble() {
+            Trouble::Gone => return PipelineState::Stopped(GONE.to_owned()),
             Trouble::Stopped(text) => return PipelineState::Stopped(text.clone()),
             Trouble::Standby => return PipelineState::Standby,
             Trouble::Source => return PipelineState::Retrying(Side::Source),
@@ -108,7 +103,8 @@ impl Core {
                 self.on_repair_read(read, &stream, from, page)
             }
             Some(Purpose::Forward(forwarding)) => self.on_forward_read(forwarding, page),
-            Some(Purpose::Links { .. } | Purpose::Parked) | None => {}
+            Some(Purpose::Links { .. } | Purpose::Parked | Purpose::Queue | Purpose::Dropped)
+            | None => {}
         }
     }
 }

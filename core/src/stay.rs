@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use super::Core;
-use super::member::{Phase, STOPPED_ASKS, Trouble};
+use super::credit::Reading;
+use super::member::{Phase, STOPPED_ASKS};
 use super::port::{Command, ConnId, LeaveReason, Moment, Tell};
 
 impl Core {
@@ -27,15 +28,17 @@ impl Core {
     }
 
     fn pump_out(&mut self, join_at: Option<Moment>) {
-        if self.member.ask_at.is_some_and(|at| at <= self.now)
-            && matches!(self.member.trouble, Trouble::Stopped(_))
-        {
+        if self.member.ask_at.is_some_and(|at| at <= self.now) && self.member.is_stopped() {
             self.member.ask_at = Some(self.now + STOPPED_ASKS);
-            self.out.push(Command::AskGroup);
+            if self.parks.is_tombstoned() {
+                self.read_queue();
+            } else {
+                self.out.push(Command::AskGroup);
+            }
         }
         let due = match join_at {
             Some(at) => at <= self.now,
-            None => !matches!(self.member.trouble, Trouble::Stopped(_)) && self.may_come_back(),
+            None => !self.member.is_stopped() && self.may_come_back(),
         };
         if due {
             let credit = self
@@ -77,15 +80,23 @@ impl Core {
             since,
             paused,
         };
+        self.note_stay_lasts(since);
         let silent = self
             .waiting_since
             .is_some_and(|since| self.now.saturating_sub(since) >= quarter);
         let stuck = paused.is_some_and(|since| self.now.saturating_sub(since) >= quarter);
+        let narrow = self.is_narrow(paused.is_some());
         if silent || stuck {
             self.leave(LeaveReason::Waiting);
         } else if std::mem::take(&mut self.timed_out) {
             self.credit.shrink(self.now, self.message_timeout());
             self.rejoin_with_other_credit();
+        } else if narrow {
+            self.narrow = None;
+            self.credit.shrink(self.now, self.message_timeout());
+            if self.credit.ask(Some(self.message_timeout())) < credit {
+                self.rejoin_with_other_credit();
+            }
         }
     }
 
@@ -108,14 +119,19 @@ impl Core {
         let Some(credit) = self.member.credit() else {
             return;
         };
-        let quick = self.trial.is_open() && !self.is_over_budget() && !self.window_is_slow();
-        let timeout = self.message_timeout();
-        if self
-            .credit
-            .should_grow(self.now, self.unacknowledged, credit, quick, timeout)
-            && self.ending.is_none()
-        {
-            self.credit.grow(self.now);
+        let quick = self.trial.is_open()
+            && !self.is_over_budget()
+            && self.narrow.is_none()
+            && !self.window_is_slow();
+        let stay = Reading {
+            here: self.unacknowledged,
+            credit,
+            quick,
+            round_trip: self.window.round_trip(),
+            message_timeout: self.message_timeout(),
+        };
+        if self.credit.should_grow(self.now, &stay) && self.ending.is_none() {
+            self.credit.grow(self.now, &stay);
             if self.credit.ask(Some(self.message_timeout())) > credit {
                 self.rejoin_with_other_credit();
             }

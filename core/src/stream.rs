@@ -156,6 +156,8 @@ pub(super) struct Stream {
     pub(super) failures: u32,
     /// Nothing is tried before this time.
     pub(super) retry_at: Option<Moment>,
+    /// When it last had a reason to be slow: what waited then may time out.
+    pub(super) slow_at: Option<Moment>,
     pub(super) metadata_done: bool,
     pub(super) repair: Option<Repair>,
     /// Placeholders are made for revisions below this one.
@@ -200,6 +202,7 @@ impl Stream {
             single_until: None,
             failures: 0,
             retry_at: None,
+            slow_at: None,
             metadata_done: false,
             repair: None,
             fill_to: None,

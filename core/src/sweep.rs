@@ -4,16 +4,21 @@
 
 use std::time::Duration;
 
-use super::port::{Command, LinkPage, Moment, ParkedPage, ReadId, Tell, own_reason};
+use super::port::{Command, LeaveReason, LinkPage, Moment, ParkedPage, ReadId, Tell, own_reason};
 use super::queue::Claim;
 use super::trial::back_off;
 use super::{Core, Purpose, RESERVE_BYTES};
+use crate::event::TOMBSTONE_REVISION;
 
 const PAGE: u32 = 100;
 const PAGE_BYTES: usize = 256 * 1024;
 
 /// A group that delivers nothing for this long after the first join is read up to its stream's last number.
 const QUIET_AT_FIRST: Duration = Duration::from_secs(5);
+
+/// One that delivers nothing for this long later, although there is more, is joined again. Long before a pipeline counts
+/// as stalled.
+const QUIET: Duration = Duration::from_secs(30);
 
 /// What is being read, and up to where.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +32,8 @@ pub(super) struct Sweep {
     /// Joined time at the first join, and at the last delivery or (re)join.
     first_joined: Option<Duration>,
     last_delivery: Duration,
+    /// Joined time when ditto joined again because nothing came.
+    joined_again: Option<Duration>,
     failures: u32,
     retry_at: Option<Moment>,
 }
@@ -35,6 +42,7 @@ impl Sweep {
     /// Forgets the numbers' history: another process had the group meanwhile.
     pub(super) fn begin(&mut self) {
         self.first_joined = None;
+        self.joined_again = None;
     }
 
     pub(super) fn joined(&mut self, joined: Duration) {
@@ -47,6 +55,7 @@ impl Sweep {
 
     pub(super) fn delivered(&mut self, joined: Duration) {
         self.last_delivery = joined;
+        self.joined_again = None;
     }
 
     pub(super) fn want_parked(&mut self) {
@@ -57,6 +66,16 @@ impl Sweep {
     pub(super) fn parked_again(&mut self) {
         self.parked_next = 0;
         self.want_parked();
+    }
+
+    /// The first entry that was not looked at.
+    pub(super) fn parked_next(&self) -> u64 {
+        self.parked_next
+    }
+
+    /// What the queue is like cannot be seen.
+    pub(super) fn may_not_read_parked(&self) -> bool {
+        self.parked_denied
     }
 
     pub(super) fn retry_at(&self) -> Option<Moment> {
@@ -81,22 +100,50 @@ impl Core {
         self.read_parked();
     }
 
-    /// Numbers that exist although no higher one is delivered: nothing else would ever make them a gap.
+    /// Numbers that exist although no higher one is delivered: nothing else would ever make them a gap. A stay that
+    /// brings nothing may be dead without a sign, so ditto joins again first. What that does not bring either is read.
     fn note_quiet(&mut self) {
-        let joined = self.member.joined_time(self.now);
-        let (Some(first), Some(group)) = (self.sweep.first_joined, &self.group) else {
+        let Some((last, left)) = self.quiet_left() else {
             return;
         };
-        let Some(last) = group.last_number else {
+        if !left.is_zero() {
             return;
-        };
-        let quiet_at_first =
-            self.numbers.is_untouched() && joined.saturating_sub(first) >= QUIET_AT_FIRST;
-        let quiet_since = joined.saturating_sub(self.sweep.last_delivery);
-        let quiet = quiet_since >= 2 * group.message_timeout && self.unacknowledged == 0;
-        if quiet_at_first || quiet {
-            self.numbers.exists_up_to(last, joined);
         }
+        let joined = self.member.joined_time(self.now);
+        if self.numbers.is_untouched() || self.sweep.joined_again.take().is_some() {
+            self.numbers.exists_up_to(last, joined);
+            self.sweep.last_delivery = joined;
+        } else {
+            self.sweep.joined_again = Some(joined);
+            self.leave(LeaveReason::Quiet);
+        }
+    }
+
+    /// The last number, if there are numbers that no delivery has come up to, and how much longer they may still come.
+    fn quiet_left(&self) -> Option<(u64, Duration)> {
+        let first = self.sweep.first_joined?;
+        let group = self.group.as_ref()?;
+        let last = group.last_number.filter(|last| self.numbers.lacks(*last))?;
+        let until = if self.numbers.is_untouched() {
+            first + QUIET_AT_FIRST
+        } else if self.unacknowledged > 0 {
+            return None;
+        } else if let Some(again) = self.sweep.joined_again {
+            again + QUIET_AT_FIRST
+        } else {
+            self.sweep.last_delivery + QUIET.min(2 * group.message_timeout)
+        };
+        let joined = self.member.joined_time(self.now);
+        Some((last, until.saturating_sub(joined)))
+    }
+
+    /// When a number that never came will be read instead.
+    pub(super) fn next_hole(&self) -> Option<Moment> {
+        let joined = self.member.joined_time(self.now);
+        let gap = self.numbers.due_in(joined, 2 * self.message_timeout());
+        let quiet = self.quiet_left().map(|(_, left)| left);
+        let left = gap.into_iter().chain(quiet).min()?;
+        Some(self.now + left).filter(|at| *at > self.now)
     }
 
     fn read_holes(&mut self) {
@@ -120,11 +167,13 @@ impl Core {
     }
 
     pub(super) fn on_links_read(&mut self, read: ReadId, page: LinkPage) {
-        let Some(Purpose::Links { from, to }) = self.take_read(read) else {
-            return;
+        let (from, to) = match self.take_read(read) {
+            Some(Purpose::Links { from, to }) => (from, to),
+            Some(Purpose::Dropped) => return self.on_dropped_read(&page),
+            _ => return,
         };
         self.sweep.links_read = None;
-        let items = match page {
+        let mut items = match page {
             // The numbers asked for exist: a node that does not know of them is behind.
             LinkPage::Items { last, .. } if last < to => return self.sweep_failed(),
             LinkPage::Items { items, .. } => items,
@@ -137,15 +186,15 @@ impl Core {
         self.sweep.failures = 0;
         self.source_failing = false;
         self.progress += 1;
+        items.retain(|(number, _)| *number < TOMBSTONE_REVISION);
         // A page that is not empty says nothing of what lies behind its last item.
         let covered = items.last().map_or(to, |(number, _)| (*number).min(to));
         let gaps: Vec<_> = items
             .into_iter()
             .filter(|(number, _)| (from..=covered).contains(number) && self.numbers.is_gap(*number))
             .collect();
-        self.numbers.close(from, covered, |number| {
-            gaps.iter().any(|(handed, _)| *handed == number)
-        });
+        let handed: Vec<u64> = gaps.iter().map(|(number, _)| *number).collect();
+        self.numbers.close(from, covered, &handed);
         for (number, item) in gaps {
             self.accept(
                 item,
@@ -176,9 +225,11 @@ impl Core {
     }
 
     pub(super) fn on_parked_read(&mut self, read: ReadId, page: ParkedPage) {
-        let Some(Purpose::Parked) = self.take_read(read) else {
-            return;
-        };
+        match self.take_read(read) {
+            Some(Purpose::Parked) => {}
+            Some(Purpose::Queue) => return self.on_queue_read(&page),
+            _ => return,
+        }
         self.sweep.parked_read = None;
         let entries = match page {
             ParkedPage::Entries(entries) => entries,

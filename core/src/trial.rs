@@ -56,10 +56,11 @@ pub(super) enum Verdict {
     Refuse(AppendId),
 }
 
-/// A suspect that goes over a call of its own.
+/// An append that goes over a call of its own: a suspect, or the one that tries a server that was away.
 #[derive(Clone, Copy, Debug)]
 struct Alone {
     append: AppendId,
+    suspect: bool,
     /// It is on its way.
     sent: bool,
     /// It ended its call so often in a row with the server answering.
@@ -90,8 +91,6 @@ pub(super) struct Trial {
     silences: u32,
     /// The server was seen not to answer, or not to be ready: then an ended call names no culprit.
     away: bool,
-    /// While it is away: the append that tries it.
-    trying: Option<AppendId>,
     attempts: u32,
     retry_at: Option<Moment>,
     probe_first: bool,
@@ -108,7 +107,6 @@ impl Trial {
             recent: BTreeMap::new(),
             silences: 0,
             away: false,
-            trying: None,
             attempts: 0,
             retry_at: None,
             probe_first: false,
@@ -144,7 +142,6 @@ impl Trial {
             self.retry_at = None;
             return;
         }
-        self.trying.take_if(|append| unanswered.contains(append));
         if self.recent.len() == 1 && self.recent.contains_key(&lane) {
             self.count_ends();
         }
@@ -202,7 +199,7 @@ impl Trial {
 
     /// A look was answered: reads work, which says nothing of appends.
     pub(super) fn look_answered(&mut self) {
-        if self.resend.is_empty() && self.trying.is_none() {
+        if self.resend.is_empty() && self.alone.is_none() {
             self.recovered();
         }
     }
@@ -243,7 +240,7 @@ impl Trial {
 
     /// What to do now; asked again until there is nothing.
     pub(super) fn next(&mut self, now: Moment) -> Next {
-        if self.retry_at.is_some_and(|at| at > now) || self.probing || self.trying.is_some() {
+        if self.retry_at.is_some_and(|at| at > now) || self.probing {
             return Next::Wait;
         }
         self.retry_at = None;
@@ -251,31 +248,43 @@ impl Trial {
             self.probing = true;
             return Next::Probe;
         }
-        if self.away {
-            // One append tries the server, so that it is not flooded when it comes back.
-            if let Some(append) = self.resend.pop_front() {
-                self.trying = Some(append);
-                return Next::Send(vec![append]);
-            }
-            self.recovered();
-        }
-        if !self.resend.is_empty() {
+        if !self.away && !self.resend.is_empty() {
             return Next::Send(self.resend.drain(..).collect());
         }
         if self.alone.is_none() {
-            self.alone = self.suspects.pop_front().map(|append| Alone {
-                append,
-                sent: false,
-                ended: 0,
-            });
+            self.alone = self.next_alone();
         }
         match self.alone.as_mut() {
             Some(alone) if !alone.sent => {
                 alone.sent = true;
                 Next::SendAlone(alone.append)
             }
-            _ => Next::Wait,
+            Some(_) => Next::Wait,
+            None => {
+                if self.away {
+                    // Nothing is left that could try it: the next look or append does.
+                    self.recovered();
+                }
+                Next::Wait
+            }
         }
+    }
+
+    /// While the server is away one append tries it, so that it is not flooded when it comes back; otherwise suspects are
+    /// tried one after the other.
+    fn next_alone(&mut self) -> Option<Alone> {
+        let trying = if self.away {
+            self.resend.pop_front()
+        } else {
+            None
+        };
+        let append = trying.or_else(|| self.suspects.pop_front())?;
+        Some(Alone {
+            append,
+            suspect: trying.is_none(),
+            sent: false,
+            ended: 0,
+        })
     }
 
     /// How often a lane has ended since the last answer.
@@ -318,8 +327,8 @@ impl Trial {
     }
 
     fn not_on_its_way(&mut self, appends: &[AppendId]) {
-        self.trying.take_if(|append| appends.contains(append));
-        if let Some(alone) = self.alone.take_if(|alone| appends.contains(&alone.append)) {
+        let back = self.alone.take_if(|alone| appends.contains(&alone.append));
+        if let Some(alone) = back.filter(|alone| alone.suspect) {
             self.suspects.push_front(alone.append);
         }
     }
@@ -336,7 +345,6 @@ impl Trial {
     fn forget(&mut self, append: AppendId) {
         self.resend.retain(|frozen| *frozen != append);
         self.suspects.retain(|frozen| *frozen != append);
-        self.trying.take_if(|trying| *trying == append);
         self.alone.take_if(|alone| alone.append == append);
         self.ends.remove(&append);
         for ended in self.recent.values_mut() {
@@ -353,7 +361,6 @@ impl Trial {
     fn recovered(&mut self) {
         self.attempts = 0;
         self.away = false;
-        self.trying = None;
         self.retry_at = None;
         // Whether a suspect ended its call is still to be asked.
         let asks = self

@@ -41,6 +41,11 @@ impl AppendWindow {
         }
     }
 
+    /// The quickest answer of late.
+    pub(super) fn round_trip(&self) -> Duration {
+        self.round_trip.unwrap_or_default()
+    }
+
     pub(super) fn limit(&self) -> u32 {
         self.limit
     }

@@ -50,6 +50,8 @@ pub enum LeaveReason {
     Waiting,
     /// To join again with another credit.
     Credit,
+    /// Nothing was delivered for long although there is more: a new stay may bring it.
+    Quiet,
     /// The pipeline stops.
     Stopping,
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::super::port::{
-    AppendOutcome, CoreSettings, GroupSeen, Input, JoinRefusal, LeaveReason, LookResult,
-    PipelineState, Side,
+    AppendOutcome, ConnId, CoreSettings, GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage,
+    LookResult, PipelineState, Side,
 };
 use super::{Bench, event, group, settings};
-use crate::event::Item;
+use crate::event::{Item, SkipReason, TOMBSTONE_REVISION};
 
 const NOTHING: [String; 0] = [];
 
@@ -287,4 +289,81 @@ fn deliveries_of_an_ended_stay_are_ignored() {
     bench.append_answered(AppendOutcome::Written(0));
     bench.looked(LookResult::NotDeleted);
     assert_eq!(bench.commands(), NOTHING);
+}
+
+/// What a group does that has to read a tombstoned stream: it lets a consumer in and drops it.
+fn dropped_at_once(bench: &mut Bench) {
+    bench.join(group());
+    bench.left(LeaveReason::Ended);
+}
+
+#[test]
+fn a_stream_deleted_for_good_stops_its_subscription() {
+    let mut bench = Bench::joined(settings());
+    bench.left(LeaveReason::Ended);
+    bench.pass(Duration::from_millis(200));
+    assert_eq!(bench.commands(), ["join 100"], "once may be anything");
+    dropped_at_once(&mut bench);
+    assert_eq!(bench.commands(), ["links from 0 count 1"]);
+    let read = bench.last_read();
+    let page = LinkPage::Deleted;
+    bench.input(Input::LinksRead { read, page });
+    let stopped = |bench: &Bench| match bench.core.status().state {
+        PipelineState::Stopped(text) => text.contains("deleted for good"),
+        _ => false,
+    };
+    assert!(stopped(&bench));
+    bench.pass(Duration::from_secs(29));
+    assert_eq!(bench.commands(), NOTHING);
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.commands(), ["ask group"]);
+    bench.input(Input::GroupSeen(group()));
+    assert_eq!(bench.commands(), ["join 100"]);
+    dropped_at_once(&mut bench);
+    assert!(stopped(&bench), "looking again is not told");
+    assert_eq!(bench.commands(), NOTHING);
+    bench.pass(Duration::from_secs(30));
+    bench.input(Input::GroupSeen(group()));
+    bench.join(group());
+    bench.deliver("s-1", 0);
+    assert_eq!(bench.core.status().state, PipelineState::Running);
+}
+
+#[test]
+fn stays_that_end_at_once_stop_nothing_by_themselves() {
+    for page in [LinkPage::NotFound, LinkPage::Denied, LinkPage::Failed] {
+        let mut bench = Bench::joined(settings());
+        bench.left(LeaveReason::Ended);
+        bench.pass(Duration::from_millis(200));
+        dropped_at_once(&mut bench);
+        let read = bench.last_read();
+        bench.input(Input::LinksRead { read, page });
+        let state = bench.core.status().state;
+        assert_eq!(state, PipelineState::Retrying(Side::Source));
+    }
+}
+
+#[test]
+fn the_number_of_a_tombstone_is_no_number() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    let tombstone = Input::Delivery {
+        conn: ConnId(1),
+        ack: Uuid::from_u128(77),
+        number: Some(TOMBSTONE_REVISION),
+        item: Item::Never(SkipReason::Tombstone),
+    };
+    bench.input(tombstone);
+    assert_eq!(bench.commands(), ["ack 77"]);
+    bench.pass(Duration::from_secs(300));
+    assert_eq!(bench.commands(), NOTHING, "no gap to read");
+    assert_eq!(bench.core.status().done_up_to, Some(0));
+    bench.left(LeaveReason::Ended);
+    bench.join(GroupSeen {
+        checkpoint: Some(TOMBSTONE_REVISION),
+        last_number: Some(TOMBSTONE_REVISION),
+        ..group()
+    });
+    let status = bench.core.status();
+    assert_eq!((status.done_up_to, status.last_number), (Some(0), None));
 }

@@ -4,7 +4,9 @@
 
 mod behind;
 mod exactness;
+mod lateness;
 mod membership;
+mod parking;
 mod refusals;
 mod repairs;
 mod rights;
@@ -23,7 +25,7 @@ use super::Core;
 use super::port::{
     AppendId, AppendOutcome, Command, ConnId, CoreSettings, Expected, GroupSeen, Input,
     LeaveReason, LookId, LookRange, LookResult, Mode, Moment, OnConflict, OnMissingHistory,
-    OnUnverified, ReadFrom, ReadId, SourcePage, Tell, WriteId,
+    OnUnverified, ParkedPage, ReadFrom, ReadId, SourcePage, Tell, WriteId,
 };
 use crate::event::{Event, Item, StreamName};
 
@@ -101,6 +103,8 @@ pub(super) struct Bench {
     looks: HashMap<StreamName, LookId>,
     read: u64,
     write: u64,
+    /// What a look at the parked queue brings, at once; `None`: a test says.
+    pub(super) queue: Option<ParkedPage>,
 }
 
 impl Bench {
@@ -126,6 +130,7 @@ impl Bench {
             looks: HashMap::new(),
             read: 0,
             write: 0,
+            queue: Some(ParkedPage::Entries(Vec::new())),
         };
         bench.input(Input::Tick);
         bench.join(group);
@@ -168,8 +173,16 @@ impl Bench {
     pub(super) fn input(&mut self, input: Input) {
         let mut out = Vec::new();
         self.core.handle(self.now, input, &mut out);
+        let looks_at_queue = |command: &Command| match command {
+            Command::ReadParked { read, count: 1, .. } => Some(*read),
+            _ => None,
+        };
+        let looks: Vec<ReadId> = out.iter().filter_map(looks_at_queue).collect();
         for command in out {
             self.note(command);
+        }
+        for (read, page) in looks.into_iter().zip(self.queue.clone()) {
+            self.input(Input::ParkedRead { read, page });
         }
     }
 
@@ -339,7 +352,12 @@ impl Bench {
                 self.write = write.0;
                 line_of(command)
             }
-            Command::ReadParked { read, from: 0, .. } => {
+            Command::ReadParked { count: 1, .. } if self.queue.is_some() => return,
+            Command::ReadParked {
+                read,
+                from: 0,
+                count: 100,
+            } => {
                 self.read = read.0;
                 return;
             }
@@ -414,6 +432,7 @@ fn line_of(command: Command) -> String {
         }
         Command::ReadSource { stream, .. } => format!("source {stream} tail"),
         Command::ReadLinks { from, count, .. } => format!("links from {from} count {count}"),
+        Command::ReadParked { count: 1, .. } => "queue".to_owned(),
         Command::ReadParked { from, .. } => format!("parked from {from}"),
         Command::AskGroup => "ask group".to_owned(),
         Command::Probe { .. } => "probe".to_owned(),

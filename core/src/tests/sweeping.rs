@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::super::port::{
-    CoreSettings, GroupSeen, Input, LinkPage, LookResult, MetadataOutcome, OnMissingHistory,
-    ParkedEntry, ParkedPage, ReadId, SourcePage, Tell,
+    CoreSettings, GroupSeen, Input, LeaveReason, LinkPage, LookResult, MetadataOutcome,
+    OnMissingHistory, ParkedEntry, ParkedPage, ReadId, SourcePage, Tell,
 };
+use super::super::stall::StallDetector;
 use super::{Bench, event, group, settings};
 use crate::event::{Item, SkipReason};
 
@@ -190,10 +191,85 @@ fn a_delivery_that_was_let_go_does_not_keep_a_quiet_group_from_being_read() {
         ..group()
     }));
     bench.commands();
-    bench.pass(Duration::from_secs(120));
-    assert_eq!(bench.commands(), ["links from 1 count 1"]);
-    links(&mut bench, Vec::new());
+    joins_again_when_quiet(&mut bench);
+    bench.pass(Duration::from_secs(5));
     assert_eq!(bench.commands(), ["links from 2 count 3"]);
+    links(&mut bench, Vec::new());
+    bench.pass(Duration::from_secs(85));
+    assert_eq!(bench.commands(), ["links from 1 count 1"]);
+}
+
+/// Half a minute without a delivery.
+fn joins_again_when_quiet(bench: &mut Bench) {
+    bench.pass(Duration::from_secs(29));
+    assert_eq!(bench.commands(), [""; 0]);
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.commands(), ["leave Quiet"]);
+    bench.left(LeaveReason::Quiet);
+    assert_eq!(bench.commands(), ["join 100"]);
+    bench.join(GroupSeen {
+        last_number: bench.core.status().last_number,
+        ..group()
+    });
+    assert_eq!(bench.commands(), [""; 0]);
+}
+
+/// Seconds until the stall detector ends it, at most ten minutes; every five the group is looked at.
+fn seconds_until_stall(bench: &mut Bench, group: &GroupSeen) -> Option<u64> {
+    let mut detector = StallDetector::new(bench.now);
+    (1..=600).find(|second| {
+        bench.pass(Duration::from_secs(1));
+        if second % 5 == 0 {
+            bench.input(Input::GroupSeen(group.clone()));
+        }
+        detector.is_stalled(bench.now, &bench.core.status())
+    })
+}
+
+/// A group that begins at the end of a stream whose last number is this, and has no checkpoint.
+fn from_the_end(last: u64) -> GroupSeen {
+    GroupSeen {
+        start: None,
+        last_number: Some(last),
+        ..group()
+    }
+}
+
+#[test]
+fn a_quiet_group_that_begins_at_the_end_is_not_stalled() {
+    let mut bench = Bench::joined_to(settings(), from_the_end(9));
+    assert_eq!(seconds_until_stall(&mut bench, &from_the_end(9)), None);
+    assert_eq!(bench.core.status().done_up_to, Some(9));
+    assert_eq!(bench.commands(), [""; 0], "nothing is read");
+}
+
+#[test]
+fn what_a_group_from_the_end_leaves_out_is_read() {
+    let mut bench = Bench::joined_to(settings(), from_the_end(9));
+    bench.pass(Duration::from_secs(10));
+    bench.input(Input::GroupSeen(from_the_end(11)));
+    assert_eq!(bench.commands(), ["links from 10 count 2"]);
+}
+
+#[test]
+fn a_quiet_group_is_joined_again_then_read_and_no_stall() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.input(Input::GroupSeen(GroupSeen {
+        last_number: Some(1),
+        ..group()
+    }));
+    joins_again_when_quiet(&mut bench);
+    let seen = GroupSeen {
+        last_number: Some(1),
+        ..group()
+    };
+    assert_eq!(
+        seconds_until_stall(&mut bench, &seen),
+        Some(64),
+        "a minute after the read that nobody answers"
+    );
+    assert_eq!(bench.commands(), ["links from 1 count 1"]);
 }
 
 #[test]

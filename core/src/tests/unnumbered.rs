@@ -115,8 +115,8 @@ fn what_was_refused_is_parked_and_is_tried_again_when_it_is_replayed() {
     assert_eq!(
         commands,
         [
-            "park 1 ditto: refused: revision 5 was refused: too large",
-            "append s-1 after 5: 6"
+            "append s-1 after 5: 6",
+            "park 1 ditto: refused: revision 5 was refused: too large"
         ]
     );
     bench.written(6);

@@ -147,7 +147,12 @@ fn silence_blames_no_append_however_often() {
     for round in 1..10 {
         trial.no_answer(at(100 * round), &[A]);
         let later = at(100 * round + 40);
-        assert_eq!(trial.next(later), Next::Send(vec![A]), "round {round}");
+        let again = if round == 1 {
+            Next::Send(vec![A])
+        } else {
+            Next::SendAlone(A)
+        };
+        assert_eq!(trial.next(later), again, "round {round}");
     }
     trial.answered(A);
     assert!(trial.is_open());
@@ -171,7 +176,7 @@ fn not_ready_is_tried_again_with_the_append_itself() {
     trial.not_ready(at(1), A);
     trial.not_ready(at(1), B);
     assert_eq!(trial.next(at(1)), Next::Wait);
-    assert_eq!(trial.next(at(2)), Next::Send(vec![A]));
+    assert_eq!(trial.next(at(2)), Next::SendAlone(A));
     assert_eq!(trial.next(at(2)), Next::Wait, "one at a time");
     trial.answered(A);
     assert_eq!(
@@ -213,4 +218,25 @@ fn pauses_double_up_to_thirty_seconds() {
         .map(|n| back_off(*n).as_millis())
         .collect();
     assert_eq!(pauses, [200, 400, 800, 25_600, 30_000, 30_000]);
+}
+
+#[test]
+fn append_that_ends_its_call_is_found_among_those_that_an_outage_left() {
+    let mut trial = Trial::new();
+    trial.not_ready(at(1), A);
+    trial.not_ready(at(1), B);
+    for round in 1..=ALONE_IS_REFUSED {
+        assert_eq!(trial.next(at(2)), Next::SendAlone(A), "round {round}");
+        trial.call_ended(at(2), 9, vec![A]);
+        assert_eq!(trial.next(at(2)), Next::Probe);
+        let verdict = trial.probed(at(2), true);
+        assert_eq!(verdict == Verdict::Refuse(A), round == ALONE_IS_REFUSED);
+    }
+    assert_eq!(
+        trial.next(at(2)),
+        Next::SendAlone(B),
+        "without another pause"
+    );
+    trial.answered(B);
+    assert!(trial.is_open() && !trial.is_away());
 }

@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use super::journal::Journal;
 use super::observer::Call;
 use super::operations::{Finished, Operations};
-use super::stall::StallDetector;
 use super::timers::Timers;
 use super::{Outcome, Pipeline};
 use crate::destination::{Answer, Appends, Destination};
@@ -17,6 +16,7 @@ use ditto_core::Core;
 use ditto_core::port::{
     Command, ConnId, GroupSeen, Input, LeaveReason, Moment, PipelineState, Side, Status,
 };
+use ditto_core::stall::StallDetector;
 
 /// What the source is, as a word for metrics.
 const SOURCE: &str = "eventstore";

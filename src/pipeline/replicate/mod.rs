@@ -10,7 +10,6 @@ mod journal;
 mod observer;
 mod operations;
 mod settings;
-mod stall;
 mod timers;
 
 #[cfg(test)]

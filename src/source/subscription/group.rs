@@ -38,9 +38,14 @@ pub(super) fn seen(info: &Info, last_number: Option<u64>) -> GroupSeen {
             StreamPosition::Position(number) => Some(number),
             StreamPosition::End => None,
         },
-        parked: info.stats.parked_message_count as u64,
+        parked: parked(info.stats.parked_message_count as u64),
         last_number,
     }
+}
+
+/// The server's count of parked entries; of a tombstoned queue it is a negative number (`protocol.md` §8.8).
+fn parked(count: u64) -> u64 {
+    i64::try_from(count).map_or(0, i64::unsigned_abs)
 }
 
 /// Why nothing can be copied through it, with what to do about it.
@@ -78,7 +83,7 @@ pub(super) fn warnings(info: &Info, me: &str) -> Vec<String> {
         }),
         (others > 0).then(|| format!("other consumers are connected ({}): what they acknowledge is not copied until it is missed", names(&info.connections, me))),
         (settings.start_from == StreamPosition::End && info.stats.last_checkpointed_event_revision.is_none()).then(|| {
-            "the group begins at the end and has no checkpoint yet: events before its first delivery are not copied, and some may be lost if the server restarts now".to_owned()
+            "the group begins at the end and has no checkpoint yet: what was written before ditto joined is copied only if the group delivers it, and a restart of the server may lose it".to_owned()
         }),
         is_pinned(&settings.consumer_strategy_name).then(|| {
             "the group's strategy is Pinned, with which some server versions lose events when consumers come and go: use DispatchToSingle".to_owned()

@@ -55,8 +55,10 @@ impl World {
             Fault::Stop => self.stop(daemon),
             Fault::BudgetChanges => {
                 let bytes = self.dice.pick(&[0, 300, 2000, 64 << 20]);
-                self.feed(daemon, Input::Budget { bytes });
+                self.plan_input(daemon, Duration::ZERO, Input::Budget { bytes });
             }
+            Fault::ParkedTombstoned => self.group.parking.tombstone(self.now),
+            Fault::Frozen => self.freeze(daemon),
             Fault::Foreign => self.foreign_takes(),
             Fault::CheckpointBack | Fault::CheckpointJump => self.move_checkpoint(fault),
             Fault::Replay => {
@@ -104,6 +106,9 @@ impl World {
             }
             Fault::SourceRecreated | Fault::SourceTombstoned if length > 0 => {
                 let tombstone = fault == Fault::SourceTombstoned;
+                if tombstone && self.source.plain && self.dice.permille(700) {
+                    self.group.read_all(&self.source);
+                }
                 let at = &mut self.source.streams[stream];
                 if at.being == Being::Live {
                     at.being = if tombstone {
@@ -113,7 +118,9 @@ impl World {
                     };
                     at.ever_deleted = true;
                 }
-                if !tombstone {
+                if tombstone {
+                    self.push_all();
+                } else {
                     let at = self.now + self.dice.time(Duration::ZERO, Duration::from_secs(5));
                     self.agenda.plan(at, Happening::Write);
                 }
@@ -158,7 +165,7 @@ impl World {
     }
 
     /// The server ends every stay; the dittos notice sooner or later.
-    fn drop_everybody(&mut self) {
+    pub(crate) fn drop_everybody(&mut self) {
         for daemon in 0..self.daemons.len() {
             let Some(conn) = self.daemons[daemon].stay.as_ref().map(|stay| stay.conn) else {
                 continue;
@@ -204,12 +211,23 @@ impl World {
     }
 
     fn stop(&mut self, daemon: usize) {
-        if !self.daemons[daemon].runs() || self.daemons[daemon].stopping.is_some() {
+        let at = &self.daemons[daemon];
+        if !at.runs() || at.stopping.is_some() || at.is_frozen(self.now) {
             return;
         }
         let deadline = self.now + self.dice.time(Duration::ZERO, Duration::from_secs(10));
         self.daemons[daemon].stopping = Some(deadline);
         self.feed(daemon, Input::Stop { deadline });
+    }
+
+    /// A ditto takes nothing for a while, up to the end of the faults.
+    fn freeze(&mut self, daemon: usize) {
+        let longest = 3 * self.options.group.message_timeout;
+        let until = self.now + self.dice.time(Duration::from_secs(1), longest);
+        let at = &mut self.daemons[daemon];
+        if at.runs() && at.stopping.is_none() {
+            at.frozen_until = until.min(self.options.fault_time);
+        }
     }
 
     /// Another consumer takes some deliveries; whatever it does with them, it does not copy them.
@@ -284,6 +302,7 @@ impl World {
     pub(crate) fn heal(&mut self) {
         note!(self, "the faults stop");
         self.phase = Phase::Healed(self.now);
+        setup::write_backlog(self);
         if let Some(every) = self.options.trickle {
             self.trickles_for = Some(self.source.entries.len() as u64);
             self.agenda.plan(self.now + every, Happening::Trickle);
@@ -303,7 +322,8 @@ impl World {
         }
         for daemon in 0..self.daemons.len() {
             let budget = self.options.budget;
-            self.feed(daemon, Input::Budget { bytes: budget });
+            // Behind what a frozen process has still to take.
+            self.plan_input(daemon, Duration::ZERO, Input::Budget { bytes: budget });
         }
     }
 }

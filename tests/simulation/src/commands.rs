@@ -277,6 +277,7 @@ impl World {
             arrives: self.now,
             reaches: self.now,
             delivered: Vec::new(),
+            parked: Vec::new(),
         });
     }
 
@@ -313,6 +314,7 @@ impl World {
     pub(crate) fn drain(&mut self, daemon: usize, conn: ConnId) {
         loop {
             let runs = self.daemons[daemon].runs() && self.violation.is_none();
+            let budget = self.daemons[daemon].budget_now;
             let Some(stay) = self.daemons[daemon].stay.as_mut() else {
                 return;
             };
@@ -331,7 +333,7 @@ impl World {
             };
             let with_event = !matches!(item, Item::Never(_));
             let takes = !stay.leaving;
-            let waiting = bytes_waiting(&stay.delivered);
+            let waiting = self.bytes_waiting(daemon);
             let filled = self.daemons[daemon].fills(&self.source, target);
             let bytes = match &item {
                 Item::Event(event) if !filled => event.size() + ENTRY_OVERHEAD,
@@ -346,7 +348,6 @@ impl World {
                     taken: takes,
                 });
             }
-            let budget = self.daemons[daemon].budget_now;
             // What comes after the wish to leave, or while it ends, is ignored and not held.
             if takes && waiting > 0 && waiting >= budget {
                 self.violate(|| {
@@ -365,6 +366,33 @@ impl World {
         }
     }
 
+    /// What deliveries without an answer cost; several of one event are held once, and of what waits to be parked the event
+    /// itself is not held. Both matter from the budget on.
+    fn bytes_waiting(&self, daemon: usize) -> usize {
+        let Some(stay) = &self.daemons[daemon].stay else {
+            return 0;
+        };
+        let all: usize = stay.delivered.iter().map(|given| given.bytes).sum();
+        if all < self.daemons[daemon].budget_now {
+            return all;
+        }
+        let mut seen = Vec::new();
+        let mut bytes = 0;
+        for given in &stay.delivered {
+            if seen.contains(&given.target) {
+                continue;
+            }
+            seen.push(given.target);
+            let parks = given.target.stream().is_some_and(|at| self.in_trouble(at));
+            bytes += if parks {
+                given.bytes.min(ENTRY_OVERHEAD)
+            } else {
+                given.bytes
+            };
+        }
+        bytes
+    }
+
     fn finished(&mut self, daemon: usize, why: ditto_core::port::StopReason, left: usize) {
         note!(self, "{daemon} finished, {left} left");
         self.check_finished(daemon, &why);
@@ -379,19 +407,4 @@ impl World {
             self.agenda.plan(at, Happening::Start(daemon));
         }
     }
-}
-
-/// What deliveries without an answer cost; several of one event are held once.
-fn bytes_waiting(delivered: &[Given]) -> usize {
-    let first = |(index, given): &(usize, &Given)| {
-        !delivered[..*index]
-            .iter()
-            .any(|earlier| earlier.target == given.target)
-    };
-    delivered
-        .iter()
-        .enumerate()
-        .filter(first)
-        .map(|(_, given)| given.bytes)
-        .sum()
 }

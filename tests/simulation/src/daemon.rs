@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use ditto_core::port::{AppendId, ConnId, Expected, LeaveReason, StopReason};
+use ditto_core::stall::StallDetector;
 use uuid::Uuid;
 
 use crate::group::Message;
@@ -36,6 +37,8 @@ pub(crate) struct Stay {
     pub(crate) reaches: Duration,
     /// What the core was given over it and has not answered.
     pub(crate) delivered: Vec<Given>,
+    /// Ids parked over it: a copy that came before that needs no more, and whatever is sent for it is ignored.
+    pub(crate) parked: Vec<Uuid>,
 }
 
 /// A delivery that the core was given.
@@ -123,8 +126,12 @@ pub(crate) struct Daemon {
     pub(crate) last_sent: Option<Duration>,
     /// The least limit of an append that the destination named to this process.
     pub(crate) append_limit: usize,
-    /// First number that this process answers for: known from its first join, or from its first delivery.
+    /// First number that this process answers for, from its first join on.
     pub(crate) base: Option<u64>,
+    /// The group did not say where it begins: what it delivers from before the base counts as well.
+    pub(crate) base_assumed: bool,
+    /// Watches the core as the loop does.
+    pub(crate) stall: StallDetector,
     /// Everything below was checked when the core counted it as done.
     pub(crate) done_checked: u64,
     /// Budget that it was given last.
@@ -133,6 +140,8 @@ pub(crate) struct Daemon {
     pub(crate) budget: usize,
     /// What events cost that were read for it and that it is not known to have written, by stream and revision.
     pub(crate) read: HashMap<(usize, u64), usize>,
+    /// It takes nothing before this.
+    pub(crate) frozen_until: Duration,
 }
 
 impl Daemon {
@@ -155,21 +164,25 @@ impl Daemon {
             last_sent: None,
             append_limit: usize::MAX,
             base: None,
+            base_assumed: false,
+            stall: StallDetector::new(Duration::ZERO),
             done_checked: 0,
             budget_now: 0,
             budget: 0,
             read: HashMap::new(),
+            frozen_until: Duration::ZERO,
         }
     }
 
     /// A new process takes the place of the old one; nothing is remembered.
-    pub(crate) fn restart(&mut self, subject: Subject, budget: usize) {
+    pub(crate) fn restart(&mut self, now: Duration, subject: Subject, budget: usize) {
         *self = Self {
             subject: Some(subject),
             generation: self.generation + 1,
             calls: [self.last_call + 1, self.last_call + 2, self.last_call + 3],
             last_call: self.last_call + 3,
             budget,
+            stall: StallDetector::new(now),
             ..Self::new()
         };
     }
@@ -193,6 +206,7 @@ impl Daemon {
         self.generation += 1;
         self.subject = None;
         self.joining = false;
+        self.frozen_until = Duration::ZERO;
         self.stay.take().map(|stay| stay.conn)
     }
 
@@ -211,6 +225,11 @@ impl Daemon {
             .filter(|flight| flight.stream == stream)
             .filter_map(sent)
             .any(|id| Some(*id) != own)
+    }
+
+    /// It takes no inputs now.
+    pub(crate) fn is_frozen(&self, now: Duration) -> bool {
+        now < self.frozen_until
     }
 
     /// Is there a core that takes inputs?

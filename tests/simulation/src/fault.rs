@@ -124,6 +124,16 @@ faults! {
     RightsLost,
     /// Streams that can never be read at the destination, or at the source.
     BrokenStreams,
+    /// Minutes in which little happens.
+    Quiet,
+    /// A ditto takes no inputs for a while, then all at once: a frozen process, a suspended machine.
+    Frozen,
+    /// Much is written when the faults stop, and has to arrive within a number of round trips.
+    Backlog,
+    /// Deliveries come one after the other, as over a line that carries only so many a second.
+    ThinLine,
+    /// The parked stream is tombstoned: what is parked from then on is lost, and counts as done.
+    ParkedTombstoned,
 }
 
 /// The faults of one schedule.

@@ -1,7 +1,9 @@
 //! The persistent subscription's group on the source server, as `protocol.md` §8 and §14.3 describe it.
 //!
-//! Slots, redelivery, retry counts, checkpoints and reloading; parking is in `parking`. Never delays anything: the world
-//! does.
+//! Slots, redelivery and retry counts; what it reads and how far it is, is in `reading`, parking in `parking`. Never
+//! delays anything: the world does.
+
+mod reading;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -84,6 +86,10 @@ pub(crate) struct Group {
     outstanding: Vec<Outstanding>,
     next: u64,
     last_pushed: Option<u64>,
+    /// The tombstone of the stream itself was delivered.
+    ended: bool,
+    /// It has to read a stream that is tombstoned: it delivers nothing, and drops whoever joins.
+    faulted: bool,
 }
 
 impl Group {
@@ -100,25 +106,11 @@ impl Group {
             outstanding: Vec::new(),
             next: 0,
             last_pushed: None,
+            ended: false,
+            faulted: false,
         };
         group.reload(source);
         group
-    }
-
-    /// Everything in memory is forgotten; it goes on behind the checkpoint. The first event found from the checkpoint
-    /// on is dropped, also if it is not the one of the checkpoint (`protocol.md` §8.2).
-    pub(crate) fn reload(&mut self, source: &Source) {
-        self.consumers.clear();
-        self.buffer.clear();
-        self.retries.clear();
-        self.outstanding.clear();
-        self.last_pushed = None;
-        self.parking.reload(self.checkpoint.is_some());
-        self.next = match (self.checkpoint, self.options.start) {
-            (Some(checkpoint), _) => checkpoint.max(source.first_number()) + 1,
-            (None, Some(start)) => start,
-            (None, None) => source.entries.len() as u64,
-        };
     }
 
     /// Deleted and created again.
@@ -268,6 +260,7 @@ impl Group {
             && self.retries.is_empty()
             && self.buffer.is_empty()
             && self.next >= source.entries.len() as u64
+            && (self.ended || !source.is_tombstoned())
     }
 
     /// What is not done yet, in words.
@@ -292,39 +285,8 @@ impl Group {
             checkpoint: self.checkpoint,
             start: self.options.start,
             parked: self.parking.count(),
-            last_number: source.last_number(),
+            last_number: source.last_number_seen(),
         }
-    }
-
-    fn next_message(&mut self, source: &Source, dice: &mut Dice, reorder: bool) -> Option<Message> {
-        if !self.retries.is_empty() {
-            return Some(self.retries.remove(0));
-        }
-        self.next = self.next.max(source.first_number());
-        while self.buffer.len() < READ_AHEAD {
-            let Some(target) = usize::try_from(self.next)
-                .ok()
-                .and_then(|next| source.entries.get(next))
-            else {
-                break;
-            };
-            self.buffer.push_back(Message {
-                number: Some(self.next),
-                ack: source.ack_id(self.next),
-                target: *target,
-                item: source.resolve(*target),
-                retry: 0,
-            });
-            self.next += 1;
-        }
-        let index = if reorder && dice.permille(300) {
-            dice.index(self.buffer.len().min(4))
-        } else {
-            0
-        };
-        let message = self.buffer.remove(index)?;
-        self.last_pushed = self.last_pushed.max(message.number);
-        Some(message)
     }
 
     /// An id that is in flight already is pushed but not tracked (`protocol.md` §8.6).
@@ -371,26 +333,5 @@ impl Group {
             .retries
             .partition_point(|other| place(other) <= place(&message));
         self.retries.insert(index, message);
-    }
-
-    /// The event before the lowest one that is not done, else the last pushed. What was passed over while delivering
-    /// out of order is not looked at: that is how servers lose events of `Pinned` groups.
-    fn checkpoint_if(&mut self, progress: u64) {
-        let waiting = self
-            .outstanding
-            .iter()
-            .map(|held| &held.message)
-            .chain(&self.retries);
-        let candidate = match waiting.filter_map(|message| message.number).min() {
-            Some(lowest) => lowest.checked_sub(1),
-            None => self.last_pushed,
-        };
-        let Some(candidate) = candidate else { return };
-        let behind = self.checkpoint.map_or(candidate + 1, |checkpoint| {
-            candidate.saturating_sub(checkpoint)
-        });
-        if behind >= progress.max(1) {
-            self.checkpoint = Some(candidate);
-        }
     }
 }

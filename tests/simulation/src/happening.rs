@@ -97,6 +97,22 @@ pub(crate) enum Happening {
     Heal,
 }
 
+impl Happening {
+    /// The ditto that takes part in it, and would not while it is frozen.
+    pub(crate) fn taken_by(&self) -> Option<usize> {
+        match self {
+            Self::Input { daemon, .. }
+            | Self::Arrive { daemon, .. }
+            | Self::Drain { daemon, .. }
+            | Self::Answer { daemon, .. }
+            | Self::GiveUp { daemon, .. }
+            | Self::Break { daemon, .. }
+            | Self::Wake { daemon, .. } => Some(*daemon),
+            _ => None,
+        }
+    }
+}
+
 /// What can be away for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {

@@ -16,6 +16,14 @@ use crate::world::{Phase, World, note};
 /// Everything has arrived this long after the faults stopped: holes take twice the message timeout, a held stream is
 /// looked at again after a minute, back-off is 30 s at most.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(420);
+/// The longest that ditto waits for anything is twice the message timeout, or a minute until a held stream is looked at.
+const MOVES_WITHIN: Duration = Duration::from_secs(150);
+/// A delivery may come so often before a line that is too thin shows.
+const LINE_SHOWS: u32 = 8;
+
+/// Broken connections, back-offs, holes and held streams are over so long after the faults.
+const CALMS_WITHIN: Duration = Duration::from_secs(130);
+const ROUND_TRIPS: u32 = 200;
 const STOPS_WITHIN: Duration = Duration::from_secs(10);
 
 impl World {
@@ -28,18 +36,44 @@ impl World {
                 // What is written later needs no faults to arrive: now let it end.
                 None if self.trickles_for.take().is_some() => {}
                 None => self.stop_all(),
-                Some(why) if self.now > since + ARRIVES_WITHIN => {
+                Some(why) if self.options.backlog > 0 && self.now > since + self.measure() => {
+                    let measure = self.measure();
+                    self.violate(|| format!("a backlog is not copied within {measure:?}: {why}"));
+                }
+                Some(why) if self.now > since + ARRIVES_WITHIN.max(self.measure()) => {
                     self.violate(|| {
                         format!("{} s after the faults: {why}", ARRIVES_WITHIN.as_secs())
                     });
                 }
-                Some(_) => {}
+                Some(why) => self.check_moves(since, &why),
             },
             Phase::Stopping(_) => {
                 if self.daemons.iter().all(|daemon| daemon.finished.is_some()) {
                     self.phase = Phase::Done;
                 }
             }
+        }
+    }
+
+    /// Within this a backlog of 1,000 events is copied, however many streams it is in: what the faults left behind is
+    /// noticed and waited for, then come round trips (there and back, at their longest), and the line's own time.
+    fn measure(&self) -> Duration {
+        let line = self.options.spacing * u32::try_from(self.options.backlog).unwrap_or(u32::MAX);
+        CALMS_WITHIN + ROUND_TRIPS * 2 * self.options.latency + 3 * line
+    }
+
+    /// A core that stands still must be seen to: by then the stall detector has ended it, or it has moved.
+    fn check_moves(&mut self, since: Duration, why: &str) {
+        let subjects = self.daemons.iter();
+        let progress = subjects
+            .filter_map(|daemon| daemon.subject.as_ref())
+            .map(|subject| subject.status().progress)
+            .sum();
+        if self.moved.0 != progress || self.moved.1 < since {
+            self.moved = (progress, self.now);
+        }
+        if self.now > self.moved.1 + MOVES_WITHIN {
+            self.violate(|| format!("stands still and the stall detector does not see it: {why}"));
         }
     }
 
@@ -87,6 +121,9 @@ impl World {
         {
             return None;
         }
+        if self.group.is_faulted() {
+            return self.untold_deletion();
+        }
         let joined = |daemon: &&crate::daemon::Daemon| {
             daemon.stay.as_ref().is_some_and(|stay| stay.confirmed)
         };
@@ -121,7 +158,7 @@ impl World {
 
     /// The cores must know that everything is done.
     fn behind(&self) -> Option<String> {
-        let last = self.source.last_number();
+        let last = self.source.last_number_seen();
         for daemon in self.daemons.iter().filter(|daemon| daemon.stay.is_some()) {
             let status = daemon.subject.as_ref()?.status();
             if daemon.base.is_some_and(|base| Some(base) <= last) && status.done_up_to != last {
@@ -131,6 +168,30 @@ impl World {
                 ));
             }
             if status.events_buffered > 0 || status.repairs > 0 {
+                return Some(format!("it holds {} events", status.events_buffered));
+            }
+        }
+        None
+    }
+
+    /// A group that can deliver nothing more: every ditto has finished what it has, and says why it stopped.
+    fn untold_deletion(&self) -> Option<String> {
+        let statuses = self.daemons.iter().filter_map(|daemon| {
+            let subject = daemon.subject.as_ref()?;
+            Some(subject.status())
+        });
+        for status in statuses {
+            let told = match &status.state {
+                PipelineState::Stopped(text) => text.contains("deleted for good"),
+                _ => false,
+            };
+            if !told {
+                return Some(format!(
+                    "the stream was deleted for good, and ditto says {:?}",
+                    status.state
+                ));
+            }
+            if status.events_buffered > 0 {
                 return Some(format!("it holds {} events", status.events_buffered));
             }
         }
@@ -148,7 +209,13 @@ impl World {
             .subject
             .as_ref()
             .map(|subject| subject.status().state);
-        (throttle || denied) && matches!(state, Some(PipelineState::Stopped(_)))
+        match state {
+            Some(PipelineState::Stopped(text)) if text.contains("parked queue") => {
+                self.group.parking.tombstoned.is_some()
+            }
+            Some(PipelineState::Stopped(_)) => throttle || denied,
+            _ => false,
+        }
     }
 
     /// What the event of this number lacks; `None` if all is well with it.
@@ -213,15 +280,23 @@ impl World {
         let Some(stream) = taken.target.stream() else {
             return;
         };
-        // With room for one delivery at a time the others wait for their turn, until the credit has shrunk.
-        let narrow = self.options.budget < 1 << 20 || self.options.faults.has(Fault::BudgetChanges);
         // Of a consumer that is gone only the server does not know yet.
         let gone = taken.consumer == FOREIGN || self.broken.contains(&ConnId(taken.consumer));
-        if narrow || gone || self.slow[stream] || self.in_trouble(stream) {
+        let timeout = self.options.group.message_timeout;
+        // What is pushed to a ditto that takes nothing waits, and what waited so has to be answered.
+        let frozen = self.daemons.iter().any(|daemon| {
+            daemon.frozen_until > Duration::ZERO
+                && self.now <= daemon.frozen_until + timeout + Duration::from_secs(2)
+        });
+        // That a line is too thin for what is asked for shows when second copies have come over it.
+        let thin = self.options.spacing > Duration::ZERO;
+        let shows = if thin { 8 * timeout } else { timeout };
+        let forgiven = thin && taken.parked && self.options.group.max_retry_count < LINE_SHOWS;
+        if gone || frozen || forgiven || self.slow[stream] || self.in_trouble(stream) {
             return;
         }
         let noticed = match self.phase {
-            Phase::Healed(since) => self.now > since + NOTICED + self.options.group.message_timeout,
+            Phase::Healed(since) => self.now > since + NOTICED + shows,
             _ => false,
         };
         if taken.parked {

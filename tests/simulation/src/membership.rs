@@ -11,6 +11,9 @@ use crate::commands::GIVE_UP;
 use crate::fault::Fault;
 use crate::world::{Happening, Phase, World, note};
 
+/// A read that was answered before the parked stream was deleted allows to park for so long.
+const SEEN_WITHIN: Duration = Duration::from_secs(15);
+
 impl World {
     /// Why the group cannot be had.
     pub(crate) fn refusal(&self) -> Option<JoinRefusal> {
@@ -58,12 +61,17 @@ impl World {
         if let Some(stay) = self.daemons[daemon].stay.as_mut() {
             stay.arrives = confirmed;
         }
+        if self.group.is_faulted() {
+            let dropped = confirmed + self.way();
+            self.agenda.plan(dropped, Happening::Break { daemon, conn });
+            self.agenda.plan(dropped, Happening::Forget { conn });
+        }
         self.push_all();
     }
 
     /// Delivers as long as somebody has a free slot.
     pub(crate) fn push_all(&mut self) {
-        if self.source_away.is_some() {
+        if self.source_away.is_some() || self.group.is_faulted() {
             return;
         }
         let reorder = self.phase == Phase::Faulty && self.options.faults.has(Fault::Reorder);
@@ -81,8 +89,9 @@ impl World {
             else {
                 continue;
             };
+            let spacing = self.options.spacing;
             if let Some(stay) = self.daemons[daemon].stay.as_mut() {
-                stay.arrives = stay.arrives.max(way);
+                stay.arrives = way.max(stay.arrives + spacing);
                 self.agenda.plan(
                     stay.arrives,
                     Happening::Arrive {
@@ -92,6 +101,11 @@ impl World {
                     },
                 );
             }
+        }
+        if self.group.is_faulted() {
+            note!(self, "the group is faulted");
+            self.group.reload(&self.source);
+            self.drop_everybody();
         }
     }
 
@@ -105,6 +119,12 @@ impl World {
 
     /// A wish to park reaches the group, unless its connection broke.
     pub(crate) fn serve_park(&mut self, conn: ConnId, ids: &[Uuid], reason: &str) {
+        let gone = self.group.parking.tombstoned;
+        let thaws = self.daemons.iter().map(|daemon| daemon.frozen_until).max();
+        let late = |at: Duration| self.now > thaws.unwrap_or_default().max(at) + SEEN_WITHIN;
+        if gone.is_some_and(late) && !self.group.parking.denied {
+            self.violate(|| "parks in a queue that was deleted for good".to_owned());
+        }
         if self.group.has(conn.0) && !self.lost_with(conn) {
             ids.iter().for_each(|id| self.group.park(*id, reason));
             self.push_all();

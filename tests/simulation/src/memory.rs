@@ -80,7 +80,16 @@ impl World {
         // acknowledged.
         let told_apart = !self.options.faults.has(Fault::DuplicateIds);
         let stays = at.stay.as_ref().filter(|stay| told_apart && !stay.leaving);
-        let least = stays.map_or(0, |stay| least_waiting(&stay.delivered));
+        let least = stays.map_or(0, |stay| {
+            // What waits to be parked, or to be acknowledged, is held no more.
+            let held = |given: &&Given| match given.target {
+                Target::Event { stream, revision } => {
+                    !self.in_trouble(stream) && !self.arrived(stream, revision)
+                }
+                _ => false,
+            };
+            least_waiting(stay.delivered.iter().filter(held))
+        });
         let settings = &self.options.settings;
         let placeholders = if settings.on_missing_history == OnMissingHistory::Fill {
             self.options.streams * settings.max_append_events as usize * LARGEST
@@ -100,9 +109,9 @@ impl World {
 
 /// What deliveries without an answer cost at least: several of one event are held once, and a stream that began again has
 /// another event of the same revision.
-fn least_waiting(delivered: &[Given]) -> usize {
+fn least_waiting<'a>(delivered: impl Iterator<Item = &'a Given>) -> usize {
     let mut least = BTreeMap::new();
-    for given in delivered.iter().filter(|given| given.taken) {
+    for given in delivered.filter(|given| given.taken) {
         if let Target::Event { stream, revision } = given.target {
             let costs = least.entry((stream, revision)).or_insert(given.bytes);
             *costs = given.bytes.min(*costs);

@@ -2,10 +2,12 @@
 //!
 //! Only called for seeds that run with a mistake.
 
-use ditto_core::event::{Item, StreamName};
+mod pages;
+
+use ditto_core::event::{Item, StreamName, TOMBSTONE_REVISION};
 use ditto_core::port::{
-    AppendOutcome, Command, Expected, Input, LinkPage, LookRange, LookResult, ParkedPage, ReadFrom,
-    Rights, Side, SourcePage, StopReason,
+    AppendOutcome, Command, Expected, Input, LinkPage, LookRange, LookResult, ReadFrom, Rights,
+    Side, StopReason,
 };
 
 use crate::mutation::{Memory, Mutation};
@@ -17,10 +19,18 @@ impl Memory {
             Input::Joined { conn, group, .. } => {
                 self.first_stay.get_or_insert(*conn);
                 self.delivered.clear();
+                self.answered.clear();
+                self.leaving = false;
                 self.message_timeout = group.message_timeout;
+                self.begins_at_end =
+                    self.last_delivery.is_zero() && group.checkpoint.or(group.start).is_none();
             }
-            Input::Delivery { ack, item, .. } => {
+            Input::Delivery {
+                ack, item, number, ..
+            } => {
+                self.tombstone |= *number == Some(TOMBSTONE_REVISION);
                 self.last_delivery = self.now;
+                self.begins_at_end = false;
                 *self.delivered.entry(*ack).or_default() += 1;
                 if let Item::Event(event) = item {
                     self.ids
@@ -91,6 +101,14 @@ pub(crate) fn before(mutation: Mutation, memory: &mut Memory, input: &Input) -> 
                 ..
             },
         ) => {
+            vec![Command::Ack {
+                conn: *conn,
+                ids: vec![*ack],
+            }]
+        }
+        (Mutation::ForgetLateCopies, Input::Delivery { conn, ack, .. })
+            if memory.answered.contains(ack) && !memory.leaving =>
+        {
             vec![Command::Ack {
                 conn: *conn,
                 ids: vec![*ack],
@@ -194,6 +212,12 @@ fn input(mutation: Mutation, memory: &Memory, input: Input) -> Option<Input> {
             result: LookResult::Failed,
         },
         (Mutation::ForgetCallEnded, Input::CallEnded { .. }) => return None,
+        (Mutation::ForgetLateCopies, Input::Delivery { ack, .. })
+            if memory.answered.contains(&ack) =>
+        {
+            return None;
+        }
+        (Mutation::LoseLooks, Input::Looked { .. }) if memory.inputs > 40 => return None,
         (Mutation::LoseDeliveries, Input::Delivery { .. }) if memory.inputs.is_multiple_of(11) => {
             return None;
         }
@@ -245,72 +269,8 @@ fn input(mutation: Mutation, memory: &Memory, input: Input) -> Option<Input> {
                 },
             }
         }
-        (_, input) => page(mutation, memory, input),
+        (_, input) => pages::page(mutation, memory, input),
     })
-}
-
-/// Pages that were read, as the core gets them.
-fn page(mutation: Mutation, memory: &Memory, input: Input) -> Input {
-    match (mutation, input) {
-        (
-            Mutation::RepairAnyRevision,
-            Input::SourceRead {
-                read,
-                page: SourcePage::Events { mut events, last },
-            },
-        ) => {
-            if let Some(from) = memory.reads.get(&read.0) {
-                (*from..)
-                    .zip(&mut events)
-                    .for_each(|(revision, event)| event.revision = revision);
-            }
-            Input::SourceRead {
-                read,
-                page: SourcePage::Events { events, last },
-            }
-        }
-        (
-            Mutation::BelieveStalePages,
-            Input::SourceRead {
-                read,
-                page: SourcePage::Events { events, .. },
-            },
-        ) => Input::SourceRead {
-            read,
-            page: SourcePage::Events {
-                events,
-                last: u64::MAX,
-            },
-        },
-        (
-            Mutation::BelieveStalePages,
-            Input::SourceRead {
-                read,
-                page: SourcePage::NotFound,
-            },
-        ) => Input::SourceRead {
-            read,
-            page: SourcePage::SoftDeleted,
-        },
-        (Mutation::ForgetServerParked, Input::ParkedRead { read, .. }) => Input::ParkedRead {
-            read,
-            page: ParkedPage::Entries(Vec::new()),
-        },
-        (
-            Mutation::IgnoreHoles,
-            Input::LinksRead {
-                read,
-                page: LinkPage::Items { last, .. },
-            },
-        ) => Input::LinksRead {
-            read,
-            page: LinkPage::Items {
-                items: Vec::new(),
-                last,
-            },
-        },
-        (_, input) => input,
-    }
 }
 
 /// The command as the world gets it, in `out`; or an answer that the mistake makes up.
@@ -445,6 +405,17 @@ fn towards_source(
                 conn: memory.first_stay.unwrap_or(conn),
                 ids,
             });
+        }
+        (Mutation::ForgetLateCopies, Command::Ack { conn, ids }) => {
+            memory.answered.extend(&ids);
+            out.push(Command::Ack { conn, ids });
+        }
+        (Mutation::ForgetLateCopies, leave @ Command::Leave { .. }) => {
+            memory.leaving = true;
+            out.push(leave);
+        }
+        (Mutation::AskForOne, Command::Join { .. }) if memory.first_stay.is_some() => {
+            out.push(Command::Join { credit: 1 });
         }
         (Mutation::LateAck, ack @ Command::Ack { .. }) => memory.late.push(ack),
         (Mutation::ForgetSecondDelivery, Command::Ack { conn, mut ids }) => {

@@ -2,11 +2,11 @@
 //!
 //! They prove that the checks can fail. Without a mistake the wrapper passes everything through untouched.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use ditto_core::Core;
-use ditto_core::event::StreamName;
+use ditto_core::event::{StreamName, TOMBSTONE_REVISION};
 use ditto_core::port::{AppendId, Command, ConnId, CoreSettings, Input, Moment, Status};
 use uuid::Uuid;
 
@@ -89,6 +89,20 @@ pub enum Mutation {
     BlameDeniedStream,
     /// A stream that can never be read is waited for.
     NeverGiveUp,
+    /// The number of a tombstone is counted.
+    CountTombstone,
+    /// A stream that was deleted for good is taken for one that is not there yet.
+    ForgetDeletedStream,
+    /// From some time on no look is answered: the core is stuck.
+    LoseLooks,
+    /// Where a group begins at the end, nothing is known before its first delivery.
+    ForgetBase,
+    /// A delivery that comes again after it was answered is answered, and no more is made of it.
+    ForgetLateCopies,
+    /// After the first stay no more than one delivery at a time is asked for.
+    AskForOne,
+    /// The parked queue is thought to be there, whatever a read says.
+    BelieveInQueue,
 }
 
 impl Mutation {
@@ -131,6 +145,13 @@ impl Mutation {
         Self::BelieveStalePages,
         Self::BlameDeniedStream,
         Self::NeverGiveUp,
+        Self::CountTombstone,
+        Self::ForgetDeletedStream,
+        Self::LoseLooks,
+        Self::ForgetBase,
+        Self::ForgetLateCopies,
+        Self::AskForOne,
+        Self::BelieveInQueue,
     ];
 }
 
@@ -153,6 +174,10 @@ pub(crate) struct Memory {
     pub(crate) reads: HashMap<u64, u64>,
     /// Ids delivered, and how often.
     pub(crate) delivered: HashMap<Uuid, u32>,
+    /// Ids answered over this stay.
+    pub(crate) answered: HashSet<Uuid>,
+    /// The core wants to leave.
+    pub(crate) leaving: bool,
     /// The first stay.
     pub(crate) first_stay: Option<ConnId>,
     /// Commands kept back.
@@ -169,6 +194,10 @@ pub(crate) struct Memory {
     pub(crate) forgotten: HashMap<StreamName, u32>,
     /// A delivery kept back.
     pub(crate) kept: Option<Input>,
+    /// The tombstone of a plain stream was delivered.
+    pub(crate) tombstone: bool,
+    /// The group begins at the end, and nothing was delivered yet.
+    pub(crate) begins_at_end: bool,
 }
 
 impl Subject {
@@ -226,6 +255,12 @@ impl Subject {
             Some(Mutation::TellMoreMemory) => status.bytes_buffered += 20_000,
             Some(Mutation::TellLessMemory) => status.bytes_buffered /= 2,
             _ => {}
+        }
+        if self.mutation == Some(Mutation::ForgetBase) && self.memory.begins_at_end {
+            status.done_up_to = None;
+        }
+        if self.mutation == Some(Mutation::CountTombstone) && self.memory.tombstone {
+            status.done_up_to = Some(TOMBSTONE_REVISION);
         }
         status
     }

@@ -10,6 +10,12 @@ use ditto_core::port::{CoreSettings, Mode, OnConflict, OnMissingHistory, OnUnver
 use crate::dice::Dice;
 use crate::fault::{Fault, Faults};
 
+/// Seconds that a quiet schedule takes longer: twice what the stall detector waits.
+const QUIET: u64 = 130;
+
+/// Events of a backlog: so many that a copy of one event a round trip would take far too long.
+const BACKLOG: u32 = 1_000;
+
 /// Which kind of stream is subscribed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Feed {
@@ -67,6 +73,10 @@ pub struct Options {
     pub failure_permille: u64,
     /// What may go wrong.
     pub faults: Faults,
+    /// Between two deliveries on their way to ditto.
+    pub spacing: Duration,
+    /// Events that are written when the faults stop.
+    pub backlog: u64,
     /// After the faults somebody goes on writing, so often, until all that was there before has arrived.
     pub trickle: Option<Duration>,
 }
@@ -88,8 +98,14 @@ impl Options {
         };
         let budget = dice.pick(&[1, 300, 2000, 64 << 20, 64 << 20]);
         let mut faults = sensible(faults(dice), mode, feed, budget);
+        // They take a hundred times as long as others to run.
+        if dice.permille(600) {
+            faults.remove(Fault::Backlog);
+        } else if faults.has(Fault::Backlog) && dice.permille(400) {
+            faults.insert(Fault::ThinLine);
+        }
         let group = group(dice, faults);
-        let settings = settings(dice, mode, group.message_timeout);
+        let mut settings = settings(dice, mode, group.message_timeout);
         let streams = if feed == Feed::Plain {
             1
         } else {
@@ -99,6 +115,19 @@ impl Options {
             // Each time a broken stream was forgotten it takes seconds to learn that it is one.
             faults.remove(Fault::BrokenStreams);
         }
+        let backlog = if faults.has(Fault::Backlog) {
+            leave_choices_to_ditto(&mut settings);
+            u64::from(BACKLOG)
+        } else {
+            0
+        };
+        // All of a backlog needs a few message timeouts for the line.
+        let spacing = if faults.has(Fault::ThinLine) {
+            group.message_timeout * dice.pick(&[1, 5]) / BACKLOG
+        } else {
+            Duration::ZERO
+        };
+        let quiet = if faults.has(Fault::Quiet) { QUIET } else { 0 };
         Self {
             seed,
             settings,
@@ -109,16 +138,27 @@ impl Options {
             event_bytes: dice.pick(&[10, 200]),
             group,
             daemons: if faults.has(Fault::Rival) { 2 } else { 1 },
-            budget,
-            fault_time: Duration::from_secs(dice.between(1, 40)),
+            budget: if backlog > 0 { 64 << 20 } else { budget },
+            fault_time: Duration::from_secs(dice.between(1, 40) + quiet),
             latency: Duration::from_micros(dice.pick(&[100, 5_000, 100_000])),
             failure_permille: dice.pick(&[30, 150, 400]),
             faults,
+            spacing,
+            backlog,
             trickle: dice
                 .pick(&[None, None, None, Some(2), Some(7)])
                 .map(Duration::from_secs),
         }
     }
+}
+
+/// The measure of a backlog is about what ditto chooses, not about what somebody has set.
+fn leave_choices_to_ditto(settings: &mut CoreSettings) {
+    settings.buffer_size = None;
+    settings.appends_in_flight = None;
+    settings.throttle_interval = Duration::ZERO;
+    settings.max_append_events = 500;
+    settings.max_append_bytes = 1_000;
 }
 
 fn faults(dice: &mut Dice) -> Faults {
@@ -147,13 +187,15 @@ fn sensible(mut faults: Faults, mode: Mode, feed: Feed, budget: usize) -> Faults
     let without: &[Fault] = match mode {
         Mode::Exact => &[],
         // Behind looks for copies by id, backwards from the tail: an id used twice, or a copy that cannot be read any
-        // more, is beyond it.
+        // more, is beyond it. Each event is looked for, so a backlog takes a round trip for each.
         Mode::Behind => &[
             Fault::DuplicateIds,
             Fault::DestinationTruncated,
             Fault::ForeignTruncated,
+            Fault::Backlog,
         ],
-        // A destination without streams of its own: nothing to look at, to delete or to begin with.
+        // A destination without streams of its own: nothing to look at, to delete or to begin with, and one event of a
+        // stream at a time.
         Mode::Unnumbered => &[
             Fault::CopiedBefore,
             Fault::MetadataBefore,
@@ -164,6 +206,7 @@ fn sensible(mut faults: Faults, mode: Mode, feed: Feed, budget: usize) -> Faults
             Fault::OddAnswers,
             Fault::ForeignTruncated,
             Fault::Scavenged,
+            Fault::Backlog,
         ],
     };
     without.iter().for_each(|fault| faults.remove(*fault));
@@ -240,6 +283,11 @@ impl fmt::Display for Options {
             f,
             "  world     {} ditto, budget {} bytes, latency {:?}, faults for {:?}, calls fail {} in 1000",
             self.daemons, self.budget, self.latency, self.fault_time, self.failure_permille
+        )?;
+        writeln!(
+            f,
+            "  line      {:?} between two deliveries, {} events when the faults stop",
+            self.spacing, self.backlog
         )?;
         writeln!(
             f,

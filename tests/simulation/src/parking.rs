@@ -2,6 +2,8 @@
 //!
 //! Entries point to events and never hold them: what they resolve to is found when they are read.
 
+use std::time::Duration;
+
 use ditto_core::event::SkipReason;
 use ditto_core::port::{ParkedEntry, ParkedPage};
 use uuid::Uuid;
@@ -28,6 +30,8 @@ pub(crate) struct Parking {
     uncounted: u64,
     /// It may not be read.
     pub(crate) denied: bool,
+    /// It was deleted for good, then.
+    pub(crate) tombstoned: Option<Duration>,
 }
 
 impl Parking {
@@ -36,8 +40,17 @@ impl Parking {
         tagged(3, 0, entry)
     }
 
-    /// One entry more.
+    /// It is deleted for good: nothing of it can be read any more.
+    pub(crate) fn tombstone(&mut self, now: Duration) {
+        self.tombstoned.get_or_insert(now);
+        self.first = self.entries.len() as u64;
+    }
+
+    /// One entry more; lost without a word if the stream is tombstoned.
     pub(crate) fn add(&mut self, target: Target, reason: String, by_server: bool) {
+        if self.tombstoned.is_some() {
+            return;
+        }
         // A category's copy of a user's link loses its `$o`: the entry points to the link's target, which is elsewhere.
         let target = match target {
             Target::Forward { .. } => Target::Never(SkipReason::Unresolved),
@@ -87,6 +100,9 @@ impl Parking {
     pub(crate) fn read(&self, source: &Source, from: u64, count: u32) -> ParkedPage {
         if self.denied {
             return ParkedPage::Denied;
+        }
+        if self.tombstoned.is_some() {
+            return ParkedPage::Tombstoned;
         }
         let from_entry = self.readable().skip_while(|(entry, _)| *entry < from);
         let entries = from_entry

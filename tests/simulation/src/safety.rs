@@ -29,11 +29,12 @@ impl World {
                     stay.confirmed = true;
                 }
                 if at.base.is_none() {
-                    at.base = group
-                        .checkpoint
-                        .map(|checkpoint| checkpoint + 1)
-                        .or(group.start);
-                    at.done_checked = at.base.unwrap_or(0);
+                    let known = group.checkpoint.map(|number| number + 1).or(group.start);
+                    let end = group.last_number.map_or(0, |last| last + 1);
+                    let base = known.unwrap_or(end);
+                    at.base = Some(base);
+                    at.base_assumed = known.is_none();
+                    at.done_checked = base;
                 }
             }
             Input::Refused { why } => {
@@ -46,7 +47,7 @@ impl World {
             Input::Delivery {
                 number: Some(number),
                 ..
-            } if at.base.is_none() => {
+            } if at.base_assumed && Some(*number) < at.base => {
                 at.base = Some(*number);
                 at.done_checked = *number;
             }
@@ -110,6 +111,9 @@ impl World {
         let Some(given) = self.take_given(daemon, conn, id, "parks") else {
             return;
         };
+        if let Some(stay) = self.daemons[daemon].stay.as_mut() {
+            stay.parked.push(id);
+        }
         match given.target.stream() {
             Some(stream) if self.in_trouble(stream) => self.held_ever[stream] = true,
             Some(stream) => {
@@ -144,6 +148,9 @@ impl World {
         let taken = taken
             .or_else(|| candidates.find(|given| self.may_acknowledge(*given)))
             .or(first);
+        if taken.is_none() && stay.parked.contains(&id) {
+            return None;
+        }
         let Some(taken) = taken else {
             self.violate(|| {
                 format!("{does} {id}, which was not delivered over {conn:?} or is answered already")
@@ -365,6 +372,10 @@ impl World {
             return;
         };
         self.check_memory(daemon, status.bytes_buffered);
+        let at = &mut self.daemons[daemon];
+        if at.stopping.is_none() && at.stall.is_stalled(self.now, &status) {
+            self.violate(|| format!("the stall detector ends it: {status:?}"));
+        }
         // An append whose call ended may be given up (it ended the call alone); all others must be counted.
         let flights = &self.daemons[daemon].in_flight;
         let (at_most, at_least) = (
@@ -385,6 +396,12 @@ impl World {
     /// Every number that is counted as done is done.
     fn check_done(&mut self, daemon: usize, done: u64) {
         let from = self.daemons[daemon].done_checked;
+        // A process may begin ahead of the end, but never counts beyond it.
+        let last = self.source.last_number();
+        if Some(done) > last && done >= from {
+            self.violate(|| format!("counts number {done} as done, the last is {last:?}"));
+            return;
+        }
         for number in from..=done {
             if let Some(why) = self.lacks(number) {
                 self.violate(|| format!("counts number {number} as done, but {why}"));

@@ -39,6 +39,8 @@ const MOMENTS: &[Fault] = &[
     Fault::Scavenged,
     Fault::StalePages,
     Fault::RightsLost,
+    Fault::Frozen,
+    Fault::ParkedTombstoned,
 ];
 
 /// The world of this seed, ready to run.
@@ -87,6 +89,18 @@ pub(crate) fn write(world: &mut World, dice: &mut Dice) {
     };
     let now = world.now;
     world.source.write(now, stream, size, kind, how);
+}
+
+/// Much at once, all of it ordinary.
+pub(crate) fn write_backlog(world: &mut World) {
+    let mut streams = (0..world.options.streams).cycle();
+    for _ in 0..world.options.backlog {
+        let stream = streams.next().unwrap_or(0);
+        let how = Writing::default();
+        world
+            .source
+            .write(world.now, stream, 10, Kind::Ordinary, how);
+    }
 }
 
 fn describe_streams(world: &mut World, dice: &mut Dice) {

@@ -2,6 +2,9 @@
 //!
 //! Holds the truth that every check is made against. Knows nothing of groups, and never of ditto.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -212,6 +215,17 @@ impl Source {
         (self.entries.len() as u64).checked_sub(1)
     }
 
+    /// The subscription's stream itself was deleted for good.
+    pub(crate) fn is_tombstoned(&self) -> bool {
+        self.plain && self.streams[0].being == Being::Tombstoned
+    }
+
+    /// The last number as a plain read shows it: none of a stream that is deleted.
+    pub(crate) fn last_number_seen(&self) -> Option<u64> {
+        let deleted = self.plain && self.streams[0].being != Being::Live;
+        self.last_number().filter(|_| !deleted)
+    }
+
     /// A plain read, links not resolved (`protocol.md` §3.2).
     pub(crate) fn read(
         &self,
@@ -262,6 +276,9 @@ impl Source {
 
     /// A read of the subscription's stream, links resolved.
     pub(crate) fn read_links(&self, from: u64, count: u32, max_bytes: usize) -> LinkPage {
+        if self.plain && self.streams[0].being != Being::Live {
+            return LinkPage::Deleted;
+        }
         let first = from.max(self.first_number());
         let known = self.entries.len().saturating_sub(skip(self.behind));
         let mut items = Vec::new();
@@ -338,78 +355,4 @@ fn event_type(forward: bool) -> Arc<str> {
         static TYPES: [Arc<str>; 2] = ["changed".into(), "$>".into()];
     }
     TYPES.with(|types| types[usize::from(forward)].clone())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with_events(count: u64) -> Source {
-        let mut source = Source::new(1, false);
-        for _ in 0..count {
-            source.write(Duration::ZERO, 0, 10, Kind::Ordinary, Writing::default());
-        }
-        source
-    }
-
-    fn revisions(page: SourcePage) -> Vec<u64> {
-        match page {
-            SourcePage::Events { events, .. } => {
-                events.iter().map(|event| event.revision).collect()
-            }
-            other => panic!("no events: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn reads_skip_up_to_the_first_readable_event() {
-        let mut source = with_events(5);
-        source.streams[0].first = 3;
-        let name = source.streams[0].name.clone();
-        assert_eq!(
-            revisions(source.read(&name, ReadFrom::Revision(0), 10, 1000)),
-            [3, 4]
-        );
-        assert_eq!(
-            revisions(source.read(&name, ReadFrom::Tail, 10, 1000)),
-            [4, 3]
-        );
-        assert_eq!(
-            revisions(source.read(&name, ReadFrom::Revision(3), 10, 1)),
-            [3],
-            "one at least"
-        );
-        assert_eq!(
-            source.resolve(Target::Event {
-                stream: 0,
-                revision: 2
-            }),
-            Item::Never(SkipReason::Unresolved)
-        );
-    }
-
-    #[test]
-    fn a_stream_begun_again_goes_on_with_its_numbers_and_hides_what_was() {
-        let mut source = with_events(2);
-        let name = source.streams[0].name.clone();
-        source.streams[0].being = Being::SoftDeleted;
-        assert_eq!(
-            source.read(&name, ReadFrom::Revision(0), 10, 1000),
-            SourcePage::SoftDeleted
-        );
-        source.write(Duration::ZERO, 0, 10, Kind::Ordinary, Writing::default());
-        assert_eq!(
-            revisions(source.read(&name, ReadFrom::Revision(0), 10, 1000)),
-            [2]
-        );
-    }
-
-    #[test]
-    fn a_maximum_count_moves_the_head_with_every_event() {
-        let mut source = with_events(2);
-        source.streams[0].max_count = Some(2);
-        source.write(Duration::ZERO, 0, 10, Kind::Ordinary, Writing::default());
-        assert_eq!(source.streams[0].first, 1);
-        assert_eq!(source.last_number(), Some(2));
-    }
 }

@@ -53,6 +53,8 @@ pub(crate) struct World {
     pub(crate) late: BTreeSet<(usize, u64)>,
     /// Somebody goes on writing until all numbers below this one are done.
     pub(crate) trickles_for: Option<u64>,
+    /// What all cores have got done since the faults stopped, and since when it is that.
+    pub(crate) moved: (u64, Duration),
     /// Something that is not ditto's doing made deliveries time out.
     pub(crate) group_disturbed: bool,
     pub(crate) inputs: u64,
@@ -98,6 +100,7 @@ impl World {
             slow: vec![false; options.streams],
             late: BTreeSet::new(),
             trickles_for: None,
+            moved: (0, Duration::ZERO),
             group_disturbed: false,
             inputs: 0,
             commands: 0,
@@ -117,7 +120,14 @@ impl World {
                 return;
             };
             self.now = at;
-            self.happen(what);
+            match what.taken_by().map(|daemon| &self.daemons[daemon]) {
+                // It keeps its order: what is planned for one moment does.
+                Some(frozen) if frozen.is_frozen(at) => {
+                    let thaws = frozen.frozen_until;
+                    self.agenda.plan(thaws, what);
+                }
+                _ => self.happen(what),
+            }
             if self.inputs > MAX_INPUTS {
                 self.violate(|| format!("no end after {MAX_INPUTS} inputs"));
             }
@@ -296,7 +306,7 @@ impl World {
         note!(self, "{daemon} starts");
         let subject = Subject::new(self.options.settings.clone(), self.mutation);
         let budget = self.options.budget;
-        self.daemons[daemon].restart(subject, budget);
+        self.daemons[daemon].restart(self.now, subject, budget);
         self.feed(daemon, Input::Budget { bytes: budget });
         self.feed(daemon, Input::Tick);
     }
@@ -308,6 +318,9 @@ impl World {
             self.group_tick();
         }
         for daemon in 0..self.daemons.len() {
+            if self.daemons[daemon].is_frozen(self.now) {
+                continue;
+            }
             self.feed(daemon, Input::Tick);
             self.check_status(daemon);
             if self.now.as_secs().is_multiple_of(GROUP_SEEN_EVERY) && self.daemons[daemon].runs() {

@@ -77,8 +77,12 @@ fn every_check_finds_a_mistake() {
     for (mutation, words) in [
         (Mutation::AckBeforeWrite, "which is not at the destination"),
         (Mutation::AnyRevision, "is stored 2 times"),
-        (Mutation::ForgetResend, "420 s after the faults"),
+        (Mutation::ForgetResend, "the stall detector ends it"),
         (Mutation::AnyRevision, "times out although nothing is wrong"),
+        (
+            Mutation::ForgetServerParked,
+            "the stall detector does not see it",
+        ),
         (Mutation::PassOver, "waits"),
         (Mutation::EvictBusy, "two appends of"),
         (Mutation::ResetHoleClock, "420 s after the faults"),
@@ -87,6 +91,22 @@ fn every_check_finds_a_mistake() {
         (Mutation::TellMoreMemory, "bytes are held, but"),
         (Mutation::TellLessMemory, "bytes are held, but"),
         (Mutation::AlwaysClean, "stopped cleanly with"),
+        (Mutation::LoseLooks, "the stall detector ends it"),
+        (Mutation::ForgetBase, "the stall detector ends it"),
+        (
+            Mutation::ForgetLateCopies,
+            "times out although nothing is wrong",
+        ),
+        (
+            Mutation::BelieveInQueue,
+            "parks in a queue that was deleted",
+        ),
+        (Mutation::AskForOne, "a backlog is not copied within"),
+        (Mutation::CountTombstone, "as done, the last is"),
+        (
+            Mutation::ForgetDeletedStream,
+            "the stream was deleted for good",
+        ),
     ] {
         let finds = |seed| {
             let found = run(seed, Some(mutation), false).violation;

@@ -180,6 +180,9 @@ fn the_core_is_told_checkpoint_start_and_parked() {
     });
     group.stats.last_checkpointed_event_revision = Some(41);
     group.stats.parked_message_count = 3;
+    let mut tombstoned = group.clone();
+    tombstoned.stats.parked_message_count = 18_446_744_071_562_067_969;
+    assert_eq!(seen(&tombstoned, None).parked, 0, "a negative count");
     let expected = GroupSeen {
         message_timeout: Duration::from_secs(60),
         max_retry_count: 1000,

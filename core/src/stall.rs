@@ -1,10 +1,10 @@
-//! Tells a pipeline that is stuck from one that waits: pure, fed with a reading now and then.
+//! Tells a pipeline that is stuck from one that waits: pure, fed with a reading of the core now and then.
 //!
-//! Never restarts anything itself.
+//! Here and not in the loop, so that the simulator judges it as well. Never restarts anything itself.
 
 use std::time::Duration;
 
-use ditto_core::port::{Moment, PipelineState, Status};
+use crate::port::{Moment, PipelineState, Status};
 
 /// Without progress, and not waiting on purpose, for this long: stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -14,7 +14,7 @@ const LONGEST_STEP: Duration = Duration::from_secs(5);
 
 /// Watches the readings of one pipeline.
 #[derive(Debug)]
-pub(super) struct StallDetector {
+pub struct StallDetector {
     progress: u64,
     seen: Moment,
     stuck: Duration,
@@ -22,7 +22,8 @@ pub(super) struct StallDetector {
 
 impl StallDetector {
     /// Starts at `now`, with patience.
-    pub(super) fn new(now: Moment) -> Self {
+    #[must_use]
+    pub fn new(now: Moment) -> Self {
         Self {
             progress: 0,
             seen: now,
@@ -31,7 +32,7 @@ impl StallDetector {
     }
 
     /// True once nothing has moved for too long.
-    pub(super) fn is_stalled(&mut self, now: Moment, status: &Status) -> bool {
+    pub fn is_stalled(&mut self, now: Moment, status: &Status) -> bool {
         let step = now.saturating_sub(self.seen).min(LONGEST_STEP);
         self.seen = now;
         if status.progress != self.progress || is_waiting(now, status) {
@@ -64,7 +65,7 @@ fn is_idle(status: &Status) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{StallDetector, is_waiting};
-    use ditto_core::port::{PipelineState, Side, Status};
+    use crate::port::{PipelineState, Side, Status};
     use std::time::Duration;
 
     fn status(state: PipelineState) -> Status {

@@ -1,0 +1,71 @@
+//! Stays that the server ends at once, again and again: was the subscription's stream deleted for good?
+//!
+//! A group that has to read a tombstoned stream lets every consumer in and drops it right after its confirmation
+//! (`protocol.md` §8.10); nothing else tells it from a server that is not well. Never gives up: every 30 s it joins again,
+//! and whatever a stay brings ends the stop.
+
+use super::member::{GOOD_STAY, Phase, STOPPED_ASKS, Trouble};
+use super::port::{Command, LinkPage, Moment, ReadId};
+use super::{Core, Purpose};
+
+/// Why a subscription whose stream is gone is stopped.
+pub(super) const GONE: &str = "the subscription's stream was deleted for good at the source, and its group can deliver nothing more: remove the subscription";
+
+/// So many stays in a row end soon, with nothing delivered, before the stream is looked at.
+const EMPTY_STAYS: u32 = 2;
+
+impl Core {
+    /// Something was delivered: the group works.
+    pub(super) fn note_stay_brings(&mut self) {
+        self.member.brings = true;
+        self.group_works();
+    }
+
+    /// A stay that lasts is a good one, whatever it brings.
+    pub(super) fn note_stay_lasts(&mut self, since: Moment) {
+        if self.now.saturating_sub(since) >= GOOD_STAY {
+            self.group_works();
+        }
+    }
+
+    fn group_works(&mut self) {
+        self.member.empty_stays = 0;
+        if self.member.trouble == Trouble::Gone {
+            self.member.trouble = Trouble::None;
+        }
+    }
+
+    /// The server ended a stay that began at `since`.
+    pub(super) fn note_stay_ended(&mut self, since: Moment) {
+        if self.member.brings || self.now.saturating_sub(since) >= GOOD_STAY {
+            return self.group_works();
+        }
+        self.member.empty_stays += 1;
+        if self.member.trouble == Trouble::Gone {
+            self.member.ask_at = Some(self.now + STOPPED_ASKS);
+        } else if self.member.empty_stays >= EMPTY_STAYS && !self.member.is_stopped() {
+            let read = ReadId(self.next_id());
+            self.reads.insert(read, Purpose::Dropped);
+            self.out.push(Command::ReadLinks {
+                read,
+                from: 0,
+                count: 1,
+                max_bytes: 1,
+            });
+        }
+    }
+
+    /// What the subscription's stream looks like. What waits stays: the destination may still take it.
+    pub(super) fn on_dropped_read(&mut self, page: &LinkPage) {
+        let dropped = self.member.empty_stays >= EMPTY_STAYS
+            && matches!(self.member.trouble, Trouble::None | Trouble::Source);
+        if *page != LinkPage::Deleted || !dropped {
+            return;
+        }
+        self.member.trouble = Trouble::Gone;
+        self.member.ask_at = Some(self.now + STOPPED_ASKS);
+        if let Phase::Out { join_at } = &mut self.member.phase {
+            *join_at = None;
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! How mistakes spoil pages that were read.
+//!
+//! Never makes up a page that nobody asked for.
+
+use ditto_core::port::{Input, LinkPage, ParkedPage, SourcePage};
+
+use crate::mutation::{Memory, Mutation};
+
+/// Pages that were read, as the core gets them.
+pub(super) fn page(mutation: Mutation, memory: &Memory, input: Input) -> Input {
+    match (mutation, input) {
+        (
+            Mutation::RepairAnyRevision,
+            Input::SourceRead {
+                read,
+                page: SourcePage::Events { mut events, last },
+            },
+        ) => {
+            if let Some(from) = memory.reads.get(&read.0) {
+                (*from..)
+                    .zip(&mut events)
+                    .for_each(|(revision, event)| event.revision = revision);
+            }
+            Input::SourceRead {
+                read,
+                page: SourcePage::Events { events, last },
+            }
+        }
+        (
+            Mutation::BelieveStalePages,
+            Input::SourceRead {
+                read,
+                page: SourcePage::Events { events, .. },
+            },
+        ) => Input::SourceRead {
+            read,
+            page: SourcePage::Events {
+                events,
+                last: u64::MAX,
+            },
+        },
+        (
+            Mutation::BelieveStalePages,
+            Input::SourceRead {
+                read,
+                page: SourcePage::NotFound,
+            },
+        ) => Input::SourceRead {
+            read,
+            page: SourcePage::SoftDeleted,
+        },
+        (
+            Mutation::BelieveInQueue,
+            Input::ParkedRead {
+                read,
+                page: ParkedPage::Tombstoned,
+            },
+        ) => Input::ParkedRead {
+            read,
+            page: ParkedPage::Entries(Vec::new()),
+        },
+        (Mutation::ForgetServerParked, Input::ParkedRead { read, .. }) => Input::ParkedRead {
+            read,
+            page: ParkedPage::Entries(Vec::new()),
+        },
+        (
+            Mutation::IgnoreHoles,
+            Input::LinksRead {
+                read,
+                page: LinkPage::Items { last, .. },
+            },
+        ) => Input::LinksRead {
+            read,
+            page: LinkPage::Items {
+                items: Vec::new(),
+                last,
+            },
+        },
+        (
+            Mutation::ForgetDeletedStream,
+            Input::LinksRead {
+                read,
+                page: LinkPage::Deleted,
+            },
+        ) => Input::LinksRead {
+            read,
+            page: LinkPage::NotFound,
+        },
+        (_, input) => input,
+    }
+}
