@@ -59,6 +59,7 @@ use self::append::Flight;
 use self::credit::Credit;
 use self::deliver::Forwarding;
 use self::ending::Ending;
+use self::look::LookRoom;
 use self::member::Member;
 use self::numbers::Numbers;
 use self::parks::Parks;
@@ -79,9 +80,6 @@ pub use self::queue::ENTRY_OVERHEAD;
 /// What repairs, looks and hole pages may hold beside the budget, so that deliveries that wait for them cannot
 /// keep them from ever getting memory.
 pub const RESERVE_BYTES: usize = 8 * 1024 * 1024;
-
-/// Looks under way at once.
-const LOOKS_AT_ONCE: usize = 256;
 
 /// What a read of the source was for.
 #[derive(Clone, Debug)]
@@ -124,6 +122,7 @@ pub struct Core {
     timers: BTreeSet<(Moment, StreamName)>,
     /// Looks under way: at which stream, and since when.
     looks: HashMap<LookId, (StreamName, Moment)>,
+    look_room: LookRoom,
     reads: HashMap<ReadId, Purpose>,
     writes: HashMap<WriteId, (StreamName, State, Moment)>,
     flights: HashMap<AppendId, Flight>,
@@ -193,6 +192,7 @@ impl Core {
             look_line: VecDeque::new(),
             timers: BTreeSet::new(),
             looks: HashMap::new(),
+            look_room: LookRoom::new(),
             reads: HashMap::new(),
             writes: HashMap::new(),
             flights: HashMap::new(),
