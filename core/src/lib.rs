@@ -6,7 +6,7 @@
 //! `deliver` (what comes in), `advance` (what a stream does next), `look` and `search` (what the destination holds),
 //! `unnumbered` (where nothing can be looked at), `append`, `answer`, `refuse` and `metadata` (what is written), `repair` (gaps), `hold` (streams that stop),
 //! `member`, `stay` and `ending` (joining, staying, leaving), `settle` (acknowledging and parking),
-//! `sweep` (holes and what the server parked). The other files are pure parts without a view of the core.
+//! `sweep` (holes and what the server parked), `unseen` (what was truncated before ditto saw it). The other files are pure parts without a view of the core.
 
 pub mod event;
 
@@ -34,6 +34,7 @@ mod stream;
 mod sweep;
 mod trial;
 mod unnumbered;
+mod unseen;
 mod window;
 
 #[cfg(test)]
@@ -54,14 +55,17 @@ use self::port::{
     AppendId, Command, CoreSettings, GroupSeen, HeldReason, Input, LookId, Moment, PipelineState,
     ReadId, Side, Tell, WriteId,
 };
+use self::queue::Claim;
 use self::stream::{State, Table};
 use self::sweep::Sweep;
 use self::trial::{Next, Trial, Verdict};
+use self::unseen::Unseen;
 use self::window::AppendWindow;
 use crate::event::StreamName;
 
 pub use self::port::Status;
 pub use self::queue::ENTRY_OVERHEAD;
+pub use self::unseen::SEARCH_TIME;
 
 /// What repairs, looks and hole pages may hold beside the budget, so that deliveries that wait for them cannot
 /// keep them from ever getting memory.
@@ -83,6 +87,10 @@ enum Purpose {
     Links { from: u64, to: u64 },
     /// A page of the parked stream.
     Parked,
+    /// The first readable number of the subscription's stream, from this one on.
+    First { from: u64 },
+    /// A page of the source's log.
+    Log,
 }
 
 /// One subscription's state machine.
@@ -119,10 +127,13 @@ pub struct Core {
     group: Option<GroupSeen>,
     numbers: Numbers,
     sweep: Sweep,
+    unseen: Unseen,
     trial: Trial,
 
     /// Acknowledgements to send at the end of this input.
     acks: Vec<Uuid>,
+    /// What to park then, with its reason, if numbers are in doubt now.
+    parks: Vec<(Claim, String)>,
     /// Deliveries of this stay without an acknowledgement.
     unacknowledged: usize,
     /// Deliveries of this stay timed out at the server.
@@ -178,8 +189,10 @@ impl Core {
             group: None,
             numbers: Numbers::default(),
             sweep: Sweep::default(),
+            unseen: Unseen::default(),
             trial: Trial::new(),
             acks: Vec::new(),
+            parks: Vec::new(),
             unacknowledged: 0,
             timed_out: false,
             last_verdict: Moment::ZERO,
@@ -241,6 +254,7 @@ impl Core {
             Input::SourceRead { read, page } => self.on_source_read(read, page),
             Input::LinksRead { read, page } => self.on_links_read(read, page),
             Input::ParkedRead { read, page } => self.on_parked_read(read, page),
+            Input::LogSearched { read, page } => self.on_log_searched(read, page),
             Input::MetadataDone { write, outcome } => self.on_metadata_done(write, outcome),
             Input::GroupSeen(group) => self.on_group_seen(group),
             Input::GroupUnseen(why) => self.on_group_unseen(why),
@@ -259,6 +273,7 @@ impl Core {
         self.pump_repairs();
         self.pump_forwards();
         self.pump_sweep();
+        self.pump_unseen();
         self.pump_member();
     }
 
@@ -327,6 +342,7 @@ impl Core {
             throttled,
             self.member.due(),
             self.sweep.retry_at(),
+            self.unseen.retry_at(),
             self.ending.as_ref().map(|ending| ending.due(self.now)),
         ]
         .into_iter()

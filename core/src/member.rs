@@ -9,6 +9,7 @@ use super::deliver::Forwarding;
 use super::numbers::Numbers;
 use super::port::{Command, ConnId, GroupSeen, JoinRefusal, LeaveReason, Moment};
 use super::trial::back_off;
+use super::unseen::Unseen;
 
 /// A standby asks again this often.
 const STANDBY_ASKS: Duration = Duration::from_secs(2);
@@ -154,6 +155,7 @@ impl Core {
             }
         }
         self.sweep.joined(self.member.joined_time(self.now));
+        self.doubt_at_join();
         let timeout = group.message_timeout;
         self.group = Some(group);
         if self.credit.throttle_cannot_work(timeout) {
@@ -212,6 +214,7 @@ impl Core {
         self.drop_waiting();
         self.numbers = Numbers::default();
         self.sweep.begin();
+        self.unseen = Unseen::default();
     }
 
     pub(super) fn on_left(&mut self, conn: ConnId, why: LeaveReason) {
@@ -227,7 +230,8 @@ impl Core {
             Phase::Leaving { conn: current } if current == conn => None,
             _ => return,
         };
-        self.acks.clear();
+        self.forget_answers();
+        self.unseen.left();
         self.member.left_at = self.now;
         let join_at = match why {
             LeaveReason::Waiting => None,
@@ -325,6 +329,7 @@ impl Core {
             self.rest(&name);
         }
         self.sweep.parked_again();
+        self.unseen.search_again();
         let forwards: Vec<Forwarding> = self.forwards.drain(..).collect();
         forwards
             .iter()

@@ -27,13 +27,13 @@ impl Core {
     /// Parks a claim with its reason. A claim that cannot be parked any more is delivered again, or was none.
     pub(super) fn park(&mut self, claim: &Claim, reason: &str) -> bool {
         let parked = match claim.ack {
-            Some((conn, id)) if self.member.conn() == Some(conn) => {
-                self.out.push(Command::Park {
-                    conn,
-                    ids: vec![id],
-                    reason: reason.to_owned(),
-                });
+            Some((conn, _)) if self.member.conn() == Some(conn) => {
                 self.unacknowledged = self.unacknowledged.saturating_sub(1);
+                if self.unseen.is_in_doubt() {
+                    self.parks.push((claim.clone(), reason.to_owned()));
+                    return true;
+                }
+                self.send_park(claim, reason.to_owned());
                 true
             }
             Some(_) => {
@@ -114,13 +114,38 @@ impl Core {
         }
     }
 
+    /// Sends what was decided, unless that could move the checkpoint past numbers that may be lost.
     pub(super) fn flush_acks(&mut self) {
-        if self.acks.is_empty() {
+        if self.unseen.is_in_doubt() {
             return;
         }
+        let Some(conn) = self.member.conn() else {
+            return;
+        };
         let ids = std::mem::take(&mut self.acks);
-        if let Some(conn) = self.member.conn() {
+        for (claim, reason) in std::mem::take(&mut self.parks) {
+            self.send_park(&claim, reason);
+            if let Some(number) = claim.number {
+                self.numbers.done(number);
+            }
+        }
+        if !ids.is_empty() {
             self.out.push(Command::Ack { conn, ids });
+        }
+    }
+
+    fn send_park(&mut self, claim: &Claim, reason: String) {
+        if let Some((conn, id)) = claim.ack {
+            let ids = vec![id];
+            self.out.push(Command::Park { conn, ids, reason });
+        }
+    }
+
+    /// The stay is over: what was not sent is delivered again.
+    pub(super) fn forget_answers(&mut self) {
+        self.acks.clear();
+        for (claim, _) in std::mem::take(&mut self.parks) {
+            self.drop_claim(&claim);
         }
     }
 

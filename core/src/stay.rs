@@ -37,7 +37,11 @@ impl Core {
             Some(at) => at <= self.now,
             None => !matches!(self.member.trouble, Trouble::Stopped(_)) && self.may_come_back(),
         };
-        if due {
+        if due && self.unseen.is_active() {
+            // First what was missed: the group's checkpoint stays below it.
+            self.member.trouble = Trouble::None;
+            self.member.phase = Phase::Out { join_at: None };
+        } else if due {
             let credit = self
                 .credit
                 .ask(self.group.as_ref().map(|group| group.message_timeout));

@@ -120,13 +120,15 @@ impl Core {
     }
 
     pub(super) fn on_links_read(&mut self, read: ReadId, page: LinkPage) {
-        let Some(Purpose::Links { from, to }) = self.take_read(read) else {
-            return;
+        let (from, to) = match self.take_read(read) {
+            Some(Purpose::Links { from, to }) => (from, to),
+            Some(Purpose::First { from }) => return self.on_first_link(read, from, page),
+            _ => return,
         };
         self.sweep.links_read = None;
-        let items = match page {
-            LinkPage::Items { items, .. } => items,
-            LinkPage::NotFound | LinkPage::Deleted => Vec::new(),
+        let (items, last) = match page {
+            LinkPage::Items { items, last } => (items, last),
+            LinkPage::NotFound | LinkPage::Deleted => (Vec::new(), to),
             LinkPage::Denied | LinkPage::Failed => {
                 self.sweep_failed();
                 return;
@@ -137,6 +139,10 @@ impl Core {
         self.progress += 1;
         // A page that is not empty says nothing of what lies behind its last item.
         let covered = items.last().map_or(to, |(number, _)| (*number).min(to));
+        let readable = items.first().map_or(covered + 1, |(number, _)| *number);
+        if self.not_seen_between(from, readable.min(last.saturating_add(1))) {
+            return;
+        }
         let gaps: Vec<_> = items
             .into_iter()
             .filter(|(number, _)| (from..=covered).contains(number) && self.numbers.is_gap(*number))

@@ -6,6 +6,7 @@ pub mod chosen;
 pub mod decode;
 pub mod desk;
 pub mod history;
+pub mod log;
 pub mod preview;
 pub mod subscription;
 
@@ -15,7 +16,9 @@ use std::future::Future;
 use uuid::Uuid;
 
 use ditto_core::event::{Item, StreamName};
-use ditto_core::port::{GroupSeen, JoinRefusal, LinkPage, ParkedPage, ReadFrom, SourcePage};
+use ditto_core::port::{
+    GroupSeen, JoinRefusal, LinkPage, LogPage, LogPosition, ParkedPage, ReadFrom, SourcePage,
+};
 
 /// What a pipeline asks of its source. Every call has a time limit of its own and can be dropped at any time.
 pub trait Source: Send + Sync + 'static {
@@ -46,6 +49,9 @@ pub trait Source: Send + Sync + 'static {
         count: u32,
         max_bytes: usize,
     ) -> impl Future<Output = LinkPage> + Send;
+
+    /// Finds what the subscription's stream linked before its first readable link, a page from a position on.
+    fn search_log(&self, after: Option<LogPosition>) -> impl Future<Output = LogPage> + Send;
 
     /// Reads what was parked, from an entry on.
     fn read_parked(&self, from: u64, count: u32) -> impl Future<Output = ParkedPage> + Send;

@@ -10,6 +10,7 @@ mod repairs;
 mod spine;
 mod sweeping;
 mod unnumbered;
+mod unseen;
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use uuid::Uuid;
 
 use super::Core;
 use super::port::{
-    AppendId, AppendOutcome, Command, ConnId, CoreSettings, Expected, GroupSeen, Input,
+    AppendId, AppendOutcome, Command, ConnId, CoreSettings, Expected, Feed, GroupSeen, Input,
     LeaveReason, LookId, LookRange, LookResult, Mode, OnConflict, OnMissingHistory, ReadFrom,
     ReadId, SourcePage, Tell, WriteId,
 };
@@ -36,6 +37,8 @@ pub(super) fn settings() -> CoreSettings {
         on_conflict: OnConflict::Park,
         on_missing_history: OnMissingHistory::Park,
         known_streams: 1000,
+        feed: Feed::Plain,
+        accept_unseen_below: 0,
     }
 }
 
@@ -270,6 +273,8 @@ impl Bench {
             }
             Command::ReadSource { read, .. }
             | Command::ReadLinks { read, .. }
+            | Command::FirstLink { read, .. }
+            | Command::SearchLog { read, .. }
             | Command::ReadParked { read, .. } => {
                 self.read = read.0;
                 line_of(command)
@@ -336,6 +341,11 @@ fn line_of(command: Command) -> String {
         Command::ReadSource { stream, .. } => format!("source {stream} tail"),
         Command::ReadLinks { from, count, .. } => format!("links from {from} count {count}"),
         Command::ReadParked { from, .. } => format!("parked from {from}"),
+        Command::FirstLink { from, .. } => format!("first link from {from}"),
+        Command::SearchLog { after: None, .. } => "search the log".to_owned(),
+        Command::SearchLog {
+            after: Some(after), ..
+        } => format!("search the log after {}", after.commit),
         Command::AskGroup => "ask group".to_owned(),
         Command::Probe { .. } => "probe".to_owned(),
         Command::Finished { why, left } => format!("finished {why:?} left {left}"),

@@ -10,6 +10,7 @@ mod connection;
 mod discovery;
 mod position;
 mod read;
+mod read_all;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -28,6 +29,7 @@ pub use batch::{BatchAppend, BatchAppender, BatchEvent, BatchOptions};
 pub use connection::{Features, connection_name};
 pub use position::LogPlace;
 pub use read::{Direction, ReadStream, ResolvedRecord, StartAt, StreamPage};
+pub use read_all::{LogFilter, LogRecord, LogRecords, LogStart, ReadLog};
 
 pub(crate) use connection::Node;
 
@@ -130,6 +132,19 @@ impl Client {
         F: Future<Output = Result<T, Error>>,
     {
         let limit = self.settings().call_timeout;
+        self.on_leader_within(limit, action, call).await
+    }
+
+    /// The same inside a time limit of its own.
+    pub(crate) async fn on_leader_within<T, F>(
+        &self,
+        limit: Duration,
+        action: &'static str,
+        call: impl Fn(Arc<Node>) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
         let deadline = Instant::now() + limit;
         let late = || {
             Error::new(

@@ -68,6 +68,10 @@ impl World {
                     },
                 );
             }
+            Command::FirstLink { read, .. } => {
+                self.daemons[daemon].first_link = Some(read);
+                self.ask(daemon, command);
+            }
             Command::Finished { why, left } => self.finished(daemon, why, left),
             Command::Tell(tell) => self.check_tell(tell),
             Command::Join { .. } => {
@@ -318,7 +322,12 @@ impl World {
             };
             let with_event = !matches!(item, Item::Never(_));
             let takes = !stay.leaving;
-            let waiting = bytes_waiting(&stay.delivered);
+            let mut waiting = stay.delivered.clone();
+            if self.daemons[daemon].first_link.is_some() {
+                // What is decided waits for nothing but its answer, which is kept back.
+                waiting.retain(|given| !self.may_be_decided(*given));
+            }
+            let waiting = bytes_waiting(&waiting);
             let filled = self.daemons[daemon].fills(&self.source, target);
             let bytes = match &item {
                 Item::Event(event) if !filled => event.size() + ENTRY_OVERHEAD,

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use ditto_core::port::{AppendId, ConnId, Expected, LeaveReason, StopReason};
+use ditto_core::port::{AppendId, ConnId, Expected, LeaveReason, ReadId, StopReason};
 use uuid::Uuid;
 
 use crate::group::Message;
@@ -97,6 +97,8 @@ pub(crate) struct Daemon {
     pub(crate) frozen: HashMap<AppendId, Frozen>,
     /// Appends that the core waits for.
     pub(crate) in_flight: Vec<InFlight>,
+    /// The question for the first readable number that has no answer yet: until then nothing is acknowledged.
+    pub(crate) first_link: Option<ReadId>,
     /// When an event was last sent for the first time.
     pub(crate) last_sent: Option<Duration>,
     /// First number that this process answers for: known from its first join, or from its first delivery.
@@ -124,6 +126,7 @@ impl Daemon {
             finished: None,
             frozen: HashMap::new(),
             in_flight: Vec::new(),
+            first_link: None,
             last_sent: None,
             base: None,
             done_checked: 0,

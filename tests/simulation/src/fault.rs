@@ -114,6 +114,12 @@ faults! {
     GroupGone,
     /// The parked stream may not be read.
     ParkedDenied,
+    /// The category stream was truncated before ditto came.
+    LinksGone,
+    /// The category stream is truncated while ditto copies, or is away.
+    LinksTruncated,
+    /// The log may not be read.
+    LogDenied,
 }
 
 /// The faults of one schedule.

@@ -32,6 +32,8 @@ pub(crate) struct Message {
     pub(crate) item: Item,
     /// How often it was delivered before.
     pub(crate) retry: u32,
+    /// The number that the group read before it; `None`: it was the first.
+    previous: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -83,6 +85,7 @@ pub(crate) struct Group {
     retries: Vec<Message>,
     outstanding: Vec<Outstanding>,
     next: u64,
+    last_read: Option<u64>,
     last_pushed: Option<u64>,
 }
 
@@ -99,6 +102,7 @@ impl Group {
             retries: Vec::new(),
             outstanding: Vec::new(),
             next: 0,
+            last_read: None,
             last_pushed: None,
         };
         group.reload(source);
@@ -112,6 +116,7 @@ impl Group {
         self.buffer.clear();
         self.retries.clear();
         self.outstanding.clear();
+        self.last_read = None;
         self.last_pushed = None;
         self.parking.reload(self.checkpoint.is_some());
         self.next = match (self.checkpoint, self.options.start) {
@@ -258,6 +263,7 @@ impl Group {
                 target: parked.target,
                 item: source.resolve(parked.target),
                 retry: 0,
+                previous: None,
             });
         }
     }
@@ -272,16 +278,9 @@ impl Group {
 
     /// What is not done yet, in words.
     pub(crate) fn waiting(&self) -> String {
-        let outstanding: Vec<_> = self
-            .outstanding
-            .iter()
-            .map(|held| (held.consumer, held.message.number))
-            .collect();
-        format!(
-            "{outstanding:?} with consumers, {} retries, {} read ahead",
-            self.retries.len(),
-            self.buffer.len()
-        )
+        let (with, retries) = (self.outstanding.len(), self.retries.len());
+        let ahead = self.buffer.len();
+        format!("{with} with consumers, {retries} retries, {ahead} read ahead")
     }
 
     /// What GetInfo says.
@@ -314,7 +313,9 @@ impl Group {
                 target: *target,
                 item: source.resolve(*target),
                 retry: 0,
+                previous: self.last_read,
             });
+            self.last_read = Some(self.next);
             self.next += 1;
         }
         let index = if reorder && dice.permille(300) {
@@ -373,7 +374,8 @@ impl Group {
         self.retries.insert(index, message);
     }
 
-    /// The event before the lowest one that is not done, else the last pushed. What was passed over while delivering
+    /// The event that was read before the lowest one that is not done, else the last pushed: what cannot be read is never
+    /// covered without an answer to what lies behind it. What was passed over while delivering
     /// out of order is not looked at: that is how servers lose events of `Pinned` groups.
     fn checkpoint_if(&mut self, progress: u64) {
         let waiting = self
@@ -381,8 +383,9 @@ impl Group {
             .iter()
             .map(|held| &held.message)
             .chain(&self.retries);
-        let candidate = match waiting.filter_map(|message| message.number).min() {
-            Some(lowest) => lowest.checked_sub(1),
+        let numbered = waiting.filter(|message| message.number.is_some());
+        let candidate = match numbered.min_by_key(|message| message.number) {
+            Some(lowest) => lowest.previous,
             None => self.last_pushed,
         };
         let Some(candidate) = candidate else { return };

@@ -99,6 +99,7 @@ impl World {
         else {
             return Some("nobody has joined".to_owned());
         };
+        let base = self.first_base().or(base);
         let last = self
             .trickles_for
             .unwrap_or(self.source.entries.len() as u64);
@@ -117,6 +118,23 @@ impl World {
             ));
         }
         self.parked_lack().or_else(|| self.behind())
+    }
+
+    /// First number that the first process answered for. Later ones begin behind the checkpoint, which an answer of ditto's
+    /// must never move past an event that has not arrived; where others move it, that is not ditto's doing.
+    fn first_base(&self) -> Option<u64> {
+        let by_others = [
+            Fault::CheckpointJump,
+            Fault::CheckpointBack,
+            Fault::Foreign,
+            Fault::Reorder,
+            Fault::GroupGone,
+            Fault::Rival,
+            Fault::SourceDown,
+            Fault::FewRetries,
+        ];
+        self.first_base
+            .filter(|_| !self.options.faults.any_of(&by_others))
     }
 
     /// The cores must know that everything is done.
@@ -140,7 +158,11 @@ impl World {
     fn stopped_for_rights(&self, daemon: &crate::daemon::Daemon) -> bool {
         let throttle =
             self.options.settings.throttle_interval > self.options.group.message_timeout / 4;
+        let links_lost = self.source.links_from > 0
+            && (self.source.log_denied
+                || self.options.settings.mode == ditto_core::port::Mode::Unnumbered);
         let denied = throttle
+            || links_lost
             || self.destination.streams.iter().any(|stream| stream.denied)
             || self.source.streams.iter().any(|stream| stream.denied);
         let state = daemon

@@ -8,7 +8,7 @@ use ditto_core::port::{
     Side, SourcePage, StopReason,
 };
 
-use crate::mutation::{Memory, Mutation};
+use crate::mutation::{Memory, Mutation, log_page};
 
 impl Memory {
     /// Remembers what some mistake may need.
@@ -242,6 +242,10 @@ fn page(mutation: Mutation, memory: &Memory, input: Input) -> Input {
                 items: Vec::new(),
                 last,
             },
+        },
+        (mutation, Input::LogSearched { read, page }) => Input::LogSearched {
+            read,
+            page: log_page(mutation, page),
         },
         (_, input) => input,
     }

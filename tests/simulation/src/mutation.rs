@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ditto_core::Core;
 use ditto_core::event::StreamName;
-use ditto_core::port::{AppendId, Command, ConnId, CoreSettings, Input, Moment, Status};
+use ditto_core::port::{AppendId, Command, ConnId, CoreSettings, Input, LogPage, Moment, Status};
 use uuid::Uuid;
 
 use crate::mistake;
@@ -73,6 +73,12 @@ pub enum Mutation {
     EvictBusy,
     /// Some deliveries are put behind the next one.
     PassOver,
+    /// Numbers that can no longer be read are passed over.
+    IgnoreLostNumbers,
+    /// Only the first page of the log is searched.
+    SearchOnePage,
+    /// What the log shows is not copied.
+    IgnoreFound,
 }
 
 impl Mutation {
@@ -107,6 +113,9 @@ impl Mutation {
         Self::ResetHoleClock,
         Self::EvictBusy,
         Self::PassOver,
+        Self::IgnoreLostNumbers,
+        Self::SearchOnePage,
+        Self::IgnoreFound,
     ];
 }
 
@@ -152,6 +161,9 @@ impl Subject {
     pub(crate) fn new(mut settings: CoreSettings, mutation: Option<Mutation>) -> Self {
         if mutation == Some(Mutation::NoThrottle) {
             settings.throttle_interval = Duration::ZERO;
+        }
+        if mutation == Some(Mutation::IgnoreLostNumbers) {
+            settings.accept_unseen_below = u64::MAX;
         }
         Self {
             core: Core::new(settings),
@@ -199,5 +211,19 @@ impl Subject {
             status.done_up_to = status.done_up_to.max(status.last_number);
         }
         status
+    }
+}
+
+/// A page of the log, as the core gets it.
+pub(crate) fn log_page(mutation: Mutation, page: LogPage) -> LogPage {
+    match (mutation, page) {
+        (Mutation::SearchOnePage, LogPage::Events { found, .. }) => {
+            LogPage::Events { found, next: None }
+        }
+        (Mutation::IgnoreFound, LogPage::Events { next, .. }) => LogPage::Events {
+            found: Vec::new(),
+            next,
+        },
+        (_, page) => page,
     }
 }

@@ -90,7 +90,7 @@ impl Options {
         let group = group(dice, faults);
         Self {
             seed,
-            settings: settings(dice, mode, group.message_timeout),
+            settings: settings(dice, mode, feed, group.message_timeout),
             feed,
             streams: if feed == Feed::Plain {
                 1
@@ -145,7 +145,13 @@ fn sensible(mut faults: Faults, mode: Mode, feed: Feed) -> Faults {
     };
     without.iter().for_each(|fault| faults.remove(*fault));
     if feed == Feed::Plain {
-        let links = [Fault::NeverCopied, Fault::Forwards, Fault::Unlinked];
+        let links = [
+            Fault::NeverCopied,
+            Fault::Forwards,
+            Fault::Unlinked,
+            Fault::LinksGone,
+            Fault::LinksTruncated,
+        ];
         links.iter().for_each(|fault| faults.remove(*fault));
     }
     faults
@@ -171,7 +177,7 @@ fn group(dice: &mut Dice, faults: Faults) -> GroupOptions {
     }
 }
 
-fn settings(dice: &mut Dice, mode: Mode, message_timeout: Duration) -> CoreSettings {
+fn settings(dice: &mut Dice, mode: Mode, feed: Feed, message_timeout: Duration) -> CoreSettings {
     CoreSettings {
         mode,
         buffer_size: dice.pick(&[None, None, Some(1), Some(2), Some(8), Some(1000)]),
@@ -195,6 +201,11 @@ fn settings(dice: &mut Dice, mode: Mode, message_timeout: Duration) -> CoreSetti
             _ => OnMissingHistory::Stop,
         },
         known_streams: dice.pick(&[1, 2, 4096, 4096]),
+        feed: match feed {
+            Feed::Links => ditto_core::port::Feed::Whole,
+            Feed::Plain => ditto_core::port::Feed::Plain,
+        },
+        accept_unseen_below: 0,
     }
 }
 

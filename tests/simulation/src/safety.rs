@@ -7,8 +7,8 @@ use std::time::Duration;
 use ditto_core::RESERVE_BYTES;
 use ditto_core::event::Event;
 use ditto_core::port::{
-    AppendOutcome, ConnId, HeldReason, Input, JoinRefusal, Mode, OnConflict, OnMissingHistory,
-    StopReason, Tell,
+    AppendOutcome, ConnId, HeldReason, Input, JoinRefusal, LinkPage, Mode, OnConflict,
+    OnMissingHistory, StopReason, Tell,
 };
 use uuid::Uuid;
 
@@ -33,6 +33,7 @@ impl World {
                         .map(|checkpoint| checkpoint + 1)
                         .or(group.start);
                     at.done_checked = at.base.unwrap_or(0);
+                    self.first_base = self.first_base.or(at.base);
                 }
             }
             Input::Refused { why } => {
@@ -73,6 +74,12 @@ impl World {
                     flight.ended = true;
                 }
             }
+            Input::LinksRead { read, page }
+                if at.first_link == Some(*read) && *page != LinkPage::Failed =>
+            {
+                at.first_link = None;
+            }
+            Input::Left { .. } => at.first_link = None,
             Input::Budget { bytes } => {
                 at.budget_now = *bytes;
                 at.budget = at.budget.max(*bytes);
@@ -158,6 +165,12 @@ impl World {
     fn twin_arrived(&self, given: Given) -> bool {
         let twin = |event: &Event| event.id == given.ack && self.arrived(0, event.revision);
         self.source.plain && self.source.streams[0].events.iter().any(twin)
+    }
+
+    /// It may be acknowledged or parked.
+    pub(crate) fn may_be_decided(&self, given: Given) -> bool {
+        let in_trouble = |stream| self.in_trouble(stream);
+        self.may_acknowledge(given) || given.target.stream().is_some_and(in_trouble)
     }
 
     fn may_acknowledge(&self, given: Given) -> bool {

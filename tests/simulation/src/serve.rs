@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ditto_core::event::StreamName;
 use ditto_core::port::{
-    AppendOutcome, Command, Expected, Input, LinkPage, LookId, LookRange, LookResult,
+    AppendOutcome, Command, Expected, Input, LinkPage, LogPage, LookId, LookRange, LookResult,
     MetadataOutcome, ParkedPage, ReadId, Side, SourcePage, WriteId,
 };
 
@@ -123,6 +123,22 @@ impl World {
                     self.source.read_links(from, count, max_bytes)
                 };
                 Input::LinksRead { read, page }
+            }
+            Command::FirstLink { read, from } => {
+                let page = if fails {
+                    LinkPage::Failed
+                } else {
+                    self.source.read_links(from, 1, 1)
+                };
+                Input::LinksRead { read, page }
+            }
+            Command::SearchLog { read, after } => {
+                let page = if fails {
+                    LogPage::Failed
+                } else {
+                    self.source.search_log(after)
+                };
+                Input::LogSearched { read, page }
             }
             Command::ReadParked { read, from, count } => self.read_parked(read, from, count, fails),
             other => {
