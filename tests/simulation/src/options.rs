@@ -86,7 +86,7 @@ impl Options {
             80..=92 => Mode::Behind,
             _ => Mode::Unnumbered,
         };
-        let faults = sensible(faults(dice), mode, feed);
+        let faults = sensible(faults(seed, dice), mode, feed);
         let group = group(dice, faults);
         Self {
             seed,
@@ -114,11 +114,19 @@ impl Options {
     }
 }
 
-fn faults(dice: &mut Dice) -> Faults {
+/// Those of the first days come from the seed's own dice, each later one from a dice of its own: a new fault leaves the
+/// schedules as they are that do not contain it.
+fn faults(seed: u64, dice: &mut Dice) -> Faults {
     let permille = dice.pick(&[0, 40, 80, 80, 150, 300]);
     let mut faults = Faults::default();
     for fault in Fault::ALL {
-        if dice.permille(permille) {
+        let later = *fault as u64 > Fault::ParkedDenied as u64;
+        let drawn = if later {
+            Dice::new(seed, 100 + *fault as u64).permille(permille)
+        } else {
+            dice.permille(permille)
+        };
+        if drawn {
             faults.insert(*fault);
         }
     }
