@@ -12,6 +12,7 @@ mod by_ids;
 mod class;
 mod exact;
 mod links;
+mod lost;
 mod outcome;
 mod point;
 mod reading;

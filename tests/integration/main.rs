@@ -22,5 +22,6 @@ mod stalling;
 mod standby;
 mod surprises;
 mod timeouts;
+mod unseen;
 mod verify;
 mod verify_parts;
