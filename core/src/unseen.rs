@@ -168,7 +168,7 @@ impl Core {
         let late = self
             .unseen
             .doubt
-            .is_some_and(|(_, since)| self.now.saturating_sub(since) >= self.message_timeout() / 4);
+            .is_some_and(|(_, since)| self.now.saturating_sub(since) >= self.message_timeout() / 2);
         if late && self.member.conn().is_some() {
             self.source_failing = true;
             self.leave(LeaveReason::Waiting);

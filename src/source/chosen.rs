@@ -163,6 +163,10 @@ impl Source for Chosen {
         LinkPage::Deleted
     }
 
+    async fn first_link(&self, _from: u64) -> LinkPage {
+        LinkPage::Deleted
+    }
+
     async fn search_log(&self, _after: Option<LogPosition>) -> LogPage {
         LogPage::Unsearchable("what was chosen is all there is".to_owned())
     }

@@ -8,7 +8,7 @@ use crate::cluster::client::{Client, Direction, ReadStream, ResolvedRecord, Star
 use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionKey;
 use crate::source::decode::decode;
-use ditto_core::event::StreamName;
+use ditto_core::event::{Item, SkipReason, StreamName};
 use ditto_core::port::{LinkPage, ParkedEntry, ParkedPage, ReadFrom, SourcePage};
 
 /// Bytes of one page of the parked stream; it only stops there.
@@ -61,6 +61,28 @@ pub async fn links(
     match page(client, read).await {
         Ok(Page::Found { records, last }) => LinkPage::Items {
             items: records.into_iter().filter_map(numbered).collect(),
+            last,
+        },
+        Ok(Page::NotFound) => LinkPage::NotFound,
+        Ok(Page::Tombstoned) => LinkPage::Deleted,
+        Err(error) if *error.class() == Class::Denied => LinkPage::Denied,
+        Err(_) => LinkPage::Failed,
+    }
+}
+
+/// The first link of a stream from a number on, not followed: its event may be large, and nobody wants it.
+pub async fn first_link(client: &Client, stream: &StreamName, from: u64) -> LinkPage {
+    let read = ReadStream {
+        resolve_links: false,
+        ..resolving(stream, from, 1, usize::MAX)
+    };
+    let number = |record: ResolvedRecord| {
+        let number = record.original()?.revision;
+        Some((number, Item::Never(SkipReason::Unresolved)))
+    };
+    match page(client, read).await {
+        Ok(Page::Found { records, last }) => LinkPage::Items {
+            items: records.into_iter().filter_map(number).collect(),
             last,
         },
         Ok(Page::NotFound) => LinkPage::NotFound,

@@ -50,6 +50,9 @@ pub trait Source: Send + Sync + 'static {
         max_bytes: usize,
     ) -> impl Future<Output = LinkPage> + Send;
 
+    /// The first number of the subscription's stream, from this one on, that can be read: a page of one, without its event.
+    fn first_link(&self, from: u64) -> impl Future<Output = LinkPage> + Send;
+
     /// Finds what the subscription's stream linked before its first readable link, a page from a position on.
     fn search_log(&self, after: Option<LogPosition>) -> impl Future<Output = LogPage> + Send;
 

@@ -116,6 +116,10 @@ impl Source for Preview {
         self.group.read_links(from, count, max_bytes).await
     }
 
+    async fn first_link(&self, from: u64) -> LinkPage {
+        self.group.first_link(from).await
+    }
+
     async fn search_log(&self, after: Option<LogPosition>) -> LogPage {
         self.group.search_log(after).await
     }

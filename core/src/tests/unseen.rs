@@ -260,7 +260,7 @@ fn an_unanswered_question_ends_the_stay_in_time() {
         read,
         page: LinkPage::Failed,
     });
-    bench.pass(Duration::from_secs(15));
+    bench.pass(Duration::from_secs(30));
     assert!(bench.commands().contains(&"leave Waiting".to_owned()));
 }
 

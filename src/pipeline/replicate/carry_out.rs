@@ -136,7 +136,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
             }
             Command::FirstLink { read, from } => {
                 self.operations.start(Call::SourceRead, async move {
-                    let page = source.read_links(from, 1, 1).await;
+                    let page = source.first_link(from).await;
                     Done::Input(Input::LinksRead { read, page })
                 });
             }

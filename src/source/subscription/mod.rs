@@ -274,6 +274,10 @@ impl Source for Subscription {
         history::links(&self.own, &self.settings.stream, from, count, max_bytes).await
     }
 
+    async fn first_link(&self, from: u64) -> LinkPage {
+        history::first_link(&self.own, &self.settings.stream, from).await
+    }
+
     async fn search_log(&self, after: Option<LogPosition>) -> LogPage {
         log::search(&self.own, &self.settings.stream, after).await
     }

@@ -125,6 +125,10 @@ impl Source for PlayedSource {
             })
     }
 
+    async fn first_link(&self, _: u64) -> LinkPage {
+        LinkPage::Failed
+    }
+
     async fn search_log(&self, _: Option<LogPosition>) -> LogPage {
         LogPage::Failed
     }
