@@ -6,7 +6,8 @@
 //! `deliver` (what comes in), `advance` (what a stream does next), `look` and `search` (what the destination holds),
 //! `unnumbered` (where nothing can be looked at), `append`, `answer`, `refuse` and `metadata` (what is written), `repair` (gaps), `hold` (streams that stop),
 //! `member`, `stay`, `dropped` and `ending` (joining, staying, leaving), `settle` and `parks` (acknowledging, parking), `late` (what the server took back),
-//! `sweep` (holes and what the server parked). `stall` watches a core from outside. The other files are pure parts without a view of the core.
+//! `sweep` (holes and what the server parked), `unseen` (what was truncated before ditto saw it). `stall` watches a core from outside. The other files are
+//! pure parts without a view of the core.
 
 pub mod event;
 
@@ -43,6 +44,7 @@ mod sweep;
 mod tail;
 mod trial;
 mod unnumbered;
+mod unseen;
 mod window;
 
 #[cfg(test)]
@@ -71,11 +73,13 @@ use self::rights::Denials;
 use self::stream::{State, Table};
 use self::sweep::Sweep;
 use self::trial::{Next, Trial, Verdict};
+use self::unseen::Unseen;
 use self::window::AppendWindow;
 use crate::event::StreamName;
 
 pub use self::port::Status;
 pub use self::queue::ENTRY_OVERHEAD;
+pub use self::unseen::SEARCH_TIME;
 
 /// What repairs, looks and hole pages may hold beside the budget, so that deliveries that wait for them cannot
 /// keep them from ever getting memory.
@@ -103,6 +107,10 @@ enum Purpose {
     Queue,
     /// The subscription's stream, because the server ends each stay at once: was it deleted?
     Dropped,
+    /// The first readable number of the subscription's stream, from this one on.
+    First { from: u64 },
+    /// A page of the source's log.
+    Log,
 }
 
 /// One subscription's state machine.
@@ -144,6 +152,7 @@ pub struct Core {
     numbers: Numbers,
     sweep: Sweep,
     parks: Parks,
+    unseen: Unseen,
     trial: Trial,
 
     /// Acknowledgements to send at the end of this input.
@@ -209,6 +218,7 @@ impl Core {
             numbers: Numbers::default(),
             sweep: Sweep::default(),
             parks: Parks::default(),
+            unseen: Unseen::default(),
             trial: Trial::new(),
             acks: Vec::new(),
             unacknowledged: 0,
@@ -276,6 +286,7 @@ impl Core {
             Input::SourceRead { read, page } => self.on_source_read(read, page),
             Input::LinksRead { read, page } => self.on_links_read(read, page),
             Input::ParkedRead { read, page } => self.on_parked_read(read, page),
+            Input::LogSearched { read, page } => self.on_log_searched(read, page),
             Input::MetadataDone { write, outcome } => self.on_metadata_done(write, outcome),
             Input::GroupSeen(group) => self.on_group_seen(group),
             Input::GroupUnseen(why) => self.on_group_unseen(why),
@@ -295,6 +306,7 @@ impl Core {
         self.pump_repairs();
         self.pump_forwards();
         self.pump_sweep();
+        self.pump_unseen();
         self.pump_parks();
         self.pump_member();
     }
@@ -369,6 +381,7 @@ impl Core {
             self.denials.due(self.message_timeout() / 4),
             self.sweep.retry_at(),
             self.parks.retry_at(),
+            self.unseen.retry_at(),
             self.ending.as_ref().map(|ending| ending.due(self.now)),
         ]
         .into_iter()

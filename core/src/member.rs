@@ -9,6 +9,7 @@ use super::deliver::Forwarding;
 use super::numbers::Numbers;
 use super::port::{Command, ConnId, GroupSeen, JoinRefusal, LeaveReason, Moment};
 use super::trial::back_off;
+use super::unseen::Unseen;
 use crate::event::TOMBSTONE_REVISION;
 
 /// A standby asks again this often.
@@ -175,6 +176,7 @@ impl Core {
         // What is delivered from now on has its whole message timeout before it.
         self.waiting_since = self.waits_for_destination().then_some(self.now);
         self.sweep.joined(self.member.joined_time(self.now));
+        self.doubt_at_join();
         let timeout = group.message_timeout;
         self.group = Some(numbered(group));
         if self.credit.throttle_cannot_work(timeout) {
@@ -233,6 +235,7 @@ impl Core {
         self.drop_waiting();
         self.numbers = Numbers::default();
         self.sweep.begin();
+        self.unseen = Unseen::default();
     }
 
     pub(super) fn on_left(&mut self, conn: ConnId, why: LeaveReason) {
@@ -250,6 +253,7 @@ impl Core {
         };
         self.acks.clear();
         self.drop_wishes();
+        self.unseen.left();
         self.member.left_at = self.now;
         let join_at = match why {
             LeaveReason::Waiting => None,
@@ -348,6 +352,7 @@ impl Core {
             self.rest(&name);
         }
         self.sweep.parked_again();
+        self.unseen.search_again();
         let forwards: Vec<Forwarding> = self.forwards.drain(..).collect();
         forwards
             .iter()

@@ -165,6 +165,39 @@ impl Numbers {
         self.gaps.around(number).is_some()
     }
 
+    /// Lowest number that this process was not handed yet: the first of a gap, or the next one.
+    pub(super) fn first_undelivered(&self) -> Option<u64> {
+        self.base?;
+        Some(self.gaps.first().unwrap_or(self.end))
+    }
+
+    /// True if a delivery of this number leaves out numbers before it.
+    pub(super) fn is_skip(&self, number: u64) -> bool {
+        self.base.is_some() && number > self.end
+    }
+
+    /// One more than the highest number known to exist.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// First and last of the numbers `from..limit` that were never delivered.
+    pub(super) fn undelivered_within(&self, from: u64, limit: u64) -> Option<(u64, u64)> {
+        if from >= limit {
+            return None;
+        }
+        let (_, gap) = self.gaps.before(limit)?;
+        let last = gap.end.min(limit - 1);
+        let first = if self.is_gap(from) {
+            Some(from)
+        } else {
+            self.gaps.from(from).map(|(start, _)| start)
+        };
+        first
+            .filter(|first| *first <= last)
+            .map(|first| (first, last))
+    }
+
     /// Highest number up to which everything is done.
     pub(super) fn done_up_to(&self) -> Option<u64> {
         self.base?;
@@ -330,6 +363,24 @@ mod tests {
         assert_eq!(numbers.due(at(65), PATIENCE), Some((1, 1)));
         numbers.done(1);
         assert!(numbers.is_gap(1), "only a delivery or a page takes it out");
+    }
+
+    #[test]
+    fn undelivered_numbers_are_found_within_a_range_only() {
+        let numbers = numbers(0, &[2, 5, 6, 9]);
+        for (from, limit, expected) in [
+            (0, 10, Some((0, 8))),
+            (1, 4, Some((1, 3))),
+            (2, 3, None),
+            (2, 8, Some((3, 7))),
+            (4, 7, Some((4, 4))),
+            (5, 7, None),
+            (9, 20, None),
+            (4, 4, None),
+        ] {
+            let found = numbers.undelivered_within(from, limit);
+            assert_eq!(found, expected, "{from} to {limit}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod rights;
 mod spine;
 mod sweeping;
 mod unnumbered;
+mod unseen;
 mod waits;
 
 use std::collections::HashMap;
@@ -23,7 +24,7 @@ use uuid::Uuid;
 
 use super::Core;
 use super::port::{
-    AppendId, AppendOutcome, Command, ConnId, CoreSettings, Expected, GroupSeen, Input,
+    AppendId, AppendOutcome, Command, ConnId, CoreSettings, Expected, Feed, GroupSeen, Input,
     LeaveReason, LookId, LookRange, LookResult, Mode, Moment, OnConflict, OnMissingHistory,
     OnUnverified, ParkedPage, ReadFrom, ReadId, SourcePage, Tell, WriteId,
 };
@@ -42,6 +43,8 @@ pub(super) fn settings() -> CoreSettings {
         on_missing_history: OnMissingHistory::Park,
         on_unverified: OnUnverified::Hold,
         known_streams: 1000,
+        feed: Feed::Plain,
+        accept_unseen_below: 0,
     }
 }
 
@@ -363,6 +366,8 @@ impl Bench {
             }
             Command::ReadSource { read, .. }
             | Command::ReadLinks { read, .. }
+            | Command::FirstLink { read, .. }
+            | Command::SearchLog { read, .. }
             | Command::ReadParked { read, .. } => {
                 self.read = read.0;
                 line_of(command)
@@ -434,6 +439,11 @@ fn line_of(command: Command) -> String {
         Command::ReadLinks { from, count, .. } => format!("links from {from} count {count}"),
         Command::ReadParked { count: 1, .. } => "queue".to_owned(),
         Command::ReadParked { from, .. } => format!("parked from {from}"),
+        Command::FirstLink { from, .. } => format!("first link from {from}"),
+        Command::SearchLog { after: None, .. } => "search the log".to_owned(),
+        Command::SearchLog {
+            after: Some(after), ..
+        } => format!("search the log after {}", after.commit),
         Command::AskGroup => "ask group".to_owned(),
         Command::Probe { .. } => "probe".to_owned(),
         Command::Finished { why, left } => format!("finished {why:?} left {left}"),

@@ -29,9 +29,11 @@ use crate::cluster::client::{Client, ReadStream, StreamPage, connection_name};
 use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionSettings;
 use crate::source::desk::DeskStay;
-use crate::source::{Joined, Refusal, Source, history, parked};
+use crate::source::{Joined, Refusal, Source, history, log, parked};
 use ditto_core::event::StreamName;
-use ditto_core::port::{GroupSeen, JoinRefusal, LinkPage, ParkedPage, ReadFrom, SourcePage};
+use ditto_core::port::{
+    GroupSeen, JoinRefusal, LinkPage, LogPage, LogPosition, ParkedPage, ReadFrom, SourcePage,
+};
 
 /// Between two attempts while the server may still count ditto's own last stay.
 const SHORT_PAUSE: Duration = Duration::from_millis(100);
@@ -312,6 +314,14 @@ impl Source for Subscription {
 
     async fn read_links(&self, from: u64, count: u32, max_bytes: usize) -> LinkPage {
         history::links(&self.own, &self.settings.stream, from, count, max_bytes).await
+    }
+
+    async fn first_link(&self, from: u64) -> LinkPage {
+        history::first_link(&self.own, &self.settings.stream, from).await
+    }
+
+    async fn search_log(&self, after: Option<LogPosition>) -> LogPage {
+        log::search(&self.own, &self.settings.stream, after).await
     }
 
     async fn read_parked(&self, from: u64, count: u32) -> ParkedPage {

@@ -70,6 +70,10 @@ impl World {
                     },
                 );
             }
+            Command::FirstLink { read, .. } => {
+                self.daemons[daemon].first_link = Some(read);
+                self.ask(daemon, command);
+            }
             Command::Finished { why, left } => self.finished(daemon, why, left),
             Command::Tell(tell) => self.check_tell(tell),
             Command::Join { .. } => {
@@ -378,7 +382,12 @@ impl World {
         }
         let mut seen = Vec::new();
         let mut bytes = 0;
+        let kept_back = self.daemons[daemon].first_link.is_some();
         for given in &stay.delivered {
+            // What is at the destination waits for nothing but its answer.
+            if kept_back && self.may_acknowledge(*given) {
+                continue;
+            }
             if seen.contains(&given.target) {
                 continue;
             }

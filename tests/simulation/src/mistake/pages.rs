@@ -2,7 +2,7 @@
 //!
 //! Never makes up a page that nobody asked for.
 
-use ditto_core::port::{Input, LinkPage, ParkedPage, SourcePage};
+use ditto_core::port::{Input, LinkPage, LogPage, ParkedPage, SourcePage};
 
 use crate::mutation::{Memory, Mutation};
 
@@ -86,6 +86,23 @@ pub(super) fn page(mutation: Mutation, memory: &Memory, input: Input) -> Input {
             read,
             page: LinkPage::NotFound,
         },
+        (mutation, Input::LogSearched { read, page }) => Input::LogSearched {
+            read,
+            page: log_page(mutation, page),
+        },
         (_, input) => input,
+    }
+}
+
+fn log_page(mutation: Mutation, page: LogPage) -> LogPage {
+    match (mutation, page) {
+        (Mutation::SearchOnePage, LogPage::Events { found, .. }) => {
+            LogPage::Events { found, next: None }
+        }
+        (Mutation::IgnoreFound, LogPage::Events { next, .. }) => LogPage::Events {
+            found: Vec::new(),
+            next,
+        },
+        (_, page) => page,
     }
 }
