@@ -55,8 +55,9 @@ impl Core {
         let number = number.filter(|number| *number < TOMBSTONE_REVISION);
         if let Some(number) = number {
             let joined = self.member.joined_time(self.now);
-            let at_once = self.numbers.is_untouched();
             self.doubt_before(number);
+            let at_once =
+                self.numbers.is_untouched() || self.doubt.may_be_dropped(self.numbers.end());
             self.numbers.delivered(number, joined, at_once);
             self.sweep.delivered(joined);
             self.note_answered_before(number);

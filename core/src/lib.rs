@@ -6,7 +6,7 @@
 //! `deliver` (what comes in), `advance` (what a stream does next), `look` and `search` (what the destination holds),
 //! `unnumbered` (where nothing can be looked at), `append`, `answer`, `refuse` and `metadata` (what is written), `repair` (gaps), `hold` (streams that stop),
 //! `member`, `stay`, `dropped` and `ending` (joining, staying, leaving), `settle` and `parks` (acknowledging, parking), `late` (what the server took back),
-//! `sweep` (holes and what the server parked), `unseen` (what was truncated before ditto saw it). `stall` watches a core from outside. The other files are
+//! `sweep` (holes and what the server parked), `doubt` and `unseen` (what was truncated before ditto saw it). `stall` watches a core from outside. The other files are
 //! pure parts without a view of the core.
 
 pub mod event;
@@ -18,6 +18,7 @@ mod append;
 mod credit;
 mod decide;
 mod deliver;
+mod doubt;
 mod dropped;
 mod ending;
 mod failing;
@@ -60,6 +61,7 @@ use self::answered::Answered;
 use self::append::Flight;
 use self::credit::Credit;
 use self::deliver::Forwarding;
+use self::doubt::Doubt;
 use self::ending::Ending;
 use self::look::LookRoom;
 use self::member::Member;
@@ -152,6 +154,7 @@ pub struct Core {
     numbers: Numbers,
     sweep: Sweep,
     parks: Parks,
+    doubt: Doubt,
     unseen: Unseen,
     trial: Trial,
 
@@ -218,6 +221,7 @@ impl Core {
             numbers: Numbers::default(),
             sweep: Sweep::default(),
             parks: Parks::default(),
+            doubt: Doubt::default(),
             unseen: Unseen::default(),
             trial: Trial::new(),
             acks: Vec::new(),
@@ -306,6 +310,7 @@ impl Core {
         self.pump_repairs();
         self.pump_forwards();
         self.pump_sweep();
+        self.pump_doubt();
         self.pump_unseen();
         self.pump_parks();
         self.pump_member();
@@ -381,6 +386,7 @@ impl Core {
             self.denials.due(self.message_timeout() / 4),
             self.sweep.retry_at(),
             self.parks.retry_at(),
+            self.doubt.retry_at(),
             self.unseen.retry_at(),
             self.ending.as_ref().map(|ending| ending.due(self.now)),
         ]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Core;
 use super::deliver::Forwarding;
+use super::doubt::Doubt;
 use super::numbers::Numbers;
 use super::port::{Command, ConnId, GroupSeen, JoinRefusal, LeaveReason, Moment};
 use super::trial::back_off;
@@ -176,7 +177,7 @@ impl Core {
         // What is delivered from now on has its whole message timeout before it.
         self.waiting_since = self.waits_for_destination().then_some(self.now);
         self.sweep.joined(self.member.joined_time(self.now));
-        self.doubt_at_join();
+        self.doubt_at_join(group.checkpoint);
         let timeout = group.message_timeout;
         self.group = Some(numbered(group));
         if self.credit.throttle_cannot_work(timeout) {
@@ -235,6 +236,7 @@ impl Core {
         self.drop_waiting();
         self.numbers = Numbers::default();
         self.sweep.begin();
+        self.doubt = Doubt::default();
         self.unseen = Unseen::default();
     }
 
@@ -253,7 +255,7 @@ impl Core {
         };
         self.acks.clear();
         self.drop_wishes();
-        self.unseen.left();
+        self.doubt.left();
         self.member.left_at = self.now;
         let join_at = match why {
             LeaveReason::Waiting => None,

@@ -165,6 +165,24 @@ impl Numbers {
         self.gaps.around(number).is_some()
     }
 
+    /// True if the number is known to exist and is not done.
+    pub(super) fn is_pending(&self, number: u64) -> bool {
+        self.open.contains(&number) || self.is_gap(number)
+    }
+
+    /// If the number was never delivered, it is read at once.
+    pub(super) fn hurry(&mut self, number: u64) {
+        if let Some((start, gap)) = self.gaps.around(number) {
+            self.cut(start, gap, number, number);
+            let at_once = Gap {
+                end: number,
+                at_once: true,
+                ..gap
+            };
+            self.gaps.insert(number, at_once);
+        }
+    }
+
     /// Lowest number that this process was not handed yet: the first of a gap, or the next one.
     pub(super) fn first_undelivered(&self) -> Option<u64> {
         self.base?;

@@ -101,7 +101,7 @@ impl Core {
     /// Wishes are kept back while numbers are in doubt: what is parked counts as done, and the checkpoint would pass what
     /// may be lost.
     pub(super) fn pump_parks(&mut self) {
-        if self.unseen.is_in_doubt() {
+        if self.answers_wait() {
             return;
         }
         if self.sweep.may_not_read_parked() {
@@ -170,7 +170,7 @@ impl Core {
 
     /// Parks what was wished for before the queue was read.
     fn park_first(&mut self, count: usize) {
-        if self.unseen.is_in_doubt() {
+        if self.answers_wait() {
             return;
         }
         for _ in 0..count {

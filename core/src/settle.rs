@@ -15,10 +15,10 @@ impl Core {
         {
             self.unacknowledged = self.unacknowledged.saturating_sub(1);
             self.parks.withdraw(id, claim.number);
-            if !self.unseen.is_in_doubt() {
+            if !self.answers_wait() {
                 self.acks.push(id);
                 self.note_answered(claim);
-            } else if self.unseen.keeps_back(id) {
+            } else if self.doubt.keeps_back(id) {
                 self.acks.push(id);
             }
         }
@@ -97,13 +97,13 @@ impl Core {
 
     /// Sends what was decided, unless that could move the checkpoint past numbers that may be lost.
     pub(super) fn flush_acks(&mut self) {
-        if self.unseen.is_in_doubt() {
+        if self.answers_wait() {
             return;
         }
         let Some(conn) = self.member.conn() else {
             return;
         };
-        self.unseen.sends_kept_back();
+        self.doubt.sends_kept_back();
         let ids = std::mem::take(&mut self.acks);
         if !ids.is_empty() {
             self.out.push(Command::Ack { conn, ids });

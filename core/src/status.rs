@@ -85,7 +85,7 @@ impl Core {
             PipelineState::Retrying(Side::Source)
         } else if let Some(searching) = unseen {
             searching
-        } else if self.told == PipelineState::Connecting && self.unseen.is_in_doubt() {
+        } else if self.told == PipelineState::Connecting && self.doubt.is_open() {
             // Not running before it is known whether it may.
             PipelineState::Connecting
         } else if self.member.conn().is_some() || self.told != PipelineState::Connecting {

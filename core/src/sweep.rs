@@ -169,7 +169,7 @@ impl Core {
     pub(super) fn on_links_read(&mut self, read: ReadId, page: LinkPage) {
         let (from, to) = match self.take_read(read) {
             Some(Purpose::Links { from, to }) => (from, to),
-            Some(Purpose::First { from }) => return self.on_first_link(read, from, page),
+            Some(Purpose::First { from }) => return self.on_first_link(read, from, &page),
             Some(Purpose::Dropped) => return self.on_dropped_read(&page),
             _ => return,
         };

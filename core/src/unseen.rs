@@ -1,21 +1,16 @@
 //! Numbers of the subscription's stream that can no longer be read and that this process did not see done: the stream
 //! was truncated before the group delivered them, and the group says nothing of it (`protocol.md` §8.10).
 //!
-//! At each join, and at each delivery that skips numbers, the first readable number is asked for; until it is known
-//! nothing is acknowledged, so that the group's checkpoint stays below what may be lost, also if ditto is killed. What was
-//! lost keeps ditto out of the group until its streams are found in the source's log and each is copied or held. Never
-//! closes such a number for another reason, unless the operator accepts it.
+//! What was lost keeps ditto out of the group, whose checkpoint stays below it, until its streams are found in the source's
+//! log and each is copied or held. Never closes such a number for another reason, unless the operator accepts it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
-
-use uuid::Uuid;
 
 use super::deliver::Forwarding;
 use super::member::{STOPPED_ASKS, Trouble};
 use super::port::{
-    Command, Feed, LeaveReason, LinkPage, LogPage, LogPosition, Mode, Moment, PipelineState,
-    ReadId, Tell,
+    Command, Feed, LeaveReason, LogPage, LogPosition, Mode, Moment, PipelineState, ReadId, Tell,
 };
 use super::queue::Claim;
 use super::trial::back_off;
@@ -32,14 +27,6 @@ pub const SEARCH_TIME: Duration = Duration::from_secs(600);
 /// What is known of such numbers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unseen {
-    /// The lowest number that may be unreadable, and since when that is not known.
-    doubt: Option<(u64, Moment)>,
-    first_read: Option<ReadId>,
-    /// What is to be acknowledged when the doubt is over; the server may deliver it again meanwhile.
-    kept_back: HashSet<Uuid>,
-    /// Highest number delivered to this process.
-    delivered: Option<u64>,
-    delivered_when_asked: Option<u64>,
     /// First and last of the numbers that are lost to the subscription's stream.
     lost: Option<(u64, u64)>,
     search: Search,
@@ -76,26 +63,9 @@ impl Search {
 }
 
 impl Unseen {
-    /// Nothing may be acknowledged: a number below may be lost.
-    pub(super) fn is_in_doubt(&self) -> bool {
-        self.doubt.is_some() || self.lost.is_some()
-    }
-
     /// Numbers are lost, and their streams are not all copied yet.
     pub(super) fn is_active(&self) -> bool {
         self.lost.is_some()
-    }
-
-    /// An acknowledgement is kept back; false if it was before.
-    pub(super) fn keeps_back(&mut self, id: Uuid) -> bool {
-        self.kept_back.insert(id)
-    }
-
-    /// What was kept back is sent.
-    pub(super) fn sends_kept_back(&mut self) {
-        if !self.kept_back.is_empty() {
-            self.kept_back = HashSet::new();
-        }
     }
 
     pub(super) fn retry_at(&self) -> Option<Moment> {
@@ -109,133 +79,16 @@ impl Unseen {
             ..Search::default()
         };
     }
-
-    /// The stay is over: what comes next is asked for at the next one.
-    pub(super) fn left(&mut self) {
-        self.doubt = None;
-        self.first_read = None;
-        self.kept_back = HashSet::new();
-        self.retry_at = self.retry_at.filter(|_| self.is_active());
-    }
-
-    fn doubt_from(&mut self, number: u64, now: Moment) {
-        let earlier = self.doubt.filter(|(earlier, _)| *earlier <= number);
-        if earlier.is_none() {
-            self.doubt = Some((number, now));
-            // An answer that is on its way was asked for before.
-            self.first_read = None;
-        }
-    }
 }
 
 impl Core {
-    /// True if what is lost can be missed here: history of a plain stream is looked after by repairs.
-    fn minds_lost_numbers(&self) -> bool {
-        self.settings.feed != Feed::Plain
-    }
-
-    /// A stay has begun: what comes next may lie behind numbers that were truncated meanwhile.
-    pub(super) fn doubt_at_join(&mut self) {
-        if self.minds_lost_numbers()
-            && let Some(number) = self.numbers.first_undelivered()
-        {
-            self.unseen.doubt_from(number, self.now);
-        }
-    }
-
-    /// A number is delivered: are some before it skipped?
-    pub(super) fn doubt_before(&mut self, number: u64) {
-        self.unseen.delivered = self.unseen.delivered.max(Some(number));
-        if self.minds_lost_numbers() && self.numbers.is_skip(number) {
-            self.unseen.doubt_from(self.numbers.end(), self.now);
-        }
-    }
-
     pub(super) fn pump_unseen(&mut self) {
-        if self.ending.is_some() {
+        if self.ending.is_some() || self.unseen.retry_at.is_some_and(|at| at > self.now) {
             return;
-        }
-        if self.unseen.retry_at.is_some_and(|at| at > self.now) {
-            return self.leave_in_doubt();
         }
         self.unseen.retry_at = None;
-        self.ask_first_link();
-        self.leave_in_doubt();
         if self.unseen.is_active() && self.member.trouble == Trouble::None {
             self.pump_search();
-        }
-    }
-
-    fn ask_first_link(&mut self) {
-        let Some((from, _)) = self.unseen.doubt else {
-            return;
-        };
-        if self.unseen.first_read.is_some() || self.member.conn().is_none() {
-            return;
-        }
-        let read = ReadId(self.next_id());
-        self.unseen.first_read = Some(read);
-        self.unseen.delivered_when_asked = self.unseen.delivered;
-        self.reads.insert(read, Purpose::First { from });
-        self.out.push(Command::FirstLink { read, from });
-    }
-
-    /// What is delivered meanwhile is not acknowledged: the server would take it back, and may park it for that.
-    fn leave_in_doubt(&mut self) {
-        let late = self
-            .unseen
-            .doubt
-            .is_some_and(|(_, since)| self.now.saturating_sub(since) >= self.message_timeout() / 2);
-        if late && self.member.conn().is_some() {
-            self.source_failing = true;
-            self.leave(LeaveReason::Waiting);
-            self.unseen.doubt = None;
-        }
-    }
-
-    /// The first readable number was read.
-    pub(super) fn on_first_link(&mut self, read: ReadId, from: u64, page: LinkPage) {
-        if self.unseen.first_read != Some(read) {
-            return;
-        }
-        self.unseen.first_read = None;
-        let Some(first) = self.first_of(from, &page) else {
-            self.unseen_failed();
-            return;
-        };
-        self.unseen.failures = 0;
-        self.source_failing = false;
-        self.progress += 1;
-        self.unseen.doubt = None;
-        if first > from {
-            let joined = self.member.joined_time(self.now);
-            self.numbers.exists_up_to(first - 1, joined);
-            self.not_seen_between(from, first);
-        }
-    }
-
-    /// The first number from `from` on that can be read, or could once it is written; `None`: the page does not tell.
-    fn first_of(&self, from: u64, page: &LinkPage) -> Option<u64> {
-        let group = self.group.as_ref();
-        match page {
-            LinkPage::Items { items, last } => {
-                let checkpoint = group.and_then(|group| group.checkpoint);
-                // A node that does not know what had been delivered is behind.
-                let is_behind = Some(*last) < checkpoint.max(self.unseen.delivered_when_asked);
-                match items.first() {
-                    Some((number, _)) => Some((*number).max(from)),
-                    None => (!is_behind).then_some((last + 1).max(from)),
-                }
-            }
-            // Nothing there yet: nothing can be lost.
-            LinkPage::NotFound if group.is_none_or(|group| group.last_number.is_none()) => {
-                Some(from)
-            }
-            LinkPage::Deleted => {
-                let last = group.and_then(|group| group.last_number);
-                Some(last.map_or(from, |last| (last + 1).max(from)))
-            }
-            LinkPage::NotFound | LinkPage::Denied | LinkPage::Failed => None,
         }
     }
 

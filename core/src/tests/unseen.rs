@@ -241,7 +241,7 @@ fn a_page_that_ends_below_the_question_is_asked_again() {
     bench.pass(Duration::from_secs(1));
     assert_eq!(
         bench.commands(),
-        ["first link from 9"],
+        ["first link from 8"],
         "the node is behind"
     );
     page(&mut bench, Vec::new(), 8);
@@ -294,4 +294,100 @@ fn what_was_dropped_is_searched_for_from_the_beginning() {
     bench.source(SourcePage::Failed);
     bench.pass(Duration::from_secs(40));
     assert!(bench.commands().contains(&"search the log".to_owned()));
+}
+
+/// A group with a checkpoint at 3, on a stream of which 4 is the first readable number.
+fn behind_the_checkpoint() -> Bench {
+    let seen = GroupSeen {
+        checkpoint: Some(3),
+        last_number: Some(5),
+        ..group()
+    };
+    let mut bench = Bench::joined_to(category(), seen);
+    let read = bench.last_read();
+    let items = vec![(4, Item::Never(SkipReason::Unresolved))];
+    bench.input(Input::LinksRead {
+        read,
+        page: LinkPage::Items { items, last: 5 },
+    });
+    bench
+}
+
+#[test]
+fn a_link_that_the_group_drops_is_copied_before_acknowledging() {
+    let mut bench = behind_the_checkpoint();
+    assert_eq!(bench.commands(), ["links from 4 count 1"], "at once");
+    let read = bench.last_read();
+    bench.deliver_as(5, Item::Event(event("s-1", 0)));
+    bench.looked(LookResult::NotDeleted);
+    bench.written(0);
+    assert!(!bench.commands().contains(&"ack 5".to_owned()));
+    let items = vec![(4, Item::Event(event("s-2", 0)))];
+    bench.input(Input::LinksRead {
+        read,
+        page: LinkPage::Items { items, last: 5 },
+    });
+    bench.looked(LookResult::NotDeleted);
+    assert!(!bench.commands().contains(&"ack 5".to_owned()));
+    bench.written(0);
+    assert_eq!(bench.commands(), ["ack 5"]);
+}
+
+#[test]
+fn a_link_that_the_group_delivers_needs_no_waiting() {
+    let mut bench = behind_the_checkpoint();
+    bench.deliver_as(4, Item::Event(event("s-1", 0)));
+    bench.deliver_as(5, Item::Event(event("s-2", 0)));
+    bench.looked(LookResult::NotDeleted);
+    bench.commands();
+    bench.written(0);
+    assert_eq!(bench.commands(), ["ack 5"]);
+}
+
+#[test]
+fn a_delivery_that_comes_again_in_doubt_is_acknowledged_once() {
+    let mut bench = Bench::joined(category());
+    let read = bench.last_read();
+    for _ in 0..2 {
+        bench.deliver_as(0, Item::Never(SkipReason::Unresolved));
+    }
+    bench.commands();
+    let items = vec![(0, Item::Never(SkipReason::Unresolved))];
+    bench.input(Input::LinksRead {
+        read,
+        page: LinkPage::Items { items, last: 1 },
+    });
+    assert_eq!(bench.commands(), ["ack 0"]);
+}
+
+#[test]
+fn parking_waits_until_the_first_number_is_known() {
+    let mut bench = Bench::joined(category());
+    let read = bench.last_read();
+    bench.deliver("s-1", 0);
+    bench.looked(LookResult::Tombstoned);
+    let parks = |commands: Vec<String>| commands.iter().any(|line| line.starts_with("park 0"));
+    assert!(!parks(bench.commands()));
+    let items = vec![(0, Item::Never(SkipReason::Unresolved))];
+    bench.input(Input::LinksRead {
+        read,
+        page: LinkPage::Items { items, last: 1 },
+    });
+    assert!(parks(bench.commands()));
+}
+
+#[test]
+fn a_node_behind_the_log_is_asked_again_for_its_event() {
+    let mut bench = searching(CoreSettings {
+        feed: Feed::Parts,
+        ..settings()
+    });
+    log(&mut bench, found(&[("s-2", 3)], None));
+    bench.source(SourcePage::Events {
+        events: Vec::new(),
+        last: 2,
+    });
+    bench.commands();
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.commands(), ["source s-2 from 3 count 1"]);
 }

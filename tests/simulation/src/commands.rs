@@ -382,7 +382,7 @@ impl World {
         }
         let mut seen = Vec::new();
         let mut bytes = 0;
-        let kept_back = self.daemons[daemon].first_link.is_some();
+        let kept_back = self.may_keep_back(daemon);
         for given in &stay.delivered {
             // What is at the destination waits for nothing but its answer.
             if kept_back && self.may_acknowledge(*given) {
@@ -400,6 +400,14 @@ impl World {
             };
         }
         bytes
+    }
+
+    /// A ditto does not acknowledge before it knows that nothing is lost below: while its question has no answer, and while
+    /// the group may have dropped the first link behind a checkpoint that was truncated.
+    fn may_keep_back(&self, daemon: usize) -> bool {
+        let from = self.source.links_from;
+        let truncated = self.group.checkpoint.is_some_and(|number| number < from);
+        self.daemons[daemon].first_link.is_some() || truncated
     }
 
     fn finished(&mut self, daemon: usize, why: ditto_core::port::StopReason, left: usize) {

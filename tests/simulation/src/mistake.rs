@@ -84,6 +84,10 @@ impl Memory {
                 self.reads.insert(read.0, *from);
                 false
             }
+            Command::ReadLinks { read, .. } => {
+                self.holes.insert(read.0);
+                false
+            }
             _ => false,
         }
     }

@@ -181,6 +181,8 @@ pub(crate) struct Memory {
     pub(crate) ids: HashMap<(String, u64), Uuid>,
     /// Where reads of source streams began.
     pub(crate) reads: HashMap<u64, u64>,
+    /// Reads of holes.
+    pub(crate) holes: HashSet<u64>,
     /// Ids delivered, and how often.
     pub(crate) delivered: HashMap<Uuid, u32>,
     /// Ids answered over this stay.

@@ -69,7 +69,7 @@ pub(super) fn page(mutation: Mutation, memory: &Memory, input: Input) -> Input {
                 read,
                 page: LinkPage::Items { last, .. },
             },
-        ) => Input::LinksRead {
+        ) if memory.holes.contains(&read.0) => Input::LinksRead {
             read,
             page: LinkPage::Items {
                 items: Vec::new(),
