@@ -11,6 +11,7 @@ mod refusals;
 mod repairs;
 mod rights;
 mod spine;
+mod stays;
 mod sweeping;
 mod unnumbered;
 mod waits;
