@@ -4,6 +4,7 @@
 
 mod behind;
 mod exactness;
+mod forwards;
 mod lateness;
 mod membership;
 mod parking;

@@ -226,3 +226,12 @@ fn time_to_live_is_written_before_the_first_event() {
         stream: "s-1".into()
     }));
 }
+
+#[test]
+fn what_the_destination_has_is_acknowledged_while_more_is_sent() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.deliver("s-1", 0);
+    assert_eq!(bench.commands(), ["append s-1 after 0: 1", "ack 2"]);
+}

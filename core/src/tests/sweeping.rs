@@ -143,11 +143,12 @@ fn what_the_server_parked_by_itself_is_copied_and_what_ditto_parked_is_not() {
         reason: "Reached retry count of 10".to_owned(),
     };
     assert!(bench.tells().contains(&told));
-    bench.input(Input::GroupSeen(GroupSeen {
-        parked: 3,
-        ..group()
-    }));
-    assert_eq!(bench.commands(), ["parked from 2"]);
+    let seen = |bench: &mut Bench, parked| {
+        bench.input(Input::GroupSeen(GroupSeen { parked, ..group() }));
+        bench.commands()
+    };
+    assert_eq!(seen(&mut bench, 0), [""; 0], "no more than before");
+    assert_eq!(seen(&mut bench, 3), ["parked from 2"]);
 }
 
 #[test]
