@@ -356,4 +356,33 @@ mod tests {
         numbers.exists_up_to(8, at(5));
         assert_eq!(numbers.due(at(5), PATIENCE), Some((5, 8)));
     }
+
+    #[test]
+    fn a_last_number_that_was_passed_or_has_no_base_is_no_news() {
+        let mut unknown = Numbers::default();
+        unknown.exists_up_to(8, at(0));
+        assert_eq!(unknown.due(at(0), PATIENCE), None);
+        assert_eq!(unknown.done_up_to(), None);
+        let mut passed = numbers(5, &[5, 6]);
+        for last in [0, 5, 6] {
+            passed.exists_up_to(last, at(0));
+            passed.done(5);
+            passed.done(6);
+            assert_eq!(passed.done_up_to(), Some(6), "{last}");
+        }
+    }
+
+    #[test]
+    fn the_next_gap_says_how_long_it_may_still_be_filled() {
+        let mut numbers = numbers(0, &[0]);
+        assert_eq!(numbers.due_in(at(0), PATIENCE), None);
+        numbers.delivered(2, at(10), false);
+        for (joined, left) in [(10, 60), (30, 40), (69, 1), (70, 0), (100, 0)] {
+            assert_eq!(numbers.due_in(at(joined), PATIENCE), Some(at(left)));
+            let due = (left == 0).then_some((1, 1));
+            assert_eq!(numbers.due(at(joined), PATIENCE), due);
+        }
+        numbers.exists_up_to(5, at(20));
+        assert_eq!(numbers.due_in(at(20), PATIENCE), Some(at(0)));
+    }
 }

@@ -242,3 +242,45 @@ fn page_of_a_node_that_is_behind_is_read_again() {
         );
     }
 }
+
+#[test]
+fn a_repair_far_into_a_stream_reads_ahead() {
+    let mut bench = Bench::joined(settings());
+    bench.deliver("s-1", 2_100);
+    bench.found(2_000, Vec::new());
+    bench.source_events(events("s-1", [2_000]), 2_100);
+    bench.found(2_000, events("s-1", [2_000]));
+    assert_eq!(
+        bench.commands().pop().as_deref(),
+        Some("source s-1 from 2001 count 99")
+    );
+    bench.source_events(events("s-1", 2_001..2_003), 2_100);
+    assert_eq!(
+        bench.commands(),
+        [
+            "append s-1 after 2000: 2001 2002",
+            "source s-1 from 2003 count 97"
+        ]
+    );
+}
+
+#[test]
+fn sixteen_pages_are_read_at_once() {
+    let mut bench = Bench::joined(settings());
+    let streams: Vec<String> = (0..20).map(|number| format!("s-{number}")).collect();
+    for stream in &streams {
+        bench.begun(stream);
+    }
+    for stream in &streams {
+        bench.deliver(stream, 2);
+    }
+    let reads: Vec<String> = (0..16)
+        .map(|number| format!("source s-{number} from 1 count 1"))
+        .collect();
+    assert_eq!(bench.commands(), reads);
+    bench.source_events(events("s-15", [1]), 2);
+    assert_eq!(
+        bench.commands(),
+        ["append s-15 after 0: 1 2", "source s-16 from 1 count 1"]
+    );
+}

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
+use super::super::RESERVE_BYTES;
 use super::super::port::{
-    CoreSettings, GroupSeen, Input, LeaveReason, LinkPage, LookResult, MetadataOutcome,
-    OnMissingHistory, ParkedEntry, ParkedPage, ReadId, SourcePage, Tell,
+    CoreSettings, GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LookResult,
+    MetadataOutcome, OnMissingHistory, ParkedEntry, ParkedPage, ReadId, SourcePage, Tell,
 };
 use super::super::stall::StallDetector;
 use super::{Bench, event, group, settings};
-use crate::event::{Item, SkipReason};
+use crate::event::{Event, Item, SkipReason};
 
 fn links(bench: &mut Bench, items: Vec<(u64, Item)>) {
     let page = LinkPage::Items { items, last: 100 };
@@ -291,4 +294,76 @@ fn hole_page_of_a_node_that_is_behind_closes_nothing() {
         bench.pass(Duration::from_millis(200));
         assert_eq!(bench.commands(), ["links from 0 count 3"]);
     }
+}
+
+#[test]
+fn a_standby_that_takes_over_gives_the_group_its_first_seconds_again() {
+    let behind = GroupSeen {
+        checkpoint: Some(4),
+        last_number: Some(7),
+        ..group()
+    };
+    let mut bench = Bench::joined(settings());
+    bench.pass(Duration::from_secs(60));
+    bench.left(LeaveReason::Credit);
+    bench.input(Input::Refused {
+        why: JoinRefusal::Taken,
+    });
+    bench.pass(Duration::from_secs(2));
+    bench.join(behind);
+    bench.commands();
+    bench.pass(Duration::from_millis(4_999));
+    assert_eq!(bench.commands(), [""; 0]);
+    bench.pass(Duration::from_millis(1_001));
+    assert_eq!(bench.commands(), ["links from 5 count 3"]);
+}
+
+#[test]
+fn holes_are_read_only_while_the_reserve_has_room() {
+    let mut bench = Bench::joined_to(
+        settings(),
+        GroupSeen {
+            checkpoint: Some(0),
+            ..group()
+        },
+    );
+    bench.deliver_as(6, Item::Event(event("s-9", 0)));
+    bench.looked_of("s-9", LookResult::NotDeleted);
+    let large = |number: u64| {
+        let large = Event {
+            data: Bytes::from(vec![0; RESERVE_BYTES / 4]),
+            ..event(&format!("s-{number}"), 0)
+        };
+        (number, Item::Event(large))
+    };
+    bench.commands();
+    links(&mut bench, vec![large(1)]);
+    assert_eq!(
+        bench.commands(),
+        ["look s-1 metadata", "links from 2 count 4"],
+        "half of the reserve is free for holes"
+    );
+    links(&mut bench, vec![large(2)]);
+    assert_eq!(bench.commands(), ["look s-2 metadata"]);
+    bench.looked_of("s-1", LookResult::NotDeleted);
+    bench.written(0);
+    assert_eq!(
+        bench.commands(),
+        ["append s-1 after nothing: 0", "links from 3 count 3"]
+    );
+}
+
+#[test]
+fn a_stay_with_deliveries_that_wait_is_not_quiet() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.input(Input::GroupSeen(GroupSeen {
+        last_number: Some(4),
+        ..group()
+    }));
+    bench.deliver("s-2", 3);
+    bench.looked(LookResult::NotFound);
+    bench.commands();
+    bench.pass(Duration::from_secs(100));
+    assert_eq!(bench.commands(), [""; 0], "its repair is slow");
 }
