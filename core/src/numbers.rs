@@ -385,4 +385,13 @@ mod tests {
         numbers.exists_up_to(5, at(20));
         assert_eq!(numbers.due_in(at(20), PATIENCE), Some(at(0)));
     }
+
+    #[test]
+    fn what_is_done_stays_done_whatever_a_page_names() {
+        let mut numbers = numbers(0, &[0, 1, 3]);
+        numbers.done(0);
+        numbers.done(1);
+        numbers.close(1, 2, &[1]);
+        assert_eq!(numbers.done_up_to(), Some(2));
+    }
 }

@@ -326,6 +326,13 @@ impl Bench {
     }
 
     fn note(&mut self, command: Command) {
+        // A page holds some events of an ordinary size, or is only asked for what it is.
+        if let Command::Look { max_bytes, .. }
+        | Command::ReadSource { max_bytes, .. }
+        | Command::ReadLinks { max_bytes, .. } = &command
+        {
+            assert!(*max_bytes == 1 || *max_bytes >= 64 * 1024, "{command:?}");
+        }
         let line = match &command {
             Command::Tell(tell) => {
                 self.tells.push(tell.clone());
@@ -434,7 +441,10 @@ fn line_of(command: Command) -> String {
         }
         Command::ReadSource { stream, .. } => format!("source {stream} tail"),
         Command::ReadLinks { from, count, .. } => format!("links from {from} count {count}"),
-        Command::ReadParked { count: 1, .. } => "queue".to_owned(),
+        Command::ReadParked {
+            from: 0, count: 1, ..
+        } => "queue".to_owned(),
+        Command::ReadParked { from, count: 1, .. } => format!("queue from {from}"),
         Command::ReadParked { from, .. } => format!("parked from {from}"),
         Command::AskGroup => "ask group".to_owned(),
         Command::Probe { .. } => "probe".to_owned(),

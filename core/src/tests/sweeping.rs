@@ -11,7 +11,7 @@ use super::super::port::{
 };
 use super::super::stall::StallDetector;
 use super::{Bench, event, group, settings};
-use crate::event::{Event, Item, SkipReason};
+use crate::event::{Event, Item, SkipReason, TOMBSTONE_REVISION};
 
 fn links(bench: &mut Bench, items: Vec<(u64, Item)>) {
     let page = LinkPage::Items { items, last: 100 };
@@ -152,6 +152,11 @@ fn what_the_server_parked_by_itself_is_copied_and_what_ditto_parked_is_not() {
     };
     assert_eq!(seen(&mut bench, 0), [""; 0], "no more than before");
     assert_eq!(seen(&mut bench, 3), ["parked from 2"]);
+    assert_eq!(seen(&mut bench, 4), [""; 0], "one read at a time");
+    let read = bench.last_read();
+    let page = ParkedPage::Entries(Vec::new());
+    bench.input(Input::ParkedRead { read, page });
+    assert_eq!(bench.commands(), ["parked from 2"]);
 }
 
 #[test]
@@ -366,4 +371,136 @@ fn a_stay_with_deliveries_that_wait_is_not_quiet() {
     bench.commands();
     bench.pass(Duration::from_secs(100));
     assert_eq!(bench.commands(), [""; 0], "its repair is slow");
+}
+
+#[test]
+fn a_number_delivered_while_its_page_is_read_is_no_hole() {
+    let mut bench = Bench::joined_to(
+        settings(),
+        GroupSeen {
+            checkpoint: Some(9),
+            ..group()
+        },
+    );
+    bench.deliver_as(12, Item::Event(event("s-9", 0)));
+    let read = bench.last_read();
+    bench.deliver_as(10, Item::Event(event("s-1", 0)));
+    let before = bench.core.status().progress;
+    bench.input(Input::LinksRead {
+        read,
+        page: LinkPage::Items {
+            items: vec![(10, Item::Event(event("s-1", 0)))],
+            last: 12,
+        },
+    });
+    assert_eq!(bench.core.status().progress, before + 1, "a page is one");
+    bench.looked_of("s-1", LookResult::NotDeleted);
+    bench.written(0);
+    assert!(
+        !bench
+            .tells()
+            .iter()
+            .any(|tell| matches!(tell, Tell::Hole { .. }))
+    );
+}
+
+#[test]
+fn pages_that_fail_are_read_ever_less_often() {
+    let mut holes = Bench::joined(settings());
+    holes.deliver_as(3, Item::Event(event("s-1", 0)));
+    holes.looked_of("s-1", LookResult::NotDeleted);
+    let mut parked = Bench::joined(settings());
+    let fails = |bench: &mut Bench, holes: bool| {
+        let read = bench.last_read();
+        bench.input(if holes {
+            let page = LinkPage::Failed;
+            Input::LinksRead { read, page }
+        } else {
+            let page = ParkedPage::Failed;
+            Input::ParkedRead { read, page }
+        });
+    };
+    for after in [200, 400, 800, 1600] {
+        for (bench, are_holes) in [(&mut holes, true), (&mut parked, false)] {
+            fails(bench, are_holes);
+            let read = bench.last_read();
+            bench.pass(Duration::from_millis(after - 1));
+            assert_eq!(bench.last_read(), read, "{after} ms");
+            bench.pass(Duration::from_millis(1));
+            assert_ne!(bench.last_read(), read, "{after} ms");
+        }
+    }
+}
+
+#[test]
+fn a_tombstone_on_a_page_covers_no_number() {
+    let mut bench = Bench::joined(settings());
+    bench.deliver_as(3, Item::Event(event("s-1", 0)));
+    bench.looked_of("s-1", LookResult::NotDeleted);
+    bench.commands();
+    links(
+        &mut bench,
+        vec![
+            (0, Item::Never(SkipReason::Unresolved)),
+            (TOMBSTONE_REVISION, Item::Never(SkipReason::Tombstone)),
+        ],
+    );
+    assert_eq!(bench.commands(), ["links from 1 count 2"]);
+}
+
+#[test]
+fn quiet_begins_at_the_last_delivery() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.pass(Duration::from_secs(20));
+    bench.deliver("s-1", 1);
+    bench.written(1);
+    bench.input(Input::GroupSeen(GroupSeen {
+        last_number: Some(2),
+        ..group()
+    }));
+    bench.commands();
+    joins_again_when_quiet(&mut bench);
+}
+
+#[test]
+fn holes_are_read_only_while_joined_and_not_stopping() {
+    for stops in [true, false] {
+        let mut bench = Bench::joined(settings());
+        bench.deliver_as(3, Item::Event(event("s-1", 0)));
+        let read = bench.last_read();
+        bench.looked_of("s-1", LookResult::NotDeleted);
+        if stops {
+            let deadline = Duration::from_secs(60);
+            bench.input(Input::Stop { deadline });
+        } else {
+            bench.left(LeaveReason::Ended);
+        }
+        let page = LinkPage::Failed;
+        bench.input(Input::LinksRead { read, page });
+        bench.pass(Duration::from_secs(5));
+        let commands = bench.commands();
+        let again = commands.iter().filter(|line| line.starts_with("links"));
+        assert_eq!(again.count(), 1, "{commands:?}");
+    }
+}
+
+#[test]
+fn a_page_that_names_more_than_was_asked_for_brings_no_more() {
+    let mut bench = Bench::joined(settings());
+    bench.deliver_as(1, Item::Event(event("s-9", 0)));
+    assert_eq!(
+        bench.commands().pop().as_deref(),
+        Some("links from 0 count 1")
+    );
+    let read = bench.last_read();
+    bench.deliver_as(4, Item::Event(event("s-8", 0)));
+    bench.commands();
+    let items = vec![
+        (0, Item::Event(event("s-0", 0))),
+        (2, Item::Event(event("s-2", 0))),
+    ];
+    let page = LinkPage::Items { items, last: 4 };
+    bench.input(Input::LinksRead { read, page });
+    assert_eq!(bench.commands(), ["look s-0 metadata"]);
 }
