@@ -5,6 +5,7 @@
 mod behind;
 mod exactness;
 mod forwards;
+mod holes;
 mod lateness;
 mod membership;
 mod parking;
@@ -16,6 +17,7 @@ mod stays;
 mod sweeping;
 mod unnumbered;
 mod waits;
+mod words;
 
 use std::collections::HashMap;
 use std::time::Duration;

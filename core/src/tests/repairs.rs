@@ -284,3 +284,38 @@ fn sixteen_pages_are_read_at_once() {
         ["append s-15 after 0: 1 2", "source s-16 from 1 count 1"]
     );
 }
+
+#[test]
+fn the_status_counts_streams_under_repair() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.begun("s-2");
+    assert_eq!(bench.core.status().repairs, 0);
+    bench.deliver("s-1", 2);
+    bench.deliver("s-2", 2);
+    assert_eq!(bench.core.status().repairs, 2);
+    bench.source_events(events("s-2", [1]), 2);
+    bench.written(2);
+    assert_eq!(bench.core.status().repairs, 1);
+}
+
+#[test]
+fn a_repair_that_is_refused_for_ten_seconds_holds_its_stream() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.written(1);
+    bench.deliver("s-1", 5);
+    let begun = bench.now;
+    let held = (0..60).find_map(|_| {
+        bench.source(SourcePage::Refused("no".to_owned()));
+        let at = bench.now - begun;
+        let held = bench.core.status().held_streams;
+        bench.pass(Duration::from_secs(1));
+        held.into_iter().next().map(|held| (at, held))
+    });
+    let text = "the source does not let this stream be read: no".to_owned();
+    let (at, held) = held.unwrap();
+    assert_eq!(held, ("s-1".into(), 2, HeldReason::Refused, text));
+    assert!((10..20).contains(&at.as_secs()), "{at:?}");
+}
