@@ -385,3 +385,17 @@ fn progress_counts_what_is_acknowledged() {
         assert_eq!(bench.core.status().progress, before + 1);
     }
 }
+
+#[test]
+fn stopping_waits_for_a_join_until_the_deadline_only() {
+    let mut bench = Bench::joined(settings());
+    bench.left(LeaveReason::Credit);
+    assert_eq!(bench.commands(), ["join 100"]);
+    bench.input(Input::Stop {
+        deadline: Duration::from_secs(10),
+    });
+    bench.pass(Duration::from_millis(9_999));
+    assert_eq!(bench.commands(), NOTHING);
+    bench.pass(Duration::from_millis(1));
+    assert_eq!(bench.commands(), ["finished Asked { clean: true } left 0"]);
+}

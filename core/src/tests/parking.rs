@@ -228,3 +228,19 @@ fn a_queue_is_looked_at_where_its_unread_entries_begin() {
     conflicts(&mut bench);
     assert_eq!(bench.commands(), ["queue from 8"]);
 }
+
+#[test]
+fn a_conflict_found_after_the_stay_parks_nothing() {
+    let mut bench = Bench::joined(settings());
+    bench.queue = None;
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.append_answered(AppendOutcome::WrongRevision);
+    bench.left(LeaveReason::Credit);
+    bench.join(group());
+    bench.commands();
+    bench.found(1, vec![event("s-1", 0), stranger("s-1", 1)]);
+    assert_eq!(bench.commands(), NOTHING);
+    let status = bench.core.status();
+    assert_eq!((status.events_buffered, status.done_up_to), (0, Some(0)));
+}

@@ -19,8 +19,10 @@ fn a_tail_further_back_is_repaired() {
     bench.source_events(events("s-1", [2]), 9);
     bench.found(2, events("s-1", [2]));
     assert_eq!(bench.commands(), ["source s-1 from 3 count 2"]);
+    let before = bench.core.status().progress;
     bench.source_events(events("s-1", [3, 4]), 9);
     assert_eq!(bench.commands(), ["append s-1 after 2: 3 4 5"]);
+    assert_eq!(bench.core.status().progress, before + 1, "a page is one");
     bench.written(5);
     assert_eq!(bench.commands(), ["ack 0"]);
     let tells = bench.tells();
@@ -318,4 +320,47 @@ fn a_repair_that_is_refused_for_ten_seconds_holds_its_stream() {
     let (at, held) = held.unwrap();
     assert_eq!(held, ("s-1".into(), 2, HeldReason::Refused, text));
     assert!((10..20).contains(&at.as_secs()), "{at:?}");
+}
+
+#[test]
+fn a_comparison_that_the_source_refuses_holds_its_stream_in_time() {
+    let mut bench = Bench::looking(settings());
+    let held = (0..60).find_map(|second| {
+        bench.found(2, Vec::new());
+        bench.source(SourcePage::Refused("no".to_owned()));
+        let held = bench.core.status().held_streams;
+        bench.pass(Duration::from_secs(1));
+        held.into_iter().next().map(|held| (second, held))
+    });
+    let text = "the source does not let this stream be read: no".to_owned();
+    let (second, held) = held.unwrap();
+    assert_eq!(held, ("s-1".into(), 5, HeldReason::Refused, text));
+    assert!((10..20).contains(&second), "{second}");
+}
+
+#[test]
+fn a_repair_is_over_when_its_gap_is_closed() {
+    let mut bench = Bench::joined(CoreSettings {
+        max_append_events: 1,
+        ..settings()
+    });
+    bench.begun("s-1");
+    bench.deliver("s-1", 2);
+    bench.deliver("s-1", 3);
+    bench.source_events(events("s-1", [1]), 3);
+    assert_eq!(bench.core.status().repairs, 1);
+    bench.written(1);
+    assert_eq!(bench.core.status().repairs, 0);
+    assert_eq!(bench.core.status().events_in_flight, 1);
+}
+
+#[test]
+fn the_tail_itself_is_acknowledged_if_it_came_meanwhile() {
+    let mut bench = Bench::looking(settings());
+    bench.found(2, Vec::new());
+    bench.deliver("s-1", 2);
+    bench.commands();
+    bench.source_events(events("s-1", [2]), 9);
+    bench.found(2, events("s-1", [2]));
+    assert_eq!(bench.commands(), ["source s-1 from 3 count 2", "ack 1"]);
 }

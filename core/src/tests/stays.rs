@@ -126,3 +126,22 @@ fn no_budget_pauses_a_pipeline_that_holds_nothing() {
     bench.input(Input::Budget { bytes: 0 });
     assert_eq!(bench.commands(), NOTHING);
 }
+
+#[test]
+fn short_pauses_far_apart_cost_no_credit() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.input(Input::Budget { bytes: 1 });
+    for revision in 1..20 {
+        bench.deliver("s-1", revision);
+        bench.written(revision);
+        let expected = [
+            format!("append s-1 after {}: {revision}", revision - 1),
+            "pause".to_owned(),
+            "resume".to_owned(),
+            format!("ack {revision}"),
+        ];
+        assert_eq!(bench.commands(), expected);
+        wait(&mut bench, 2_000);
+    }
+}

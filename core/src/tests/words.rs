@@ -122,3 +122,23 @@ fn a_checkpoint_at_a_tombstone_says_nothing_of_what_is_done() {
         assert_eq!((status.done_up_to, status.last_number), (None, None));
     }
 }
+
+#[test]
+fn stays_that_brought_something_or_lasted_are_no_sign_of_a_deleted_stream() {
+    for (brings, lasts) in [(true, 0), (false, 10), (false, 0)] {
+        let mut bench = Bench::joined(settings());
+        for number in 0..3 {
+            if brings {
+                bench.deliver_as(number, Item::Never(SkipReason::Unresolved));
+            }
+            bench.pass(Duration::from_secs(lasts));
+            bench.left(LeaveReason::Ended);
+            bench.pass(Duration::from_secs(1));
+            bench.join(group());
+        }
+        let looks = bench
+            .commands()
+            .contains(&"links from 0 count 1".to_owned());
+        assert_eq!(looks, !brings && lasts == 0, "{brings} {lasts}");
+    }
+}
