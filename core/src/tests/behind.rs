@@ -165,3 +165,31 @@ fn a_stream_is_nobody_elses_again_once_a_copy_is_its_last_event() {
         assert_eq!(bench.commands(), [expected]);
     }
 }
+
+#[test]
+fn what_was_looked_for_is_not_looked_for_again() {
+    let mut bench = Bench::joined(CoreSettings {
+        mode: Mode::Behind,
+        max_append_events: 1,
+        ..settings()
+    });
+    bench.deliver("s-1", 5);
+    bench.looked(LookResult::NotFound);
+    bench.deliver("s-1", 6);
+    bench.append_answered(AppendOutcome::WrongRevision);
+    bench.found(0, vec![stranger("s-1", 0)]);
+    bench.commands();
+    bench.written(1);
+    assert_eq!(bench.commands(), ["append s-1 after 1: 6", "ack 0"]);
+}
+
+#[test]
+fn an_older_event_that_came_meanwhile_is_looked_for() {
+    let mut bench = bench();
+    bench.deliver("s-1", 8);
+    bench.looked(LookResult::NotFound);
+    bench.deliver("s-1", 5);
+    bench.commands();
+    bench.written(0);
+    assert_eq!(bench.commands(), ["look s-1 back from end", "ack 0"]);
+}

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::super::placeholder_id;
 use super::super::port::{
     AppendOutcome, CoreSettings, DuplicateReason, HeldReason, Input, LookResult, OnConflict,
     OnUnverified, SourcePage, Tell,
 };
 use super::{Bench, event, events, settings, stranger};
+use crate::event::Event;
 
 #[test]
 fn a_tail_just_before_what_waits_is_compared_with_the_sources_event() {
@@ -240,6 +242,26 @@ fn stream_truncated_by_another_writer_is_told_once() {
 }
 
 #[test]
+fn stream_that_begins_with_its_first_event_is_not_truncated() {
+    for (truncate_before, source_first) in [(None, 0), (Some(0), 0), (Some(4), 4), (Some(4), 5)] {
+        let mut bench = Bench::looking(settings());
+        bench.looked(LookResult::Tail {
+            last: 5,
+            events: events("s-1", [5]),
+            truncate_before,
+        });
+        let asks = bench.commands().len() == 2;
+        assert_eq!(asks, truncate_before > Some(0));
+        bench.source(source([source_first], 9));
+        let tells = bench.tells();
+        let told = tells
+            .iter()
+            .any(|tell| matches!(tell, Tell::Truncated { .. }));
+        assert!(!told, "{truncate_before:?}");
+    }
+}
+
+#[test]
 fn stream_whose_reads_alone_fail_is_held_and_pauses_no_other() {
     for failure in [
         LookResult::Refused("cannot be read".to_owned()),
@@ -444,4 +466,24 @@ fn a_look_or_read_that_fails_is_asked_again() {
     bench.commands();
     bench.pass(Duration::from_secs(1));
     assert_eq!(bench.commands(), ["source s-1 from 0 count 5"]);
+}
+
+#[test]
+fn an_event_that_a_placeholder_stands_for_is_parked_and_its_stream_goes_on() {
+    let mut bench = Bench::looking(settings());
+    bench.deliver("s-1", 6);
+    bench.commands();
+    let placeholder = Event {
+        id: placeholder_id(&"s-1".into(), 5),
+        ..event("s-1", 5)
+    };
+    bench.found(5, vec![placeholder]);
+    let reason = "revision 5 was filled with a placeholder before it was delivered";
+    assert_eq!(
+        bench.commands(),
+        [
+            "append s-1 after 5: 6".to_owned(),
+            format!("park 0 ditto: missing_history: {reason}")
+        ]
+    );
 }

@@ -364,3 +364,39 @@ fn the_tail_itself_is_acknowledged_if_it_came_meanwhile() {
     bench.found(2, events("s-1", [2]));
     assert_eq!(bench.commands(), ["source s-1 from 3 count 2", "ack 1"]);
 }
+
+#[test]
+fn what_was_copied_is_told_with_where_it_came_from() {
+    let mut bench = Bench::looking(CoreSettings {
+        on_missing_history: OnMissingHistory::Fill,
+        ..settings()
+    });
+    bench.looked(LookResult::NotFound);
+    bench.source_events(events("s-1", [3, 4]), 9);
+    let write = bench.last_write();
+    let outcome = MetadataOutcome::Written;
+    bench.input(Input::MetadataDone { write, outcome });
+    bench.written(2);
+    bench.source_events(events("s-1", [3, 4]), 9);
+    bench.pass(Duration::from_millis(700));
+    bench.written(5);
+    let copied: Vec<_> = bench
+        .tells()
+        .into_iter()
+        .filter_map(|tell| match tell {
+            Tell::Copied { events, took, .. } => Some((took.as_millis(), events)),
+            _ => None,
+        })
+        .flat_map(|(took, events)| events.into_iter().map(move |event| (took, event)))
+        .map(|(took, event)| (took, event.revision, event.number, event.repaired))
+        .collect();
+    // Placeholders are no copies.
+    assert_eq!(
+        copied,
+        [
+            (700, 3, None, true),
+            (700, 4, None, true),
+            (700, 5, Some(0), false)
+        ]
+    );
+}
