@@ -65,8 +65,8 @@ chaos: ## The real program while everything goes wrong: SEEDS of them (20 if not
 chaos-fixed:
 	@$(STAGE) chaos tests/chaos/run --fixed
 
-mutants: ## Changes in the core that its tests must notice: COUNT of them (all if not given) in the order of SEED, SHARD=k/n, ONLY=text
-	@tests/mutants/run --seed $(or $(SEED),0) $(if $(COUNT),--count $(COUNT)) $(if $(SHARD),--shard $(SHARD)) $(if $(ONLY),--only '$(ONLY)')
+mutants: ## Changes in the core that its tests must notice: COUNT of them (all if not given) in the order of SEED, SHARD=k/n, ONLY=text, JOBS at once
+	@tests/mutants/run --seed $(or $(SEED),0) $(if $(COUNT),--count $(COUNT)) $(if $(SHARD),--shard $(SHARD)) $(if $(ONLY),--only '$(ONLY)') $(if $(JOBS),--jobs $(JOBS))
 
 protections: ## Proof that the chaos test can fail: ditto without each of its protections fails a seed
 	@tests/chaos/protections/run

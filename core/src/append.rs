@@ -56,7 +56,7 @@ impl Core {
             return;
         };
         stream.in_line = false;
-        if stream.flight.is_some() || stream.retry_at.is_some() {
+        if stream.flight.is_some() {
             return;
         }
         let (tail, merge_gaps) = match &stream.state {

@@ -157,7 +157,7 @@ impl SkipReason {
 
 #[cfg(test)]
 mod tests {
-    use super::StreamName;
+    use super::{Event, SkipReason, StreamName};
 
     #[test]
     fn a_name_says_what_projections_make_of_the_stream() {
@@ -176,5 +176,50 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn every_byte_of_an_event_counts() {
+        let event = |stream: &str, event_type: &str, data: &str, metadata: &str| Event {
+            id: uuid::Uuid::nil(),
+            stream: stream.into(),
+            revision: 0,
+            event_type: event_type.into(),
+            is_json: true,
+            data: data.to_owned().into(),
+            metadata: metadata.to_owned().into(),
+            created: 0,
+        };
+        let empty = event("s", "", "", "");
+        assert_eq!((empty.size(), empty.append_size()), (0, 0));
+        for (other, size, append_size) in [
+            (event("s", "type", "", ""), 4, 8),
+            (event("s", "", "12345", ""), 5, 5),
+            (event("s", "", "", "123"), 3, 3),
+            (event("s", "type", "12345", "123"), 12, 16),
+        ] {
+            assert_eq!((other.size(), other.append_size()), (size, append_size));
+            assert!(!other.same_content(&empty) && other.same_content(&other));
+        }
+        let binary = Event {
+            is_json: false,
+            ..empty.clone()
+        };
+        assert!(!binary.same_content(&empty));
+    }
+
+    #[test]
+    fn what_is_skipped_has_a_word_of_its_own() {
+        let words = [
+            SkipReason::SystemStream,
+            SkipReason::Deleted,
+            SkipReason::Tombstone,
+            SkipReason::Unresolved,
+        ]
+        .map(SkipReason::as_str);
+        assert_eq!(
+            words,
+            ["system_stream", "deleted", "tombstone", "unresolved"]
+        );
     }
 }

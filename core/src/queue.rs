@@ -280,4 +280,29 @@ mod tests {
             assert_eq!(queue(&[5, 6, 8]).first_from(from), first, "from {from}");
         }
     }
+
+    #[test]
+    fn a_second_copy_takes_the_place_of_its_first() {
+        let claim = |ack: Option<u128>, number| Claim {
+            ack: ack.map(|id| (ConnId(1), Uuid::from_u128(id))),
+            number,
+            at: Moment::ZERO,
+            hole: false,
+        };
+        for (first, second, replaces) in [
+            (claim(Some(1), Some(1)), claim(Some(1), Some(1)), true),
+            (claim(Some(1), Some(1)), claim(Some(2), Some(1)), false),
+            (claim(None, Some(1)), claim(None, Some(1)), true),
+            (claim(None, Some(1)), claim(None, Some(2)), false),
+            (claim(None, None), claim(None, None), true),
+            (claim(Some(1), Some(1)), claim(None, Some(1)), false),
+        ] {
+            let mut entry = entry(1);
+            assert!(entry.join(claim(Some(9), Some(9))).is_none());
+            assert!(entry.join(first.clone()).is_none());
+            let replaced = entry.join(second.clone()).is_some();
+            assert_eq!(replaced, replaces, "{first:?} {second:?}");
+            assert_eq!(entry.claims().count(), if replaces { 2 } else { 3 });
+        }
+    }
 }

@@ -18,11 +18,6 @@ impl Core {
             return;
         }
         if stream.queue.is_empty() {
-            // What comes next was not looked for in a stream that others write too.
-            stream.state = State::Following(Following {
-                searched: false,
-                ..following
-            });
             self.rest(name);
             return;
         }

@@ -168,3 +168,186 @@ fn what_is_on_a_long_way_counts_as_out() {
         assert_eq!(grew(&mut credit, here, true, 9_000), expected, "{join} ms");
     }
 }
+
+fn stay(here: usize, credit: u32, round_trip: u64) -> Reading {
+    Reading {
+        here,
+        credit,
+        quick: true,
+        round_trip: Duration::from_millis(round_trip),
+        message_timeout: TIMEOUT,
+    }
+}
+
+/// A credit that timeouts have made this small, or that is as it was chosen.
+fn chosen(fixed: Option<u32>, chosen: u32) -> Credit {
+    let mut credit = Credit::new(fixed, Duration::ZERO);
+    credit.chosen = chosen;
+    credit
+}
+
+#[test]
+fn what_waited_decides_how_much_more_is_asked_for() {
+    for (fixed, now, waited, round_trip, more) in [
+        // Twice as much, if twice the wait is a quarter of the message timeout at most.
+        (None, 2_000, 7_500, 0, 4_000),
+        (None, 2_000, 7_501, 0, 2_000),
+        (None, 2_000, 8_000, 500, 4_000),
+        (None, 1_000, 0, 0, 2_000),
+        (None, 6_000, 10, 0, MOST),
+        (Some(50), 50, 10, 0, 50),
+        // After timeouts: as much as fits into half of it.
+        (None, 10, 30_001, 0, 10),
+        (None, 10, 30_000, 0, 10),
+        (None, 10, 15_001, 0, 10),
+        (None, 10, 15_000, 0, 20),
+        (None, 10, 7_500, 0, 20),
+        (None, 10, 5_000, 0, 30),
+        (None, 10, 5_500, 500, 30),
+        (None, 10, 1_000, 0, 150),
+        (None, 10, 1, 0, LEAST_CHOSEN),
+        (None, 999, 15_000, 0, LEAST_CHOSEN),
+        (Some(50), 10, 1, 0, 50),
+        (Some(50), 10, 5_000, 0, 30),
+    ] {
+        let mut credit = chosen(fixed, now);
+        credit.waited(Duration::from_secs(9), Duration::from_millis(waited));
+        credit.waited(Duration::from_secs(9), Duration::from_millis(1));
+        let asked = credit.more(Duration::from_secs(10), &stay(1, now, round_trip));
+        assert_eq!(asked, more, "{fixed:?}: {now}, {waited} ms");
+    }
+}
+
+#[test]
+fn only_the_last_five_whole_seconds_count() {
+    for (second, counts) in [
+        (4, false),
+        (5, true),
+        (7, true),
+        (9, true),
+        (10, false),
+        (11, false),
+    ] {
+        let mut credit = chosen(None, 2_000);
+        (0..3).for_each(|_| credit.outcome(Duration::from_secs(second)));
+        let (done, seconds) = credit.done_lately(Duration::from_millis(10_900));
+        let expected = if counts { (3, 10 - second) } else { (0, 0) };
+        assert_eq!((done, seconds), expected, "second {second}");
+    }
+}
+
+#[test]
+fn a_stay_is_full_by_what_is_here_and_on_its_way() {
+    for (now, here, done, round_trip, full) in [
+        (2_000, &[1_800][..], 1, 0, true),
+        (2_000, &[1_799], 1, 0, false),
+        (2_000, &[1_800], 0, 0, false),
+        (2_000, &[1_700, 1_900], 1, 0, true),
+        (2_000, &[1_700, 1_898], 1, 0, false),
+        // A thousand a second, for a tenth of it.
+        (2_000, &[1_700], 1_000, 100, true),
+        (2_000, &[1_700], 990, 100, false),
+        // Half is enough once deliveries have timed out.
+        (10, &[5], 1, 0, true),
+        (10, &[4], 1, 0, false),
+        (10, &[4, 5, 6], 1, 0, true),
+    ] {
+        let mut credit = chosen(None, now);
+        let at = |second: usize| Duration::from_secs(100 + second as u64);
+        for (second, here) in here.iter().enumerate() {
+            credit.note_here(at(second), *here);
+        }
+        let last = at(here.len());
+        (0..done).for_each(|_| credit.outcome(last - Duration::from_secs(1)));
+        credit.joined(Duration::from_millis(2 * round_trip));
+        let is_full = credit.is_full(last, &stay(0, now, 0));
+        assert_eq!(is_full, full, "{now}: {here:?} {done} {round_trip}");
+    }
+}
+
+#[test]
+fn what_is_here_is_averaged_over_five_seconds() {
+    let mut credit = chosen(None, 2_000);
+    for (second, here) in (0..8).enumerate() {
+        let now = Duration::from_secs(second as u64);
+        credit.note_here(now, here);
+        // Another input in the same second is no other sample.
+        credit.note_here(now + Duration::from_millis(500), 99);
+    }
+    let here: Vec<usize> = credit.here.iter().map(|(_, here)| *here).collect();
+    assert_eq!(here, [3, 4, 5, 6, 7]);
+}
+
+#[test]
+fn what_got_done_is_remembered_for_ten_minutes_at_most() {
+    let mut credit = chosen(None, 2_000);
+    (0..2_000).for_each(|second| credit.outcome(Duration::from_secs(second)));
+    assert_eq!(credit.seconds.len(), 600);
+    assert_eq!(credit.seconds.back().map(|last| last.second), Some(1_999));
+}
+
+#[test]
+fn a_timeout_counts_the_whole_quarter_before_it() {
+    let mut credit = chosen(None, 2_000);
+    (0..5).for_each(|_| credit.outcome(Duration::from_secs(84)));
+    (0..7).for_each(|_| credit.outcome(Duration::from_secs(85)));
+    credit.shrink(Duration::from_secs(100), TIMEOUT);
+    assert_eq!(credit.ask(Some(TIMEOUT)), 7);
+}
+
+#[test]
+fn a_small_credit_grows_four_times_as_often() {
+    for (now, expected) in [(20, &[3, 18, 33][..]), (2_000, &[3, 63])] {
+        let mut credit = chosen(None, now);
+        let mut grew = Vec::new();
+        for second in 0..65 {
+            let at = Duration::from_secs(100 + second);
+            credit.outcome(at - Duration::from_secs(1));
+            let asked = credit.ask(Some(TIMEOUT));
+            // It waits so long that it grows twofold at most.
+            credit.waited(at - Duration::from_secs(1), Duration::from_millis(7_500));
+            let full = stay(asked as usize, asked, 0);
+            if credit.should_grow(at, &full) && grew.len() < 3 {
+                credit.grow(at, &full);
+                assert_eq!(credit.ask(Some(TIMEOUT)), 2 * asked);
+                grew.push(second);
+            }
+        }
+        assert_eq!(grew, expected, "{now}");
+    }
+}
+
+#[test]
+fn a_stay_that_was_not_full_once_begins_to_count_anew() {
+    let mut credit = chosen(None, 2_000);
+    let mut grew = Vec::new();
+    for second in 0..12 {
+        let at = Duration::from_secs(100 + second);
+        credit.outcome(at - Duration::from_secs(1));
+        let slow = second == 2;
+        let reading = Reading {
+            quick: !slow,
+            ..stay(2_000, 2_000, 0)
+        };
+        if credit.should_grow(at, &reading) {
+            grew.push(second);
+        }
+    }
+    assert_eq!(grew, [6, 7, 8, 9, 10, 11]);
+}
+
+#[test]
+fn the_throttle_lets_so_many_through_in_a_quarter() {
+    for (throttle, timeout, most) in [
+        (1_000, 60_000, 15),
+        (1_000, 10_000, 2),
+        (15_000, 60_000, 1),
+        (60_000, 60_000, 1),
+    ] {
+        let credit = Credit::new(None, Duration::from_millis(throttle));
+        assert_eq!(credit.ask(None), 1, "the group is not known");
+        let asked = credit.ask(Some(Duration::from_millis(timeout)));
+        assert_eq!(asked, most, "{throttle} {timeout}");
+    }
+    assert_eq!(Credit::new(None, Duration::ZERO).ask(None), START);
+}

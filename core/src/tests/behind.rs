@@ -140,3 +140,56 @@ fn an_event_older_than_the_newest_copy_is_searched_and_told_when_late() {
         revision: 3
     }));
 }
+
+#[test]
+fn a_stream_is_nobody_elses_again_once_a_copy_is_its_last_event() {
+    for (last, events, looked_for) in [
+        (2, vec![copy(5, 1), copy(6, 2)], false),
+        (3, vec![copy(5, 1), copy(6, 2), stranger("s-1", 3)], true),
+    ] {
+        let mut bench = bench();
+        bench.deliver("s-1", 5);
+        bench.looked(LookResult::NotFound);
+        bench.append_answered(AppendOutcome::WrongRevision);
+        bench.found(0, vec![stranger("s-1", 0)]);
+        bench.written(1);
+        bench.deliver("s-1", 6);
+        bench.found(last, events);
+        bench.commands();
+        bench.deliver("s-1", 100_700);
+        let expected = if looked_for {
+            "look s-1 back from end".to_owned()
+        } else {
+            format!("append s-1 after {last}: 100700")
+        };
+        assert_eq!(bench.commands(), [expected]);
+    }
+}
+
+#[test]
+fn what_was_looked_for_is_not_looked_for_again() {
+    let mut bench = Bench::joined(CoreSettings {
+        mode: Mode::Behind,
+        max_append_events: 1,
+        ..settings()
+    });
+    bench.deliver("s-1", 5);
+    bench.looked(LookResult::NotFound);
+    bench.deliver("s-1", 6);
+    bench.append_answered(AppendOutcome::WrongRevision);
+    bench.found(0, vec![stranger("s-1", 0)]);
+    bench.commands();
+    bench.written(1);
+    assert_eq!(bench.commands(), ["append s-1 after 1: 6", "ack 0"]);
+}
+
+#[test]
+fn an_older_event_that_came_meanwhile_is_looked_for() {
+    let mut bench = bench();
+    bench.deliver("s-1", 8);
+    bench.looked(LookResult::NotFound);
+    bench.deliver("s-1", 5);
+    bench.commands();
+    bench.written(0);
+    assert_eq!(bench.commands(), ["look s-1 back from end", "ack 0"]);
+}

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::super::placeholder_id;
 use super::super::port::{
     AppendOutcome, CoreSettings, DuplicateReason, HeldReason, Input, LookResult, OnConflict,
     OnUnverified, SourcePage, Tell,
 };
 use super::{Bench, event, events, settings, stranger};
+use crate::event::Event;
 
 #[test]
 fn a_tail_just_before_what_waits_is_compared_with_the_sources_event() {
@@ -74,15 +76,18 @@ fn unreadable(revision: u64) -> Tell {
 
 #[test]
 fn unreadable_events_before_the_sources_own_tail_are_acknowledged() {
-    let mut bench = looked_at(OnUnverified::Hold, 7, [7], source([7], 9));
-    assert_eq!(bench.commands(), ["source s-1 from 7 count 1", "ack 0"]);
-    let tells = bench.tells();
-    assert!(tells.contains(&unreadable(5)));
-    assert!(tells.contains(&Tell::Unreadable {
-        stream: "s-1".into(),
-        from: 5,
-        tail: 7,
-    }));
+    // The destination's last event is the source's last, or one before it.
+    for last in [7, 9] {
+        let mut bench = looked_at(OnUnverified::Hold, 7, [7], source([7], last));
+        assert_eq!(bench.commands(), ["source s-1 from 7 count 1", "ack 0"]);
+        let tells = bench.tells();
+        assert!(tells.contains(&unreadable(5)));
+        assert!(tells.contains(&Tell::Unreadable {
+            stream: "s-1".into(),
+            from: 5,
+            tail: 7,
+        }));
+    }
 }
 
 #[test]
@@ -234,6 +239,26 @@ fn stream_truncated_by_another_writer_is_told_once() {
     };
     let told = bench.tells().into_iter().filter(|tell| *tell == truncated);
     assert_eq!(told.count(), 1);
+}
+
+#[test]
+fn stream_that_begins_with_its_first_event_is_not_truncated() {
+    for (truncate_before, source_first) in [(None, 0), (Some(0), 0), (Some(4), 4), (Some(4), 5)] {
+        let mut bench = Bench::looking(settings());
+        bench.looked(LookResult::Tail {
+            last: 5,
+            events: events("s-1", [5]),
+            truncate_before,
+        });
+        let asks = bench.commands().len() == 2;
+        assert_eq!(asks, truncate_before > Some(0));
+        bench.source(source([source_first], 9));
+        let tells = bench.tells();
+        let told = tells
+            .iter()
+            .any(|tell| matches!(tell, Tell::Truncated { .. }));
+        assert!(!told, "{truncate_before:?}");
+    }
 }
 
 #[test]
@@ -441,4 +466,24 @@ fn a_look_or_read_that_fails_is_asked_again() {
     bench.commands();
     bench.pass(Duration::from_secs(1));
     assert_eq!(bench.commands(), ["source s-1 from 0 count 5"]);
+}
+
+#[test]
+fn an_event_that_a_placeholder_stands_for_is_parked_and_its_stream_goes_on() {
+    let mut bench = Bench::looking(settings());
+    bench.deliver("s-1", 6);
+    bench.commands();
+    let placeholder = Event {
+        id: placeholder_id(&"s-1".into(), 5),
+        ..event("s-1", 5)
+    };
+    bench.found(5, vec![placeholder]);
+    let reason = "revision 5 was filled with a placeholder before it was delivered";
+    assert_eq!(
+        bench.commands(),
+        [
+            "append s-1 after 5: 6".to_owned(),
+            format!("park 0 ditto: missing_history: {reason}")
+        ]
+    );
 }

@@ -140,3 +140,23 @@ fn a_page_that_never_comes_excuses_a_second_copy() {
     bench.deliver_as(1, Item::Event(event("s-1", 3)));
     assert_eq!(bench.commands(), NOTHING);
 }
+
+#[test]
+fn a_delivery_of_an_earlier_stay_is_answered_late_without_blame() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.left(LeaveReason::Credit);
+    bench.join(group());
+    for _ in 0..70 {
+        wait(&mut bench, 1);
+        bench.input(Input::Reachable {
+            side: super::super::port::Side::Destination,
+            reachable: true,
+        });
+    }
+    bench.commands();
+    bench.written(1);
+    assert_eq!(bench.commands(), NOTHING);
+    assert_eq!(bench.core.status().credit, 100);
+}

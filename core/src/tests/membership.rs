@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use super::super::port::{
-    AppendOutcome, ConnId, CoreSettings, GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage,
-    LookResult, PipelineState, Side,
+    AppendOutcome, CoreSettings, GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LookResult,
+    PipelineState, Side,
 };
 use super::{Bench, event, group, settings};
-use crate::event::{Item, SkipReason, TOMBSTONE_REVISION};
+use crate::event::Item;
 
 const NOTHING: [String; 0] = [];
 
@@ -278,6 +276,11 @@ fn stopping_leaves_before_the_server_takes_events_back_and_goes_on_waiting_for_a
     assert_eq!(bench.commands(), NOTHING, "an append is unanswered");
     bench.written(1);
     assert_eq!(bench.commands(), ["finished Asked { clean: true } left 0"]);
+    bench.pass(Duration::from_secs(60));
+    bench.input(Input::Stop {
+        deadline: bench.now,
+    });
+    assert_eq!(bench.commands(), NOTHING, "once");
 }
 
 #[test]
@@ -344,26 +347,55 @@ fn stays_that_end_at_once_stop_nothing_by_themselves() {
 }
 
 #[test]
-fn the_number_of_a_tombstone_is_no_number() {
+fn a_source_that_is_away_is_asked_ever_less_often() {
+    let mut bench = Bench::joined(settings());
+    bench.left(LeaveReason::Credit);
+    for after in [200, 400, 800, 1600, 3200] {
+        assert_eq!(bench.commands(), ["join 100"]);
+        let why = JoinRefusal::Unavailable;
+        bench.input(Input::Refused { why });
+        bench.pass(Duration::from_millis(after - 1));
+        assert_eq!(bench.commands(), NOTHING, "{after} ms");
+        bench.pass(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn one_ended_stay_is_no_trouble_yet() {
+    let mut bench = Bench::joined(settings());
+    for state in [
+        PipelineState::Running,
+        PipelineState::Retrying(Side::Source),
+    ] {
+        bench.left(LeaveReason::Ended);
+        assert_eq!(bench.core.status().state, state);
+        bench.pass(Duration::from_millis(400));
+        bench.commands();
+        bench.join(group());
+    }
+}
+
+#[test]
+fn progress_counts_what_is_acknowledged() {
     let mut bench = Bench::joined(settings());
     bench.begun("s-1");
-    let tombstone = Input::Delivery {
-        conn: ConnId(1),
-        ack: Uuid::from_u128(77),
-        number: Some(TOMBSTONE_REVISION),
-        item: Item::Never(SkipReason::Tombstone),
-    };
-    bench.input(tombstone);
-    assert_eq!(bench.commands(), ["ack 77"]);
-    bench.pass(Duration::from_secs(300));
-    assert_eq!(bench.commands(), NOTHING, "no gap to read");
-    assert_eq!(bench.core.status().done_up_to, Some(0));
-    bench.left(LeaveReason::Ended);
-    bench.join(GroupSeen {
-        checkpoint: Some(TOMBSTONE_REVISION),
-        last_number: Some(TOMBSTONE_REVISION),
-        ..group()
+    for _ in 0..3 {
+        let before = bench.core.status().progress;
+        bench.deliver("s-1", 0);
+        assert_eq!(bench.core.status().progress, before + 1);
+    }
+}
+
+#[test]
+fn stopping_waits_for_a_join_until_the_deadline_only() {
+    let mut bench = Bench::joined(settings());
+    bench.left(LeaveReason::Credit);
+    assert_eq!(bench.commands(), ["join 100"]);
+    bench.input(Input::Stop {
+        deadline: Duration::from_secs(10),
     });
-    let status = bench.core.status();
-    assert_eq!((status.done_up_to, status.last_number), (Some(0), None));
+    bench.pass(Duration::from_millis(9_999));
+    assert_eq!(bench.commands(), NOTHING);
+    bench.pass(Duration::from_millis(1));
+    assert_eq!(bench.commands(), ["finished Asked { clean: true } left 0"]);
 }

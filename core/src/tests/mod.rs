@@ -4,6 +4,8 @@
 
 mod behind;
 mod exactness;
+mod forwards;
+mod holes;
 mod lateness;
 mod membership;
 mod parking;
@@ -11,10 +13,12 @@ mod refusals;
 mod repairs;
 mod rights;
 mod spine;
+mod stays;
 mod sweeping;
 mod unnumbered;
 mod unseen;
 mod waits;
+mod words;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -327,6 +331,13 @@ impl Bench {
     }
 
     fn note(&mut self, command: Command) {
+        // A page holds some events of an ordinary size, or is only asked for what it is.
+        if let Command::Look { max_bytes, .. }
+        | Command::ReadSource { max_bytes, .. }
+        | Command::ReadLinks { max_bytes, .. } = &command
+        {
+            assert!(*max_bytes == 1 || *max_bytes >= 64 * 1024, "{command:?}");
+        }
         let line = match &command {
             Command::Tell(tell) => {
                 self.tells.push(tell.clone());
@@ -437,7 +448,10 @@ fn line_of(command: Command) -> String {
         }
         Command::ReadSource { stream, .. } => format!("source {stream} tail"),
         Command::ReadLinks { from, count, .. } => format!("links from {from} count {count}"),
-        Command::ReadParked { count: 1, .. } => "queue".to_owned(),
+        Command::ReadParked {
+            from: 0, count: 1, ..
+        } => "queue".to_owned(),
+        Command::ReadParked { from, count: 1, .. } => format!("queue from {from}"),
         Command::ReadParked { from, .. } => format!("parked from {from}"),
         Command::FirstLink { from, .. } => format!("first link from {from}"),
         Command::SearchLog { after: None, .. } => "search the log".to_owned(),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::super::port::{
-    AppendOutcome, CoreSettings, Input, LookResult, OnConflict, ParkedPage, PipelineState, Tell,
+    AppendOutcome, CoreSettings, Input, JoinRefusal, LeaveReason, LookResult, OnConflict,
+    ParkedEntry, ParkedPage, PipelineState, Side, Tell,
 };
 use super::{Bench, event, group, settings, stranger};
 use crate::event::Item;
@@ -17,12 +18,16 @@ fn wants_to_park(on_conflict: OnConflict) -> Bench {
         ..settings()
     });
     bench.queue = None;
+    conflicts(&mut bench);
+    bench
+}
+
+fn conflicts(bench: &mut Bench) {
     bench.begun("s-1");
     bench.deliver("s-1", 1);
     bench.append_answered(AppendOutcome::WrongRevision);
     bench.commands();
     bench.found(1, vec![event("s-1", 0), stranger("s-1", 1)]);
-    bench
 }
 
 fn queue_read(bench: &mut Bench, page: ParkedPage) {
@@ -78,7 +83,7 @@ fn a_tombstoned_queue_stops_what_would_have_to_park() {
     queue_read(&mut bench, ParkedPage::Tombstoned);
     assert_eq!(bench.commands(), ["leave Stopping"], "nothing is answered");
     assert!(stopped(&bench) && !is_told(&mut bench));
-    bench.left(super::super::port::LeaveReason::Stopping);
+    bench.left(LeaveReason::Stopping);
     bench.pass(Duration::from_secs(30));
     assert_eq!(bench.commands(), ["queue"]);
     queue_read(&mut bench, ParkedPage::Tombstoned);
@@ -122,4 +127,120 @@ fn a_second_copy_of_what_waits_to_be_parked_is_parked_once() {
     assert_eq!(bench.commands(), ["queue"]);
     queue_read(&mut bench, ParkedPage::Entries(Vec::new()));
     assert_eq!(parks(&mut bench), ["park 1"]);
+}
+
+#[test]
+fn what_waits_to_be_parked_counts_against_the_budget() {
+    let mut bench = wants_to_park(OnConflict::Park);
+    bench.commands();
+    let waiting = bench.core.status();
+    queue_read(&mut bench, ParkedPage::Entries(Vec::new()));
+    let parked = bench.commands();
+    let reason = parked[0].strip_prefix("park 1 ").unwrap();
+    assert_eq!(
+        (waiting.events_buffered, waiting.bytes_buffered),
+        (1, crate::ENTRY_OVERHEAD + reason.len())
+    );
+    let left = bench.core.status();
+    assert_eq!((left.events_buffered, left.bytes_buffered), (0, 0));
+    assert_eq!(left.progress, waiting.progress + 1);
+    assert_eq!(left.done_up_to, Some(1));
+}
+
+#[test]
+fn what_came_after_the_look_waits_for_the_next() {
+    let mut bench = wants_to_park(OnConflict::Park);
+    bench.deliver("s-1", 2);
+    for expected in ["park 1", "park 2"] {
+        bench.commands();
+        queue_read(&mut bench, ParkedPage::Entries(Vec::new()));
+        assert_eq!(parks(&mut bench), [expected]);
+    }
+}
+
+#[test]
+fn a_queue_that_cannot_be_read_is_tried_ever_less_often() {
+    let mut bench = wants_to_park(OnConflict::Park);
+    for after in [200, 400, 800, 1600] {
+        bench.commands();
+        queue_read(&mut bench, ParkedPage::Failed);
+        let state = bench.core.status().state;
+        assert_eq!(state, PipelineState::Retrying(Side::Source));
+        bench.pass(Duration::from_millis(after - 1));
+        assert_eq!(bench.commands(), NOTHING, "{after} ms");
+        bench.pass(Duration::from_millis(1));
+        assert_eq!(bench.commands(), ["queue"], "{after} ms");
+    }
+}
+
+#[test]
+fn what_was_not_parked_when_the_stay_ended_comes_again() {
+    let mut bench = wants_to_park(OnConflict::Park);
+    bench.left(LeaveReason::Credit);
+    bench.commands();
+    queue_read(&mut bench, ParkedPage::Entries(Vec::new()));
+    assert_eq!(bench.commands(), NOTHING);
+    let status = bench.core.status();
+    assert_eq!((status.events_buffered, status.bytes_buffered), (0, 0));
+    assert_eq!(status.done_up_to, Some(0));
+    bench.join(group());
+    bench.deliver_as(1, Item::Event(event("s-1", 1)));
+    assert_eq!(bench.commands(), ["queue"]);
+    queue_read(&mut bench, ParkedPage::Entries(Vec::new()));
+    assert_eq!(parks(&mut bench), ["park 1"]);
+    assert_eq!(bench.core.status().done_up_to, Some(1));
+}
+
+#[test]
+fn a_standby_does_not_stop_for_a_queue_that_is_gone() {
+    let mut bench = wants_to_park(OnConflict::Park);
+    bench.left(LeaveReason::Credit);
+    bench.input(Input::Refused {
+        why: JoinRefusal::Taken,
+    });
+    queue_read(&mut bench, ParkedPage::Tombstoned);
+    assert_eq!(bench.core.status().state, PipelineState::Standby);
+}
+
+#[test]
+fn a_queue_that_may_not_be_read_is_not_read_again() {
+    let mut bench = Bench::joined(settings());
+    bench.queue = None;
+    queue_read(&mut bench, ParkedPage::Denied);
+    conflicts(&mut bench);
+    let mut commands = bench.commands();
+    commands.iter_mut().for_each(|line| line.truncate(6));
+    assert_eq!(commands, ["park 1"]);
+}
+
+#[test]
+fn a_queue_is_looked_at_where_its_unread_entries_begin() {
+    let mut bench = Bench::joined(settings());
+    bench.queue = None;
+    let own = |entry| ParkedEntry {
+        entry,
+        reason: "ditto: conflict".to_owned(),
+        item: Item::Event(event("s-1", 1)),
+    };
+    queue_read(&mut bench, ParkedPage::Entries(vec![own(6), own(7)]));
+    assert_eq!(bench.commands(), ["parked from 8"]);
+    queue_read(&mut bench, ParkedPage::Entries(Vec::new()));
+    conflicts(&mut bench);
+    assert_eq!(bench.commands(), ["queue from 8"]);
+}
+
+#[test]
+fn a_conflict_found_after_the_stay_parks_nothing() {
+    let mut bench = Bench::joined(settings());
+    bench.queue = None;
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.append_answered(AppendOutcome::WrongRevision);
+    bench.left(LeaveReason::Credit);
+    bench.join(group());
+    bench.commands();
+    bench.found(1, vec![event("s-1", 0), stranger("s-1", 1)]);
+    assert_eq!(bench.commands(), NOTHING);
+    let status = bench.core.status();
+    assert_eq!((status.events_buffered, status.done_up_to), (0, Some(0)));
 }

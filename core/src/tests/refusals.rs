@@ -227,3 +227,15 @@ fn no_right_to_read_the_source_stream_holds_the_stream() {
         "what is known to be there is acknowledged all the same"
     );
 }
+
+#[test]
+fn an_append_without_an_answer_is_sent_again_as_it_was() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.commands();
+    bench.append_answered(AppendOutcome::NoAnswer);
+    assert_eq!(bench.commands(), ["append s-1 after 0: 1"]);
+    bench.written(1);
+    assert_eq!(bench.commands(), ["ack 1"]);
+}

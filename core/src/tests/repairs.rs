@@ -19,8 +19,10 @@ fn a_tail_further_back_is_repaired() {
     bench.source_events(events("s-1", [2]), 9);
     bench.found(2, events("s-1", [2]));
     assert_eq!(bench.commands(), ["source s-1 from 3 count 2"]);
+    let before = bench.core.status().progress;
     bench.source_events(events("s-1", [3, 4]), 9);
     assert_eq!(bench.commands(), ["append s-1 after 2: 3 4 5"]);
+    assert_eq!(bench.core.status().progress, before + 1, "a page is one");
     bench.written(5);
     assert_eq!(bench.commands(), ["ack 0"]);
     let tells = bench.tells();
@@ -241,4 +243,160 @@ fn page_of_a_node_that_is_behind_is_read_again() {
             "nothing was filled"
         );
     }
+}
+
+#[test]
+fn a_repair_far_into_a_stream_reads_ahead() {
+    let mut bench = Bench::joined(settings());
+    bench.deliver("s-1", 2_100);
+    bench.found(2_000, Vec::new());
+    bench.source_events(events("s-1", [2_000]), 2_100);
+    bench.found(2_000, events("s-1", [2_000]));
+    assert_eq!(
+        bench.commands().pop().as_deref(),
+        Some("source s-1 from 2001 count 99")
+    );
+    bench.source_events(events("s-1", 2_001..2_003), 2_100);
+    assert_eq!(
+        bench.commands(),
+        [
+            "append s-1 after 2000: 2001 2002",
+            "source s-1 from 2003 count 97"
+        ]
+    );
+}
+
+#[test]
+fn sixteen_pages_are_read_at_once() {
+    let mut bench = Bench::joined(settings());
+    let streams: Vec<String> = (0..20).map(|number| format!("s-{number}")).collect();
+    for stream in &streams {
+        bench.begun(stream);
+    }
+    for stream in &streams {
+        bench.deliver(stream, 2);
+    }
+    let reads: Vec<String> = (0..16)
+        .map(|number| format!("source s-{number} from 1 count 1"))
+        .collect();
+    assert_eq!(bench.commands(), reads);
+    bench.source_events(events("s-15", [1]), 2);
+    assert_eq!(
+        bench.commands(),
+        ["append s-15 after 0: 1 2", "source s-16 from 1 count 1"]
+    );
+}
+
+#[test]
+fn the_status_counts_streams_under_repair() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.begun("s-2");
+    assert_eq!(bench.core.status().repairs, 0);
+    bench.deliver("s-1", 2);
+    bench.deliver("s-2", 2);
+    assert_eq!(bench.core.status().repairs, 2);
+    bench.source_events(events("s-2", [1]), 2);
+    bench.written(2);
+    assert_eq!(bench.core.status().repairs, 1);
+}
+
+#[test]
+fn a_repair_that_is_refused_for_ten_seconds_holds_its_stream() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.written(1);
+    bench.deliver("s-1", 5);
+    let begun = bench.now;
+    let held = (0..60).find_map(|_| {
+        bench.source(SourcePage::Refused("no".to_owned()));
+        let at = bench.now - begun;
+        let held = bench.core.status().held_streams;
+        bench.pass(Duration::from_secs(1));
+        held.into_iter().next().map(|held| (at, held))
+    });
+    let text = "the source does not let this stream be read: no".to_owned();
+    let (at, held) = held.unwrap();
+    assert_eq!(held, ("s-1".into(), 2, HeldReason::Refused, text));
+    assert!((10..20).contains(&at.as_secs()), "{at:?}");
+}
+
+#[test]
+fn a_comparison_that_the_source_refuses_holds_its_stream_in_time() {
+    let mut bench = Bench::looking(settings());
+    let held = (0..60).find_map(|second| {
+        bench.found(2, Vec::new());
+        bench.source(SourcePage::Refused("no".to_owned()));
+        let held = bench.core.status().held_streams;
+        bench.pass(Duration::from_secs(1));
+        held.into_iter().next().map(|held| (second, held))
+    });
+    let text = "the source does not let this stream be read: no".to_owned();
+    let (second, held) = held.unwrap();
+    assert_eq!(held, ("s-1".into(), 5, HeldReason::Refused, text));
+    assert!((10..20).contains(&second), "{second}");
+}
+
+#[test]
+fn a_repair_is_over_when_its_gap_is_closed() {
+    let mut bench = Bench::joined(CoreSettings {
+        max_append_events: 1,
+        ..settings()
+    });
+    bench.begun("s-1");
+    bench.deliver("s-1", 2);
+    bench.deliver("s-1", 3);
+    bench.source_events(events("s-1", [1]), 3);
+    assert_eq!(bench.core.status().repairs, 1);
+    bench.written(1);
+    assert_eq!(bench.core.status().repairs, 0);
+    assert_eq!(bench.core.status().events_in_flight, 1);
+}
+
+#[test]
+fn the_tail_itself_is_acknowledged_if_it_came_meanwhile() {
+    let mut bench = Bench::looking(settings());
+    bench.found(2, Vec::new());
+    bench.deliver("s-1", 2);
+    bench.commands();
+    bench.source_events(events("s-1", [2]), 9);
+    bench.found(2, events("s-1", [2]));
+    assert_eq!(bench.commands(), ["source s-1 from 3 count 2", "ack 1"]);
+}
+
+#[test]
+fn what_was_copied_is_told_with_where_it_came_from() {
+    let mut bench = Bench::looking(CoreSettings {
+        on_missing_history: OnMissingHistory::Fill,
+        ..settings()
+    });
+    bench.looked(LookResult::NotFound);
+    bench.source_events(events("s-1", [3, 4]), 9);
+    let write = bench.last_write();
+    let outcome = MetadataOutcome::Written;
+    bench.input(Input::MetadataDone { write, outcome });
+    bench.written(2);
+    bench.source_events(events("s-1", [3, 4]), 9);
+    bench.pass(Duration::from_millis(700));
+    bench.written(5);
+    let copied: Vec<_> = bench
+        .tells()
+        .into_iter()
+        .filter_map(|tell| match tell {
+            Tell::Copied { events, took, .. } => Some((took.as_millis(), events)),
+            _ => None,
+        })
+        .flat_map(|(took, events)| events.into_iter().map(move |event| (took, event)))
+        .map(|(took, event)| (took, event.revision, event.number, event.repaired))
+        .collect();
+    // Placeholders are no copies.
+    assert_eq!(
+        copied,
+        [
+            (700, 3, None, true),
+            (700, 4, None, true),
+            (700, 5, Some(0), false)
+        ]
+    );
 }

@@ -183,3 +183,43 @@ fn denied_metadata_is_not_taken_for_a_denied_stream_at_once() {
         PipelineState::Stopped(_)
     ));
 }
+
+#[test]
+fn denied_read_elsewhere_proves_nothing() {
+    for answer in [
+        LookResult::Denied,
+        LookResult::Failed,
+        LookResult::Refused("no".to_owned()),
+    ] {
+        let mut bench = Bench::joined(settings());
+        bench.begun("s-1");
+        bench.deliver("s-2", 0);
+        bench.looked(LookResult::Denied);
+        bench.commands();
+        bench.looked_of("s-1", answer);
+        assert_eq!(bench.commands(), [""; 0]);
+        // Asked again after a pause, in which the stream itself is tried as well.
+        bench.pass(Duration::from_millis(200));
+        let asked = bench.commands();
+        assert_eq!(asked, ["look s-1 metadata", "look s-2 from 0 count 1"]);
+        bench.looked_of("s-2", LookResult::Denied);
+        assert_eq!(bench.core.status().held, [0; 4]);
+    }
+}
+
+#[test]
+fn rights_lost_everywhere_are_noticed_after_a_quarter_to_the_moment() {
+    let mut bench = Bench::joined_to(
+        settings(),
+        super::GroupSeen {
+            message_timeout: Duration::from_millis(10_400),
+            ..super::group()
+        },
+    );
+    bench.deliver("s-1", 0);
+    bench.looked(LookResult::Denied);
+    bench.pass(Duration::from_millis(2_599));
+    assert_eq!(bench.core.status().state, PipelineState::Running);
+    bench.pass(Duration::from_millis(1));
+    assert_ne!(bench.core.status().state, PipelineState::Running);
+}

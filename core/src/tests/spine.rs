@@ -226,3 +226,30 @@ fn time_to_live_is_written_before_the_first_event() {
         stream: "s-1".into()
     }));
 }
+
+#[test]
+fn what_the_destination_has_is_acknowledged_while_more_is_sent() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.deliver("s-1", 0);
+    assert_eq!(bench.commands(), ["append s-1 after 0: 1", "ack 2"]);
+}
+
+#[test]
+fn more_appends_may_be_in_flight_once_others_wait_for_a_place() {
+    let mut bench = Bench::joined(settings());
+    let streams: Vec<String> = (0..300).map(|number| format!("s-{number}")).collect();
+    for stream in &streams {
+        bench.begun(stream);
+    }
+    assert_eq!(bench.core.status().append_limit, 256);
+    for stream in &streams {
+        bench.deliver(stream, 1);
+    }
+    let full = bench.core.status();
+    assert_eq!((full.append_limit, full.appends_in_flight), (256, 256));
+    bench.written(1);
+    let grown = bench.core.status();
+    assert_eq!((grown.append_limit, grown.appends_in_flight), (257, 257));
+}

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::super::port::{
-    CoreSettings, GroupSeen, Input, LeaveReason, LinkPage, LookResult, MetadataOutcome,
-    OnMissingHistory, ParkedEntry, ParkedPage, ReadId, SourcePage, Tell,
+    CoreSettings, GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LookResult,
+    MetadataOutcome, OnMissingHistory, ParkedEntry, ParkedPage, ReadId, SourcePage, Tell,
 };
 use super::super::stall::StallDetector;
 use super::{Bench, event, group, settings};
 use crate::event::{Item, SkipReason};
 
-fn links(bench: &mut Bench, items: Vec<(u64, Item)>) {
+pub(super) fn links(bench: &mut Bench, items: Vec<(u64, Item)>) {
     let page = LinkPage::Items { items, last: 100 };
     let read = bench.last_read();
     bench.input(Input::LinksRead { read, page });
@@ -143,10 +143,16 @@ fn what_the_server_parked_by_itself_is_copied_and_what_ditto_parked_is_not() {
         reason: "Reached retry count of 10".to_owned(),
     };
     assert!(bench.tells().contains(&told));
-    bench.input(Input::GroupSeen(GroupSeen {
-        parked: 3,
-        ..group()
-    }));
+    let seen = |bench: &mut Bench, parked| {
+        bench.input(Input::GroupSeen(GroupSeen { parked, ..group() }));
+        bench.commands()
+    };
+    assert_eq!(seen(&mut bench, 0), [""; 0], "no more than before");
+    assert_eq!(seen(&mut bench, 3), ["parked from 2"]);
+    assert_eq!(seen(&mut bench, 4), [""; 0], "one read at a time");
+    let read = bench.last_read();
+    let page = ParkedPage::Entries(Vec::new());
+    bench.input(Input::ParkedRead { read, page });
     assert_eq!(bench.commands(), ["parked from 2"]);
 }
 
@@ -273,21 +279,80 @@ fn a_quiet_group_is_joined_again_then_read_and_no_stall() {
 }
 
 #[test]
-fn hole_page_of_a_node_that_is_behind_closes_nothing() {
-    for page in [
-        LinkPage::Items {
-            items: Vec::new(),
-            last: 1,
-        },
-        LinkPage::NotFound,
-    ] {
-        let mut bench = Bench::joined(settings());
-        bench.deliver_as(3, Item::Event(event("s-1", 0)));
-        let first = bench.commands().pop();
-        assert_eq!(first.as_deref(), Some("links from 0 count 3"));
-        let read = bench.last_read();
-        bench.input(Input::LinksRead { read, page });
-        bench.pass(Duration::from_millis(200));
-        assert_eq!(bench.commands(), ["links from 0 count 3"]);
-    }
+fn a_standby_that_takes_over_gives_the_group_its_first_seconds_again() {
+    let behind = GroupSeen {
+        checkpoint: Some(4),
+        last_number: Some(7),
+        ..group()
+    };
+    let mut bench = Bench::joined(settings());
+    bench.pass(Duration::from_secs(60));
+    bench.left(LeaveReason::Credit);
+    bench.input(Input::Refused {
+        why: JoinRefusal::Taken,
+    });
+    bench.pass(Duration::from_secs(2));
+    bench.join(behind);
+    bench.commands();
+    bench.pass(Duration::from_millis(4_999));
+    assert_eq!(bench.commands(), [""; 0]);
+    bench.pass(Duration::from_millis(1_001));
+    assert_eq!(bench.commands(), ["links from 5 count 3"]);
+}
+
+#[test]
+fn a_stay_with_deliveries_that_wait_is_not_quiet() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.input(Input::GroupSeen(GroupSeen {
+        last_number: Some(4),
+        ..group()
+    }));
+    bench.deliver("s-2", 3);
+    bench.looked(LookResult::NotFound);
+    bench.commands();
+    bench.pass(Duration::from_secs(100));
+    assert_eq!(bench.commands(), [""; 0], "its repair is slow");
+}
+
+#[test]
+fn quiet_begins_at_the_last_delivery() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.pass(Duration::from_secs(20));
+    bench.deliver("s-1", 1);
+    bench.written(1);
+    bench.input(Input::GroupSeen(GroupSeen {
+        last_number: Some(2),
+        ..group()
+    }));
+    bench.commands();
+    joins_again_when_quiet(&mut bench);
+}
+
+#[test]
+fn a_standby_reads_the_parked_queue_from_its_beginning() {
+    let mut bench = Bench::joined(settings());
+    let read = bench.last_read();
+    let entry = ParkedEntry {
+        entry: 7,
+        reason: "ditto: conflict".to_owned(),
+        item: Item::Event(event("s-1", 0)),
+    };
+    let page = ParkedPage::Entries(vec![entry]);
+    bench.input(Input::ParkedRead { read, page });
+    assert_eq!(bench.commands(), ["parked from 8"]);
+    let read = bench.last_read();
+    let page = ParkedPage::Entries(Vec::new());
+    bench.input(Input::ParkedRead { read, page });
+    bench.left(LeaveReason::Credit);
+    bench.input(Input::Refused {
+        why: JoinRefusal::Taken,
+    });
+    bench.pass(Duration::from_secs(2));
+    bench.commands();
+    bench.join(group());
+    // Its read from the first entry on is in every join and left out of the log.
+    assert_ne!(bench.last_read(), read);
+    assert_eq!(bench.commands(), [""; 0]);
 }

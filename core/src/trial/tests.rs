@@ -240,3 +240,32 @@ fn append_that_ends_its_call_is_found_among_those_that_an_outage_left() {
     trial.answered(B);
     assert!(trial.is_open() && !trial.is_away());
 }
+
+#[test]
+fn suspect_on_its_way_needs_no_probe_when_others_are_answered() {
+    let mut trial = lane_ended_twice(&[A]);
+    assert_eq!(trial.next(at(1)), Next::SendAlone(A));
+    trial.call_ended(at(1), 9, vec![A]);
+    assert_eq!(trial.next(at(1)), Next::Probe);
+    trial.probed(at(1), true);
+    assert_eq!(trial.next(at(1)), Next::SendAlone(A));
+    trial.look_failed(at(1));
+    trial.answered(C);
+    assert_eq!(trial.next(at(2)), Next::Wait);
+}
+
+#[test]
+fn lanes_that_end_again_are_tried_after_a_pause() {
+    let mut trial = Trial::new();
+    let all_end = |trial: &mut Trial| {
+        trial.call_ended(at(1), 0, vec![A]);
+        trial.call_ended(at(1), 1, vec![B]);
+    };
+    all_end(&mut trial);
+    assert_eq!(trial.next(at(1)), Next::Send(vec![A, B]), "at once");
+    all_end(&mut trial);
+    let pause = Duration::from_millis(400);
+    assert_eq!(trial.retry_at(), Some(at(1) + pause));
+    assert_eq!(trial.next(at(1)), Next::Wait);
+    assert_eq!(trial.next(at(1) + pause), Next::Send(vec![A, B]));
+}
