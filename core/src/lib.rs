@@ -6,7 +6,7 @@
 //! `deliver` (what comes in), `advance` (what a stream does next), `look` and `search` (what the destination holds),
 //! `unnumbered` (where nothing can be looked at), `append`, `answer`, `refuse` and `metadata` (what is written), `repair` (gaps), `hold` (streams that stop),
 //! `member`, `stay`, `dropped` and `ending` (joining, staying, leaving), `settle` and `parks` (acknowledging, parking), `late` (what the server took back),
-//! `sweep` (holes and what the server parked), `doubt` and `unseen` (what was truncated before ditto saw it). `stall` watches a core from outside. The other files are
+//! `sweep` (holes and what the server parked), `doubt` and `unseen` (what was truncated before ditto saw it). `timers` wakes it. `stall` watches a core from outside. The other files are
 //! pure parts without a view of the core.
 
 pub mod event;
@@ -43,6 +43,7 @@ mod stay;
 mod stream;
 mod sweep;
 mod tail;
+mod timers;
 mod trial;
 mod unnumbered;
 mod unseen;
@@ -343,66 +344,6 @@ impl Core {
             }
             Side::Source => self.source_failing = !reachable,
         }
-    }
-
-    fn fire_timers(&mut self) {
-        while self.timers.first().is_some_and(|(at, _)| *at <= self.now) {
-            let Some((_, name)) = self.timers.pop_first() else {
-                return;
-            };
-            if let Some(stream) = self.streams.get_mut(&name) {
-                stream.retry_at = None;
-                self.advance(&name);
-            }
-        }
-    }
-
-    /// Puts a stream into back-off after a failure that says nothing of its events.
-    fn back_off(&mut self, name: &StreamName) {
-        let now = self.now;
-        let Some(stream) = self.streams.get_mut(name) else {
-            return;
-        };
-        stream.failures += 1;
-        let at = now + trial::back_off(stream.failures);
-        if let Some(before) = stream.retry_at.replace(at) {
-            self.timers.remove(&(before, name.clone()));
-        }
-        self.timers.insert((at, name.clone()));
-    }
-
-    /// The earliest time at which anything is due.
-    fn due(&self) -> Option<Moment> {
-        let throttled = if self.line.is_empty() {
-            None
-        } else {
-            self.throttled_until()
-        };
-        [
-            self.timers.first().map(|(at, _)| *at),
-            self.trial.retry_at(),
-            throttled,
-            self.member.due(),
-            self.denials.due(self.message_timeout() / 4),
-            self.sweep.retry_at(),
-            self.parks.retry_at(),
-            self.doubt.retry_at(),
-            self.unseen.retry_at(),
-            self.ending.as_ref().map(|ending| ending.due(self.now)),
-        ]
-        .into_iter()
-        .flatten()
-        .filter(|at| *at > self.now)
-        .min()
-    }
-
-    /// Asks to be woken when anything is due.
-    fn set_wake(&mut self) {
-        let due = self.due();
-        if due.is_some() && due != self.wake {
-            self.out.extend(due.map(|at| Command::WakeAt { at }));
-        }
-        self.wake = due;
     }
 
     fn tell(&mut self, tell: Tell) {
