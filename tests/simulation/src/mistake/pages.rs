@@ -9,45 +9,9 @@ use crate::mutation::{Memory, Mutation};
 /// Pages that were read, as the core gets them.
 pub(super) fn page(mutation: Mutation, memory: &Memory, input: Input) -> Input {
     match (mutation, input) {
-        (
-            Mutation::RepairAnyRevision,
-            Input::SourceRead {
-                read,
-                page: SourcePage::Events { mut events, last },
-            },
-        ) => {
-            if let Some(from) = memory.reads.get(&read.0) {
-                (*from..)
-                    .zip(&mut events)
-                    .for_each(|(revision, event)| event.revision = revision);
-            }
-            Input::SourceRead {
-                read,
-                page: SourcePage::Events { events, last },
-            }
-        }
-        (
-            Mutation::BelieveStalePages,
-            Input::SourceRead {
-                read,
-                page: SourcePage::Events { events, .. },
-            },
-        ) => Input::SourceRead {
+        (mutation, Input::SourceRead { read, page }) => Input::SourceRead {
             read,
-            page: SourcePage::Events {
-                events,
-                last: u64::MAX,
-            },
-        },
-        (
-            Mutation::BelieveStalePages,
-            Input::SourceRead {
-                read,
-                page: SourcePage::NotFound,
-            },
-        ) => Input::SourceRead {
-            read,
-            page: SourcePage::SoftDeleted,
+            page: source_page(mutation, memory.reads.get(&read.0).copied(), page),
         },
         (
             Mutation::BelieveInQueue,
@@ -91,6 +55,26 @@ pub(super) fn page(mutation: Mutation, memory: &Memory, input: Input) -> Input {
             page: log_page(mutation, page),
         },
         (_, input) => input,
+    }
+}
+
+/// A page of a stream that was read from the revision `from` on.
+fn source_page(mutation: Mutation, from: Option<u64>, page: SourcePage) -> SourcePage {
+    match (mutation, page) {
+        (Mutation::RepairAnyRevision, SourcePage::Events { mut events, last }) => {
+            if let Some(from) = from {
+                (from..)
+                    .zip(&mut events)
+                    .for_each(|(revision, event)| event.revision = revision);
+            }
+            SourcePage::Events { events, last }
+        }
+        (Mutation::BelieveStalePages, SourcePage::Events { events, .. }) => SourcePage::Events {
+            events,
+            last: u64::MAX,
+        },
+        (Mutation::BelieveStalePages, SourcePage::NotFound) => SourcePage::SoftDeleted,
+        (_, page) => page,
     }
 }
 
