@@ -185,6 +185,7 @@ impl Core {
                         reason: wish.reason,
                     });
                     self.unacknowledged = self.unacknowledged.saturating_sub(1);
+                    self.note_answered(&wish.claim);
                     self.set_aside_number(&wish.claim);
                     self.parks.parked = !self.sweep.may_not_read_parked();
                     self.out.extend(wish.tell.map(Command::Tell));

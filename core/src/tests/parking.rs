@@ -57,6 +57,16 @@ fn stopped(bench: &Bench) -> bool {
 }
 
 #[test]
+fn a_copy_that_comes_after_the_parking_was_late_on_its_way() {
+    let mut bench = wants_to_park(OnConflict::Park);
+    queue_read(&mut bench, ParkedPage::Entries(Vec::new()));
+    assert_eq!(parks(&mut bench), ["park 1"]);
+    assert!(!bench.tells().contains(&Tell::TimedOut { number: 1 }));
+    bench.deliver_as(1, Item::Event(event("s-1", 1)));
+    assert!(bench.tells().contains(&Tell::TimedOut { number: 1 }));
+}
+
+#[test]
 fn parking_waits_until_the_queue_is_seen() {
     let mut bench = wants_to_park(OnConflict::Park);
     assert_eq!(bench.commands(), ["queue"]);

@@ -48,7 +48,7 @@ fn mistakes(out: &mut impl Write) -> io::Result<ExitCode> {
     let mut missed = false;
     for mutation in Mutation::ALL {
         // One thread, so that the number of schedules is exact.
-        let summary = run_many(0, 10_000, 1, Some(*mutation), true);
+        let summary = run_many(0, 20_000, 1, Some(*mutation), true);
         match summary.violations.first() {
             Some((seed, what)) => {
                 writeln!(out, "{mutation:?}: after {} schedules: {what}", seed + 1)?

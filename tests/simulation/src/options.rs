@@ -101,7 +101,7 @@ impl Options {
         // They take a hundred times as long as others to run.
         if dice.permille(600) {
             faults.remove(Fault::Backlog);
-        } else if faults.has(Fault::Backlog) && dice.permille(400) {
+        } else if faults.has(Fault::Backlog) && dice.permille(700) {
             faults.insert(Fault::ThinLine);
         }
         let group = group(dice, faults);
@@ -127,7 +127,7 @@ impl Options {
         };
         // All of a backlog needs a few message timeouts for the line.
         let spacing = if faults.has(Fault::ThinLine) {
-            group.message_timeout * dice.pick(&[1, 5]) / BACKLOG
+            group.message_timeout * 6 / BACKLOG
         } else {
             Duration::ZERO
         };

@@ -6,7 +6,8 @@ use simulation::mutation::Mutation;
 use simulation::runner::{Summary, run, run_many};
 
 const SEEDS: u64 = 3_000;
-const FOUND_WITHIN: u64 = 10_000;
+/// What shows only where a backlog meets a thin line takes most of them: few seeds have both.
+const FOUND_WITHIN: u64 = 20_000;
 
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
