@@ -91,7 +91,6 @@ impl Core {
             range,
             max_bytes: PAGE_BYTES,
         });
-        self.asked_destination();
         look
     }
 

@@ -487,3 +487,17 @@ fn an_event_that_a_placeholder_stands_for_is_parked_and_its_stream_goes_on() {
         ]
     );
 }
+
+#[test]
+fn a_comparison_with_a_node_that_is_behind_is_made_again_later() {
+    let mut bench = Bench::looking(settings());
+    bench.found(2, events("s-1", [2]));
+    bench.commands();
+    bench.source(source([2], 4));
+    bench.deliver("s-1", 6);
+    assert_eq!(bench.commands(), [""; 0], "not before its time");
+    bench.pass(Duration::from_millis(199));
+    assert_eq!(bench.commands(), [""; 0]);
+    bench.pass(Duration::from_millis(1));
+    assert_eq!(bench.commands(), ["look s-1 from 4 count 3"]);
+}

@@ -204,3 +204,37 @@ fn deliveries_that_wait_are_not_paid_from_the_reserve() {
         ["look s-1 metadata", "links from 1 count 3"]
     );
 }
+
+#[test]
+fn a_full_reserve_leaves_one_repair_its_page() {
+    let mut bench = Bench::joined_to(
+        settings(),
+        GroupSeen {
+            checkpoint: Some(0),
+            ..group()
+        },
+    );
+    bench.deliver_as(3, Item::Event(event("s-9", 0)));
+    bench.looked_of("s-9", LookResult::NotDeleted);
+    bench.written(0);
+    let large = |number: u64| {
+        let large = Event {
+            data: Bytes::from(vec![0; RESERVE_BYTES / 2]),
+            ..event(&format!("s-{number}"), 0)
+        };
+        (number, Item::Event(large))
+    };
+    bench.deliver_as(4, Item::Event(event("s-8", 0)));
+    bench.looked_of("s-8", LookResult::NotDeleted);
+    bench.written(0);
+    links(&mut bench, vec![large(1), large(2)]);
+    bench.commands();
+    bench.deliver_as(5, Item::Event(event("s-9", 2)));
+    bench.deliver_as(6, Item::Event(event("s-8", 2)));
+    assert_eq!(bench.commands(), ["source s-9 from 1 count 1"]);
+    bench.source_events(vec![event("s-9", 1)], 2);
+    assert_eq!(
+        bench.commands(),
+        ["append s-9 after 0: 1 2", "source s-8 from 1 count 1"]
+    );
+}

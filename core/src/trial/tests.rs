@@ -269,3 +269,14 @@ fn lanes_that_end_again_are_tried_after_a_pause() {
     assert_eq!(trial.next(at(1)), Next::Wait);
     assert_eq!(trial.next(at(1) + pause), Next::Send(vec![A, B]));
 }
+
+#[test]
+fn end_with_another_lane_counts_against_nobody() {
+    let mut trial = Trial::new();
+    trial.call_ended(at(1), 0, vec![A]);
+    trial.call_ended(at(1), 1, vec![B]);
+    assert_eq!(trial.next(at(1)), Next::Send(vec![A, B]));
+    trial.answered(C);
+    trial.call_ended(at(2), 0, vec![A]);
+    assert_eq!(trial.next(at(2)), Next::Send(vec![A]), "its first alone");
+}
