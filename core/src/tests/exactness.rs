@@ -501,3 +501,25 @@ fn a_comparison_with_a_node_that_is_behind_is_made_again_later() {
     bench.pass(Duration::from_millis(1));
     assert_eq!(bench.commands(), ["look s-1 from 4 count 3"]);
 }
+
+#[test]
+fn what_lies_below_a_conflict_that_was_found_later_is_not_known() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.written(1);
+    bench.deliver("s-1", 2);
+    bench.append_answered(AppendOutcome::Refused("no".to_owned()));
+    bench.commands();
+    bench.deliver("s-1", 1);
+    assert_eq!(bench.commands(), ["ack 3"], "held after it");
+    bench.pass(Duration::from_secs(61));
+    bench.deliver("s-1", 3);
+    bench.found(1, vec![stranger("s-1", 1)]);
+    bench.source(source([1], 3));
+    assert_eq!(bench.core.status().held_streams[0].1, 1);
+    bench.commands();
+    bench.deliver("s-1", 1);
+    let parked = bench.commands();
+    assert!(parked[0].starts_with("park 5"), "{parked:?}");
+}

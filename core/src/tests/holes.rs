@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::RESERVE_BYTES;
 use super::super::port::{GroupSeen, Input, LeaveReason, LinkPage, LookResult, ParkedPage, Tell};
+use super::super::{ENTRY_OVERHEAD, RESERVE_BYTES};
 use super::sweeping::links;
 use super::{Bench, event, group, settings};
 use crate::event::{Event, Item, SkipReason, TOMBSTONE_REVISION};
@@ -219,7 +219,7 @@ fn a_full_reserve_leaves_one_repair_its_page() {
     bench.written(0);
     let large = |number: u64| {
         let large = Event {
-            data: Bytes::from(vec![0; RESERVE_BYTES / 2]),
+            data: Bytes::from(vec![0; RESERVE_BYTES / 2 - ENTRY_OVERHEAD - "tested".len()]),
             ..event(&format!("s-{number}"), 0)
         };
         (number, Item::Event(large))

@@ -142,3 +142,17 @@ fn stays_that_brought_something_or_lasted_are_no_sign_of_a_deleted_stream() {
         assert_eq!(looks, !brings && lasts == 0, "{brings} {lasts}");
     }
 }
+
+#[test]
+fn a_source_that_is_away_is_told_while_joined() {
+    let mut bench = Bench::joined(settings());
+    let side = Side::Source;
+    for (reachable, state) in [
+        (true, PipelineState::Running),
+        (false, PipelineState::Retrying(side)),
+        (true, PipelineState::Running),
+    ] {
+        bench.input(Input::Reachable { side, reachable });
+        assert_eq!(bench.core.status().state, state);
+    }
+}
