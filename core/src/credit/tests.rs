@@ -268,8 +268,8 @@ fn a_stay_is_full_by_what_is_here_and_on_its_way() {
 #[test]
 fn what_is_here_is_averaged_over_five_seconds() {
     let mut credit = chosen(None, 2_000);
-    for second in 0..8 {
-        credit.note_here(Duration::from_secs(second), second as usize);
+    for (second, here) in (0..8).zip(0..8) {
+        credit.note_here(Duration::from_secs(second), here);
         // Another input in the same second is no other sample.
         credit.note_here(Duration::from_millis(second * 1_000 + 500), 99);
     }

@@ -523,3 +523,22 @@ fn what_lies_below_a_conflict_that_was_found_later_is_not_known() {
     let parked = bench.commands();
     assert!(parked[0].starts_with("park 5"), "{parked:?}");
 }
+
+#[test]
+fn a_conflict_that_is_found_again_is_told_once() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.append_answered(AppendOutcome::WrongRevision);
+    bench.found(1, vec![event("s-1", 0), stranger("s-1", 1)]);
+    for revision in 2..5 {
+        bench.pass(Duration::from_secs(61));
+        bench.deliver("s-1", revision);
+        bench.found(1, vec![stranger("s-1", 1)]);
+        bench.source(source([1], revision));
+    }
+    let tells = bench.tells().into_iter();
+    let held = tells.filter(|tell| matches!(tell, Tell::Held { .. }));
+    assert_eq!(held.count(), 1);
+    assert_eq!(bench.core.status().held, [1, 0, 0, 0]);
+}

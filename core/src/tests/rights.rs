@@ -248,3 +248,19 @@ fn rights_are_asked_for_once_at_a_time_and_after_a_pause() {
     let asked = bench.commands();
     assert!(asked.contains(&"ask rights s-1".to_owned()), "{asked:?}");
 }
+
+#[test]
+fn rights_that_cannot_be_proven_are_asked_for_ever_less_often() {
+    let mut bench = denied_after_a_write();
+    for after in [200, 400, 800, 1600] {
+        let ask = bench.looks[&"s-1".into()];
+        bench.input(Input::RightsSeen {
+            ask,
+            rights: Rights::Unknown,
+        });
+        bench.pass(Duration::from_millis(after - 1));
+        assert_eq!(bench.looks[&"s-1".into()], ask, "{after} ms");
+        bench.pass(Duration::from_millis(1));
+        assert_ne!(bench.looks[&"s-1".into()], ask, "{after} ms");
+    }
+}

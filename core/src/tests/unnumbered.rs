@@ -56,6 +56,7 @@ fn what_an_earlier_process_may_have_left_open_is_written_late() {
     bench.written(2);
     bench.commands();
     bench.deliver("s-1", 3);
+    assert_eq!(bench.commands(), ["append s-1 after 2: 3"]);
     bench.written(3);
     bench.commands();
     bench.deliver("s-1", 3);
