@@ -286,3 +286,16 @@ fn every_answer_is_progress() {
     bench.written(0);
     assert_eq!(progress(&bench), begun + 3, "written and acknowledged");
 }
+
+#[test]
+fn the_compared_tail_is_known_though_older_events_wait_to_be_looked_at() {
+    let mut bench = Bench::looking(settings());
+    bench.found(4, vec![event("s-1", 4)]);
+    bench.source_events(vec![event("s-1", 4)], 9);
+    bench.deliver("s-1", 2);
+    bench.commands();
+    bench.deliver("s-1", 4);
+    assert_eq!(bench.commands(), ["ack 2"]);
+    bench.written(5);
+    assert_eq!(bench.commands(), ["look s-1 from 1 count 2", "ack 0"]);
+}
