@@ -207,6 +207,8 @@ fn deliveries_that_wait_are_not_paid_from_the_reserve() {
 
 #[test]
 fn a_full_reserve_leaves_one_repair_its_page() {
+    // It has room for a page of a quarter MiB of each of sixteen repairs.
+    assert!((4 * 1024 * 1024..64 * 1024 * 1024).contains(&RESERVE_BYTES));
     let mut bench = Bench::joined_to(
         settings(),
         GroupSeen {

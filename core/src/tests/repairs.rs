@@ -343,8 +343,16 @@ fn what_was_copied_is_told_with_where_it_came_from() {
     bench.source_events(events("s-1", [3, 4]), 9);
     bench.pass(Duration::from_millis(700));
     bench.written(5);
-    let copied: Vec<_> = bench
-        .tells()
+    let tells = bench.tells();
+    let placeholders: Vec<u64> = tells
+        .iter()
+        .filter_map(|tell| match tell {
+            Tell::Placeholders { count, .. } => Some(*count),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(placeholders, [3]);
+    let copied: Vec<_> = tells
         .into_iter()
         .filter_map(|tell| match tell {
             Tell::Copied { events, took, .. } => Some((took.as_millis(), events)),
