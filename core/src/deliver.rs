@@ -26,8 +26,23 @@ const LATER_AT_ONCE: usize = 64;
 pub(super) struct Forwarding {
     pub(super) stream: StreamName,
     pub(super) claim: Claim,
+    /// Wanted is this revision instead of the tail.
+    revision: Option<u64>,
     failures: u32,
     not_before: Moment,
+}
+
+impl Forwarding {
+    /// The event at the stream's tail, or at this revision, is to be read and copied.
+    pub(super) fn new(stream: StreamName, revision: Option<u64>, claim: Claim) -> Self {
+        Self {
+            stream,
+            claim,
+            revision,
+            failures: 0,
+            not_before: Moment::ZERO,
+        }
+    }
 }
 
 impl Core {
@@ -40,7 +55,9 @@ impl Core {
         let number = number.filter(|number| *number < TOMBSTONE_REVISION);
         if let Some(number) = number {
             let joined = self.member.joined_time(self.now);
-            let at_once = self.numbers.is_untouched();
+            self.doubt_before(number);
+            let at_once =
+                self.numbers.is_untouched() || self.doubt.may_be_dropped(self.numbers.end());
             self.numbers.delivered(number, joined, at_once);
             self.sweep.delivered(joined);
             self.note_answered_before(number);
@@ -68,12 +85,8 @@ impl Core {
                     self.unacknowledged = self.unacknowledged.saturating_sub(1);
                     return;
                 }
-                self.forwards.push_back(Forwarding {
-                    stream,
-                    claim,
-                    failures: 0,
-                    not_before: Moment::ZERO,
-                });
+                self.forwards
+                    .push_back(Forwarding::new(stream, None, claim));
             }
             Item::Event(event) if event.stream.is_system() => {
                 self.skip(&claim, SkipReason::SystemStream)
@@ -170,11 +183,7 @@ impl Core {
         if self.ending.is_some() {
             return;
         }
-        let mut under_way = self
-            .reads
-            .values()
-            .filter(|purpose| matches!(purpose, Purpose::Forward(_)))
-            .count();
+        let mut under_way = self.forwards_read();
         let mut later = Vec::new();
         while under_way < FORWARDS_AT_ONCE
             && later.len() < LATER_AT_ONCE
@@ -188,7 +197,9 @@ impl Core {
             self.out.push(Command::ReadSource {
                 read,
                 stream: forwarding.stream.clone(),
-                from: ReadFrom::Tail,
+                from: forwarding
+                    .revision
+                    .map_or(ReadFrom::Tail, ReadFrom::Revision),
                 count: 1,
                 max_bytes: usize::MAX,
             });
@@ -198,9 +209,27 @@ impl Core {
         self.forwards.extend(later);
     }
 
+    /// Tails that are being read for users' links, and for what a search of the log found.
+    pub(super) fn forwards_read(&self) -> usize {
+        self.reads
+            .values()
+            .filter(|purpose| matches!(purpose, Purpose::Forward(_)))
+            .count()
+    }
+
     pub(super) fn on_forward_read(&mut self, forwarding: Forwarding, page: SourcePage) {
+        let wanted = |event: &Event| {
+            forwarding
+                .revision
+                .is_none_or(|revision| event.revision == revision)
+        };
         match page {
-            SourcePage::Events { events, .. } => match events.into_iter().next() {
+            // What the log shows exists: a node that does not know of it is behind.
+            SourcePage::Events { last, .. } if forwarding.revision > Some(last) => {
+                self.source_failing = true;
+                self.forward_later(forwarding);
+            }
+            SourcePage::Events { events, .. } => match events.into_iter().find(wanted) {
                 Some(event) => self.accept(Item::Event(event), forwarding.claim),
                 None => self.skip(&forwarding.claim, SkipReason::Unresolved),
             },

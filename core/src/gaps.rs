@@ -59,6 +59,18 @@ impl Gaps {
         self.look_at(*start, gap).filter(|_| gap.end >= number)
     }
 
+    /// The first range that begins at this number or later.
+    pub(super) fn from(&self, number: u64) -> Option<(u64, Gap)> {
+        let (start, gap) = self.by_start.range(number..).next()?;
+        self.look_at(*start, gap)
+    }
+
+    /// The last range that begins before this number.
+    pub(super) fn before(&self, number: u64) -> Option<(u64, Gap)> {
+        let (start, gap) = self.by_start.range(..number).next_back()?;
+        self.look_at(*start, gap)
+    }
+
     /// All ranges that these numbers touch.
     pub(super) fn touched(&self, from: u64, to: u64) -> Vec<(u64, Gap)> {
         let first = self.around(from).map_or(from, |(start, _)| start);

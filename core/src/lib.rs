@@ -6,7 +6,8 @@
 //! `deliver` (what comes in), `advance` (what a stream does next), `look` and `search` (what the destination holds),
 //! `unnumbered` (where nothing can be looked at), `append`, `answer`, `refuse` and `metadata` (what is written), `repair` (gaps), `hold` (streams that stop),
 //! `member`, `stay`, `dropped` and `ending` (joining, staying, leaving), `settle` and `parks` (acknowledging, parking), `late` (what the server took back),
-//! `sweep` (holes and what the server parked). `stall` watches a core from outside. The other files are pure parts without a view of the core.
+//! `sweep` (holes and what the server parked), `doubt` and `unseen` (what was truncated before ditto saw it). `timers` wakes it. `stall` watches a core from outside. The other files are
+//! pure parts without a view of the core.
 
 pub mod event;
 
@@ -17,6 +18,7 @@ mod append;
 mod credit;
 mod decide;
 mod deliver;
+mod doubt;
 mod dropped;
 mod ending;
 mod failing;
@@ -41,8 +43,10 @@ mod stay;
 mod stream;
 mod sweep;
 mod tail;
+mod timers;
 mod trial;
 mod unnumbered;
+mod unseen;
 mod window;
 
 #[cfg(test)]
@@ -58,7 +62,9 @@ use self::answered::Answered;
 use self::append::Flight;
 use self::credit::Credit;
 use self::deliver::Forwarding;
+use self::doubt::Doubt;
 use self::ending::Ending;
+use self::look::LookRoom;
 use self::member::Member;
 use self::numbers::Numbers;
 use self::parks::Parks;
@@ -70,18 +76,17 @@ use self::rights::Denials;
 use self::stream::{State, Table};
 use self::sweep::Sweep;
 use self::trial::{Next, Trial, Verdict};
+use self::unseen::Unseen;
 use self::window::AppendWindow;
 use crate::event::StreamName;
 
 pub use self::port::Status;
 pub use self::queue::ENTRY_OVERHEAD;
+pub use self::unseen::SEARCH_TIME;
 
 /// What repairs, looks and hole pages may hold beside the budget, so that deliveries that wait for them cannot
 /// keep them from ever getting memory.
 pub const RESERVE_BYTES: usize = 8 * 1024 * 1024;
-
-/// Looks under way at once.
-const LOOKS_AT_ONCE: usize = 256;
 
 /// What a read of the source was for.
 #[derive(Clone, Debug)]
@@ -105,6 +110,10 @@ enum Purpose {
     Queue,
     /// The subscription's stream, because the server ends each stay at once: was it deleted?
     Dropped,
+    /// The first readable number of the subscription's stream, from this one on.
+    First { from: u64 },
+    /// A page of the source's log.
+    Log,
 }
 
 /// One subscription's state machine.
@@ -124,6 +133,7 @@ pub struct Core {
     timers: BTreeSet<(Moment, StreamName)>,
     /// Looks under way: at which stream, and since when.
     looks: HashMap<LookId, (StreamName, Moment)>,
+    look_room: LookRoom,
     reads: HashMap<ReadId, Purpose>,
     writes: HashMap<WriteId, (StreamName, State, Moment)>,
     flights: HashMap<AppendId, Flight>,
@@ -145,6 +155,8 @@ pub struct Core {
     numbers: Numbers,
     sweep: Sweep,
     parks: Parks,
+    doubt: Doubt,
+    unseen: Unseen,
     trial: Trial,
 
     /// Acknowledgements to send at the end of this input.
@@ -193,6 +205,7 @@ impl Core {
             look_line: VecDeque::new(),
             timers: BTreeSet::new(),
             looks: HashMap::new(),
+            look_room: LookRoom::new(),
             reads: HashMap::new(),
             writes: HashMap::new(),
             flights: HashMap::new(),
@@ -209,6 +222,8 @@ impl Core {
             numbers: Numbers::default(),
             sweep: Sweep::default(),
             parks: Parks::default(),
+            doubt: Doubt::default(),
+            unseen: Unseen::default(),
             trial: Trial::new(),
             acks: Vec::new(),
             unacknowledged: 0,
@@ -276,6 +291,7 @@ impl Core {
             Input::SourceRead { read, page } => self.on_source_read(read, page),
             Input::LinksRead { read, page } => self.on_links_read(read, page),
             Input::ParkedRead { read, page } => self.on_parked_read(read, page),
+            Input::LogSearched { read, page } => self.on_log_searched(read, page),
             Input::MetadataDone { write, outcome } => self.on_metadata_done(write, outcome),
             Input::GroupSeen(group) => self.on_group_seen(group),
             Input::GroupUnseen(why) => self.on_group_unseen(why),
@@ -295,6 +311,8 @@ impl Core {
         self.pump_repairs();
         self.pump_forwards();
         self.pump_sweep();
+        self.pump_doubt();
+        self.pump_unseen();
         self.pump_parks();
         self.pump_member();
     }
@@ -326,64 +344,6 @@ impl Core {
             }
             Side::Source => self.source_failing = !reachable,
         }
-    }
-
-    fn fire_timers(&mut self) {
-        while self.timers.first().is_some_and(|(at, _)| *at <= self.now) {
-            let Some((_, name)) = self.timers.pop_first() else {
-                return;
-            };
-            if let Some(stream) = self.streams.get_mut(&name) {
-                stream.retry_at = None;
-                self.advance(&name);
-            }
-        }
-    }
-
-    /// Puts a stream into back-off after a failure that says nothing of its events.
-    fn back_off(&mut self, name: &StreamName) {
-        let now = self.now;
-        let Some(stream) = self.streams.get_mut(name) else {
-            return;
-        };
-        stream.failures += 1;
-        let at = now + trial::back_off(stream.failures);
-        if let Some(before) = stream.retry_at.replace(at) {
-            self.timers.remove(&(before, name.clone()));
-        }
-        self.timers.insert((at, name.clone()));
-    }
-
-    /// The earliest time at which anything is due.
-    fn due(&self) -> Option<Moment> {
-        let throttled = if self.line.is_empty() {
-            None
-        } else {
-            self.throttled_until()
-        };
-        [
-            self.timers.first().map(|(at, _)| *at),
-            self.trial.retry_at(),
-            throttled,
-            self.member.due(),
-            self.denials.due(self.message_timeout() / 4),
-            self.sweep.retry_at(),
-            self.parks.retry_at(),
-            self.ending.as_ref().map(|ending| ending.due(self.now)),
-        ]
-        .into_iter()
-        .flatten()
-        .filter(|at| *at > self.now)
-        .min()
-    }
-
-    /// Asks to be woken when anything is due.
-    fn set_wake(&mut self) {
-        let due = self.due();
-        if due.is_some() && due != self.wake {
-            self.out.extend(due.map(|at| Command::WakeAt { at }));
-        }
-        self.wake = due;
     }
 
     fn tell(&mut self, tell: Tell) {

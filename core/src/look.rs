@@ -2,6 +2,7 @@
 //!
 //! Carries the findings of `decide` into states. Never guesses: what was not answered is asked again.
 
+use super::Core;
 use super::decide::{self, Finding};
 use super::port::{
     Command, DuplicateReason, HeldReason, LookId, LookRange, LookResult, Mode, Moment, Tell,
@@ -9,19 +10,48 @@ use super::port::{
 use super::queue::Queue;
 use super::rights::Denied;
 use super::stream::{LookStep, Looking, State};
-use super::{Core, LOOKS_AT_ONCE};
 use crate::event::{Event, StreamName};
 
 /// Events and bytes of a look's page.
 const PAGE: u64 = 200;
 pub(super) const PAGE_BYTES: usize = 64 * 1024;
 
+/// Looks under way at once, at most.
+const AT_ONCE: usize = 256;
+
+/// What the pages of all looks under way may hold together: a page holds one event at least, however large.
+const ROOM_BYTES: usize = 16 * 1024 * 1024;
+
+/// How many looks may be under way, by how large their pages were.
+#[derive(Clone, Debug)]
+pub(super) struct LookRoom {
+    /// The largest page of late; before the first, that of an event as large as older servers take.
+    largest: usize,
+}
+
+impl LookRoom {
+    pub(super) fn new() -> Self {
+        Self {
+            largest: 1024 * 1024,
+        }
+    }
+
+    fn at_once(&self) -> usize {
+        (ROOM_BYTES / self.largest.max(1)).clamp(1, AT_ONCE)
+    }
+
+    /// A page of this size came. One that is larger counts at once, smaller ones little by little.
+    fn brought(&mut self, bytes: usize) {
+        self.largest = bytes.max(self.largest - self.largest / 8).max(PAGE_BYTES);
+    }
+}
+
 impl Core {
     pub(super) fn pump_looks(&mut self) {
         if self.ending.is_some() {
             return;
         }
-        while self.trial.is_open() && self.looks.len() < LOOKS_AT_ONCE {
+        while self.trial.is_open() && self.looks.len() < self.look_room.at_once() {
             let Some(name) = self.look_line.pop_front() else {
                 return;
             };
@@ -113,6 +143,9 @@ impl Core {
             LookResult::Failed => return self.look_failed(&name, sent),
             LookResult::Refused(text) => return self.look_refused(&name, text),
             _ => {}
+        }
+        if let LookResult::Tail { events, .. } = &result {
+            self.look_room.brought(events.iter().map(Event::size).sum());
         }
         self.trial.look_answered();
         self.verdict();
@@ -270,5 +303,29 @@ impl Core {
             .and_then(Queue::first)
             .unwrap_or_default();
         self.conflict_at(name, first, text.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AT_ONCE, LookRoom, ROOM_BYTES};
+
+    #[test]
+    fn looks_under_way_hold_no_more_than_their_room() {
+        let mut room = LookRoom::new();
+        for _ in 0..100 {
+            room.brought(300);
+        }
+        assert_eq!(room.at_once(), AT_ONCE, "small pages");
+        for bytes in [1 << 20, 8 << 20, 16 << 20, 64 << 20] {
+            room.brought(bytes);
+            let most = room.at_once();
+            assert!(most == 1 || most * bytes <= ROOM_BYTES, "{bytes}: {most}");
+        }
+        room.brought(300);
+        assert!(
+            room.at_once() < 4,
+            "one small page says nothing of the next"
+        );
     }
 }

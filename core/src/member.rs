@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::Core;
 use super::deliver::Forwarding;
+use super::doubt::Doubt;
 use super::numbers::Numbers;
 use super::port::{Command, ConnId, GroupSeen, JoinRefusal, LeaveReason, Moment};
 use super::trial::back_off;
+use super::unseen::Unseen;
 use crate::event::TOMBSTONE_REVISION;
 
 /// A standby asks again this often.
@@ -175,6 +177,7 @@ impl Core {
         // What is delivered from now on has its whole message timeout before it.
         self.waiting_since = self.waits_for_destination().then_some(self.now);
         self.sweep.joined(self.member.joined_time(self.now));
+        self.doubt_at_join(group.checkpoint);
         let timeout = group.message_timeout;
         self.group = Some(numbered(group));
         if self.credit.throttle_cannot_work(timeout) {
@@ -233,6 +236,8 @@ impl Core {
         self.drop_waiting();
         self.numbers = Numbers::default();
         self.sweep.begin();
+        self.doubt = Doubt::default();
+        self.unseen = Unseen::default();
     }
 
     pub(super) fn on_left(&mut self, conn: ConnId, why: LeaveReason) {
@@ -250,6 +255,7 @@ impl Core {
         };
         self.acks.clear();
         self.drop_wishes();
+        self.doubt.left();
         self.member.left_at = self.now;
         let join_at = match why {
             LeaveReason::Waiting => None,
@@ -348,6 +354,7 @@ impl Core {
             self.rest(&name);
         }
         self.sweep.parked_again();
+        self.unseen.search_again();
         let forwards: Vec<Forwarding> = self.forwards.drain(..).collect();
         forwards
             .iter()

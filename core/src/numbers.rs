@@ -165,6 +165,57 @@ impl Numbers {
         self.gaps.around(number).is_some()
     }
 
+    /// True if the number is known to exist and is not done.
+    pub(super) fn is_pending(&self, number: u64) -> bool {
+        self.open.contains(&number) || self.is_gap(number)
+    }
+
+    /// If the number was never delivered, it is read at once.
+    pub(super) fn hurry(&mut self, number: u64) {
+        if let Some((start, gap)) = self.gaps.around(number) {
+            self.cut(start, gap, number, number);
+            let at_once = Gap {
+                end: number,
+                at_once: true,
+                ..gap
+            };
+            self.gaps.insert(number, at_once);
+        }
+    }
+
+    /// Lowest number that this process was not handed yet: the first of a gap, or the next one.
+    pub(super) fn first_undelivered(&self) -> Option<u64> {
+        self.base?;
+        Some(self.gaps.first().unwrap_or(self.end))
+    }
+
+    /// True if a delivery of this number leaves out numbers before it.
+    pub(super) fn is_skip(&self, number: u64) -> bool {
+        self.base.is_some() && number > self.end
+    }
+
+    /// One more than the highest number known to exist.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// First and last of the numbers `from..limit` that were never delivered.
+    pub(super) fn undelivered_within(&self, from: u64, limit: u64) -> Option<(u64, u64)> {
+        if from >= limit {
+            return None;
+        }
+        let (_, gap) = self.gaps.before(limit)?;
+        let last = gap.end.min(limit - 1);
+        let first = if self.is_gap(from) {
+            Some(from)
+        } else {
+            self.gaps.from(from).map(|(start, _)| start)
+        };
+        first
+            .filter(|first| *first <= last)
+            .map(|first| (first, last))
+    }
+
     /// Highest number up to which everything is done.
     pub(super) fn done_up_to(&self) -> Option<u64> {
         self.base?;

@@ -36,7 +36,7 @@ impl Wish {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Parks {
     wishes: VecDeque<Wish>,
-    /// Ids and numbers of the wishes: a source may use an id twice.
+    /// Ids and numbers of the wishes: a source may use an id twice. A wish that is not in it any more was answered otherwise.
     ids: HashSet<(Uuid, Option<u64>)>,
     /// A read under way, and how many wishes were there when it began.
     read: Option<(ReadId, usize)>,
@@ -51,6 +51,11 @@ impl Parks {
     /// When it goes on by itself.
     pub(super) fn retry_at(&self) -> Option<Moment> {
         self.retry_at
+    }
+
+    /// It was delivered again, and is acknowledged: nothing is to be parked.
+    pub(super) fn withdraw(&mut self, id: Uuid, number: Option<u64>) {
+        self.ids.remove(&(id, number));
     }
 
     /// The subscription is stopped because its queue is gone.
@@ -93,7 +98,12 @@ impl Core {
         self.progress += 1;
     }
 
+    /// Wishes are kept back while numbers are in doubt: what is parked counts as done, and the checkpoint would pass what
+    /// may be lost.
     pub(super) fn pump_parks(&mut self) {
+        if self.answers_wait() {
+            return;
+        }
         if self.sweep.may_not_read_parked() {
             self.park_first(self.parks.wishes.len());
         }
@@ -160,9 +170,12 @@ impl Core {
 
     /// Parks what was wished for before the queue was read.
     fn park_first(&mut self, count: usize) {
+        if self.answers_wait() {
+            return;
+        }
         for _ in 0..count {
             let Some(wish) = self.take_wish() else {
-                return;
+                continue;
             };
             match wish.claim.ack {
                 Some((conn, id)) if self.member.conn() == Some(conn) => {
@@ -183,21 +196,27 @@ impl Core {
 
     /// The stay is over, or about to be: what was not parked is delivered again.
     pub(super) fn drop_wishes(&mut self) {
-        while let Some(wish) = self.take_wish() {
-            self.drop_claim(&wish.claim);
+        for _ in 0..self.parks.wishes.len() {
+            if let Some(wish) = self.take_wish() {
+                self.drop_claim(&wish.claim);
+            }
         }
         if let Some((_, wishes)) = &mut self.parks.read {
             *wishes = 0;
         }
     }
 
+    /// The next wish, unless it was withdrawn.
     fn take_wish(&mut self) -> Option<Wish> {
         let wish = self.parks.wishes.pop_front()?;
         self.entries = self.entries.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(wish.cost());
-        if let Some((_, id)) = wish.claim.ack {
-            self.parks.ids.remove(&(id, wish.claim.number));
+        let number = wish.claim.number;
+        let ack = wish.claim.ack;
+        let withdrawn = ack.is_none_or(|(_, id)| !self.parks.ids.remove(&(id, number)));
+        if withdrawn {
+            self.unacknowledged = self.unacknowledged.saturating_sub(1);
         }
-        Some(wish)
+        Some(wish).filter(|_| !withdrawn)
     }
 }

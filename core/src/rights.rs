@@ -215,7 +215,7 @@ impl Core {
     /// The answer to a question about reading; false if the look was for something else.
     pub(super) fn on_reading_asked(&mut self, look: LookId, result: &LookResult) -> bool {
         let asked = self.denials.asked.as_ref();
-        if !asked.is_some_and(|question| question.id == look) {
+        if asked.is_none_or(|question| question.id != look) {
             return false;
         }
         let rights = match result {

@@ -13,9 +13,14 @@ impl Core {
         if let Some((conn, id)) = claim.ack
             && self.member.conn() == Some(conn)
         {
-            self.acks.push(id);
             self.unacknowledged = self.unacknowledged.saturating_sub(1);
-            self.note_answered(claim);
+            self.parks.withdraw(id, claim.number);
+            if !self.answers_wait() {
+                self.acks.push(id);
+                self.note_answered(claim);
+            } else if self.doubt.keeps_back(id) {
+                self.acks.push(id);
+            }
         }
         if let Some(number) = claim.number {
             self.numbers.done(number);
@@ -90,12 +95,17 @@ impl Core {
         }
     }
 
+    /// Sends what was decided, unless that could move the checkpoint past numbers that may be lost.
     pub(super) fn flush_acks(&mut self) {
-        if self.acks.is_empty() {
+        if self.answers_wait() {
             return;
         }
+        let Some(conn) = self.member.conn() else {
+            return;
+        };
+        self.doubt.sends_kept_back();
         let ids = std::mem::take(&mut self.acks);
-        if let Some(conn) = self.member.conn() {
+        if !ids.is_empty() {
             self.out.push(Command::Ack { conn, ids });
         }
     }

@@ -49,7 +49,7 @@ impl StallDetector {
 fn is_waiting(now: Moment, status: &Status) -> bool {
     let named = match status.state {
         PipelineState::Retrying(_) | PipelineState::Standby | PipelineState::Stopped(_) => true,
-        PipelineState::Connecting | PipelineState::Running => false,
+        PipelineState::Connecting | PipelineState::Running | PipelineState::Searching(_) => false,
     };
     named || status.waits_until.is_some_and(|until| until > now) || is_idle(status)
 }

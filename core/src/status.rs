@@ -44,7 +44,10 @@ impl Core {
                 })
                 .collect(),
             repairs: self.repairs,
-            waits_until: self.due().or_else(|| self.next_hole()),
+            waits_until: self
+                .due()
+                .max(self.search_until())
+                .or_else(|| self.next_hole()),
         }
     }
 
@@ -72,10 +75,19 @@ impl Core {
             Trouble::Source => return PipelineState::Retrying(Side::Source),
             Trouble::None => {}
         }
+        let unseen = self.unseen_state();
+        if let Some(PipelineState::Stopped(_)) = unseen {
+            return unseen.unwrap_or(PipelineState::Connecting);
+        }
         if self.trial.is_away() {
             PipelineState::Retrying(Side::Destination)
         } else if self.source_failing {
             PipelineState::Retrying(Side::Source)
+        } else if let Some(searching) = unseen {
+            searching
+        } else if self.told == PipelineState::Connecting && self.doubt.is_open() {
+            // Not running before it is known whether it may.
+            PipelineState::Connecting
         } else if self.member.conn().is_some() || self.told != PipelineState::Connecting {
             PipelineState::Running
         } else {
@@ -103,7 +115,14 @@ impl Core {
                 self.on_repair_read(read, &stream, from, page)
             }
             Some(Purpose::Forward(forwarding)) => self.on_forward_read(forwarding, page),
-            Some(Purpose::Links { .. } | Purpose::Parked | Purpose::Queue | Purpose::Dropped)
+            Some(
+                Purpose::Links { .. }
+                | Purpose::Parked
+                | Purpose::Queue
+                | Purpose::Dropped
+                | Purpose::First { .. }
+                | Purpose::Log,
+            )
             | None => {}
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Core;
 use super::credit::Reading;
-use super::member::{Phase, STOPPED_ASKS};
+use super::member::{Phase, STOPPED_ASKS, Trouble};
 use super::port::{Command, ConnId, LeaveReason, Moment, Tell};
 
 impl Core {
@@ -40,7 +40,11 @@ impl Core {
             Some(at) => at <= self.now,
             None => !self.member.is_stopped() && self.may_come_back(),
         };
-        if due {
+        if due && self.unseen.is_active() {
+            // First what was missed: the group's checkpoint stays below it.
+            self.member.trouble = Trouble::None;
+            self.member.phase = Phase::Out { join_at: None };
+        } else if due {
             let credit = self
                 .credit
                 .ask(self.group.as_ref().map(|group| group.message_timeout));

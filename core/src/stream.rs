@@ -303,6 +303,16 @@ impl Table {
         self.busy.get(name)
     }
 
+    /// True for an idle stream that the destination is known to hold up to this revision, or that is held.
+    pub(super) fn is_settled(&self, name: &StreamName, revision: u64) -> bool {
+        let known = |idle: &Idle| match &idle.state {
+            State::Aligned { tail } => Stream::is_known(revision, *tail, idle.unverified),
+            State::Held(_) => true,
+            _ => false,
+        };
+        !self.busy.contains_key(name) && self.idle.peek(name).is_some_and(known)
+    }
+
     /// Puts a stream with nothing to do to rest; returns the stream that was forgotten for it.
     pub(super) fn rest(&mut self, name: &StreamName) -> Option<StreamName> {
         if !self.busy.get(name).is_some_and(Stream::is_idle) {

@@ -169,15 +169,16 @@ impl Core {
     pub(super) fn on_links_read(&mut self, read: ReadId, page: LinkPage) {
         let (from, to) = match self.take_read(read) {
             Some(Purpose::Links { from, to }) => (from, to),
+            Some(Purpose::First { from }) => return self.on_first_link(read, from, &page),
             Some(Purpose::Dropped) => return self.on_dropped_read(&page),
             _ => return,
         };
         self.sweep.links_read = None;
-        let mut items = match page {
+        let (mut items, last) = match page {
             // The numbers asked for exist: a node that does not know of them is behind.
             LinkPage::Items { last, .. } if last < to => return self.sweep_failed(),
-            LinkPage::Items { items, .. } => items,
-            LinkPage::Deleted => Vec::new(),
+            LinkPage::Items { items, last } => (items, last),
+            LinkPage::Deleted => (Vec::new(), to),
             LinkPage::NotFound | LinkPage::Denied | LinkPage::Failed => {
                 self.sweep_failed();
                 return;
@@ -189,6 +190,10 @@ impl Core {
         items.retain(|(number, _)| *number < TOMBSTONE_REVISION);
         // A page that is not empty says nothing of what lies behind its last item.
         let covered = items.last().map_or(to, |(number, _)| (*number).min(to));
+        let readable = items.first().map_or(covered + 1, |(number, _)| *number);
+        if self.not_seen_between(from, readable.min(last.saturating_add(1))) {
+            return;
+        }
         let gaps: Vec<_> = items
             .into_iter()
             .filter(|(number, _)| (from..=covered).contains(number) && self.numbers.is_gap(*number))

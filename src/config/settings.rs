@@ -102,6 +102,8 @@ pub struct SubscriptionSettings {
     pub create: bool,
     /// What a group that ditto creates is like.
     pub new_group: NewGroup,
+    /// The operator goes on without events whose numbers in the stream are below this one and can no longer be read.
+    pub accept_unseen_below: u64,
     /// How events are copied.
     pub replication: Replication,
 }

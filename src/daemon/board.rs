@@ -330,7 +330,7 @@ impl SubscriptionView {
                 }
             }
             PipelineState::Standby => "another consumer has the group",
-            PipelineState::Stopped(text) => text,
+            PipelineState::Searching(text) | PipelineState::Stopped(text) => text,
         }
     }
 }
@@ -343,6 +343,7 @@ pub fn state_word(state: &PipelineState) -> &'static str {
         PipelineState::Running => "running",
         PipelineState::Retrying(_) => "retrying",
         PipelineState::Standby => "standby",
+        PipelineState::Searching(_) => "searching",
         PipelineState::Stopped(_) => "stopped",
     }
 }

@@ -16,7 +16,7 @@ use crate::config::cluster::ClusterSettings;
 use crate::config::settings::{Destination, KinesisSettings, Settings, SubscriptionSettings};
 use crate::destination::event_store::EventStore;
 use crate::metrics::Metrics;
-use crate::pipeline::replicate::{self, Observer, Outcome, Pipeline, core_settings};
+use crate::pipeline::replicate::{self, Observer, Outcome, Pipeline, subscription_settings};
 use crate::source::subscription::Subscription;
 use crate::{destination, source};
 
@@ -171,7 +171,7 @@ async fn copy<S: source::Source, D: destination::Destination>(
 ) -> Outcome {
     replicate::run(Pipeline {
         key: run.settings.key(),
-        settings: core_settings(&run.settings.replication, D::NUMBERED),
+        settings: subscription_settings(&run.settings, D::NUMBERED),
         source: Arc::new(source),
         destination,
         observer: run.observer,

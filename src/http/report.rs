@@ -78,7 +78,7 @@ pub struct SubscriptionReport {
     pub stream: String,
     /// Its group.
     pub group: String,
-    /// connecting, running, retrying, standby or stopped.
+    /// connecting, running, searching, retrying, standby or stopped.
     pub state: String,
     /// Why, if that needs a reason.
     pub reason: String,

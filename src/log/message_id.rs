@@ -24,3 +24,5 @@ pub const PANIC: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e09";
 pub const CONFIGURATION_INVALID: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e0a";
 /// An operator accepted that parked events stay out of the destination.
 pub const PARKED_DISCARDED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e0b";
+/// Numbers of a subscription's stream were truncated before they were delivered.
+pub const NUMBERS_UNSEEN: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e0e";

@@ -9,7 +9,14 @@ use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
 
 use super::families::Families;
 
-const STATES: [&str; 5] = ["connecting", "running", "retrying", "standby", "stopped"];
+const STATES: [&str; 6] = [
+    "connecting",
+    "running",
+    "searching",
+    "retrying",
+    "standby",
+    "stopped",
+];
 const HELD: [&str; 4] = ["conflict", "missing_history", "refused", "unverified"];
 const SKIPPED: [&str; 7] = [
     "system_stream",

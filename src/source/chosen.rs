@@ -15,7 +15,9 @@ use super::desk::{Desk, DeskStay};
 use super::{Delivered, Joined, Refusal, Source, history};
 use crate::cluster::client::Client;
 use ditto_core::event::{Event, Item, StreamName};
-use ditto_core::port::{GroupSeen, LinkPage, ParkedPage, ReadFrom, SourcePage};
+use ditto_core::port::{
+    GroupSeen, LinkPage, LogPage, LogPosition, ParkedPage, ReadFrom, SourcePage,
+};
 
 /// Nothing is taken back, however long an event waits.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
@@ -159,6 +161,14 @@ impl Source for Chosen {
 
     async fn read_links(&self, _from: u64, _count: u32, _max_bytes: usize) -> LinkPage {
         LinkPage::Deleted
+    }
+
+    async fn first_link(&self, _from: u64) -> LinkPage {
+        LinkPage::Deleted
+    }
+
+    async fn search_log(&self, _after: Option<LogPosition>) -> LogPage {
+        LogPage::Unsearchable("what was chosen is all there is".to_owned())
     }
 
     async fn read_parked(&self, _from: u64, _count: u32) -> ParkedPage {

@@ -6,7 +6,7 @@ use crate::cluster::Class;
 use crate::cluster::client::{Client, Direction, ProvenPage, ReadStream, ResolvedRecord, StartAt};
 use crate::config::settings::SubscriptionKey;
 use crate::source::decode::decode;
-use ditto_core::event::StreamName;
+use ditto_core::event::{Item, SkipReason, StreamName};
 use ditto_core::port::{LinkPage, ReadFrom, SourcePage};
 
 /// Reads a stream, links not resolved.
@@ -60,6 +60,28 @@ pub async fn links(
     match client.read_proven(read).await {
         Ok(ProvenPage::Found { records, last }) => LinkPage::Items {
             items: records.into_iter().filter_map(numbered).collect(),
+            last,
+        },
+        Ok(ProvenPage::NotFound) => LinkPage::NotFound,
+        Ok(ProvenPage::SoftDeleted | ProvenPage::Tombstoned) => LinkPage::Deleted,
+        Err(error) if *error.class() == Class::Denied => LinkPage::Denied,
+        Err(_) => LinkPage::Failed,
+    }
+}
+
+/// The first link of a stream from a number on, not followed: its event may be large, and nobody wants it.
+pub async fn first_link(client: &Client, stream: &StreamName, from: u64) -> LinkPage {
+    let read = ReadStream {
+        resolve_links: false,
+        ..resolving(stream, from, 1, usize::MAX)
+    };
+    let number = |record: ResolvedRecord| {
+        let number = record.original()?.revision;
+        Some((number, Item::Never(SkipReason::Unresolved)))
+    };
+    match client.read_proven(read).await {
+        Ok(ProvenPage::Found { records, last }) => LinkPage::Items {
+            items: records.into_iter().filter_map(number).collect(),
             last,
         },
         Ok(ProvenPage::NotFound) => LinkPage::NotFound,

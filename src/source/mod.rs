@@ -7,6 +7,7 @@ pub mod decode;
 pub mod desk;
 pub mod found;
 pub mod history;
+pub mod log;
 pub mod parked;
 pub(crate) mod pick;
 pub mod preview;
@@ -18,7 +19,9 @@ use std::future::Future;
 use uuid::Uuid;
 
 use ditto_core::event::{Item, StreamName};
-use ditto_core::port::{GroupSeen, JoinRefusal, LinkPage, ParkedPage, ReadFrom, SourcePage};
+use ditto_core::port::{
+    GroupSeen, JoinRefusal, LinkPage, LogPage, LogPosition, ParkedPage, ReadFrom, SourcePage,
+};
 
 /// What a pipeline asks of its source. Every call has a time limit of its own and can be dropped at any time.
 pub trait Source: Send + Sync + 'static {
@@ -49,6 +52,12 @@ pub trait Source: Send + Sync + 'static {
         count: u32,
         max_bytes: usize,
     ) -> impl Future<Output = LinkPage> + Send;
+
+    /// The first number of the subscription's stream, from this one on, that can be read: a page of one, without its event.
+    fn first_link(&self, from: u64) -> impl Future<Output = LinkPage> + Send;
+
+    /// Finds what the subscription's stream linked before its first readable link, a page from a position on.
+    fn search_log(&self, after: Option<LogPosition>) -> impl Future<Output = LogPage> + Send;
 
     /// Reads what was parked, from an entry on.
     fn read_parked(&self, from: u64, count: u32) -> impl Future<Output = ParkedPage> + Send;

@@ -13,7 +13,9 @@ use super::desk::{Desk, DeskStay};
 use super::subscription::Subscription;
 use super::{Delivered, Joined, Refusal, Source};
 use ditto_core::event::StreamName;
-use ditto_core::port::{GroupSeen, JoinRefusal, LinkPage, ParkedPage, ReadFrom, SourcePage};
+use ditto_core::port::{
+    GroupSeen, JoinRefusal, LinkPage, LogPage, LogPosition, ParkedPage, ReadFrom, SourcePage,
+};
 
 /// At the stream's end it is asked this often for more.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -112,6 +114,14 @@ impl Source for Preview {
 
     async fn read_links(&self, from: u64, count: u32, max_bytes: usize) -> LinkPage {
         self.group.read_links(from, count, max_bytes).await
+    }
+
+    async fn first_link(&self, from: u64) -> LinkPage {
+        self.group.first_link(from).await
+    }
+
+    async fn search_log(&self, after: Option<LogPosition>) -> LogPage {
+        self.group.search_log(after).await
     }
 
     /// What the server parked lies before the checkpoint: a preview is about what comes.

@@ -4,10 +4,12 @@
 
 use tokio::sync::mpsc;
 
+use super::lost;
 use super::reading::{Failure, Reader};
 use super::seen::Fingerprint;
 use super::shelf::Page;
 use crate::source::decode::stream_of;
+use crate::source::log::Scope;
 use ditto_core::event::{Event, StreamName};
 
 const PAGE_EVENTS: u64 = 1_000;
@@ -20,6 +22,8 @@ pub(super) struct Met {
     pub(super) streams: Vec<Link>,
     /// The next number to read.
     pub(super) next: u64,
+    /// What cannot be compared, for the operator.
+    pub(super) not_seen: Option<String>,
 }
 
 /// One link.
@@ -40,8 +44,17 @@ pub(super) async fn read(
     end: u64,
     to: mpsc::Sender<Result<Met, Failure>>,
 ) {
+    let begin = next;
     while next <= end {
         let page = source.page_of(&stream, next, PAGE_EVENTS, PAGE_BYTES).await;
+        if next == begin
+            && let Ok(page) = &page
+            && let Some(first) = first_behind(page, next, end)
+            && Scope::of(&stream).is_some()
+            && !lost::search(source.client(), &stream, (next, first), &to).await
+        {
+            return;
+        }
         let met = page.map(|page| match page {
             Page::Found { events, first, .. } => {
                 let behind = events.last().map(|event| event.revision + 1);
@@ -50,11 +63,13 @@ pub(super) async fn read(
                 Met {
                     streams: links(&events, end),
                     next: behind.unwrap_or(end + 1),
+                    not_seen: None,
                 }
             }
             Page::Absent => Met {
                 streams: Vec::new(),
                 next: end + 1,
+                not_seen: None,
             },
         });
         let is_failure = met.is_err();
@@ -63,6 +78,18 @@ pub(super) async fn read(
             return;
         }
     }
+}
+
+/// The first number that a page shows, if numbers from `next` on before it cannot be read any more.
+fn first_behind(page: &Page, next: u64, end: u64) -> Option<u64> {
+    let first = match page {
+        Page::Found { events, first, .. } => {
+            let shown = events.first().map(|event| event.revision);
+            shown.or(*first).unwrap_or(end + 1)
+        }
+        Page::Absent => end + 1,
+    };
+    (first > next).then_some(first)
 }
 
 fn links(events: &[Event], end: u64) -> Vec<Link> {

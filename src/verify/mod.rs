@@ -13,6 +13,7 @@ mod by_ids;
 mod class;
 mod exact;
 mod links;
+mod lost;
 mod outcome;
 mod point;
 mod reading;

@@ -17,7 +17,7 @@ const PAGE_EVENTS: u64 = 500;
 const PAGE_BYTES: usize = 256 * 1024;
 
 /// A server that answers nothing is given up after these pauses.
-const PAUSES: [Duration; 4] = [
+pub(super) const PAUSES: [Duration; 4] = [
     Duration::from_millis(200),
     Duration::from_millis(400),
     Duration::from_millis(800),

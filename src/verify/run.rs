@@ -335,6 +335,10 @@ impl<'r> Run<'r> {
                 from,
             });
         }
+        if let Some(text) = met.not_seen {
+            self.point.tally.refused += 1;
+            self.watcher.note(&text);
+        }
         self.point.next = met.next;
     }
 

@@ -24,6 +24,7 @@ mod stalling;
 mod standby;
 mod surprises;
 mod timeouts;
+mod unseen;
 mod verify;
 mod verify_parts;
 mod verify_unreadable;

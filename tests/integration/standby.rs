@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use ditto::cluster::Side;
+use ditto::source::subscription::Subscription;
 use ditto_core::port::PipelineState;
 use eventstore::{PersistentSubscriptionSettings, SystemConsumerStrategy};
 
 use crate::support::groups::{self, eager};
+use crate::support::servers::client;
 use crate::support::{Copying, Servers, seed, subscription, until};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,4 +63,23 @@ async fn a_group_that_allows_several_consumers_is_copied_exactly_all_the_same() 
         servers.until_equal().await;
         servers.until_written(600).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tombstoned_checkpoint_stream_is_warned_of() {
+    let servers = Servers::start().await;
+    seed(servers.source.store(), "customer-1", 3);
+    let settings = subscription("$ce-customer", "ditto");
+    let copying = Copying::start(&servers, settings.clone());
+    servers.until_equal().await;
+    drop(copying);
+    let kept = "$persistentsubscription-$ce-customer::ditto-checkpoint";
+    let store = servers.source.store();
+    store
+        .tombstone(kept, devstore::store::Expected::Any)
+        .unwrap();
+    let own = client(Side::Source, &servers.source);
+    let inspected = Subscription::new(own, settings).inspect().await.unwrap();
+    let told = |text: &String| text.contains("checkpoint stream was deleted for good");
+    assert!(inspected.warnings.iter().any(told));
 }

@@ -50,12 +50,9 @@ async fn a_throttle_takes_no_more_than_it_can_work_off_in_time() {
     let copying = Copying::start(&servers, settings.clone());
     servers.until_equal().await;
     groups::until_checkpoint(&servers.source, &settings, 119).await;
-    assert_eq!(
-        copying
-            .seen
-            .count(|tell| matches!(tell, Tell::TimedOut { .. } | Tell::Duplicate { .. })),
-        0
-    );
+    // A join for a larger buffer may bring again what was just copied; nothing may time out.
+    let timed_out = |tell: &Tell| matches!(tell, Tell::TimedOut { .. });
+    assert_eq!(copying.seen.count(timed_out), 0);
     assert_eq!(groups::seen(&servers.source, &settings).await.parked, 0);
 }
 

@@ -268,10 +268,11 @@ fn a_stay_is_full_by_what_is_here_and_on_its_way() {
 #[test]
 fn what_is_here_is_averaged_over_five_seconds() {
     let mut credit = chosen(None, 2_000);
-    for (second, here) in (0..8).zip(0..8) {
-        credit.note_here(Duration::from_secs(second), here);
+    for (second, here) in (0..8).enumerate() {
+        let now = Duration::from_secs(second as u64);
+        credit.note_here(now, here);
         // Another input in the same second is no other sample.
-        credit.note_here(Duration::from_millis(second * 1_000 + 500), 99);
+        credit.note_here(now + Duration::from_millis(500), 99);
     }
     let here: Vec<usize> = credit.here.iter().map(|(_, here)| *here).collect();
     assert_eq!(here, [3, 4, 5, 6, 7]);

@@ -136,6 +136,24 @@ fn what_was_dropped_is_a_gap_again() {
 }
 
 #[test]
+fn undelivered_numbers_are_found_within_a_range_only() {
+    let numbers = numbers(0, &[2, 5, 6, 9]);
+    for (from, limit, expected) in [
+        (0, 10, Some((0, 8))),
+        (1, 4, Some((1, 3))),
+        (2, 3, None),
+        (2, 8, Some((3, 7))),
+        (4, 7, Some((4, 4))),
+        (5, 7, None),
+        (9, 20, None),
+        (4, 4, None),
+    ] {
+        let found = numbers.undelivered_within(from, limit);
+        assert_eq!(found, expected, "{from} to {limit}");
+    }
+}
+
+#[test]
 fn a_checkpoint_that_went_back_makes_what_lies_between_undelivered() {
     let mut numbers = numbers(8, &[8]);
     numbers.done(8);

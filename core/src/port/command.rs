@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{AppendId, ConnId, LeaveReason, LookId, Moment, ReadId, Side, Tell, WriteId};
+use super::{
+    AppendId, ConnId, LeaveReason, LogPosition, LookId, Moment, ReadId, Side, Tell, WriteId,
+};
 use crate::event::{Event, StreamName};
 
 /// What every reason begins with that ditto parks with.
@@ -187,6 +189,14 @@ pub enum Command {
         /// Stop reading when this many bytes of events were read (at least one is read).
         max_bytes: usize,
     },
+    /// Which is the first number, from this one on, that can be read in the subscription's stream? A page of one:
+    /// [`Input::LinksRead`].
+    FirstLink {
+        /// Id for the answer.
+        read: ReadId,
+        /// First number wanted.
+        from: u64,
+    },
     /// Read the group's parked stream, links resolved: [`Input::ParkedRead`].
     ReadParked {
         /// Id for the answer.
@@ -195,6 +205,14 @@ pub enum Command {
         from: u64,
         /// At most this many.
         count: u32,
+    },
+    /// Find what the subscription's stream linked before its first readable link: events that stand in the log before
+    /// the target of that link. [`Input::LogSearched`].
+    SearchLog {
+        /// Id for the answer.
+        read: ReadId,
+        /// Where an earlier page ended; `None`: from the log's beginning.
+        after: Option<LogPosition>,
     },
     /// Look at the group: [`Input::GroupSeen`] or [`Input::GroupUnseen`].
     AskGroup,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{AppendId, ConnId, LookId, Moment, ReadId, Side, WriteId};
-use crate::event::{Event, Item};
+use crate::event::{Event, Item, StreamName};
 
 /// What GetInfo says of the group, as far as the core decides by it (`protocol.md` §8.11).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,6 +195,31 @@ pub enum ParkedPage {
     Failed,
 }
 
+/// A record's position in the server's log: the pair that the server gave, never made up (`protocol.md` §3.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LogPosition {
+    /// Commit position.
+    pub commit: u64,
+    /// Prepare position.
+    pub prepare: u64,
+}
+
+/// What a search of the log found: the answer to [`super::Command::SearchLog`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogPage {
+    /// Events of the part of the log that this page covers, whether their streams still show them or not.
+    Events {
+        /// Stream and revision of each, in the order of the log.
+        found: Vec<(StreamName, u64)>,
+        /// Where the next page begins; `None`: this was the last one.
+        next: Option<LogPosition>,
+    },
+    /// The log cannot tell which streams there were: why, for the operator.
+    Unsearchable(String),
+    /// No answer.
+    Failed,
+}
+
 /// How a write of metadata was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MetadataOutcome {
@@ -294,6 +319,13 @@ pub enum Input {
         read: ReadId,
         /// What it brought.
         page: ParkedPage,
+    },
+    /// A search of the log was answered.
+    LogSearched {
+        /// Which.
+        read: ReadId,
+        /// What it found.
+        page: LogPage,
     },
     /// A write of metadata was answered.
     MetadataDone {

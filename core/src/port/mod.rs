@@ -14,8 +14,8 @@ pub use self::command::{
 };
 pub use self::ids::{AppendId, ConnId, LookId, Moment, ReadId, Side, WriteId};
 pub use self::input::{
-    AppendOutcome, GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LookResult,
-    MetadataOutcome, ParkedEntry, ParkedPage, Rights, SourcePage,
+    AppendOutcome, GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LogPage, LogPosition,
+    LookResult, MetadataOutcome, ParkedEntry, ParkedPage, Rights, SourcePage,
 };
-pub use self::settings::{CoreSettings, Mode, OnConflict, OnMissingHistory, OnUnverified};
+pub use self::settings::{CoreSettings, Feed, Mode, OnConflict, OnMissingHistory, OnUnverified};
 pub use self::tell::{CopiedEvent, DuplicateReason, HeldReason, PipelineState, Status, Tell};

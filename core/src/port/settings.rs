@@ -29,6 +29,22 @@ pub struct CoreSettings {
     pub on_unverified: OnUnverified,
     /// Streams to know at once; only idle ones are forgotten.
     pub known_streams: usize,
+    /// What the subscription's stream holds.
+    pub feed: Feed,
+    /// The operator goes on without events whose numbers in the subscription's stream are below this one and can no longer
+    /// be read; 0: without none.
+    pub accept_unseen_below: u64,
+}
+
+/// What the subscription's stream holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Feed {
+    /// Events of its own.
+    Plain,
+    /// Links to all events of its streams: a category.
+    Whole,
+    /// Links to some events of streams: those of one type, or of one correlation.
+    Parts,
 }
 
 /// How revisions are kept.

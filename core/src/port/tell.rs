@@ -64,6 +64,8 @@ pub enum PipelineState {
     Retrying(Side),
     /// Another consumer has the group.
     Standby,
+    /// Copies streams whose events may have been missed from the source's log; joins after that. Text for the operator.
+    Searching(String),
     /// Cannot go on without an operator; looked at again every 30 s. Text for the operator.
     Stopped(String),
 }
@@ -211,6 +213,37 @@ pub enum Tell {
         stream: StreamName,
         /// Revision of the event.
         revision: u64,
+    },
+    /// Numbers of the subscription's stream that can no longer be read and were not done: nothing is taken from the group
+    /// until the streams of their events are found and copied.
+    Unseen {
+        /// First of them.
+        from: u64,
+        /// Last of them.
+        to: u64,
+    },
+    /// The streams of these numbers were found in the log, and each is copied or held.
+    UnseenFound {
+        /// First of the numbers.
+        from: u64,
+        /// Last of them.
+        to: u64,
+        /// Events found in the log, copied before or now.
+        events: u64,
+    },
+    /// Events of a plain stream under these numbers are gone from the source, and were not done.
+    Gone {
+        /// First of them.
+        from: u64,
+        /// Last of them.
+        to: u64,
+    },
+    /// The operator goes on without the events of these numbers.
+    UnseenAccepted {
+        /// First of them.
+        from: u64,
+        /// Last of them.
+        to: u64,
     },
     /// The server parked this by itself; ditto copies it, the entry stays.
     ServerParked {

@@ -70,6 +70,11 @@ pub(super) fn line_of(command: Command) -> String {
         } => "queue".to_owned(),
         Command::ReadParked { from, count: 1, .. } => format!("queue from {from}"),
         Command::ReadParked { from, .. } => format!("parked from {from}"),
+        Command::FirstLink { from, .. } => format!("first link from {from}"),
+        Command::SearchLog { after: None, .. } => "search the log".to_owned(),
+        Command::SearchLog {
+            after: Some(after), ..
+        } => format!("search the log after {}", after.commit),
         Command::AskGroup => "ask group".to_owned(),
         Command::Probe { .. } => "probe".to_owned(),
         Command::Finished { why, left } => format!("finished {why:?} left {left}"),

@@ -20,6 +20,7 @@ mod stays;
 mod stopping;
 mod sweeping;
 mod unnumbered;
+mod unseen;
 mod waits;
 mod words;
 
@@ -32,9 +33,9 @@ use uuid::Uuid;
 use self::lines::line_of;
 use super::Core;
 use super::port::{
-    AppendId, AppendOutcome, Command, ConnId, CoreSettings, GroupSeen, Input, LeaveReason, LookId,
-    LookResult, Mode, Moment, OnConflict, OnMissingHistory, OnUnverified, ParkedPage, ReadId,
-    SourcePage, Tell, WriteId,
+    AppendId, AppendOutcome, Command, ConnId, CoreSettings, Feed, GroupSeen, Input, LeaveReason,
+    LookId, LookResult, Mode, Moment, OnConflict, OnMissingHistory, OnUnverified, ParkedPage,
+    ReadId, SourcePage, Tell, WriteId,
 };
 use crate::event::{Event, Item, StreamName};
 
@@ -51,6 +52,8 @@ pub(super) fn settings() -> CoreSettings {
         on_missing_history: OnMissingHistory::Park,
         on_unverified: OnUnverified::Hold,
         known_streams: 1000,
+        feed: Feed::Plain,
+        accept_unseen_below: 0,
     }
 }
 
@@ -379,6 +382,8 @@ impl Bench {
             }
             Command::ReadSource { read, .. }
             | Command::ReadLinks { read, .. }
+            | Command::FirstLink { read, .. }
+            | Command::SearchLog { read, .. }
             | Command::ReadParked { read, .. } => {
                 self.read = read.0;
                 line_of(command)

@@ -11,6 +11,7 @@ mod discovery;
 mod position;
 mod proven;
 mod read;
+mod read_all;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -31,6 +32,7 @@ pub use discovery::Clock;
 pub use position::LogPlace;
 pub use proven::{ProvenPage, says_deleted, truncated_before};
 pub use read::{Direction, ReadStream, ResolvedRecord, StartAt, StreamPage};
+pub use read_all::{LogFilter, LogRecord, LogRecords, LogStart, ReadLog};
 
 pub(crate) use connection::Node;
 
@@ -141,6 +143,19 @@ impl Client {
         F: Future<Output = Result<T, Error>>,
     {
         let limit = self.settings().call_timeout;
+        self.on_leader_within(limit, action, call).await
+    }
+
+    /// The same inside a time limit of its own.
+    pub(crate) async fn on_leader_within<T, F>(
+        &self,
+        limit: Duration,
+        action: &'static str,
+        call: impl Fn(Arc<Node>) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
         let deadline = Instant::now() + limit;
         let late = || {
             Error::new(

@@ -73,6 +73,7 @@ fn subscription(section: &mut Section<'_>, around: &Around<'_>) -> Option<Subscr
         "the name of a persistent subscription's group",
     );
     let create = section.boolean("create").unwrap_or(true);
+    let accept_unseen_below = section.integer("accept_unseen_below", 0..=i64::MAX as u64);
     let had_new_group = section.has("new_group");
     let new_group_section = section.section("new_group");
     if had_new_group && !create {
@@ -96,6 +97,7 @@ fn subscription(section: &mut Section<'_>, around: &Around<'_>) -> Option<Subscr
         group: group.value.into(),
         create,
         new_group,
+        accept_unseen_below: accept_unseen_below.unwrap_or(0),
         replication,
     })
 }

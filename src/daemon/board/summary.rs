@@ -32,7 +32,7 @@ pub(super) fn summary(views: &[SubscriptionView]) -> String {
         "subscriptions"
     };
     let mut parts = vec![format!("{running} {noun} running")];
-    for word in ["connecting", "retrying", "standby", "stopped"] {
+    for word in ["connecting", "searching", "retrying", "standby", "stopped"] {
         let those: Vec<_> = views
             .iter()
             .filter(|view| state_word(&view.state) == word)

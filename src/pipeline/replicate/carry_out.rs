@@ -110,6 +110,21 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
                     Done::Input(Input::SourceRead { read, page })
                 });
             }
+            Command::Probe { side } => self.operations.start(Call::Probe(side), async move {
+                let reachable = match side {
+                    Side::Source => source.probe().await,
+                    Side::Destination => destination.probe().await,
+                };
+                Done::Input(Input::Reachable { side, reachable })
+            }),
+            about_links => self.start_links(about_links),
+        }
+    }
+
+    /// Starts reads of the subscription's own streams, and of the log behind them.
+    fn start_links(&mut self, command: Command) {
+        let source = self.pipeline.source.clone();
+        match command {
             Command::ReadLinks {
                 read,
                 from,
@@ -121,19 +136,24 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
                     Done::Input(Input::LinksRead { read, page })
                 });
             }
+            Command::FirstLink { read, from } => {
+                self.operations.start(Call::SourceRead, async move {
+                    let page = source.first_link(from).await;
+                    Done::Input(Input::LinksRead { read, page })
+                });
+            }
+            Command::SearchLog { read, after } => {
+                self.operations.start(Call::SourceRead, async move {
+                    let page = source.search_log(after).await;
+                    Done::Input(Input::LogSearched { read, page })
+                });
+            }
             Command::ReadParked { read, from, count } => {
                 self.operations.start(Call::SourceRead, async move {
                     let page = source.read_parked(from, count).await;
                     Done::Input(Input::ParkedRead { read, page })
                 })
             }
-            Command::Probe { side } => self.operations.start(Call::Probe(side), async move {
-                let reachable = match side {
-                    Side::Source => source.probe().await,
-                    Side::Destination => destination.probe().await,
-                };
-                Done::Input(Input::Reachable { side, reachable })
-            }),
             _ => {}
         }
     }

@@ -179,6 +179,8 @@ impl Journal {
             PipelineState::Standby => {
                 line!(self, info, "another consumer has the group; standing by");
             }
+            // Told with the numbers that are searched for.
+            PipelineState::Searching(_) => {}
             PipelineState::Stopped(text) => {
                 line!(self, error, message_id = message_id::SUBSCRIPTION_STOPPED, reason = %text, "stopped: this needs an operator");
             }

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use observer::{Call, Observer, Unobserved};
-pub use settings::{KNOWN_STREAMS, core_settings};
+pub use settings::{KNOWN_STREAMS, core_settings, subscription_settings};
 
 use crate::config::settings::SubscriptionKey;
 use crate::destination::Destination;

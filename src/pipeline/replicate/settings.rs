@@ -2,9 +2,12 @@
 //!
 //! Never checks: settings come validated.
 
-use crate::config::settings::{OnConflict, OnMissingHistory, OnUnverified, Replication};
+use crate::config::settings::{
+    OnConflict, OnMissingHistory, OnUnverified, Replication, SubscriptionSettings,
+};
+use ditto_core::event::StreamName;
 use ditto_core::port;
-use ditto_core::port::{CoreSettings, Mode};
+use ditto_core::port::{CoreSettings, Feed, Mode};
 
 /// Streams that one pipeline remembers; about 200 bytes each. Only idle ones are forgotten, and are looked at again.
 pub const KNOWN_STREAMS: usize = 100_000;
@@ -12,7 +15,28 @@ pub const KNOWN_STREAMS: usize = 100_000;
 /// Records of a call of PutRecords, at most.
 const RECORDS_OF_A_CALL: u32 = 500;
 
-/// The settings of a core. `numbered`: the destination has revisions (an Event Store, unlike Kinesis).
+/// The settings of the core of a subscription.
+#[must_use]
+pub fn subscription_settings(subscription: &SubscriptionSettings, numbered: bool) -> CoreSettings {
+    CoreSettings {
+        feed: feed(&subscription.stream),
+        accept_unseen_below: subscription.accept_unseen_below,
+        ..core_settings(&subscription.replication, numbered)
+    }
+}
+
+fn feed(stream: &StreamName) -> Feed {
+    if stream.links_parts() {
+        Feed::Parts
+    } else if stream.holds_links() {
+        Feed::Whole
+    } else {
+        Feed::Plain
+    }
+}
+
+/// The settings of a core that is fed with events of its own choice. `numbered`: the destination has revisions (an Event
+/// Store, unlike Kinesis).
 #[must_use]
 pub fn core_settings(replication: &Replication, numbered: bool) -> CoreSettings {
     CoreSettings {
@@ -49,5 +73,7 @@ pub fn core_settings(replication: &Replication, numbered: bool) -> CoreSettings 
             OnUnverified::Pass => port::OnUnverified::Pass,
         },
         known_streams: KNOWN_STREAMS,
+        feed: Feed::Plain,
+        accept_unseen_below: 0,
     }
 }

@@ -23,6 +23,19 @@ const SHORT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Below this a destination that is away for a while makes the server park.
 const FEW_RETRIES: i32 = 10;
 
+/// The streams that a server keeps for a group, by the end of their names, and what it means if one was deleted for good:
+/// the server goes on without a word (`protocol.md` §8.8).
+pub(super) const KEPT_STREAMS: &[(&str, &str)] = &[
+    (
+        "parked",
+        "the group's parked queue was deleted for good: what the server parks by itself is lost, and ditto stops where it would have to park; take a group of another name",
+    ),
+    (
+        "checkpoint",
+        "the group's checkpoint stream was deleted for good: every restart of the server delivers everything again, which ditto recognises; take a group of another name",
+    ),
+];
+
 /// A group's information, as the crate gives it.
 pub(super) type Info = PersistentSubscriptionInfo<u64>;
 

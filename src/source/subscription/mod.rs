@@ -25,13 +25,15 @@ use self::clients::{Clients, Usable};
 use self::group::Info;
 use self::listing::Listed;
 use self::stay::SubscriptionCall;
-use crate::cluster::client::{Client, connection_name};
+use crate::cluster::client::{Client, ReadStream, StreamPage, connection_name};
 use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionSettings;
 use crate::source::desk::DeskStay;
-use crate::source::{Joined, Refusal, Source, history, parked};
+use crate::source::{Joined, Refusal, Source, history, log, parked};
 use ditto_core::event::StreamName;
-use ditto_core::port::{GroupSeen, JoinRefusal, LinkPage, ParkedPage, ReadFrom, SourcePage};
+use ditto_core::port::{
+    GroupSeen, JoinRefusal, LinkPage, LogPage, LogPosition, ParkedPage, ReadFrom, SourcePage,
+};
 
 /// Between two attempts while the server may still count ditto's own last stay.
 const SHORT_PAUSE: Duration = Duration::from_millis(100);
@@ -81,7 +83,7 @@ impl Subscription {
         Ok(Inspected {
             seen: self.seen(&info).await?,
             unsuitable: group::unsuitable(&self.settings.stream, &info),
-            warnings: group::warnings(&info, &connection_name(self.own.settings())),
+            warnings: self.warnings(&info).await,
         })
     }
 
@@ -163,6 +165,21 @@ impl Subscription {
             stream.to_string(),
             group.to_string(),
         )
+    }
+
+    /// What an operator should know of the group, and of the streams that the server keeps for it.
+    async fn warnings(&self, info: &Info) -> Vec<String> {
+        let mut warnings = group::warnings(info, &connection_name(self.own.settings()));
+        let key = self.settings.key();
+        for (kept, lost) in group::KEPT_STREAMS {
+            let stream = StreamName::new(format!("$persistentsubscription-{key}-{kept}"));
+            let page = self.own.read_stream(ReadStream::newest(stream)).await;
+            // Who may not read them, or gets no answer now, learns nothing of them: that is no reason not to join.
+            if matches!(page, Ok(StreamPage::Tombstoned)) {
+                warnings.push((*lost).to_owned());
+            }
+        }
+        warnings
     }
 
     async fn seen(&self, info: &Info) -> Result<GroupSeen, Error> {
@@ -265,7 +282,7 @@ impl Source for Subscription {
         let usable = self.clients.get().await?;
         let info = self.prepare(&usable).await?;
         let group = self.seen(&info).await?;
-        let warnings = group::warnings(&info, &connection_name(self.own.settings()));
+        let warnings = self.warnings(&info).await;
         let call = SubscriptionCall {
             call: self.enter_patiently(&usable, credit).await?,
             stream: self.settings.stream.clone(),
@@ -297,6 +314,14 @@ impl Source for Subscription {
 
     async fn read_links(&self, from: u64, count: u32, max_bytes: usize) -> LinkPage {
         history::links(&self.own, &self.settings.stream, from, count, max_bytes).await
+    }
+
+    async fn first_link(&self, from: u64) -> LinkPage {
+        history::first_link(&self.own, &self.settings.stream, from).await
+    }
+
+    async fn search_log(&self, after: Option<LogPosition>) -> LogPage {
+        log::search(&self.own, &self.settings.stream, after).await
     }
 
     async fn read_parked(&self, from: u64, count: u32) -> ParkedPage {

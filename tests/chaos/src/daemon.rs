@@ -131,6 +131,11 @@ impl Daemon {
         control::request(address, "GET", "/status", None).await.ok()
     }
 
+    /// The most memory that this process had at any time, as the kernel counts it; `None` if it does not run.
+    pub(crate) fn most_memory(&self) -> Option<u64> {
+        self.process.as_ref()?.most_memory()
+    }
+
     /// The last lines of its log.
     pub(crate) fn last_words(&self, count: usize) -> String {
         let log = self.log(self.starts);

@@ -211,7 +211,7 @@ fn tell(verdict: &Verdict, server: Option<Generation>) -> Result<()> {
     let word = complaint.as_deref().unwrap_or("equal");
     writeln!(
         io::stdout(),
-        "seed {seed} ({}): {word}; {:.1} s, {:.1} s after the last trouble, at most {most_bytes} bytes held",
+        "seed {seed} ({}): {word}; {:.1} s, {:.1} s after the last trouble, at most {most_bytes} bytes of memory",
         Options::new(*seed, server),
         took.as_secs_f64(),
         settled.as_secs_f64()

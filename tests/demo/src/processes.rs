@@ -113,6 +113,16 @@ impl Process {
         Ok(Self { name, child })
     }
 
+    /// The most memory that it had at any time, in bytes, as the kernel counts it; `None` after its end.
+    #[must_use]
+    pub fn most_memory(&self) -> Option<u64> {
+        let pid = self.child.id()?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+        let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+        Some(kib * 1024)
+    }
+
     /// Its exit status, if it has ended.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ pub(crate) fn subscription(stream: &str, group: &str) -> SubscriptionSettings {
         group: group.into(),
         create: true,
         new_group: NewGroup::default(),
+        accept_unseen_below: 0,
         replication: Replication::default(),
     }
 }

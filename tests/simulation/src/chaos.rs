@@ -66,6 +66,11 @@ impl World {
                 self.push_all();
             }
             Fault::GroupGone => self.group_goes(),
+            Fault::LinksTruncated => {
+                let last = self.source.entries.len() as u64;
+                let from = self.dice.between(self.source.links_from, last);
+                self.source.links_from = from;
+            }
             _ => self.change_streams(fault),
         }
     }

@@ -70,6 +70,10 @@ impl World {
                     },
                 );
             }
+            Command::FirstLink { read, .. } => {
+                self.daemons[daemon].first_link = Some(read);
+                self.ask(daemon, command);
+            }
             Command::Finished { why, left } => self.finished(daemon, why, left),
             Command::Tell(tell) => self.check_tell(tell),
             Command::Join { .. } => {
@@ -378,7 +382,12 @@ impl World {
         }
         let mut seen = Vec::new();
         let mut bytes = 0;
+        let kept_back = self.may_keep_back(daemon);
         for given in &stay.delivered {
+            // What is at the destination waits for nothing but its answer.
+            if kept_back && self.may_acknowledge(*given) {
+                continue;
+            }
             if seen.contains(&given.target) {
                 continue;
             }
@@ -391,6 +400,14 @@ impl World {
             };
         }
         bytes
+    }
+
+    /// A ditto does not acknowledge before it knows that nothing is lost below: while its question has no answer, and while
+    /// the group may have dropped the first link behind a checkpoint that was truncated.
+    fn may_keep_back(&self, daemon: usize) -> bool {
+        let from = self.source.links_from;
+        let truncated = self.group.checkpoint.is_some_and(|number| number < from);
+        self.daemons[daemon].first_link.is_some() || truncated
     }
 
     fn finished(&mut self, daemon: usize, why: ditto_core::port::StopReason, left: usize) {

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use ditto_core::port::{AppendId, ConnId, Expected, LeaveReason, StopReason};
+use ditto_core::port::{AppendId, ConnId, Expected, LeaveReason, ReadId, StopReason};
 use ditto_core::stall::StallDetector;
 use uuid::Uuid;
 
@@ -122,6 +122,8 @@ pub(crate) struct Daemon {
     pub(crate) frozen: HashMap<AppendId, Frozen>,
     /// Appends that the core waits for.
     pub(crate) in_flight: Vec<InFlight>,
+    /// The question for the first readable number that has no answer yet: until then nothing is acknowledged.
+    pub(crate) first_link: Option<ReadId>,
     /// When an event was last sent for the first time.
     pub(crate) last_sent: Option<Duration>,
     /// The least limit of an append that the destination named to this process.
@@ -161,6 +163,7 @@ impl Daemon {
             finished: None,
             frozen: HashMap::new(),
             in_flight: Vec::new(),
+            first_link: None,
             last_sent: None,
             append_limit: usize::MAX,
             base: None,

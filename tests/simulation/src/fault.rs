@@ -134,6 +134,12 @@ faults! {
     ThinLine,
     /// The parked stream is tombstoned: what is parked from then on is lost, and counts as done.
     ParkedTombstoned,
+    /// The category stream was truncated before ditto came.
+    LinksGone,
+    /// The category stream is truncated while ditto copies, or is away.
+    LinksTruncated,
+    /// The log may not be read.
+    LogDenied,
 }
 
 /// The faults of one schedule.

@@ -34,6 +34,8 @@ pub(crate) struct Message {
     pub(crate) item: Item,
     /// How often it was delivered before.
     pub(crate) retry: u32,
+    /// The number that the group read before it; `None`: it was the first.
+    previous: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -85,6 +87,7 @@ pub(crate) struct Group {
     retries: Vec<Message>,
     outstanding: Vec<Outstanding>,
     next: u64,
+    last_read: Option<u64>,
     last_pushed: Option<u64>,
     /// The tombstone of the stream itself was delivered.
     ended: bool,
@@ -105,6 +108,7 @@ impl Group {
             retries: Vec::new(),
             outstanding: Vec::new(),
             next: 0,
+            last_read: None,
             last_pushed: None,
             ended: false,
             faulted: false,
@@ -250,6 +254,7 @@ impl Group {
                 target: parked.target,
                 item: source.resolve(parked.target),
                 retry: 0,
+                previous: None,
             });
         }
     }
@@ -265,16 +270,9 @@ impl Group {
 
     /// What is not done yet, in words.
     pub(crate) fn waiting(&self) -> String {
-        let outstanding: Vec<_> = self
-            .outstanding
-            .iter()
-            .map(|held| (held.consumer, held.message.number))
-            .collect();
-        format!(
-            "{outstanding:?} with consumers, {} retries, {} read ahead",
-            self.retries.len(),
-            self.buffer.len()
-        )
+        let (with, retries) = (self.outstanding.len(), self.retries.len());
+        let ahead = self.buffer.len();
+        format!("{with} with consumers, {retries} retries, {ahead} read ahead")
     }
 
     /// What GetInfo says.

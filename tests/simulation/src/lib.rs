@@ -11,6 +11,7 @@ pub mod fault;
 mod group;
 mod happening;
 mod liveness;
+mod log;
 mod membership;
 mod memory;
 mod mistake;

@@ -136,6 +136,7 @@ impl World {
         else {
             return Some("nobody has joined".to_owned());
         };
+        let base = self.first_base().or(base);
         let last = self
             .trickles_for
             .unwrap_or(self.source.entries.len() as u64);
@@ -154,6 +155,23 @@ impl World {
             ));
         }
         self.parked_lack().or_else(|| self.behind())
+    }
+
+    /// First number that the first process answered for. Later ones begin behind the checkpoint, which an answer of ditto's
+    /// must never move past an event that has not arrived; where others move it, that is not ditto's doing.
+    fn first_base(&self) -> Option<u64> {
+        let by_others = [
+            Fault::CheckpointJump,
+            Fault::CheckpointBack,
+            Fault::Foreign,
+            Fault::Reorder,
+            Fault::GroupGone,
+            Fault::Rival,
+            Fault::SourceDown,
+            Fault::FewRetries,
+        ];
+        self.first_base
+            .filter(|_| !self.options.faults.any_of(&by_others))
     }
 
     /// The cores must know that everything is done.
@@ -201,6 +219,9 @@ impl World {
     fn stopped_for_rights(&self, daemon: &crate::daemon::Daemon) -> bool {
         let throttle =
             self.options.settings.throttle_interval > self.options.group.message_timeout / 4;
+        let links_lost = self.source.links_from > 0
+            && (self.source.log_denied
+                || self.options.settings.mode == ditto_core::port::Mode::Unnumbered);
         // Who has written somewhere asks there whether it still may, and holds only the stream that is denied.
         let denied = !daemon.wrote
             && (self.destination.streams.iter().any(|stream| stream.denied)
@@ -212,6 +233,9 @@ impl World {
         match state {
             Some(PipelineState::Stopped(text)) if text.contains("parked queue") => {
                 self.group.parking.tombstoned.is_some()
+            }
+            Some(PipelineState::Stopped(text)) if text.contains("accept_unseen_below") => {
+                links_lost
             }
             Some(PipelineState::Stopped(_)) => throttle || denied,
             _ => false,

@@ -2,12 +2,14 @@
 //!
 //! Only called for seeds that run with a mistake.
 
+mod commands;
 mod pages;
+
+pub(crate) use self::commands::command;
 
 use ditto_core::event::{Item, StreamName, TOMBSTONE_REVISION};
 use ditto_core::port::{
-    AppendOutcome, Command, Expected, Input, LinkPage, LookRange, LookResult, ReadFrom, Rights,
-    Side, StopReason,
+    AppendOutcome, Command, Expected, Input, LookResult, ReadFrom, Rights, Side,
 };
 
 use crate::mutation::{Memory, Mutation};
@@ -82,6 +84,10 @@ impl Memory {
                 ..
             } => {
                 self.reads.insert(read.0, *from);
+                false
+            }
+            Command::ReadLinks { read, .. } => {
+                self.holes.insert(read.0);
                 false
             }
             _ => false,
@@ -201,16 +207,6 @@ fn input(mutation: Mutation, memory: &Memory, input: Input) -> Option<Input> {
             ask,
             rights: Rights::Allowed,
         },
-        (
-            Mutation::NeverGiveUp,
-            Input::Looked {
-                look,
-                result: LookResult::Refused(_),
-            },
-        ) => Input::Looked {
-            look,
-            result: LookResult::Failed,
-        },
         (Mutation::ForgetCallEnded, Input::CallEnded { .. }) => return None,
         (Mutation::ForgetLateCopies, Input::Delivery { ack, .. })
             if memory.answered.contains(&ack) =>
@@ -221,38 +217,39 @@ fn input(mutation: Mutation, memory: &Memory, input: Input) -> Option<Input> {
         (Mutation::LoseDeliveries, Input::Delivery { .. }) if memory.inputs.is_multiple_of(11) => {
             return None;
         }
+        (_, Input::Looked { look, result }) => Input::Looked {
+            look,
+            result: looked(mutation, memory, result),
+        },
+        (_, input) => pages::page(mutation, memory, input),
+    })
+}
+
+/// What a look found, as the core gets it.
+fn looked(mutation: Mutation, memory: &Memory, result: LookResult) -> LookResult {
+    match (mutation, result) {
+        (Mutation::NeverGiveUp, LookResult::Refused(_)) => LookResult::Failed,
         (
             Mutation::LastReadableIsTail,
-            Input::Looked {
-                look,
-                result:
-                    LookResult::Tail {
-                        events,
-                        truncate_before,
-                        ..
-                    },
+            LookResult::Tail {
+                events,
+                truncate_before,
+                ..
             },
-        ) => {
-            let result = match events.last().map(|event| event.revision) {
-                Some(last) => LookResult::Tail {
-                    last,
-                    events,
-                    truncate_before,
-                },
-                None => LookResult::NotFound,
-            };
-            Input::Looked { look, result }
-        }
+        ) => match events.last().map(|event| event.revision) {
+            Some(last) => LookResult::Tail {
+                last,
+                events,
+                truncate_before,
+            },
+            None => LookResult::NotFound,
+        },
         (
             Mutation::CompareNothing,
-            Input::Looked {
-                look,
-                result:
-                    LookResult::Tail {
-                        last,
-                        mut events,
-                        truncate_before,
-                    },
+            LookResult::Tail {
+                last,
+                mut events,
+                truncate_before,
             },
         ) => {
             for event in &mut events {
@@ -260,192 +257,12 @@ fn input(mutation: Mutation, memory: &Memory, input: Input) -> Option<Input> {
                     event.id = *id;
                 }
             }
-            Input::Looked {
-                look,
-                result: LookResult::Tail {
-                    last,
-                    events,
-                    truncate_before,
-                },
-            }
-        }
-        (_, input) => pages::page(mutation, memory, input),
-    })
-}
-
-/// The command as the world gets it, in `out`; or an answer that the mistake makes up.
-pub(crate) fn command(
-    mutation: Mutation,
-    memory: &mut Memory,
-    command: Command,
-    out: &mut Vec<Command>,
-    answers: &mut Vec<Input>,
-) {
-    let again = memory.note_command(&command);
-    match (mutation, command) {
-        (Mutation::EvictBusy, command) => out.push(with_real_name(command)),
-        (Mutation::ResetHoleClock, Command::ReadLinks { read, .. })
-            if memory.now.saturating_sub(memory.last_delivery) < 2 * memory.message_timeout =>
-        {
-            answers.push(Input::LinksRead {
-                read,
-                page: LinkPage::Failed,
-            });
-        }
-        (Mutation::AckBeforeWrite, Command::Ack { .. }) => {}
-        (Mutation::ForgetResend, Command::Append { .. }) if again => {}
-        (
-            Mutation::ResendOtherEvents,
-            Command::Append {
-                append,
-                stream,
-                expected,
-                mut events,
-                alone,
-            },
-        ) => {
-            if again && events.len() > 1 {
-                events.pop();
-            }
-            out.push(Command::Append {
-                append,
-                stream,
-                expected,
+            LookResult::Tail {
+                last,
                 events,
-                alone,
-            });
-        }
-        (
-            Mutation::MergePastGap,
-            Command::Append {
-                append,
-                stream,
-                expected,
-                mut events,
-                alone,
-            },
-        ) => {
-            if events.len() > 2 {
-                events.remove(1);
-            }
-            out.push(Command::Append {
-                append,
-                stream,
-                expected,
-                events,
-                alone,
-            });
-        }
-        (Mutation::SkipLook, Command::Look { look, range, .. }) => {
-            let result = match range {
-                LookRange::Metadata => LookResult::NotDeleted,
-                LookRange::Forwards { from, .. } => LookResult::Tail {
-                    last: from,
-                    events: Vec::new(),
-                    truncate_before: None,
-                },
-                LookRange::Backwards { .. } => LookResult::NotFound,
-            };
-            answers.push(Input::Looked { look, result });
-        }
-        (Mutation::TakeUnreadable, Command::Recognise { look, .. }) => {
-            answers.push(Input::Looked {
-                look,
-                result: LookResult::Recognised,
-            });
-        }
-        (
-            Mutation::AskBehindTail,
-            Command::Recognise {
-                look,
-                stream,
-                mut event,
-            },
-        ) => {
-            event.revision += 1;
-            out.push(Command::Recognise {
-                look,
-                stream,
-                event,
-            });
-        }
-        (_, command) => towards_source(mutation, memory, command, out),
-    }
-}
-
-/// What the core asks for under the name that it has for a stream, under the stream's own.
-fn with_real_name(mut command: Command) -> Command {
-    match &mut command {
-        Command::Append { stream, events, .. } => {
-            *stream = real_name(stream);
-            for event in events {
-                event.stream = stream.clone();
+                truncate_before,
             }
         }
-        Command::Look { stream, .. }
-        | Command::Recognise { stream, .. }
-        | Command::AskRights { stream, .. }
-        | Command::WriteMetadata { stream, .. }
-        | Command::ReadSource { stream, .. } => *stream = real_name(stream),
-        _ => {}
-    }
-    command
-}
-
-/// Commands that concern the source and the end, as the world gets them.
-fn towards_source(
-    mutation: Mutation,
-    memory: &mut Memory,
-    command: Command,
-    out: &mut Vec<Command>,
-) {
-    match (mutation, command) {
-        (Mutation::StaleAck, Command::Ack { conn, ids }) => {
-            out.push(Command::Ack {
-                conn: memory.first_stay.unwrap_or(conn),
-                ids,
-            });
-        }
-        (Mutation::ForgetLateCopies, Command::Ack { conn, ids }) => {
-            memory.answered.extend(&ids);
-            out.push(Command::Ack { conn, ids });
-        }
-        (Mutation::ForgetLateCopies, leave @ Command::Leave { .. }) => {
-            memory.leaving = true;
-            out.push(leave);
-        }
-        (Mutation::AskForOne, Command::Join { .. }) if memory.first_stay.is_some() => {
-            out.push(Command::Join { credit: 1 });
-        }
-        (Mutation::LateAck, ack @ Command::Ack { .. }) => memory.late.push(ack),
-        (Mutation::ForgetSecondDelivery, Command::Ack { conn, mut ids }) => {
-            ids.retain(|id| memory.delivered.get(id).is_none_or(|times| *times < 2));
-            out.push(Command::Ack { conn, ids });
-        }
-        (Mutation::ParkHealthy, Command::Ack { conn, mut ids }) => {
-            let parked: Vec<_> = ids
-                .extract_if(.., |_| memory.inputs.is_multiple_of(17))
-                .collect();
-            out.push(Command::Park {
-                conn,
-                ids: parked,
-                reason: "ditto: for no reason".to_owned(),
-            });
-            out.push(Command::Ack { conn, ids });
-        }
-        (Mutation::IgnoreBudget, Command::Poll { on: false, .. }) => {}
-        (
-            Mutation::AlwaysClean,
-            Command::Finished {
-                why: StopReason::Asked { .. },
-                left,
-            },
-        ) => {
-            out.push(Command::Finished {
-                why: StopReason::Asked { clean: true },
-                left,
-            });
-        }
-        (_, command) => out.push(command),
+        (_, result) => result,
     }
 }

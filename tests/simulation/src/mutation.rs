@@ -103,6 +103,12 @@ pub enum Mutation {
     AskForOne,
     /// The parked queue is thought to be there, whatever a read says.
     BelieveInQueue,
+    /// Numbers that can no longer be read are passed over.
+    IgnoreLostNumbers,
+    /// Only the first page of the log is searched.
+    SearchOnePage,
+    /// What the log shows is not copied.
+    IgnoreFound,
 }
 
 impl Mutation {
@@ -152,6 +158,9 @@ impl Mutation {
         Self::ForgetLateCopies,
         Self::AskForOne,
         Self::BelieveInQueue,
+        Self::IgnoreLostNumbers,
+        Self::SearchOnePage,
+        Self::IgnoreFound,
     ];
 }
 
@@ -172,6 +181,8 @@ pub(crate) struct Memory {
     pub(crate) ids: HashMap<(String, u64), Uuid>,
     /// Where reads of source streams began.
     pub(crate) reads: HashMap<u64, u64>,
+    /// Reads of holes.
+    pub(crate) holes: HashSet<u64>,
     /// Ids delivered, and how often.
     pub(crate) delivered: HashMap<Uuid, u32>,
     /// Ids answered over this stay.
@@ -205,6 +216,9 @@ impl Subject {
     pub(crate) fn new(mut settings: CoreSettings, mutation: Option<Mutation>) -> Self {
         if mutation == Some(Mutation::NoThrottle) {
             settings.throttle_interval = Duration::ZERO;
+        }
+        if mutation == Some(Mutation::IgnoreLostNumbers) {
+            settings.accept_unseen_below = u64::MAX;
         }
         Self {
             core: Core::new(settings),

@@ -97,7 +97,7 @@ impl Options {
             _ => Mode::Unnumbered,
         };
         let budget = dice.pick(&[1, 300, 2000, 64 << 20, 64 << 20]);
-        let mut faults = sensible(faults(dice), mode, feed, budget);
+        let mut faults = sensible(faults(seed, dice), mode, feed, budget);
         // They take a hundred times as long as others to run.
         if dice.permille(600) {
             faults.remove(Fault::Backlog);
@@ -105,7 +105,7 @@ impl Options {
             faults.insert(Fault::ThinLine);
         }
         let group = group(dice, faults);
-        let mut settings = settings(dice, mode, group.message_timeout);
+        let mut settings = settings(dice, mode, feed, group.message_timeout);
         let streams = if feed == Feed::Plain {
             1
         } else {
@@ -114,6 +114,10 @@ impl Options {
         if settings.known_streams < streams {
             // Each time a broken stream was forgotten it takes seconds to learn that it is one.
             faults.remove(Fault::BrokenStreams);
+            if is_narrow(budget, faults) {
+                // So does what a stranger truncated, and one event of it fills the budget meanwhile.
+                faults.remove(Fault::ForeignTruncated);
+            }
         }
         let backlog = if faults.has(Fault::Backlog) {
             leave_choices_to_ditto(&mut settings);
@@ -161,11 +165,19 @@ fn leave_choices_to_ditto(settings: &mut CoreSettings) {
     settings.max_append_bytes = 1_000;
 }
 
-fn faults(dice: &mut Dice) -> Faults {
+/// Those of the first days come from the seed's own dice, each later one from a dice of its own: a new fault leaves the
+/// schedules as they are that do not contain it.
+fn faults(seed: u64, dice: &mut Dice) -> Faults {
     let permille = dice.pick(&[0, 40, 80, 80, 150, 300]);
     let mut faults = Faults::default();
     for fault in Fault::ALL {
-        if dice.permille(permille) {
+        let later = *fault as u64 > Fault::ParkedTombstoned as u64;
+        let drawn = if later {
+            Dice::new(seed, 100 + *fault as u64).permille(permille)
+        } else {
+            dice.permille(permille)
+        };
+        if drawn {
             faults.insert(*fault);
         }
     }
@@ -180,6 +192,11 @@ fn faults(dice: &mut Dice) -> Faults {
         }
     }
     faults
+}
+
+/// An event that waits long may leave no room for others.
+fn is_narrow(budget: usize, faults: Faults) -> bool {
+    budget < 1 << 20 || faults.has(Fault::BudgetChanges)
 }
 
 /// Takes away what contradicts itself, or what a mode does not promise to survive.
@@ -210,12 +227,18 @@ fn sensible(mut faults: Faults, mode: Mode, feed: Feed, budget: usize) -> Faults
         ],
     };
     without.iter().for_each(|fault| faults.remove(*fault));
-    if budget < 1 << 20 || faults.has(Fault::BudgetChanges) {
+    if is_narrow(budget, faults) {
         // Until a stream that can never be read is held, what waits in it leaves no room for others.
         faults.remove(Fault::BrokenStreams);
     }
     if feed == Feed::Plain {
-        let links = [Fault::NeverCopied, Fault::Forwards, Fault::Unlinked];
+        let links = [
+            Fault::NeverCopied,
+            Fault::Forwards,
+            Fault::Unlinked,
+            Fault::LinksGone,
+            Fault::LinksTruncated,
+        ];
         links.iter().for_each(|fault| faults.remove(*fault));
     }
     faults
@@ -241,7 +264,7 @@ fn group(dice: &mut Dice, faults: Faults) -> GroupOptions {
     }
 }
 
-fn settings(dice: &mut Dice, mode: Mode, message_timeout: Duration) -> CoreSettings {
+fn settings(dice: &mut Dice, mode: Mode, feed: Feed, message_timeout: Duration) -> CoreSettings {
     CoreSettings {
         mode,
         buffer_size: dice.pick(&[None, None, Some(1), Some(2), Some(8), Some(1000)]),
@@ -266,6 +289,11 @@ fn settings(dice: &mut Dice, mode: Mode, message_timeout: Duration) -> CoreSetti
         },
         on_unverified: dice.pick(&[OnUnverified::Hold, OnUnverified::Hold, OnUnverified::Pass]),
         known_streams: dice.pick(&[1, 2, 4096, 4096]),
+        feed: match feed {
+            Feed::Links => ditto_core::port::Feed::Whole,
+            Feed::Plain => ditto_core::port::Feed::Plain,
+        },
+        accept_unseen_below: 0,
     }
 }
 

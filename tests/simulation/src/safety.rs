@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ditto_core::event::Event;
 use ditto_core::port::{
-    AppendOutcome, ConnId, HeldReason, Input, JoinRefusal, Mode, OnConflict, OnMissingHistory,
-    OnUnverified, StopReason, Tell,
+    AppendOutcome, ConnId, HeldReason, Input, JoinRefusal, LinkPage, Mode, OnConflict,
+    OnMissingHistory, OnUnverified, StopReason, Tell,
 };
 use uuid::Uuid;
 
@@ -35,6 +35,7 @@ impl World {
                     at.base = Some(base);
                     at.base_assumed = known.is_none();
                     at.done_checked = base;
+                    self.first_base = self.first_base.or(known);
                 }
             }
             Input::Refused { why } => {
@@ -80,6 +81,13 @@ impl World {
                     flight.ended = true;
                 }
             }
+            // A page that tells nothing, or not yet, is followed by another question.
+            Input::LinksRead { read, page }
+                if at.first_link == Some(*read) && tells_first(page, self.source.last_number()) =>
+            {
+                at.first_link = None;
+            }
+            Input::Left { .. } => at.first_link = None,
             Input::Budget { bytes } => {
                 at.budget_now = *bytes;
                 at.budget = at.budget.max(*bytes);
@@ -173,7 +181,7 @@ impl World {
         self.source.plain && self.source.streams[0].events.iter().any(twin)
     }
 
-    fn may_acknowledge(&self, given: Given) -> bool {
+    pub(crate) fn may_acknowledge(&self, given: Given) -> bool {
         let (stream, revision) = match given.target {
             Target::Never(_) => return true,
             Target::Event { .. } if !given.with_event => return true,
@@ -424,3 +432,13 @@ impl Target {
 
 /// A time limit for a core to finish after its deadline.
 pub(crate) const FINISH_SLACK: Duration = Duration::from_secs(3);
+
+/// True if this page tells the first readable number of a stream that ends with this one.
+fn tells_first(page: &LinkPage, end: Option<u64>) -> bool {
+    match page {
+        LinkPage::Items { items, last } => !items.is_empty() || Some(*last) >= end,
+        LinkPage::NotFound => end.is_none(),
+        LinkPage::Deleted => true,
+        LinkPage::Denied | LinkPage::Failed => false,
+    }
+}

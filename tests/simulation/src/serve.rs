@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::{
-    AppendOutcome, Command, Expected, Input, LinkPage, LookId, LookRange, LookResult,
+    AppendOutcome, Command, Expected, Input, LinkPage, LogPage, LookId, LookRange, LookResult,
     MetadataOutcome, ParkedPage, ReadId, Rights, Side, SourcePage, WriteId,
 };
 
@@ -123,7 +123,8 @@ impl World {
                 } else {
                     self.source.read(&stream, from, count, max_bytes)
                 };
-                self.slow_stream(&stream, fails);
+                // A node that is behind keeps what waits for it, too.
+                self.slow_stream(&stream, fails || self.source.behind > 0);
                 Input::SourceRead { read, page }
             }
             Command::ReadLinks {
@@ -138,6 +139,22 @@ impl World {
                     self.source.read_links(from, count, max_bytes)
                 };
                 Input::LinksRead { read, page }
+            }
+            Command::FirstLink { read, from } => {
+                let page = if fails {
+                    LinkPage::Failed
+                } else {
+                    self.source.read_links(from, 1, 1)
+                };
+                Input::LinksRead { read, page }
+            }
+            Command::SearchLog { read, after } => {
+                let page = if fails {
+                    LogPage::Failed
+                } else {
+                    self.source.search_log(after)
+                };
+                Input::LogSearched { read, page }
             }
             Command::ReadParked { read, from, count } => self.read_parked(read, from, count, fails),
             other => {

@@ -41,6 +41,7 @@ const MOMENTS: &[Fault] = &[
     Fault::RightsLost,
     Fault::Frozen,
     Fault::ParkedTombstoned,
+    Fault::LinksTruncated,
 ];
 
 /// The world of this seed, ready to run.
@@ -52,6 +53,7 @@ pub(crate) fn world(options: Options, mutation: Option<Mutation>, traced: bool) 
         write(&mut world, &mut dice);
     }
     truncate_heads(&mut world, &mut dice);
+    truncate_links(&mut world, &mut dice);
     fill_destination(&mut world, &mut dice);
     set_up_group(&mut world, &mut dice);
     plan(&mut world, &mut dice);
@@ -130,6 +132,15 @@ fn truncate_heads(world: &mut World, dice: &mut Dice) {
                 .first
                 .max(dice.between(0, stream.events.len() as u64));
         }
+    }
+}
+
+/// The category as somebody truncated it before ditto came.
+fn truncate_links(world: &mut World, dice: &mut Dice) {
+    let faults = world.options.faults;
+    world.source.log_denied = faults.has(Fault::LogDenied);
+    if faults.has(Fault::LinksGone) {
+        world.source.links_from = dice.between(0, world.source.entries.len() as u64);
     }
 }
 

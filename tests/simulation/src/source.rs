@@ -80,6 +80,10 @@ pub(crate) struct Source {
     pub(crate) streams: Vec<SourceStream>,
     /// The subscription's stream.
     pub(crate) entries: Vec<Target>,
+    /// Links below this number of a category can no longer be read.
+    pub(crate) links_from: u64,
+    /// The log may not be read.
+    pub(crate) log_denied: bool,
     /// Numbers are revisions of stream 0, acknowledged by the events' ids.
     pub(crate) plain: bool,
     /// Plain reads are answered by a node that does not have so many of the newest events of each stream.
@@ -105,6 +109,8 @@ impl Source {
         Self {
             streams,
             entries: Vec::with_capacity(64),
+            links_from: 0,
+            log_denied: false,
             plain,
             behind: 0,
         }
@@ -199,20 +205,6 @@ impl Source {
         } else {
             tagged(2, 0, number)
         }
-    }
-
-    /// The subscription's stream begins here (a plain stream can be truncated).
-    pub(crate) fn first_number(&self) -> u64 {
-        match (self.plain, self.streams[0].being) {
-            (false, _) => 0,
-            (true, Being::Live) => self.streams[0].first,
-            (true, _) => self.entries.len() as u64,
-        }
-    }
-
-    /// Its last number.
-    pub(crate) fn last_number(&self) -> Option<u64> {
-        (self.entries.len() as u64).checked_sub(1)
     }
 
     /// The subscription's stream itself was deleted for good.

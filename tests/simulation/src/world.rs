@@ -40,6 +40,8 @@ pub(crate) struct World {
     pub(crate) destination_away: Option<Away>,
     pub(crate) daemons: Vec<Daemon>,
     pub(crate) phase: Phase,
+    /// First number that the first process answered for.
+    pub(crate) first_base: Option<u64>,
     /// Connections that carry nothing any more.
     pub(crate) broken: BTreeSet<ConnId>,
     pub(crate) last_conn: u64,
@@ -93,6 +95,7 @@ impl World {
             destination_away: None,
             daemons: (0..options.daemons).map(|_| Daemon::new()).collect(),
             phase: Phase::Faulty,
+            first_base: None,
             broken: BTreeSet::new(),
             last_conn: FOREIGN,
             held_ever: vec![false; options.streams],

@@ -51,7 +51,61 @@ impl Journal {
                 line!(self, info, ditto.event_stream = %stream, events, "the gap in a stream is filled");
             }
             Tell::Differs { stream, revision } => self.differs(stream, *revision),
+            Tell::Unseen { .. }
+            | Tell::UnseenFound { .. }
+            | Tell::UnseenAccepted { .. }
+            | Tell::Gone { .. } => self.unseen(tell),
             other => self.rare(other),
+        }
+    }
+
+    /// Numbers of the subscription's stream that can no longer be read.
+    fn unseen(&self, tell: &Tell) {
+        match tell {
+            Tell::Unseen { from, to } => {
+                line!(
+                    self,
+                    error,
+                    message_id = message_id::NUMBERS_UNSEEN,
+                    from,
+                    to,
+                    reason =
+                        "the subscription's stream was truncated before the group delivered them",
+                    "numbers cannot be read any more; searching the source's log for their streams"
+                );
+            }
+            Tell::UnseenFound { from, to, events } => {
+                line!(
+                    self,
+                    info,
+                    from,
+                    to,
+                    events,
+                    read_only = !self.writes,
+                    "events of numbers that cannot be read were found in the log; their streams are copied or held"
+                );
+            }
+            Tell::UnseenAccepted { from, to } => {
+                line!(
+                    self,
+                    warn,
+                    from,
+                    to,
+                    reason = "accept_unseen_below",
+                    "numbers cannot be read any more; continuing without their events, as configured"
+                );
+            }
+            Tell::Gone { from, to } => {
+                line!(
+                    self,
+                    warn,
+                    from,
+                    to,
+                    reason = "the stream was truncated before the group delivered them",
+                    "events cannot be read any more; the source has nothing left to copy"
+                );
+            }
+            _ => {}
         }
     }
 

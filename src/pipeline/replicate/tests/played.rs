@@ -15,8 +15,8 @@ use crate::pipeline::replicate::{Pipeline, Unobserved, core_settings};
 use crate::source::{Arrival, Delivered, Joined, Refusal, Source, Stay};
 use ditto_core::event::{Event, Item, StreamName};
 use ditto_core::port::{
-    AppendOutcome, CoreSettings, GroupSeen, JoinRefusal, LinkPage, LookRange, LookResult,
-    MetadataOutcome, ParkedPage, ReadFrom, Rights, SourcePage,
+    AppendOutcome, CoreSettings, GroupSeen, JoinRefusal, LinkPage, LogPage, LogPosition, LookRange,
+    LookResult, MetadataOutcome, ParkedPage, ReadFrom, Rights, SourcePage,
 };
 
 /// What a played source does.
@@ -123,6 +123,14 @@ impl Source for PlayedSource {
                 items: Vec::new(),
                 last,
             })
+    }
+
+    async fn first_link(&self, _: u64) -> LinkPage {
+        LinkPage::Failed
+    }
+
+    async fn search_log(&self, _: Option<LogPosition>) -> LogPage {
+        LogPage::Failed
     }
 
     async fn read_parked(&self, _: u64, _: u32) -> ParkedPage {

@@ -37,6 +37,7 @@ async fn join(client: Client, buffer: u32) -> Result<(Subscription, DeskStay)> {
         group: format!("bench-{}", uuid::Uuid::new_v4()).into(),
         create: true,
         new_group: NewGroup::default(),
+        accept_unseen_below: 0,
         replication: Replication::default(),
     };
     let subscription = Subscription::new(client, settings);

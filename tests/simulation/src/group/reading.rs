@@ -16,6 +16,7 @@ impl Group {
         self.buffer.clear();
         self.retries.clear();
         self.outstanding.clear();
+        self.last_read = None;
         self.last_pushed = None;
         self.ended = false;
         self.faulted = source.is_tombstoned();
@@ -82,7 +83,9 @@ impl Group {
             target: *target,
             item: source.resolve(*target),
             retry: 0,
+            previous: self.last_read,
         });
+        self.last_read = Some(self.next);
         self.next += 1;
         true
     }
@@ -97,19 +100,21 @@ impl Group {
             target: Target::Never(SkipReason::Tombstone),
             item: Item::Never(SkipReason::Tombstone),
             retry: 0,
+            previous: self.last_read,
         }
     }
 
-    /// The event before the lowest one that is not done, else the last pushed. What was passed over while delivering
-    /// out of order is not looked at: that is how servers lose events of `Pinned` groups.
+    /// The event that was read before the lowest one that is not done, else the last pushed: what cannot be read is never
+    /// covered without an answer to what lies behind it. What was passed over while delivering out of order is not looked at: that is how servers lose events of `Pinned` groups.
     pub(super) fn checkpoint_if(&mut self, progress: u64) {
         let waiting = self
             .outstanding
             .iter()
             .map(|held| &held.message)
             .chain(&self.retries);
-        let candidate = match waiting.filter_map(|message| message.number).min() {
-            Some(lowest) => lowest.checked_sub(1),
+        let numbered = waiting.filter(|message| message.number.is_some());
+        let candidate = match numbered.min_by_key(|message| message.number) {
+            Some(lowest) => lowest.previous,
             None => self.last_pushed,
         };
         let Some(candidate) = candidate else { return };
