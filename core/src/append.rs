@@ -170,6 +170,5 @@ impl Core {
             events,
             alone,
         });
-        self.asked_destination();
     }
 }

@@ -170,6 +170,7 @@ mod tests {
             ("ce-customer", false, false),
         ] {
             let stream = StreamName::from(name);
+            assert_eq!(format!("{stream} {stream:?}"), format!("{name} {name:?}"));
             assert_eq!(
                 (stream.holds_links(), stream.links_parts()),
                 (holds_links, links_parts),

@@ -369,9 +369,4 @@ impl Core {
             || !self.writes.is_empty()
             || (self.entries > 0 && !self.trial.is_open())
     }
-
-    /// Something was sent to the destination.
-    fn asked_destination(&mut self) {
-        self.waiting_since.get_or_insert(self.now);
-    }
 }

@@ -121,7 +121,6 @@ impl Core {
             range,
             max_bytes: PAGE_BYTES,
         });
-        self.asked_destination();
         look
     }
 

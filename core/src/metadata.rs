@@ -30,7 +30,6 @@ impl Core {
             max_age,
             truncate_before,
         });
-        self.asked_destination();
         true
     }
 

@@ -64,7 +64,7 @@ impl Core {
         let quarter = self.message_timeout() / 4;
         if self.waits_for_destination() {
             self.waiting_since.get_or_insert(self.now);
-        } else if self.entries == 0 {
+        } else {
             self.waiting_since = None;
         }
         let paused = match (paused, self.is_over_budget()) {

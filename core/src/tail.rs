@@ -150,7 +150,6 @@ impl Core {
                     stream: name.clone(),
                     event,
                 });
-                self.asked_destination();
                 self.set_step(name, LookStep::Asked { look, tail });
             }
             TailFinding::OneSided => {

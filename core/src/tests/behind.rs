@@ -193,3 +193,19 @@ fn an_older_event_that_came_meanwhile_is_looked_for() {
     bench.written(0);
     assert_eq!(bench.commands(), ["look s-1 back from end", "ack 0"]);
 }
+
+#[test]
+fn an_event_is_surely_new_more_than_25_hours_after_the_newest() {
+    for (seconds, expected) in [
+        (90_000, "look s-1 back from end"),
+        (90_001, "append s-1 after 1: 90001"),
+    ] {
+        let mut bench = bench();
+        bench.deliver("s-1", 5);
+        bench.found(0, vec![stranger("s-1", 0)]);
+        bench.written(1);
+        bench.commands();
+        bench.deliver("s-1", seconds);
+        assert_eq!(bench.commands().last().unwrap(), expected);
+    }
+}

@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::placeholder_id;
 use super::super::port::{
-    AppendOutcome, CoreSettings, DuplicateReason, HeldReason, Input, LookResult, OnConflict,
-    OnUnverified, SourcePage, Tell,
+    AppendOutcome, CoreSettings, DuplicateReason, Input, LookResult, OnUnverified, SourcePage, Tell,
 };
 use super::{Bench, event, events, settings, stranger};
-use crate::event::Event;
 
 #[test]
 fn a_tail_just_before_what_waits_is_compared_with_the_sources_event() {
@@ -59,7 +56,7 @@ fn looked_at(
     bench
 }
 
-fn source(revisions: impl IntoIterator<Item = u64>, last: u64) -> SourcePage {
+pub(super) fn source(revisions: impl IntoIterator<Item = u64>, last: u64) -> SourcePage {
     SourcePage::Events {
         events: events("s-1", revisions),
         last,
@@ -305,138 +302,6 @@ fn equal_id_with_other_content_is_told() {
     }));
 }
 
-/// A name, and what the servers answer.
-type Story = (&'static str, fn(&mut Bench));
-
-/// All ways into a conflict; each ends with revision 5 set aside.
-fn conflicts() -> Vec<Story> {
-    vec![
-        ("other id where the event belongs", |bench| {
-            bench.found(5, vec![stranger("s-1", 5)])
-        }),
-        ("other id at the tail", |bench| {
-            bench.found(4, vec![stranger("s-1", 4)]);
-            bench.source_events(events("s-1", [4]), 9);
-        }),
-        ("soft-deleted", |bench| {
-            bench.looked(LookResult::SoftDeleted)
-        }),
-        ("tombstoned", |bench| bench.looked(LookResult::Tombstoned)),
-    ]
-}
-
-#[test]
-fn a_conflict_holds_the_stream_and_parks_its_deliveries() {
-    for (name, happens) in conflicts() {
-        let mut bench = Bench::looking(settings());
-        happens(&mut bench);
-        let last = bench.commands().pop().unwrap_or_default();
-        assert!(
-            last.starts_with("park 0 ditto: conflict: "),
-            "{name}: {last}"
-        );
-        bench.deliver("s-1", 6);
-        assert!(
-            bench.commands()[0].starts_with("park 1 ditto: conflict: "),
-            "{name}: without any I/O"
-        );
-        assert_eq!(bench.core.status().held, [1, 0, 0, 0], "{name}");
-    }
-}
-
-#[test]
-fn a_conflict_acknowledges_or_stops_by_policy() {
-    for (name, happens) in conflicts() {
-        let mut bench = Bench::looking(CoreSettings {
-            on_conflict: OnConflict::Skip,
-            ..settings()
-        });
-        happens(&mut bench);
-        assert_eq!(bench.commands().pop().as_deref(), Some("ack 0"), "{name}");
-        let passed = Tell::Passed {
-            stream: "s-1".into(),
-            revision: 5,
-            reason: HeldReason::Conflict,
-        };
-        assert!(bench.tells().contains(&passed), "{name}");
-        if !name.contains("id") {
-            continue;
-        }
-        let mut bench = Bench::looking(CoreSettings {
-            on_conflict: OnConflict::Stop,
-            ..settings()
-        });
-        happens(&mut bench);
-        assert_eq!(
-            bench.commands().pop().as_deref(),
-            Some("leave Stopping"),
-            "{name}"
-        );
-        bench.left(super::super::port::LeaveReason::Stopping);
-        let finished = bench.commands().pop().unwrap_or_default();
-        assert!(
-            finished.starts_with("finished Policy(\"stream s-1: "),
-            "{name}: {finished}"
-        );
-        assert!(
-            finished.ends_with("left 1"),
-            "{name}: the delivery comes again: {finished}"
-        );
-    }
-}
-
-#[test]
-fn a_policy_stop_takes_no_more_while_it_finishes_what_is_in_flight() {
-    let mut bench = Bench::joined(CoreSettings {
-        on_conflict: OnConflict::Stop,
-        ..settings()
-    });
-    bench.begun("s-2");
-    bench.deliver("s-2", 1);
-    bench.deliver("s-1", 5);
-    bench.commands();
-    bench.found(5, vec![stranger("s-1", 5)]);
-    assert_eq!(bench.commands(), ["pause"]);
-    bench.written(1);
-    assert_eq!(bench.commands(), ["ack 1", "leave Stopping"]);
-}
-
-#[test]
-fn a_held_stream_holds_up_no_other() {
-    let mut bench = Bench::looking(settings());
-    bench.looked(LookResult::SoftDeleted);
-    bench.commands();
-    bench.deliver("s-2", 0);
-    assert_eq!(bench.commands(), ["look s-2 metadata"]);
-}
-
-#[test]
-fn a_held_stream_is_looked_at_again_after_a_minute_and_goes_on() {
-    let mut bench = Bench::looking(settings());
-    bench.found(5, vec![stranger("s-1", 5)]);
-    bench.commands();
-    bench.pass(Duration::from_secs(59));
-    bench.deliver("s-1", 6);
-    assert!(bench.commands()[0].starts_with("park"), "not yet a minute");
-    bench.pass(Duration::from_secs(2));
-    bench.deliver("s-1", 7);
-    assert_eq!(bench.commands(), ["look s-1 from 6 count 2"]);
-    bench.tells();
-    bench.found(4, events("s-1", [4]));
-    bench.commands();
-    bench.source_events(events("s-1", [4]), 9);
-    bench.found(4, events("s-1", [4]));
-    assert_eq!(
-        bench.commands(),
-        ["source s-1 from 5 count 2"],
-        "what was parked is repaired"
-    );
-    assert!(bench.tells().contains(&Tell::Released {
-        stream: "s-1".into()
-    }));
-    assert_eq!(bench.core.status().held, [0, 0, 0, 0]);
-}
-
 #[test]
 fn a_wrong_expected_revision_leads_to_the_full_look() {
     let mut bench = Bench::joined(settings());
@@ -469,21 +334,15 @@ fn a_look_or_read_that_fails_is_asked_again() {
 }
 
 #[test]
-fn an_event_that_a_placeholder_stands_for_is_parked_and_its_stream_goes_on() {
+fn a_comparison_with_a_node_that_is_behind_is_made_again_later() {
     let mut bench = Bench::looking(settings());
-    bench.deliver("s-1", 6);
+    bench.found(2, events("s-1", [2]));
     bench.commands();
-    let placeholder = Event {
-        id: placeholder_id(&"s-1".into(), 5),
-        ..event("s-1", 5)
-    };
-    bench.found(5, vec![placeholder]);
-    let reason = "revision 5 was filled with a placeholder before it was delivered";
-    assert_eq!(
-        bench.commands(),
-        [
-            "append s-1 after 5: 6".to_owned(),
-            format!("park 0 ditto: missing_history: {reason}")
-        ]
-    );
+    bench.source(source([2], 4));
+    bench.deliver("s-1", 6);
+    assert_eq!(bench.commands(), [""; 0], "not before its time");
+    bench.pass(Duration::from_millis(199));
+    assert_eq!(bench.commands(), [""; 0]);
+    bench.pass(Duration::from_millis(1));
+    assert_eq!(bench.commands(), ["look s-1 from 4 count 3"]);
 }

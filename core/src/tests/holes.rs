@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::RESERVE_BYTES;
 use super::super::port::{GroupSeen, Input, LeaveReason, LinkPage, LookResult, ParkedPage, Tell};
+use super::super::{ENTRY_OVERHEAD, RESERVE_BYTES};
 use super::sweeping::links;
 use super::{Bench, event, group, settings};
 use crate::event::{Event, Item, SkipReason, TOMBSTONE_REVISION};
@@ -202,5 +202,41 @@ fn deliveries_that_wait_are_not_paid_from_the_reserve() {
     assert_eq!(
         bench.commands(),
         ["look s-1 metadata", "links from 1 count 3"]
+    );
+}
+
+#[test]
+fn a_full_reserve_leaves_one_repair_its_page() {
+    // It has room for a page of a quarter MiB of each of sixteen repairs.
+    assert!((4 * 1024 * 1024..64 * 1024 * 1024).contains(&RESERVE_BYTES));
+    let mut bench = Bench::joined_to(
+        settings(),
+        GroupSeen {
+            checkpoint: Some(0),
+            ..group()
+        },
+    );
+    bench.deliver_as(3, Item::Event(event("s-9", 0)));
+    bench.looked_of("s-9", LookResult::NotDeleted);
+    bench.written(0);
+    let large = |number: u64| {
+        let large = Event {
+            data: Bytes::from(vec![0; RESERVE_BYTES / 2 - ENTRY_OVERHEAD - "tested".len()]),
+            ..event(&format!("s-{number}"), 0)
+        };
+        (number, Item::Event(large))
+    };
+    bench.deliver_as(4, Item::Event(event("s-8", 0)));
+    bench.looked_of("s-8", LookResult::NotDeleted);
+    bench.written(0);
+    links(&mut bench, vec![large(1), large(2)]);
+    bench.commands();
+    bench.deliver_as(5, Item::Event(event("s-9", 2)));
+    bench.deliver_as(6, Item::Event(event("s-8", 2)));
+    assert_eq!(bench.commands(), ["source s-9 from 1 count 1"]);
+    bench.source_events(vec![event("s-9", 1)], 2);
+    assert_eq!(
+        bench.commands(),
+        ["append s-9 after 0: 1 2", "source s-8 from 1 count 1"]
     );
 }

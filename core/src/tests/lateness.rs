@@ -160,3 +160,36 @@ fn a_delivery_of_an_earlier_stay_is_answered_late_without_blame() {
     assert_eq!(bench.commands(), NOTHING);
     assert_eq!(bench.core.status().credit, 100);
 }
+
+#[test]
+fn a_delivery_of_the_next_stay_is_no_second_copy() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    bench.left(LeaveReason::Credit);
+    bench.join(group());
+    bench.commands();
+    bench.deliver_as(1, Item::Event(event("s-1", 1)));
+    assert!(!times_out(&mut bench, 1));
+    bench.written(1);
+    assert_eq!(bench.commands(), ["ack 1"]);
+}
+
+#[test]
+fn a_copy_that_crosses_a_late_answer_costs_no_credit() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    for _ in 0..40 {
+        wait(&mut bench, 1);
+        bench.input(Input::Reachable {
+            side: super::super::port::Side::Destination,
+            reachable: true,
+        });
+    }
+    bench.written(1);
+    bench.commands();
+    bench.deliver_as(1, Item::Event(event("s-1", 1)));
+    assert_eq!(bench.commands(), ["ack 1"]);
+    assert!(!times_out(&mut bench, 1));
+}

@@ -4,9 +4,12 @@
 
 mod behind;
 mod exactness;
+mod failing;
 mod forwards;
+mod held;
 mod holes;
 mod lateness;
+mod lines;
 mod membership;
 mod parking;
 mod refusals;
@@ -14,6 +17,7 @@ mod repairs;
 mod rights;
 mod spine;
 mod stays;
+mod stopping;
 mod sweeping;
 mod unnumbered;
 mod unseen;
@@ -26,11 +30,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use self::lines::line_of;
 use super::Core;
 use super::port::{
-    AppendId, AppendOutcome, Command, ConnId, CoreSettings, Expected, Feed, GroupSeen, Input,
-    LeaveReason, LookId, LookRange, LookResult, Mode, Moment, OnConflict, OnMissingHistory,
-    OnUnverified, ParkedPage, ReadFrom, ReadId, SourcePage, Tell, WriteId,
+    AppendId, AppendOutcome, Command, ConnId, CoreSettings, Feed, GroupSeen, Input, LeaveReason,
+    LookId, LookResult, Mode, Moment, OnConflict, OnMissingHistory, OnUnverified, ParkedPage,
+    ReadId, SourcePage, Tell, WriteId,
 };
 use crate::event::{Event, Item, StreamName};
 
@@ -387,85 +392,4 @@ impl Bench {
         };
         self.log.push(line);
     }
-}
-
-fn line_of(command: Command) -> String {
-    match command {
-        Command::Join { credit } => format!("join {credit}"),
-        Command::Leave { why, .. } => format!("leave {why:?}"),
-        Command::Poll { on: true, .. } => "resume".to_owned(),
-        Command::Poll { on: false, .. } => "pause".to_owned(),
-        Command::Ack { ids, .. } => format!("ack {}", numbers(&ids)),
-        Command::Park { ids, reason, .. } => format!("park {} {reason}", numbers(&ids)),
-        Command::Append {
-            stream,
-            expected,
-            events,
-            alone,
-            ..
-        } => {
-            let expected = match expected {
-                Expected::NoStream => "nothing".to_owned(),
-                Expected::Exact(revision) => revision.to_string(),
-            };
-            let revisions: Vec<String> = events
-                .iter()
-                .map(|event| event.revision.to_string())
-                .collect();
-            let alone = if alone { " alone" } else { "" };
-            let revisions = revisions.join(" ");
-            format!("append {stream} after {expected}: {revisions}{alone}")
-        }
-        Command::Look { stream, range, .. } => match range {
-            LookRange::Metadata => format!("look {stream} metadata"),
-            LookRange::Forwards { from, count } => {
-                format!("look {stream} from {from} count {count}")
-            }
-            LookRange::Backwards { from: None, .. } => format!("look {stream} back from end"),
-            LookRange::Backwards {
-                from: Some(from), ..
-            } => format!("look {stream} back from {from}"),
-        },
-        Command::Recognise { stream, event, .. } => {
-            format!("recognise {} in {stream}", event.revision)
-        }
-        Command::AskRights { stream, .. } => format!("ask rights {stream}"),
-        Command::WriteMetadata {
-            stream,
-            max_age,
-            truncate_before,
-            ..
-        } => {
-            format!("metadata {stream} {max_age:?} {truncate_before:?}")
-        }
-        Command::ReadSource {
-            stream,
-            from: ReadFrom::Revision(from),
-            count,
-            ..
-        } => {
-            format!("source {stream} from {from} count {count}")
-        }
-        Command::ReadSource { stream, .. } => format!("source {stream} tail"),
-        Command::ReadLinks { from, count, .. } => format!("links from {from} count {count}"),
-        Command::ReadParked {
-            from: 0, count: 1, ..
-        } => "queue".to_owned(),
-        Command::ReadParked { from, count: 1, .. } => format!("queue from {from}"),
-        Command::ReadParked { from, .. } => format!("parked from {from}"),
-        Command::FirstLink { from, .. } => format!("first link from {from}"),
-        Command::SearchLog { after: None, .. } => "search the log".to_owned(),
-        Command::SearchLog {
-            after: Some(after), ..
-        } => format!("search the log after {}", after.commit),
-        Command::AskGroup => "ask group".to_owned(),
-        Command::Probe { .. } => "probe".to_owned(),
-        Command::Finished { why, left } => format!("finished {why:?} left {left}"),
-        Command::WakeAt { .. } | Command::Tell(_) => String::new(),
-    }
-}
-
-fn numbers(ids: &[Uuid]) -> String {
-    let numbers: Vec<String> = ids.iter().map(|id| id.as_u128().to_string()).collect();
-    numbers.join(" ")
 }

@@ -188,9 +188,9 @@ fn what_was_not_parked_when_the_stay_ended_comes_again() {
     let mut bench = wants_to_park(OnConflict::Park);
     bench.left(LeaveReason::Credit);
     bench.commands();
+    let status = bench.core.status();
     queue_read(&mut bench, ParkedPage::Entries(Vec::new()));
     assert_eq!(bench.commands(), NOTHING);
-    let status = bench.core.status();
     assert_eq!((status.events_buffered, status.bytes_buffered), (0, 0));
     assert_eq!(status.done_up_to, Some(0));
     bench.join(group());
@@ -253,4 +253,17 @@ fn a_conflict_found_after_the_stay_parks_nothing() {
     assert_eq!(bench.commands(), NOTHING);
     let status = bench.core.status();
     assert_eq!((status.events_buffered, status.done_up_to), (0, Some(0)));
+}
+
+#[test]
+fn a_queue_that_is_gone_hides_no_other_reason_to_be_stopped() {
+    let mut bench = wants_to_park(OnConflict::Park);
+    bench.left(LeaveReason::Credit);
+    bench.input(Input::Refused {
+        why: JoinRefusal::Missing,
+    });
+    let before = bench.core.status().state;
+    queue_read(&mut bench, ParkedPage::Tombstoned);
+    assert_eq!(bench.core.status().state, before);
+    assert!(!stopped(&bench));
 }

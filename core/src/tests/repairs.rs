@@ -302,43 +302,6 @@ fn the_status_counts_streams_under_repair() {
 }
 
 #[test]
-fn a_repair_that_is_refused_for_ten_seconds_holds_its_stream() {
-    let mut bench = Bench::joined(settings());
-    bench.begun("s-1");
-    bench.deliver("s-1", 1);
-    bench.written(1);
-    bench.deliver("s-1", 5);
-    let begun = bench.now;
-    let held = (0..60).find_map(|_| {
-        bench.source(SourcePage::Refused("no".to_owned()));
-        let at = bench.now - begun;
-        let held = bench.core.status().held_streams;
-        bench.pass(Duration::from_secs(1));
-        held.into_iter().next().map(|held| (at, held))
-    });
-    let text = "the source does not let this stream be read: no".to_owned();
-    let (at, held) = held.unwrap();
-    assert_eq!(held, ("s-1".into(), 2, HeldReason::Refused, text));
-    assert!((10..20).contains(&at.as_secs()), "{at:?}");
-}
-
-#[test]
-fn a_comparison_that_the_source_refuses_holds_its_stream_in_time() {
-    let mut bench = Bench::looking(settings());
-    let held = (0..60).find_map(|second| {
-        bench.found(2, Vec::new());
-        bench.source(SourcePage::Refused("no".to_owned()));
-        let held = bench.core.status().held_streams;
-        bench.pass(Duration::from_secs(1));
-        held.into_iter().next().map(|held| (second, held))
-    });
-    let text = "the source does not let this stream be read: no".to_owned();
-    let (second, held) = held.unwrap();
-    assert_eq!(held, ("s-1".into(), 5, HeldReason::Refused, text));
-    assert!((10..20).contains(&second), "{second}");
-}
-
-#[test]
 fn a_repair_is_over_when_its_gap_is_closed() {
     let mut bench = Bench::joined(CoreSettings {
         max_append_events: 1,
@@ -380,8 +343,16 @@ fn what_was_copied_is_told_with_where_it_came_from() {
     bench.source_events(events("s-1", [3, 4]), 9);
     bench.pass(Duration::from_millis(700));
     bench.written(5);
-    let copied: Vec<_> = bench
-        .tells()
+    let tells = bench.tells();
+    let placeholders: Vec<u64> = tells
+        .iter()
+        .filter_map(|tell| match tell {
+            Tell::Placeholders { count, .. } => Some(*count),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(placeholders, [3]);
+    let copied: Vec<_> = tells
         .into_iter()
         .filter_map(|tell| match tell {
             Tell::Copied { events, took, .. } => Some((took.as_millis(), events)),

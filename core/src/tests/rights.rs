@@ -223,3 +223,44 @@ fn rights_lost_everywhere_are_noticed_after_a_quarter_to_the_moment() {
     bench.pass(Duration::from_millis(1));
     assert_ne!(bench.core.status().state, PipelineState::Running);
 }
+
+#[test]
+fn rights_are_asked_for_once_at_a_time_and_after_a_pause() {
+    let mut bench = denied_after_a_write();
+    let denies = |bench: &mut Bench, stream: &str| {
+        bench.deliver(stream, 0);
+        bench.looked_of(stream, LookResult::NotDeleted);
+        bench.append_answered(AppendOutcome::Denied);
+        let commands = bench.commands();
+        commands.contains(&"ask rights s-1".to_owned())
+    };
+    let asked = LookId(bench.newest_look());
+    assert!(!denies(&mut bench, "s-3"), "one question is under way");
+    bench.input(Input::RightsSeen {
+        ask: asked,
+        rights: Rights::Denied,
+    });
+    assert!(!denies(&mut bench, "s-4"), "it was answered just now");
+    bench.pass(Duration::from_millis(199));
+    let early = bench.commands();
+    assert!(!early.contains(&"ask rights s-1".to_owned()), "{early:?}");
+    bench.pass(Duration::from_millis(1));
+    let asked = bench.commands();
+    assert!(asked.contains(&"ask rights s-1".to_owned()), "{asked:?}");
+}
+
+#[test]
+fn rights_that_cannot_be_proven_are_asked_for_ever_less_often() {
+    let mut bench = denied_after_a_write();
+    for after in [200, 400, 800, 1600] {
+        let ask = bench.looks[&"s-1".into()];
+        bench.input(Input::RightsSeen {
+            ask,
+            rights: Rights::Unknown,
+        });
+        bench.pass(Duration::from_millis(after - 1));
+        assert_eq!(bench.looks[&"s-1".into()], ask, "{after} ms");
+        bench.pass(Duration::from_millis(1));
+        assert_ne!(bench.looks[&"s-1".into()], ask, "{after} ms");
+    }
+}

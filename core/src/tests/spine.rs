@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::super::port::{AppendOutcome, CoreSettings, DuplicateReason, Input, LookResult, Tell};
 use super::{Bench, event, settings};
-use crate::event::{Item, SkipReason};
+use crate::event::{Event, Item, SkipReason};
 
 #[test]
 fn a_new_stream_is_looked_at_written_and_only_then_acknowledged() {
@@ -252,4 +254,48 @@ fn more_appends_may_be_in_flight_once_others_wait_for_a_place() {
     bench.written(1);
     let grown = bench.core.status();
     assert_eq!((grown.append_limit, grown.appends_in_flight), (257, 257));
+}
+
+#[test]
+fn a_merged_append_stays_below_a_message_of_grpc() {
+    let mut bench = Bench::joined(CoreSettings {
+        max_append_bytes: usize::MAX,
+        ..settings()
+    });
+    bench.begun("s-1");
+    bench.deliver("s-1", 1);
+    for revision in 2..=5 {
+        bench.deliver_event(Event {
+            data: Bytes::from(vec![0; 6 * 1024 * 1024]),
+            ..event("s-1", revision)
+        });
+    }
+    bench.commands();
+    bench.written(1);
+    assert_eq!(bench.commands(), ["append s-1 after 1: 2 3", "ack 1"]);
+}
+
+#[test]
+fn every_answer_is_progress() {
+    let mut bench = Bench::joined(settings());
+    bench.deliver("s-1", 0);
+    let progress = |bench: &Bench| bench.core.status().progress;
+    let begun = progress(&bench);
+    bench.looked(LookResult::NotDeleted);
+    assert_eq!(progress(&bench), begun + 1);
+    bench.written(0);
+    assert_eq!(progress(&bench), begun + 3, "written and acknowledged");
+}
+
+#[test]
+fn the_compared_tail_is_known_though_older_events_wait_to_be_looked_at() {
+    let mut bench = Bench::looking(settings());
+    bench.found(4, vec![event("s-1", 4)]);
+    bench.source_events(vec![event("s-1", 4)], 9);
+    bench.deliver("s-1", 2);
+    bench.commands();
+    bench.deliver("s-1", 4);
+    assert_eq!(bench.commands(), ["ack 2"]);
+    bench.written(5);
+    assert_eq!(bench.commands(), ["look s-1 from 1 count 2", "ack 0"]);
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::super::port::{CoreSettings, Input, LeaveReason, LookResult};
+use super::super::port::{CoreSettings, Input, LeaveReason, LookResult, Side};
 use super::{Bench, event, group, settings};
 use crate::event::Item;
 
@@ -144,4 +144,29 @@ fn short_pauses_far_apart_cost_no_credit() {
         assert_eq!(bench.commands(), expected);
         wait(&mut bench, 2_000);
     }
+}
+
+#[test]
+fn a_stream_in_back_off_is_no_reason_to_leave() {
+    let mut bench = Bench::looking(settings());
+    let mut slowest = 0;
+    for _ in 0..9 {
+        // Its look is not answered, and then the destination is.
+        bench.looked(LookResult::Failed);
+        wait(&mut bench, 200);
+        bench.input(Input::Reachable {
+            side: Side::Destination,
+            reachable: true,
+        });
+        let begun = bench.now;
+        let looks = (0..400).any(|_| {
+            wait(&mut bench, 100);
+            let commands = bench.commands();
+            assert!(!commands.contains(&"leave Waiting".to_owned()));
+            commands.iter().any(|line| line.starts_with("look"))
+        });
+        assert!(looks);
+        slowest = slowest.max((bench.now - begun).as_secs());
+    }
+    assert!(slowest > 15, "longer than a silent destination may take");
 }

@@ -56,6 +56,7 @@ fn what_an_earlier_process_may_have_left_open_is_written_late() {
     bench.written(2);
     bench.commands();
     bench.deliver("s-1", 3);
+    assert_eq!(bench.commands(), ["append s-1 after 2: 3"]);
     bench.written(3);
     bench.commands();
     bench.deliver("s-1", 3);
@@ -123,4 +124,15 @@ fn what_was_refused_is_parked_and_is_tried_again_when_it_is_replayed() {
     bench.commands();
     bench.deliver("s-1", 5);
     assert_eq!(bench.commands(), ["append s-1 after 4: 5"]);
+}
+
+#[test]
+fn what_is_known_is_acknowledged_while_something_older_is_written() {
+    let mut bench = met_at_four();
+    bench.deliver("s-1", 5);
+    bench.written(5);
+    bench.deliver("s-1", 2);
+    bench.commands();
+    bench.deliver("s-1", 5);
+    assert_eq!(bench.commands(), ["ack 3"]);
 }

@@ -87,3 +87,17 @@ fn the_status_names_the_time_at_which_a_hole_is_read() {
         "two message timeouts after the next number came"
     );
 }
+
+#[test]
+fn a_time_to_be_woken_at_is_asked_for_once() {
+    let mut bench = Bench::looking(settings());
+    bench.looked(LookResult::NotFound);
+    bench.source(SourcePage::Failed);
+    let wake = bench.wake().unwrap();
+    for milliseconds in [1, 2, 3] {
+        let mut out = Vec::new();
+        let now = bench.now + Duration::from_millis(milliseconds);
+        bench.core.handle(now, Input::Tick, &mut out);
+        assert_eq!(out, [], "{wake:?}");
+    }
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::super::port::{
-    ConnId, GroupSeen, Input, JoinRefusal, LeaveReason, LookResult, PipelineState, Side,
+    ConnId, GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LookResult, PipelineState, Side,
 };
 use super::{Bench, group, settings};
 use crate::event::{Item, SkipReason, TOMBSTONE_REVISION};
@@ -141,4 +141,41 @@ fn stays_that_brought_something_or_lasted_are_no_sign_of_a_deleted_stream() {
             .contains(&"links from 0 count 1".to_owned());
         assert_eq!(looks, !brings && lasts == 0, "{brings} {lasts}");
     }
+}
+
+#[test]
+fn a_source_that_is_away_is_told_while_joined() {
+    let mut bench = Bench::joined(settings());
+    let side = Side::Source;
+    for (reachable, state) in [
+        (true, PipelineState::Running),
+        (false, PipelineState::Retrying(side)),
+        (true, PipelineState::Running),
+    ] {
+        bench.input(Input::Reachable { side, reachable });
+        assert_eq!(bench.core.status().state, state);
+    }
+}
+
+#[test]
+fn a_stay_that_lasts_shows_that_the_stream_is_there_again() {
+    let mut bench = Bench::joined(settings());
+    for _ in 0..2 {
+        bench.left(LeaveReason::Ended);
+        bench.pass(Duration::from_secs(1));
+        bench.join(group());
+    }
+    let read = bench.last_read();
+    bench.left(LeaveReason::Ended);
+    let page = LinkPage::Deleted;
+    bench.input(Input::LinksRead { read, page });
+    let stopped = |bench: &Bench| matches!(bench.core.status().state, PipelineState::Stopped(_));
+    assert!(stopped(&bench));
+    bench.pass(Duration::from_secs(30));
+    bench.input(Input::GroupSeen(group()));
+    bench.join(group());
+    bench.pass(Duration::from_secs(9));
+    assert!(stopped(&bench));
+    bench.pass(Duration::from_secs(2));
+    assert_eq!(bench.core.status().state, PipelineState::Running);
 }

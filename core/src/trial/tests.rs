@@ -269,3 +269,27 @@ fn lanes_that_end_again_are_tried_after_a_pause() {
     assert_eq!(trial.next(at(1)), Next::Wait);
     assert_eq!(trial.next(at(1) + pause), Next::Send(vec![A, B]));
 }
+
+#[test]
+fn end_with_another_lane_counts_against_nobody() {
+    let mut trial = Trial::new();
+    trial.call_ended(at(1), 0, vec![A]);
+    trial.call_ended(at(1), 1, vec![B]);
+    assert_eq!(trial.next(at(1)), Next::Send(vec![A, B]));
+    trial.answered(C);
+    trial.call_ended(at(2), 0, vec![A]);
+    assert_eq!(trial.next(at(2)), Next::Send(vec![A]), "its first alone");
+}
+
+#[test]
+fn read_that_is_answered_says_nothing_of_appends_that_wait() {
+    let mut trial = Trial::new();
+    trial.not_ready(at(1), A);
+    trial.look_answered();
+    assert!(trial.is_away());
+    assert_eq!(trial.next(at(2)), Next::SendAlone(A));
+    trial.look_answered();
+    assert!(trial.is_away(), "it is on its way");
+    trial.answered(A);
+    assert!(!trial.is_away());
+}
