@@ -4,9 +4,7 @@
 
 use super::Core;
 use super::decide::{self, Finding};
-use super::port::{
-    Command, DuplicateReason, HeldReason, LookId, LookRange, LookResult, Mode, Moment, Tell,
-};
+use super::port::{Command, DuplicateReason, LookId, LookRange, LookResult, Mode, Moment, Tell};
 use super::queue::Queue;
 use super::rights::Denied;
 use super::stream::{LookStep, Looking, State};
@@ -281,28 +279,24 @@ impl Core {
         let Some(stream) = self.streams.get(name) else {
             return;
         };
-        let first = stream.queue.first().unwrap_or_default();
         let was_held =
             matches!(&stream.state, State::Looking(looking) if looking.was_held.is_some());
         if was_held {
             self.look_later(name);
-        } else if self.is_about_the_stream(name, what, sent) {
-            let text = what.here().to_owned();
-            self.hold(name, first, HeldReason::Refused, text);
         } else {
-            self.forget(name);
-            self.back_off(name);
+            self.denied(name, what, sent);
         }
     }
 
     pub(super) fn conflict(&mut self, name: &StreamName, text: &str) {
-        let first = self
-            .streams
-            .get(name)
-            .map(|stream| &stream.queue)
-            .and_then(Queue::first)
-            .unwrap_or_default();
+        let first = self.first_waiting(name);
         self.conflict_at(name, first, text.to_owned());
+    }
+
+    /// Lowest revision that waits in this stream.
+    pub(super) fn first_waiting(&self, name: &StreamName) -> u64 {
+        let queue = self.streams.get(name).map(|stream| &stream.queue);
+        queue.and_then(Queue::first).unwrap_or_default()
     }
 }
 

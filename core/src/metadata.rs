@@ -3,7 +3,7 @@
 //! Never overwrites anybody's metadata.
 
 use super::Core;
-use super::port::{Command, HeldReason, MetadataOutcome, Moment, Tell, WriteId};
+use super::port::{Command, MetadataOutcome, Tell, WriteId};
 use super::rights::Denied;
 use super::stream::State;
 use crate::event::StreamName;
@@ -53,24 +53,9 @@ impl Core {
             MetadataOutcome::Exists => self.tell(Tell::MetadataKept {
                 stream: name.clone(),
             }),
-            MetadataOutcome::Denied => return self.metadata_denied(&name, sent),
+            MetadataOutcome::Denied => return self.denied(&name, Denied::WriteMetadata, sent),
             MetadataOutcome::Written | MetadataOutcome::NoAnswer => {}
         }
         self.advance(&name);
-    }
-
-    fn metadata_denied(&mut self, name: &StreamName, sent: Moment) {
-        if !self.is_about_the_stream(name, Denied::WriteMetadata, sent) {
-            self.forget(name);
-            self.back_off(name);
-            return;
-        }
-        let first = self
-            .streams
-            .get(name)
-            .and_then(|stream| stream.queue.first())
-            .unwrap_or_default();
-        let text = Denied::WriteMetadata.here().to_owned();
-        self.hold(name, first, HeldReason::Refused, text);
     }
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::Core;
 use super::look::PAGE_BYTES;
-use super::port::{Command, LookId, LookRange, LookResult, Moment, Rights};
+use super::port::{Command, HeldReason, LookId, LookRange, LookResult, Moment, Rights};
 use super::trial::back_off;
 use crate::event::StreamName;
 
@@ -137,6 +137,17 @@ impl Core {
             self.ask_rights();
         }
         proven
+    }
+
+    /// Something that a stream needs before it is written, asked for at `sent`, was denied: it is held, or tried later.
+    pub(super) fn denied(&mut self, name: &StreamName, what: Denied, sent: Moment) {
+        if self.is_about_the_stream(name, what, sent) {
+            let first = self.first_waiting(name);
+            self.hold(name, first, HeldReason::Refused, what.here().to_owned());
+        } else {
+            self.forget(name);
+            self.back_off(name);
+        }
     }
 
     /// The destination allowed something with `name` that was sent at `sent`: what was denied before that is tried again.

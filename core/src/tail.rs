@@ -212,11 +212,7 @@ impl Core {
             self.tail_is_ours(name, tail);
             return;
         }
-        let first = self
-            .streams
-            .get(name)
-            .and_then(|stream| stream.queue.first())
-            .unwrap_or_default();
+        let first = self.first_waiting(name);
         self.hold(
             name,
             first,
