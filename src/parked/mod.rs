@@ -9,7 +9,7 @@ mod truncate;
 
 use std::collections::BTreeSet;
 
-use crate::cluster::client::{Client, Direction, ReadStream, StartAt, StreamPage};
+use crate::cluster::client::{Client, ReadStream, StreamPage};
 use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionKey;
 use crate::source::found::{Found, find};
@@ -79,14 +79,7 @@ pub async fn page(
     from: u64,
     found: &Found,
 ) -> Result<(Vec<Entry>, Option<u64>), Error> {
-    let read = ReadStream {
-        stream: parked_stream(group),
-        start: StartAt::Revision(from),
-        direction: Direction::Forwards,
-        count: PAGE,
-        resolve_links: false,
-        max_bytes: PAGE_BYTES,
-    };
+    let read = ReadStream::forwards(parked_stream(group), from, PAGE, PAGE_BYTES);
     let (records, first) = match client.read_stream(read).await? {
         StreamPage::Found { records, first, .. } => (records, first),
         StreamPage::NotFound => return Ok((Vec::new(), None)),

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{page, search};
 use crate::cluster::Error;
-use crate::cluster::client::{Client, Direction, ReadStream, StartAt, StreamPage};
+use crate::cluster::client::{Client, ReadStream, StreamPage};
 use crate::config::settings::SubscriptionKey;
 use crate::destination::Destination as _;
 use crate::destination::event_store::EventStore;
@@ -170,14 +170,7 @@ impl Proof<'_> {
         let wanted = texts.clone();
         let mut from = Some(0);
         while let Some(start) = from {
-            let read = ReadStream {
-                stream: stream.clone(),
-                start: StartAt::Revision(start),
-                direction: Direction::Forwards,
-                count: PAGE,
-                resolve_links: false,
-                max_bytes: PAGE_BYTES,
-            };
+            let read = ReadStream::forwards(stream.clone(), start, PAGE, PAGE_BYTES);
             let StreamPage::Found { records, first, .. } = self.source.read_stream(read).await?
             else {
                 break;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::decode::{by_link, is_link};
 use super::parked::{Target, Traced, by_own_link, target};
 use crate::cluster::Error;
-use crate::cluster::client::{Client, Direction, ReadStream, StartAt, StreamPage};
+use crate::cluster::client::{Client, ReadStream, StreamPage};
 use ditto_core::event::{Event, StreamName};
 
 const PAGE: u64 = 1_000;
@@ -58,14 +58,7 @@ pub async fn find(
     let mut found = Found::default();
     let mut from = Some(0);
     while let Some(start) = from {
-        let read = ReadStream {
-            stream: stream.clone(),
-            start: StartAt::Revision(start),
-            direction: Direction::Forwards,
-            count: PAGE,
-            resolve_links: false,
-            max_bytes: PAGE_BYTES,
-        };
+        let read = ReadStream::forwards(stream.clone(), start, PAGE, PAGE_BYTES);
         let StreamPage::Found { records, .. } = client.read_stream(read).await? else {
             return Ok(found);
         };

@@ -56,32 +56,31 @@ pub async fn links(
     count: u32,
     max_bytes: usize,
 ) -> LinkPage {
-    let read = resolving(stream, from, count, max_bytes);
-    match client.read_proven(read).await {
-        Ok(ProvenPage::Found { records, last }) => LinkPage::Items {
-            items: records.into_iter().filter_map(numbered).collect(),
-            last,
-        },
-        Ok(ProvenPage::NotFound) => LinkPage::NotFound,
-        Ok(ProvenPage::SoftDeleted | ProvenPage::Tombstoned) => LinkPage::Deleted,
-        Err(error) if *error.class() == Class::Denied => LinkPage::Denied,
-        Err(_) => LinkPage::Failed,
-    }
+    let read = ReadStream {
+        resolve_links: true,
+        ..ReadStream::forwards(stream.clone(), from, count.into(), max_bytes)
+    };
+    link_page(client, read, numbered).await
 }
 
 /// The first link of a stream from a number on, not followed: its event may be large, and nobody wants it.
 pub async fn first_link(client: &Client, stream: &StreamName, from: u64) -> LinkPage {
-    let read = ReadStream {
-        resolve_links: false,
-        ..resolving(stream, from, 1, usize::MAX)
-    };
+    let read = ReadStream::forwards(stream.clone(), from, 1, usize::MAX);
     let number = |record: ResolvedRecord| {
         let number = record.original()?.revision;
         Some((number, Item::Never(SkipReason::Unresolved)))
     };
+    link_page(client, read, number).await
+}
+
+async fn link_page(
+    client: &Client,
+    read: ReadStream,
+    take: impl Fn(ResolvedRecord) -> Option<(u64, Item)>,
+) -> LinkPage {
     match client.read_proven(read).await {
         Ok(ProvenPage::Found { records, last }) => LinkPage::Items {
-            items: records.into_iter().filter_map(number).collect(),
+            items: records.into_iter().filter_map(take).collect(),
             last,
         },
         Ok(ProvenPage::NotFound) => LinkPage::NotFound,
@@ -95,17 +94,6 @@ pub async fn first_link(client: &Client, stream: &StreamName, from: u64) -> Link
 #[must_use]
 pub fn parked_stream(group: &SubscriptionKey) -> StreamName {
     StreamName::new(format!("$persistentsubscription-{group}-parked"))
-}
-
-fn resolving(stream: &StreamName, from: u64, count: u32, max_bytes: usize) -> ReadStream {
-    ReadStream {
-        stream: stream.clone(),
-        start: StartAt::Revision(from),
-        direction: Direction::Forwards,
-        count: count.into(),
-        resolve_links: true,
-        max_bytes,
-    }
 }
 
 fn numbered(record: ResolvedRecord) -> Option<(u64, ditto_core::event::Item)> {

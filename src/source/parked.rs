@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::decode::{LinkText, by_link, decode, is_link};
 use super::history::parked_stream;
 use super::pick::pick;
-use crate::cluster::client::{Client, Direction, ReadStream, ResolvedRecord, StartAt, StreamPage};
+use crate::cluster::client::{Client, ReadStream, ResolvedRecord, StreamPage};
 use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionKey;
 use ditto_core::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
@@ -228,12 +228,8 @@ async fn read(
     count: u32,
 ) -> Result<ParkedPage, Error> {
     let read = ReadStream {
-        stream: parked_stream(group),
-        start: StartAt::Revision(from),
-        direction: Direction::Forwards,
-        count: count.into(),
         resolve_links: true,
-        max_bytes: PAGE_BYTES,
+        ..ReadStream::forwards(parked_stream(group), from, count.into(), PAGE_BYTES)
     };
     let records = match client.read_stream(read).await? {
         StreamPage::Found { records, .. } => records,

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::cluster::Error;
-use crate::cluster::client::{Client, Direction, ReadStream, StartAt, StreamPage};
+use crate::cluster::client::{Client, ReadStream, StreamPage};
 use ditto_core::event::{Event, StreamName};
 
 /// Pages read at once, and the bytes of each.
@@ -66,14 +66,7 @@ async fn page(
     mut take: impl FnMut(&Event),
 ) -> Result<(), Error> {
     while let (Some(first), Some(end)) = (wanted.first().copied(), wanted.last().copied()) {
-        let read = ReadStream {
-            stream: stream.clone(),
-            start: StartAt::Revision(first),
-            direction: Direction::Forwards,
-            count: end - first + 1,
-            resolve_links: false,
-            max_bytes: PAGE_BYTES,
-        };
+        let read = ReadStream::forwards(stream.clone(), first, end - first + 1, PAGE_BYTES);
         let StreamPage::Found { records, last, .. } = client.read_stream(read).await? else {
             return Ok(());
         };

@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::shelf::Page;
-use crate::cluster::client::{Client, Direction, LogPlace, ReadStream, StartAt, StreamPage};
+use crate::cluster::client::{Client, LogPlace, ReadStream, StreamPage};
 use crate::cluster::{Class, Error};
 use ditto_core::event::{Event, StreamName};
 
@@ -82,14 +82,7 @@ impl Reader {
         count: u64,
         max_bytes: usize,
     ) -> Result<Page, Failure> {
-        let read = ReadStream {
-            stream: stream.clone(),
-            start: StartAt::Revision(from),
-            direction: Direction::Forwards,
-            count,
-            resolve_links: false,
-            max_bytes,
-        };
+        let read = ReadStream::forwards(stream.clone(), from, count, max_bytes);
         let page = patiently(|| self.client.read_page(read.clone())).await?;
         let StreamPage::Found {
             records,

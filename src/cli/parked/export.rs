@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::show::by;
 use crate::cli::{Exit, complain};
-use crate::cluster::client::{Client, Direction, ReadStream, StartAt, StreamPage};
+use crate::cluster::client::{Client, ReadStream, StreamPage};
 use crate::config::settings::SubscriptionSettings;
 use crate::parked::{self, Entry};
 use ditto_core::event::{Event, StreamName};
@@ -61,14 +61,7 @@ async fn event(
     stream: &StreamName,
     revision: u64,
 ) -> anyhow::Result<Option<Event>> {
-    let read = ReadStream {
-        stream: stream.clone(),
-        start: StartAt::Revision(revision),
-        direction: Direction::Forwards,
-        count: 1,
-        resolve_links: false,
-        max_bytes: usize::MAX,
-    };
+    let read = ReadStream::forwards(stream.clone(), revision, 1, usize::MAX);
     Ok(match source.read_stream(read).await? {
         StreamPage::Found { records, .. } => records
             .into_iter()

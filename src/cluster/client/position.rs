@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::super::error::{Class, Error};
-use super::{Client, Direction, ReadStream, StartAt};
+use super::{Client, ReadStream};
 use ditto_core::event::StreamName;
 
 const ACTION: &str = "read an event's position";
@@ -47,12 +47,8 @@ impl Client {
         revision: u64,
     ) -> Result<Option<LogPlace>, Error> {
         let read = ReadStream {
-            stream: stream.clone(),
-            start: StartAt::Revision(revision),
-            direction: Direction::Forwards,
-            count: 1,
             resolve_links: true,
-            max_bytes: usize::MAX,
+            ..ReadStream::forwards(stream.clone(), revision, 1, usize::MAX)
         };
         let read = &read;
         let opened = self

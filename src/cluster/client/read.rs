@@ -79,6 +79,19 @@ impl ReadStream {
             max_bytes: usize::MAX,
         }
     }
+
+    /// Events from this revision on, `count` at most; links are not followed.
+    #[must_use]
+    pub fn forwards(stream: StreamName, from: u64, count: u64, max_bytes: usize) -> Self {
+        Self {
+            stream,
+            start: StartAt::Revision(from),
+            direction: Direction::Forwards,
+            count,
+            resolve_links: false,
+            max_bytes,
+        }
+    }
 }
 
 /// What a page holds.
@@ -213,17 +226,23 @@ impl Client {
 
     /// Opens a read; its first answer.
     pub(super) async fn begin(&self, node: &Arc<Node>, read: &ReadStream) -> Result<Opened, Error> {
-        match self.open(node, read).await {
+        match self.open(node, ACTION, request(read)).await {
             Err(error) => Err(self.judge(node, error).await),
             opened => opened,
         }
     }
 
-    async fn open(&self, node: &Arc<Node>, read: &ReadStream) -> Result<Opened, Error> {
-        let failed = |status: tonic::Status| Error::from_status(self.side(), ACTION, &status);
+    /// Opens a read of a stream or of the log, and waits for its first answer as long as that takes.
+    pub(super) async fn open(
+        &self,
+        node: &Arc<Node>,
+        action: &'static str,
+        request: ReadReq,
+    ) -> Result<Opened, Error> {
+        let failed = |status: tonic::Status| Error::from_status(self.side(), action, &status);
         let answer = node
             .streams()
-            .read(node.request(request(read)))
+            .read(node.request(request))
             .await
             .map_err(failed)?;
         let mut rest = answer.into_inner();
@@ -239,7 +258,7 @@ impl Client {
         }
         let limit = self.settings().call_timeout;
         let control = ReadStream::newest(PROBED.into());
-        match timeout(limit, self.open(node, &control)).await {
+        match timeout(limit, self.open(node, ACTION, request(&control))).await {
             Err(_) => self.late(limit),
             Ok(Err(other)) if matches!(other.class(), Class::Refused) => error,
             Ok(Err(other)) if !matches!(other.class(), Class::Denied | Class::Deleted) => other,

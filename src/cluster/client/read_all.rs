@@ -2,7 +2,6 @@
 //!
 //! Never makes up a position: each is the pair that the server gave. Never leaves a read open.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ditto_core::event::Event;
@@ -23,7 +22,7 @@ use tokio::time::{Instant, timeout};
 use tonic::Streaming;
 
 use super::super::error::{Class, Error};
-use super::{Client, Node, wire};
+use super::{Client, wire};
 
 const ACTION: &str = "read the log";
 
@@ -95,7 +94,7 @@ impl Client {
     ) -> Result<LogRecords<T>, Error> {
         let opened = self
             .on_leader_within(read.patience, ACTION, |node| async move {
-                self.begin_log(&node, read).await
+                self.open(&node, ACTION, request(read)).await
             })
             .await;
         let (node, first, rest) = opened?;
@@ -104,22 +103,6 @@ impl Client {
             self.finder.report(&node, error);
         }
         page
-    }
-
-    async fn begin_log(
-        &self,
-        node: &Arc<Node>,
-        read: &ReadLog,
-    ) -> Result<(Arc<Node>, Option<ReadResp>, Streaming<ReadResp>), Error> {
-        let failed = |status: tonic::Status| Error::from_status(self.side(), ACTION, &status);
-        let answer = node
-            .streams()
-            .read(node.request(request(read)))
-            .await
-            .map_err(failed)?;
-        let mut rest = answer.into_inner();
-        let first = rest.message().await.map_err(failed)?;
-        Ok((node.clone(), first, rest))
     }
 
     async fn collect_log<T>(
