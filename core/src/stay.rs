@@ -64,7 +64,8 @@ impl Core {
         let quarter = self.message_timeout() / 4;
         if self.waits_for_destination() {
             self.waiting_since.get_or_insert(self.now);
-        } else {
+        } else if self.entries == 0 {
+            // What waits for its next try ages at the server all the same.
             self.waiting_since = None;
         }
         let paused = match (paused, self.is_over_budget()) {

@@ -147,10 +147,9 @@ fn short_pauses_far_apart_cost_no_credit() {
 }
 
 #[test]
-fn a_stream_in_back_off_is_no_reason_to_leave() {
+fn what_waits_long_for_its_next_try_is_a_reason_to_leave() {
     let mut bench = Bench::looking(settings());
-    let mut slowest = 0;
-    for _ in 0..9 {
+    let left = (0..9).any(|_| {
         // Its look is not answered, and then the destination is.
         bench.looked(LookResult::Failed);
         wait(&mut bench, 200);
@@ -158,15 +157,16 @@ fn a_stream_in_back_off_is_no_reason_to_leave() {
             side: Side::Destination,
             reachable: true,
         });
-        let begun = bench.now;
-        let looks = (0..400).any(|_| {
+        loop {
             wait(&mut bench, 100);
             let commands = bench.commands();
-            assert!(!commands.contains(&"leave Waiting".to_owned()));
-            commands.iter().any(|line| line.starts_with("look"))
-        });
-        assert!(looks);
-        slowest = slowest.max((bench.now - begun).as_secs());
-    }
-    assert!(slowest > 15, "longer than a silent destination may take");
+            if commands.contains(&"leave Waiting".to_owned()) {
+                return true;
+            }
+            if commands.iter().any(|line| line.starts_with("look")) {
+                return false;
+            }
+        }
+    });
+    assert!(left);
 }
