@@ -45,10 +45,18 @@ impl World {
                     at.base = None;
                 }
             }
+            // What comes over a stay that the core wants to end is nothing to it.
             Input::Delivery {
+                conn,
                 number: Some(number),
                 ..
-            } if at.base_assumed && Some(*number) < at.base => {
+            } if at.base_assumed
+                && Some(*number) < at.base
+                && at
+                    .stay
+                    .as_ref()
+                    .is_some_and(|stay| stay.conn == *conn && !stay.leaving) =>
+            {
                 at.base = Some(*number);
                 at.done_checked = *number;
             }
