@@ -62,6 +62,9 @@ impl Core {
             self.sweep.delivered(joined);
             self.note_answered_before(number);
         }
+        if self.doubt.is_kept_back(ack, number) {
+            return;
+        }
         self.unacknowledged += 1;
         self.accept(
             item,

@@ -26,8 +26,9 @@ pub(super) struct Doubt {
     dropped: Option<(u64, Moment)>,
     /// Lowest number delivered over the present stay.
     lowest: Option<u64>,
-    /// What is to be acknowledged when the doubt is over; the server may deliver it again meanwhile.
-    kept_back: HashSet<Uuid>,
+    /// What is to be acknowledged when the doubt is over, with its number: a source may use an id twice. The server may
+    /// deliver it again meanwhile.
+    kept_back: HashSet<(Uuid, Option<u64>)>,
     /// Highest number delivered to this process.
     delivered: Option<u64>,
     delivered_when_asked: Option<u64>,
@@ -41,9 +42,14 @@ impl Doubt {
         self.from.is_some()
     }
 
-    /// An acknowledgement is kept back; false if it was before.
-    pub(super) fn keeps_back(&mut self, id: Uuid) -> bool {
-        self.kept_back.insert(id)
+    /// An acknowledgement is kept back.
+    pub(super) fn keep_back(&mut self, id: Uuid, number: Option<u64>) {
+        self.kept_back.insert((id, number));
+    }
+
+    /// The acknowledgement that is kept back is one of this delivery too.
+    pub(super) fn is_kept_back(&self, id: Uuid, number: Option<u64>) -> bool {
+        self.kept_back.contains(&(id, number))
     }
 
     /// What was kept back is sent.

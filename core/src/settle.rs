@@ -15,11 +15,11 @@ impl Core {
         {
             self.unacknowledged = self.unacknowledged.saturating_sub(1);
             self.parks.withdraw(id, claim.number);
-            if !self.answers_wait() {
-                self.acks.push(id);
+            self.acks.push(id);
+            if self.answers_wait() {
+                self.doubt.keep_back(id, claim.number);
+            } else {
                 self.note_answered(claim);
-            } else if self.doubt.keeps_back(id) {
-                self.acks.push(id);
             }
         }
         if let Some(number) = claim.number {

@@ -345,6 +345,29 @@ fn a_link_that_the_group_delivers_needs_no_waiting() {
 }
 
 #[test]
+fn a_delivery_that_comes_again_in_doubt_is_not_looked_for() {
+    let mut bench = Bench::joined(CoreSettings {
+        known_streams: 1,
+        ..category()
+    });
+    let read = bench.last_read();
+    for (number, stream) in [(0, "s-1"), (1, "s-2")] {
+        bench.deliver_as(number, Item::Event(event(stream, 0)));
+        bench.looked(LookResult::NotDeleted);
+        bench.written(0);
+    }
+    bench.commands();
+    bench.deliver_as(0, Item::Event(event("s-1", 0)));
+    assert_eq!(bench.commands(), [""; 0], "its answer waits");
+    let items = vec![(0, Item::Never(SkipReason::Unresolved))];
+    bench.input(Input::LinksRead {
+        read,
+        page: LinkPage::Items { items, last: 1 },
+    });
+    assert_eq!(bench.commands(), ["ack 0 1"]);
+}
+
+#[test]
 fn a_delivery_that_comes_again_in_doubt_is_acknowledged_once() {
     let mut bench = Bench::joined(category());
     let read = bench.last_read();
