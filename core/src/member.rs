@@ -246,16 +246,16 @@ impl Core {
                 conn: current,
                 since,
                 ..
-            } if current == conn => {
-                self.member.joined_before += self.now.saturating_sub(since);
-                Some(since)
-            }
+            } if current == conn => Some(since),
             Phase::Leaving { conn: current } if current == conn => None,
             _ => return,
         };
         self.acks.clear();
+        // Before the stay's time is counted as past: what is dropped is as old as this moment.
         self.drop_wishes();
         self.doubt.left();
+        self.member.joined_before +=
+            since.map_or(Duration::ZERO, |since| self.now.saturating_sub(since));
         self.member.left_at = self.now;
         let join_at = match why {
             LeaveReason::Waiting => None,

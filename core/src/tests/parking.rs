@@ -67,6 +67,23 @@ fn a_copy_that_comes_after_the_parking_was_late_on_its_way() {
 }
 
 #[test]
+fn what_was_not_parked_when_a_stay_ended_is_read_in_time() {
+    let mut bench = wants_to_park(OnConflict::Park);
+    bench.pass(Duration::from_secs(10 * 60));
+    bench.left(LeaveReason::Ended);
+    bench.pass(Duration::from_secs(1));
+    bench.join(group());
+    bench.commands();
+    bench.pass(Duration::from_secs(125));
+    assert!(
+        bench
+            .commands()
+            .contains(&"links from 1 count 1".to_owned()),
+        "after two message timeouts, however long the stay was"
+    );
+}
+
+#[test]
 fn parking_waits_until_the_queue_is_seen() {
     let mut bench = wants_to_park(OnConflict::Park);
     assert_eq!(bench.commands(), ["queue"]);
