@@ -28,8 +28,8 @@ impl Core {
             }
             return self.look_later(name);
         }
-        // Nobody waits for the destination: this stream waits for itself.
-        self.verdict();
+        // Nobody waits for the destination: this stream waits for itself. A failure proves nothing of later ones, though.
+        self.wait_anew();
         let text = "the destination answers reads of other streams, and not of this one";
         if !self.keeps_failing(name, UNANSWERED_FOR, text) {
             self.look_later(name);

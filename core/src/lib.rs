@@ -358,6 +358,11 @@ impl Core {
     /// The destination decided something: it is there.
     fn verdict(&mut self) {
         self.last_verdict = self.now;
+        self.wait_anew();
+    }
+
+    /// What waits for the destination waits from now on.
+    fn wait_anew(&mut self) {
         let waits = self.waits_for_destination();
         self.waiting_since = waits.then_some(self.now);
     }

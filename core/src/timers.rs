@@ -2,6 +2,9 @@
 //!
 //! Never waits: it asks for one time, the earliest at which anything is due.
 
+use std::time::Duration;
+
+use super::failing::REFUSED_FOR;
 use super::port::{Command, Moment};
 use super::{Core, trial};
 use crate::event::StreamName;
@@ -19,14 +22,19 @@ impl Core {
         }
     }
 
-    /// Puts a stream into back-off after a failure that says nothing of its events.
+    /// Puts a stream into back-off after a failure that says nothing of its events. One whose own reads are refused, while
+    /// others are answered, is held soon: pauses that grew while the server was away must not delay that.
     pub(super) fn back_off(&mut self, name: &StreamName) {
         let now = self.now;
         let Some(stream) = self.streams.get_mut(name) else {
             return;
         };
         stream.failures += 1;
-        let at = now + trial::back_off(stream.failures);
+        let longest = match stream.failing {
+            Some(_) => REFUSED_FOR / 2,
+            None => Duration::MAX,
+        };
+        let at = now + trial::back_off(stream.failures).min(longest);
         if let Some(before) = stream.retry_at.replace(at) {
             self.timers.remove(&(before, name.clone()));
         }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::super::port::{HeldReason, SourcePage};
+use super::super::port::{HeldReason, Input, LookResult, Side, SourcePage};
 use super::{Bench, settings};
 
 #[test]
@@ -42,4 +42,41 @@ fn a_comparison_that_the_source_refuses_holds_its_stream_in_time() {
     let (second, held) = held.unwrap();
     assert_eq!(held, ("s-1".into(), 5, HeldReason::Refused, text));
     assert!((10..20).contains(&second), "{second}");
+}
+
+#[test]
+fn a_stream_refused_after_an_outage_is_held_without_the_pauses_of_the_outage() {
+    let mut bench = Bench::looking(settings());
+    for _ in 0..12 {
+        bench.looked(LookResult::Failed);
+        bench.pass(Duration::from_secs(31));
+        bench.input(Input::Reachable {
+            side: Side::Destination,
+            reachable: true,
+        });
+    }
+    let held = (0..60).find(|_| {
+        bench.looked_of("s-1", LookResult::Refused("no".to_owned()));
+        bench.pass(Duration::from_secs(1));
+        !bench.core.status().held_streams.is_empty()
+    });
+    assert!(held.is_some_and(|seconds| seconds < 30), "{held:?}");
+}
+
+#[test]
+fn looks_that_fail_in_turn_prove_nothing_of_each_other() {
+    let mut bench = Bench::joined(settings());
+    bench.deliver("s-1", 5);
+    bench.deliver("s-2", 5);
+    bench.pass(Duration::from_secs(1));
+    // One answer while both are on their way, and none after it.
+    bench.input(Input::Reachable {
+        side: Side::Destination,
+        reachable: true,
+    });
+    for round in 0..40 {
+        bench.pass(Duration::from_secs(4));
+        bench.looked_of(["s-1", "s-2"][round % 2], LookResult::Failed);
+    }
+    assert_eq!(bench.core.status().held_streams, []);
 }
