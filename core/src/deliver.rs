@@ -16,8 +16,10 @@ use crate::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
 /// Tails read at once for users' links.
 const FORWARDS_AT_ONCE: usize = 16;
 
-/// A tail that could not be read for a lasting reason this often, ever more seldom over half a minute, is given up.
-const REFUSED_AFTER: u32 = 8;
+/// A tail that could not be read for a lasting reason this often, ever more seldom over a quarter of a minute, is given up.
+const REFUSED_AFTER: u32 = 6;
+/// Streams remembered whose tails were given up: their next links get one attempt each, lest many wait one after the other.
+const GIVEN_UP: usize = 64;
 /// Links in back-off that one input passes over, whatever their number; they go to the end of the line.
 const LATER_AT_ONCE: usize = 64;
 
@@ -232,10 +234,14 @@ impl Core {
                 self.source_failing = true;
                 self.forward_later(forwarding);
             }
-            SourcePage::Events { events, .. } => match events.into_iter().find(wanted) {
-                Some(event) => self.accept(Item::Event(event), forwarding.claim),
-                None => self.skip(&forwarding.claim, SkipReason::Unresolved),
-            },
+            SourcePage::Events { events, .. } => {
+                self.tails_given_up
+                    .retain(|name| *name != forwarding.stream);
+                match events.into_iter().find(wanted) {
+                    Some(event) => self.accept(Item::Event(event), forwarding.claim),
+                    None => self.skip(&forwarding.claim, SkipReason::Unresolved),
+                }
+            }
             SourcePage::SoftDeleted | SourcePage::Tombstoned => {
                 self.skip(&forwarding.claim, SkipReason::Unresolved);
             }
@@ -243,7 +249,11 @@ impl Core {
                 forwarding,
                 "no right to read this stream at the source, and a link stands for its tail",
             ),
-            SourcePage::Refused(text) if forwarding.failures >= REFUSED_AFTER => {
+            SourcePage::Refused(text)
+                if forwarding.failures >= REFUSED_AFTER
+                    || self.tails_given_up.contains(&forwarding.stream) =>
+            {
+                self.give_up_tail(&forwarding.stream);
                 let text = format!(
                     "a link stands for this stream's tail, and the source does not let it be read: {text}"
                 );
@@ -255,6 +265,16 @@ impl Core {
                 self.forward_later(forwarding);
             }
         }
+    }
+
+    fn give_up_tail(&mut self, name: &StreamName) {
+        if self.tails_given_up.contains(name) {
+            return;
+        }
+        if self.tails_given_up.len() == GIVEN_UP {
+            self.tails_given_up.pop_front();
+        }
+        self.tails_given_up.push_back(name.clone());
     }
 
     fn forward_later(&mut self, mut forwarding: Forwarding) {

@@ -184,6 +184,8 @@ pub struct Core {
     repair_line: VecDeque<StreamName>,
     pages: usize,
     forwards: VecDeque<Forwarding>,
+    /// Streams whose tails were given up last, until one is read.
+    tails_given_up: VecDeque<StreamName>,
     source_failing: bool,
 
     ending: Option<Ending>,
@@ -240,6 +242,7 @@ impl Core {
             repair_line: VecDeque::new(),
             pages: 0,
             forwards: VecDeque::new(),
+            tails_given_up: VecDeque::new(),
             source_failing: false,
             ending: None,
             progress: 0,
