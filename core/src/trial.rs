@@ -228,6 +228,9 @@ impl Trial {
         }) = self.alone
         {
             self.forget(append);
+            // The server is there, and what ended was this append's doing: nothing else has to wait for that.
+            self.recent.clear();
+            self.attempts = 0;
             return Verdict::Refuse(append);
         }
         if self.rounds() >= ALL_SUSPECT_AFTER {

@@ -109,6 +109,24 @@ fn what_ends_the_call_alone_three_times_while_reads_are_answered_is_refused() {
 }
 
 #[test]
+fn pauses_begin_again_after_a_culprit_was_found() {
+    let mut trial = Trial::new();
+    for second in [10, 20, 30] {
+        trial.not_ready(at(second), A);
+        assert_eq!(trial.next(at(second + 9)), Next::SendAlone(A));
+    }
+    for _ in 0..ALONE_IS_REFUSED {
+        trial.call_ended(at(40), 9, vec![A]);
+        assert_eq!(trial.next(at(40)), Next::Probe);
+        trial.probed(at(40), true);
+        trial.next(at(40));
+    }
+    trial.not_ready(at(50), B);
+    let pause = trial.retry_at().map(|until| until - at(50));
+    assert_eq!(pause, Some(Duration::from_millis(200)));
+}
+
+#[test]
 fn answer_of_another_does_not_clear_a_suspect_that_ended_its_call() {
     let mut trial = lane_ended_twice(&[A]);
     assert_eq!(trial.next(at(1)), Next::SendAlone(A));
