@@ -231,7 +231,8 @@ impl World {
         let until = self.now + self.dice.time(Duration::from_secs(1), longest);
         let at = &mut self.daemons[daemon];
         if at.runs() && at.stopping.is_none() {
-            at.frozen_until = until.min(self.options.fault_time);
+            // One that is frozen thaws no sooner for it: what is kept for then would come late.
+            at.frozen_until = at.frozen_until.max(until.min(self.options.fault_time));
         }
     }
 

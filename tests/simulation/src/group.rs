@@ -5,7 +5,7 @@
 
 mod reading;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use ditto_core::event::Item;
@@ -93,6 +93,9 @@ pub(crate) struct Group {
     ended: bool,
     /// It has to read a stream that is tombstoned: it delivers nothing, and drops whoever joins.
     faulted: bool,
+    /// Numbers that were pushed while another event of the same id was outstanding (`protocol.md` §8.6): whether they arrive
+    /// or not, the group never delivers them again and counts them as done.
+    pub(crate) untracked: BTreeSet<u64>,
 }
 
 impl Group {
@@ -112,6 +115,7 @@ impl Group {
             last_pushed: None,
             ended: false,
             faulted: false,
+            untracked: BTreeSet::new(),
         };
         group.reload(source);
         group
@@ -177,6 +181,8 @@ impl Group {
         let key = self.consumers[free].key;
         if self.track(&message, now, key) {
             self.consumers[free].held += 1;
+        } else {
+            self.untracked.extend(message.number);
         }
         Some((key, message))
     }

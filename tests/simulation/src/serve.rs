@@ -192,7 +192,7 @@ impl World {
         } else {
             self.destination.look(index, range, max_bytes)
         };
-        self.slow_stream(stream, fails && self.destination_away.is_none());
+        self.note_slow_look(index, fails);
         self.reply(
             daemon,
             self.destination_away,
@@ -215,9 +215,25 @@ impl World {
             let answer = self.destination.recognise(index, event);
             if lost { LookResult::Failed } else { answer }
         };
-        self.slow_stream(stream, fails && self.destination_away.is_none());
+        self.note_slow_look(index, fails);
         let input = Input::Looked { look, result };
         self.reply(daemon, self.destination_away, input);
+    }
+
+    /// What everybody waits for is the destination's silence, and ditto leaves in time.
+    fn note_slow_look(&mut self, stream: usize, fails: bool) {
+        match self.destination_away {
+            None => self.slow[stream] |= fails,
+            Some(Away::Hangs) => self.swallowed.push((self.now, stream)),
+            Some(_) => {}
+        }
+    }
+
+    /// The destination answers again, but not what it had swallowed.
+    fn forgive_swallowed(&mut self) {
+        for (asked, stream) in std::mem::take(&mut self.swallowed) {
+            self.slow[stream] |= asked + GIVE_UP > self.now;
+        }
     }
 
     fn slow_stream(&mut self, stream: &StreamName, slow: bool) {
@@ -356,6 +372,7 @@ impl World {
             }
             Part::Destination => {
                 self.destination_away = None;
+                self.forgive_swallowed();
                 self.destination.restart();
             }
             Part::Group => {

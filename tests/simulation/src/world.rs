@@ -51,6 +51,8 @@ pub(crate) struct World {
     pub(crate) suspected: Vec<bool>,
     /// By stream: something of its own went wrong or was slow, so its deliveries may time out.
     pub(crate) slow: Vec<bool>,
+    /// Looks at a destination that hung: when, and at which stream. One that it had taken before it was back stays unanswered.
+    pub(crate) swallowed: Vec<(Duration, usize)>,
     /// Events that a core said it appended late.
     pub(crate) late: BTreeSet<(usize, u64)>,
     /// Somebody goes on writing until all numbers below this one are done.
@@ -101,6 +103,7 @@ impl World {
             held_ever: vec![false; options.streams],
             suspected: vec![false; options.streams],
             slow: vec![false; options.streams],
+            swallowed: Vec::new(),
             late: BTreeSet::new(),
             trickles_for: None,
             moved: (0, Duration::ZERO),
