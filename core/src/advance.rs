@@ -111,7 +111,7 @@ impl Core {
 
     /// Puts a stream with nothing to do to rest.
     pub(super) fn rest(&mut self, name: &StreamName) {
-        if let Some(forgotten) = self.streams.rest(name) {
+        for forgotten in self.streams.rest(name, self.budget.known) {
             self.held.remove(&forgotten);
         }
     }

@@ -15,6 +15,7 @@ mod advance;
 mod answer;
 mod answered;
 mod append;
+mod budget;
 mod credit;
 mod decide;
 mod deliver;
@@ -60,6 +61,7 @@ pub use self::advance::placeholder_id;
 
 use self::answered::Answered;
 use self::append::Flight;
+use self::budget::Budget;
 use self::credit::Credit;
 use self::deliver::Forwarding;
 use self::doubt::Doubt;
@@ -80,13 +82,10 @@ use self::unseen::Unseen;
 use self::window::AppendWindow;
 use crate::event::StreamName;
 
+pub use self::budget::{RESERVE_BYTES, events_of};
 pub use self::port::Status;
 pub use self::queue::ENTRY_OVERHEAD;
 pub use self::unseen::SEARCH_TIME;
-
-/// What repairs, looks and hole pages may hold beside the budget, so that deliveries that wait for them cannot
-/// keep them from ever getting memory.
-pub const RESERVE_BYTES: usize = 8 * 1024 * 1024;
 
 /// What a read of the source was for.
 #[derive(Clone, Debug)]
@@ -144,7 +143,7 @@ pub struct Core {
     bytes: usize,
     /// Bytes of entries that nobody delivered (repairs, holes, placeholders).
     reserve: usize,
-    budget: usize,
+    budget: Budget,
 
     window: AppendWindow,
     /// Bytes of a merged append: as configured, or less if the destination named a limit.
@@ -215,7 +214,7 @@ impl Core {
             entries: 0,
             bytes: 0,
             reserve: 0,
-            budget: usize::MAX,
+            budget: Budget::of(usize::MAX),
             window: AppendWindow::new(settings.appends_in_flight),
             append_bytes: settings.max_append_bytes.min(append::MERGED_BYTES),
             credit: Credit::new(settings.buffer_size, settings.throttle_interval),
@@ -298,7 +297,7 @@ impl Core {
             Input::MetadataDone { write, outcome } => self.on_metadata_done(write, outcome),
             Input::GroupSeen(group) => self.on_group_seen(group),
             Input::GroupUnseen(why) => self.on_group_unseen(why),
-            Input::Budget { bytes } => self.budget = bytes,
+            Input::Budget { bytes } => self.budget = Budget::of(bytes),
             Input::Reachable { side, reachable } => self.on_reachable(side, reachable),
             Input::Tick => self.on_tick(),
             Input::Stop { deadline } => self.on_stop(deadline),

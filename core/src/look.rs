@@ -17,10 +17,7 @@ pub(super) const PAGE_BYTES: usize = 64 * 1024;
 /// Looks under way at once, at most.
 const AT_ONCE: usize = 256;
 
-/// What the pages of all looks under way may hold together: a page holds one event at least, however large.
-const ROOM_BYTES: usize = 16 * 1024 * 1024;
-
-/// How many looks may be under way, by how large their pages were.
+/// How many looks may be under way, by how large their pages were: a page holds one event at least, however large.
 #[derive(Clone, Debug)]
 pub(super) struct LookRoom {
     /// The largest page of late; before the first, that of an event as large as older servers take.
@@ -34,8 +31,9 @@ impl LookRoom {
         }
     }
 
-    fn at_once(&self) -> usize {
-        (ROOM_BYTES / self.largest.max(1)).clamp(1, AT_ONCE)
+    /// So many pages fit into these bytes.
+    fn at_once(&self, bytes: usize) -> usize {
+        (bytes / self.largest.max(1)).clamp(1, AT_ONCE)
     }
 
     /// A page of this size came. One that is larger counts at once, smaller ones little by little.
@@ -49,7 +47,7 @@ impl Core {
         if self.ending.is_some() {
             return;
         }
-        while self.trial.is_open() && self.looks.len() < self.look_room.at_once() {
+        while self.trial.is_open() && self.looks.len() < self.look_room.at_once(self.budget.looks) {
             let Some(name) = self.look_line.pop_front() else {
                 return;
             };
@@ -302,7 +300,8 @@ impl Core {
 
 #[cfg(test)]
 mod tests {
-    use super::{AT_ONCE, LookRoom, ROOM_BYTES};
+    use super::super::budget::LOOK_BYTES;
+    use super::{AT_ONCE, LookRoom};
 
     #[test]
     fn looks_under_way_hold_no_more_than_their_room() {
@@ -310,15 +309,15 @@ mod tests {
         for _ in 0..100 {
             room.brought(300);
         }
-        assert_eq!(room.at_once(), AT_ONCE, "small pages");
+        assert_eq!(room.at_once(LOOK_BYTES), AT_ONCE, "small pages");
         for bytes in [1 << 20, 8 << 20, 16 << 20, 64 << 20] {
             room.brought(bytes);
-            let most = room.at_once();
-            assert!(most == 1 || most * bytes <= ROOM_BYTES, "{bytes}: {most}");
+            let most = room.at_once(LOOK_BYTES);
+            assert!(most == 1 || most * bytes <= LOOK_BYTES, "{bytes}: {most}");
         }
         room.brought(300);
         assert!(
-            room.at_once() < 4,
+            room.at_once(LOOK_BYTES) < 4,
             "one small page says nothing of the next"
         );
     }

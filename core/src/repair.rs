@@ -6,7 +6,7 @@ use super::failing::REFUSED_FOR;
 use super::port::{Command, HeldReason, OnMissingHistory, ReadFrom, ReadId, SourcePage, Tell};
 use super::queue::{Entry, Origin};
 use super::stream::{Repair, State};
-use super::{Core, Purpose, RESERVE_BYTES};
+use super::{Core, Purpose};
 use crate::event::{Event, StreamName};
 
 /// Events and bytes of a page.
@@ -75,7 +75,8 @@ impl Core {
         if self.ending.is_some() {
             return;
         }
-        while self.pages < PAGES_AT_ONCE && (self.reserve < RESERVE_BYTES || self.pages == 0) {
+        while self.pages < PAGES_AT_ONCE && (self.reserve < self.budget.reserve || self.pages == 0)
+        {
             let Some(name) = self.repair_line.pop_front() else {
                 return;
             };

@@ -87,6 +87,11 @@ impl Core {
         }
     }
 
+    /// Half of the reserve is for repairs alone, so that holes and searches cannot keep them from it. One event always fits.
+    pub(super) fn has_reserve(&self) -> bool {
+        self.reserve == 0 || self.reserve < self.budget.reserve / 2
+    }
+
     pub(super) fn forget_cost(&mut self, entry: &Entry) {
         self.entries = self.entries.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(entry.cost());

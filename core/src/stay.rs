@@ -112,12 +112,12 @@ impl Core {
     }
 
     fn is_over_budget(&self) -> bool {
-        self.entries > 0 && self.bytes >= self.budget
+        self.entries > 0 && self.bytes >= self.budget.events
     }
 
     /// A pipeline with nothing buffered may always take one delivery.
     fn has_room(&self) -> bool {
-        self.entries == 0 || self.bytes < self.budget / 4 * 3
+        self.entries == 0 || self.bytes < self.budget.events / 4 * 3
     }
 
     pub(super) fn on_tick(&mut self) {

@@ -244,6 +244,12 @@ impl Stream {
     }
 }
 
+/// Bytes of a remembered stream beside its name: its state, and the tables' own.
+const KNOWN_OVERHEAD: usize = 256;
+
+/// So many streams are remembered even if there is no room for them: the destination is not asked for each event.
+const ALWAYS_KNOWN: usize = 64;
+
 /// What is kept of a stream with nothing to do.
 #[derive(Clone, Debug)]
 struct Idle {
@@ -256,7 +262,31 @@ struct Idle {
     newest_met: Option<i64>,
 }
 
+impl From<Stream> for Idle {
+    fn from(stream: Stream) -> Self {
+        Self {
+            state: stream.state,
+            unverified: stream.unverified,
+            told_unreadable: stream.told_unreadable,
+            told_truncated: stream.told_truncated,
+            high: stream.high,
+            shared: stream.shared,
+            newest_met: stream.newest_met,
+        }
+    }
+}
+
 impl Idle {
+    /// Bytes that it takes, with its entry in the table.
+    fn cost(&self, name: &StreamName) -> usize {
+        let text = match &self.state {
+            State::Held(held) => held.text.len(),
+            _ => 0,
+        };
+        // The text of a held stream stands in the list of held ones, too.
+        KNOWN_OVERHEAD + name.as_str().len() + 2 * text
+    }
+
     const STRANGER: Self = Self {
         state: State::Unknown,
         unverified: None,
@@ -273,6 +303,8 @@ impl Idle {
 pub(super) struct Table {
     busy: HashMap<StreamName, Stream>,
     idle: LruCache<StreamName, Idle>,
+    /// What the idle ones cost.
+    idle_bytes: usize,
     limit: usize,
 }
 
@@ -281,16 +313,19 @@ impl Table {
         Self {
             busy: HashMap::new(),
             idle: LruCache::unbounded(),
+            idle_bytes: 0,
             limit: limit.max(1),
         }
     }
 
     /// The stream, made busy if it was idle or unknown.
     pub(super) fn wake(&mut self, name: &StreamName) -> &mut Stream {
-        let idle = &mut self.idle;
-        self.busy
-            .entry(name.clone())
-            .or_insert_with(|| Stream::new(idle.pop(name).unwrap_or(Idle::STRANGER)))
+        let (idle, bytes) = (&mut self.idle, &mut self.idle_bytes);
+        self.busy.entry(name.clone()).or_insert_with(|| {
+            let known = idle.pop(name);
+            *bytes -= known.as_ref().map_or(0, |known| known.cost(name));
+            Stream::new(known.unwrap_or(Idle::STRANGER))
+        })
     }
 
     /// The stream, if it is busy.
@@ -313,29 +348,26 @@ impl Table {
         !self.busy.contains_key(name) && self.idle.peek(name).is_some_and(known)
     }
 
-    /// Puts a stream with nothing to do to rest; returns the stream that was forgotten for it.
-    pub(super) fn rest(&mut self, name: &StreamName) -> Option<StreamName> {
+    /// Puts a stream with nothing to do to rest, among others that may take so many bytes together; returns the streams that
+    /// were forgotten for it.
+    pub(super) fn rest(&mut self, name: &StreamName, bytes: usize) -> Vec<StreamName> {
         if !self.busy.get(name).is_some_and(Stream::is_idle) {
-            return None;
+            return Vec::new();
         }
-        let (name, stream) = self.busy.remove_entry(name)?;
-        self.idle.put(
-            name,
-            Idle {
-                state: stream.state,
-                unverified: stream.unverified,
-                told_unreadable: stream.told_unreadable,
-                told_truncated: stream.told_truncated,
-                high: stream.high,
-                shared: stream.shared,
-                newest_met: stream.newest_met,
-            },
-        );
-        if self.idle.len() > self.limit {
-            self.idle.pop_lru().map(|(name, _)| name)
-        } else {
-            None
+        if let Some((name, stream)) = self.busy.remove_entry(name) {
+            let idle = Idle::from(stream);
+            self.idle_bytes += idle.cost(&name);
+            self.idle.put(name, idle);
         }
+        let mut forgotten = Vec::new();
+        while (self.idle.len() > self.limit
+            || self.idle_bytes > bytes && self.idle.len() > ALWAYS_KNOWN)
+            && let Some((name, idle)) = self.idle.pop_lru()
+        {
+            self.idle_bytes -= idle.cost(&name);
+            forgotten.push(name);
+        }
+        forgotten
     }
 
     /// All busy streams, in no particular order.
@@ -363,19 +395,36 @@ mod tests {
             table.wake(name).state = State::Aligned { tail: Some(7) };
         }
         table.wake(&names[0]).flight = Some(AppendId(1));
-        let forgotten: Vec<Option<StreamName>> =
-            names.iter().map(|name| table.rest(name)).collect();
-        assert_eq!(
-            forgotten,
-            [None, None, None],
-            "a has an append in flight and does not rest"
-        );
+        let forgotten: Vec<StreamName> = names
+            .iter()
+            .flat_map(|name| table.rest(name, usize::MAX))
+            .collect();
+        assert_eq!(forgotten, [], "a has an append in flight and does not rest");
         table.wake(&names[0]).flight = None;
-        assert_eq!(table.rest(&names[0]), Some(names[1].clone()));
+        assert_eq!(table.rest(&names[0], usize::MAX), [names[1].clone()]);
         assert!(matches!(table.wake(&names[1]).state, State::Unknown));
         assert!(matches!(
             table.wake(&names[2]).state,
             State::Aligned { tail: Some(7) }
         ));
+    }
+    #[test]
+    fn remembered_streams_stay_within_their_bytes() {
+        let mut table = Table::new(1_000_000);
+        let names: Vec<StreamName> = (0..100)
+            .map(|number| StreamName::from(format!("stream-{number:0>20}").as_str()))
+            .collect();
+        let one = KNOWN_OVERHEAD + names[0].as_str().len();
+        let mut forgotten = Vec::new();
+        for name in &names {
+            table.wake(name).state = State::Aligned { tail: Some(7) };
+            forgotten.extend(table.rest(name, 80 * one));
+        }
+        assert_eq!(forgotten, names[..20]);
+        table.wake(&names[95]);
+        assert_eq!(table.idle_bytes, 79 * one);
+        assert_eq!(table.rest(&names[95], 70 * one), names[20..30]);
+        table.wake(&names[95]);
+        assert_eq!(table.rest(&names[95], 0), names[30..36], "some stay");
     }
 }

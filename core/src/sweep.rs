@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::port::{Command, LeaveReason, LinkPage, Moment, ParkedPage, ReadId, Tell, own_reason};
 use super::queue::Claim;
 use super::trial::back_off;
-use super::{Core, Purpose, RESERVE_BYTES};
+use super::{Core, Purpose};
 use crate::event::TOMBSTONE_REVISION;
 
 const PAGE: u32 = 100;
@@ -85,10 +85,7 @@ impl Sweep {
 
 impl Core {
     pub(super) fn pump_sweep(&mut self) {
-        if self.ending.is_some()
-            || self.member.conn().is_none()
-            || self.reserve >= RESERVE_BYTES / 2
-        {
+        if self.ending.is_some() || self.member.conn().is_none() || !self.has_reserve() {
             return;
         }
         if self.sweep.retry_at.is_some_and(|at| at > self.now) {

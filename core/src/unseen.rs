@@ -14,7 +14,7 @@ use super::port::{
 };
 use super::queue::Claim;
 use super::trial::back_off;
-use super::{Core, Purpose, RESERVE_BYTES};
+use super::{Core, Purpose};
 use crate::event::StreamName;
 
 /// Found streams whose event is being read at once.
@@ -182,9 +182,7 @@ impl Core {
     fn copy_found(&mut self) {
         let exact = self.settings.mode == Mode::Exact;
         let at_once = if exact { READ_AT_ONCE } else { 1 };
-        while self.forwards.len() + self.forwards_read() < at_once
-            && self.reserve < RESERVE_BYTES / 2
-        {
+        while self.forwards.len() + self.forwards_read() < at_once && self.has_reserve() {
             let Some((name, revision)) = self.unseen.search.found.pop_front() else {
                 break;
             };

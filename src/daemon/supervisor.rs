@@ -277,11 +277,7 @@ impl Supervisor {
     }
 
     fn configured(&self) {
-        let limit = self.settings.daemon.max_buffered_bytes;
-        self.parts
-            .metrics
-            .process
-            .configured(SystemTime::now(), limit);
+        self.parts.metrics.process.configured(SystemTime::now());
     }
 
     fn tick(&mut self) {
@@ -344,6 +340,8 @@ impl Supervisor {
             .map(|kept| kept.entry.bytes_buffered())
             .collect();
         let shares = shares(self.settings.daemon.max_buffered_bytes, &used);
+        let events = shares.iter().map(|share| ditto_core::events_of(*share));
+        self.parts.metrics.process.buffered_limit(events.sum());
         for (kept, share) in self.kept.values().zip(shares) {
             kept.budget
                 .send_if_modified(|known| std::mem::replace(known, share) != share);

@@ -77,7 +77,7 @@ impl ProcessMetrics {
             )?,
             buffered_limit: IntGauge::new(
                 "ditto_buffered_bytes_limit",
-                "Bytes of events that all subscriptions together may hold in memory.",
+                "Bytes of events that all subscriptions together may hold before they take no more.",
             )?,
         };
         for result in ["applied", "unchanged", "refused"] {
@@ -122,10 +122,14 @@ impl ProcessMetrics {
     }
 
     /// A configuration is in use.
-    pub fn configured(&self, at: SystemTime, max_buffered_bytes: usize) {
+    pub fn configured(&self, at: SystemTime) {
         self.last_reload.set(seconds_since_epoch(at));
+    }
+
+    /// Bytes of events that all subscriptions together may hold before they take no more.
+    pub fn buffered_limit(&self, bytes: usize) {
         self.buffered_limit
-            .set(max_buffered_bytes.try_into().unwrap_or(i64::MAX));
+            .set(bytes.try_into().unwrap_or(i64::MAX));
     }
 
     /// Lines lost since the start.

@@ -133,7 +133,7 @@ fn what_comes_while_the_destination_is_away_makes_ditto_leave_too() {
 /// Three events of a stream wait, more than the budget allows; the first of them is in flight.
 fn over_budget() -> Bench {
     let mut bench = Bench::joined(settings());
-    bench.input(Input::Budget { bytes: 600 });
+    bench.input(Input::Budget { bytes: 1200 });
     bench.begun("s-1");
     bench.deliver("s-1", 1);
     bench.deliver("s-1", 2);

@@ -102,7 +102,7 @@ fn deliveries_resume_below_three_quarters_of_the_budget() {
     bench.deliver("s-1", 1);
     let one = bench.core.status().bytes_buffered;
     let mut appends = vec![bench.newest_append()];
-    bench.input(Input::Budget { bytes: 4 * one });
+    bench.input(Input::Budget { bytes: 8 * one });
     for stream in ["s-2", "s-3", "s-4"] {
         assert!(!bench.commands().contains(&"pause".to_owned()));
         bench.deliver(stream, 1);

@@ -1,0 +1,71 @@
+//! What one subscription's share of the process's memory is for: events, repairs, lookups, and streams remembered.
+//!
+//! Divides bytes; whoever holds them counts them. Never gives away more than the share.
+
+/// Bytes that repairs, holes and placeholders get at most.
+pub const RESERVE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Bytes that the pages of lookups get at most.
+pub(super) const LOOK_BYTES: usize = 16 * 1024 * 1024;
+
+/// Bytes that remembered streams get at most: about 100,000 of them.
+const KNOWN_BYTES: usize = 32 * 1024 * 1024;
+
+/// The parts of a share. What one part cannot use belongs to the events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Budget {
+    /// Bytes of events that were delivered and wait or are in flight.
+    pub(super) events: usize,
+    /// Bytes of events that nobody delivered: a part of their own, so that deliveries that wait for a repair cannot keep it
+    /// from memory.
+    pub(super) reserve: usize,
+    /// Bytes of the pages of lookups under way.
+    pub(super) looks: usize,
+    /// Bytes of the streams that are remembered though they have nothing to do.
+    pub(super) known: usize,
+}
+
+/// Bytes of delivered events that a subscription with this share may hold before it takes no more.
+#[must_use]
+pub fn events_of(share: usize) -> usize {
+    Budget::of(share).events
+}
+
+impl Budget {
+    /// Divides a share.
+    pub(super) fn of(share: usize) -> Self {
+        let reserve = (share / 8).min(RESERVE_BYTES);
+        let looks = (share / 4).min(LOOK_BYTES);
+        let known = (share / 8).min(KNOWN_BYTES);
+        Self {
+            events: share - reserve - looks - known,
+            reserve,
+            looks,
+            known,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Budget;
+
+    #[test]
+    fn parts_add_up_to_the_share() {
+        const MIB: usize = 1024 * 1024;
+        for (share, events) in [
+            (0, 0),
+            (1, 1),
+            (300, 151),
+            (MIB, MIB / 2),
+            (64 * MIB, 32 * MIB),
+            (1024 * MIB, 968 * MIB),
+            (usize::MAX, usize::MAX - 56 * MIB),
+        ] {
+            let parts = Budget::of(share);
+            assert_eq!(parts.events, events, "{share}");
+            let rest = parts.reserve + parts.looks + parts.known;
+            assert_eq!(share - events, rest, "{share}");
+        }
+    }
+}
