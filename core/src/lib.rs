@@ -26,6 +26,7 @@ mod failing;
 mod gaps;
 mod hold;
 mod late;
+mod liveness;
 mod look;
 mod member;
 mod metadata;
@@ -173,6 +174,10 @@ pub struct Core {
     /// When the destination last decided anything, and since when something waits for it.
     last_verdict: Moment,
     waiting_since: Option<Moment>,
+    /// It has decided something since the start.
+    destination_seen: bool,
+    /// When it was last asked for want of a word from it.
+    asked_at: Option<Moment>,
     /// When the last event was sent, for the throttle.
     last_sent: Option<Moment>,
 
@@ -234,6 +239,8 @@ impl Core {
             thawed: None,
             last_verdict: Moment::ZERO,
             waiting_since: None,
+            destination_seen: false,
+            asked_at: None,
             last_sent: None,
             denials: Denials::default(),
             held: BTreeMap::new(),
@@ -307,6 +314,7 @@ impl Core {
     /// Everything that may go on after an input, in the order in which one makes way for the other.
     fn pump(&mut self) {
         self.pump_denials();
+        self.pump_liveness();
         self.pump_trial();
         self.pump_looks();
         self.pump_appends();
@@ -360,6 +368,7 @@ impl Core {
     /// The destination decided something: it is there.
     fn verdict(&mut self) {
         self.last_verdict = self.now;
+        self.destination_seen = true;
         self.wait_anew();
     }
 

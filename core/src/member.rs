@@ -319,6 +319,8 @@ impl Core {
         {
             self.sweep.want_parked();
         }
+        // What had failed is wanted no more, and the source answers.
+        self.source_failing &= self.waits_for_source();
         let hopeless = self.credit.throttle_cannot_work(group.message_timeout);
         self.group = Some(numbered(group));
         if self.member.is_stopped() && !hopeless && matches!(self.member.phase, Phase::Out { .. }) {

@@ -88,11 +88,27 @@ impl Core {
         } else if self.told == PipelineState::Connecting && self.doubt.is_open() {
             // Not running before it is known whether it may.
             PipelineState::Connecting
+        } else if !self.destination_seen {
+            PipelineState::Connecting
         } else if self.member.conn().is_some() || self.told != PipelineState::Connecting {
             PipelineState::Running
         } else {
             PipelineState::Connecting
         }
+    }
+
+    /// Something is read at the source, or will be.
+    pub(super) fn waits_for_source(&self) -> bool {
+        let retries = [
+            self.sweep.retry_at(),
+            self.parks.retry_at(),
+            self.doubt.retry_at(),
+            self.unseen.retry_at(),
+        ];
+        !self.reads.is_empty()
+            || !self.forwards.is_empty()
+            || !self.timers.is_empty()
+            || retries.iter().any(Option::is_some)
     }
 
     /// Tells a change of state, once.

@@ -204,6 +204,13 @@ impl Trial {
         }
     }
 
+    /// Nothing was heard for long: a probe tells whether the server is there.
+    pub(super) fn ask(&mut self) {
+        if self.retry_at.is_none() && !self.probing {
+            self.probe_first = true;
+        }
+    }
+
     /// The answer to a probe.
     pub(super) fn probed(&mut self, now: Moment, reachable: bool) -> Verdict {
         if !std::mem::take(&mut self.probing) {

@@ -10,6 +10,7 @@ mod held;
 mod holes;
 mod lateness;
 mod lines;
+mod liveness;
 mod membership;
 mod parking;
 mod refusals;
@@ -35,7 +36,7 @@ use super::Core;
 use super::port::{
     AppendId, AppendOutcome, Command, ConnId, CoreSettings, Feed, GroupSeen, Input, LeaveReason,
     LookId, LookResult, Mode, Moment, OnConflict, OnMissingHistory, OnUnverified, ParkedPage,
-    ReadId, SourcePage, Tell, WriteId,
+    ReadId, Side, SourcePage, Tell, WriteId,
 };
 use crate::event::{Event, Item, StreamName};
 
@@ -117,6 +118,8 @@ pub(super) struct Bench {
     write: u64,
     /// What a look at the parked queue brings, at once; `None`: a test says.
     pub(super) queue: Option<ParkedPage>,
+    /// The destination answers at once when it is asked for want of anything else.
+    pub(super) answers_asks: bool,
 }
 
 impl Bench {
@@ -126,6 +129,15 @@ impl Bench {
     }
 
     pub(super) fn joined_to(settings: CoreSettings, group: GroupSeen) -> Self {
+        Self::new(settings, group, true)
+    }
+
+    /// Joined, and the destination has not answered what it was asked at the start.
+    pub(super) fn unanswered(settings: CoreSettings) -> Self {
+        Self::new(settings, group(), false)
+    }
+
+    fn new(settings: CoreSettings, group: GroupSeen, answers_asks: bool) -> Self {
         let mut bench = Self {
             core: Core::new(settings),
             now: Duration::ZERO,
@@ -143,6 +155,7 @@ impl Bench {
             read: 0,
             write: 0,
             queue: Some(ParkedPage::Entries(Vec::new())),
+            answers_asks,
         };
         bench.input(Input::Tick);
         bench.join(group);
@@ -174,6 +187,14 @@ impl Bench {
         }
     }
 
+    /// The destination's answer to a probe, or none.
+    pub(super) fn reachable(&mut self, reachable: bool) {
+        self.input(Input::Reachable {
+            side: Side::Destination,
+            reachable,
+        });
+    }
+
     pub(super) fn left(&mut self, why: LeaveReason) {
         self.polling = false;
         self.input(Input::Left {
@@ -189,12 +210,20 @@ impl Bench {
             Command::ReadParked { read, count: 1, .. } => Some(*read),
             _ => None,
         };
+        // Asked for want of anything else; `liveness` looks at that.
+        let asks = self.answers_asks && self.core.asked_at == Some(self.now);
+        let before = out.len();
+        out.retain(|command| !asks || !matches!(command, Command::Probe { .. }));
+        let asked = out.len() < before;
         let looks: Vec<ReadId> = out.iter().filter_map(looks_at_queue).collect();
         for command in out {
             self.note(command);
         }
         for (read, page) in looks.into_iter().zip(self.queue.clone()) {
             self.input(Input::ParkedRead { read, page });
+        }
+        if asked {
+            self.reachable(true);
         }
     }
 

@@ -140,6 +140,7 @@ impl World {
         }
         let how = self.dice.pick(&[Away::Refuses, Away::Hangs]);
         self.destination_away = Some(how);
+        self.destination_gone = self.now;
         let back = self.now
             + self
                 .dice

@@ -144,6 +144,8 @@ pub(crate) struct Daemon {
     pub(crate) read: HashMap<(usize, u64), usize>,
     /// It takes nothing before this.
     pub(crate) frozen_until: Duration,
+    /// When this process started.
+    pub(crate) started: Duration,
 }
 
 impl Daemon {
@@ -174,6 +176,7 @@ impl Daemon {
             budget: 0,
             read: HashMap::new(),
             frozen_until: Duration::ZERO,
+            started: Duration::ZERO,
         }
     }
 
@@ -186,6 +189,7 @@ impl Daemon {
             last_call: self.last_call + 3,
             budget,
             stall: StallDetector::new(now),
+            started: now,
             ..Self::new()
         };
     }

@@ -18,6 +18,9 @@ use crate::world::{Phase, World, note};
 const ARRIVES_WITHIN: Duration = Duration::from_secs(420);
 /// The longest that ditto waits for anything is twice the message timeout, or a minute until a held stream is looked at.
 const MOVES_WITHIN: Duration = Duration::from_secs(150);
+/// That a destination is away shows within the 15 s after which it is asked, the time of two calls, and some seconds: one
+/// silent append is sent again, for a server may be there and have lost it.
+const SILENCE_SHOWS: Duration = Duration::from_secs(15 + 2 * 10 + 5);
 /// A delivery may come so often before a line that is too thin shows.
 const LINE_SHOWS: u32 = 8;
 
@@ -30,6 +33,7 @@ impl World {
     /// Once a second: is it time to stop, or too late?
     pub(crate) fn check_progress(&mut self) {
         self.check_stops();
+        self.check_running();
         match self.phase {
             Phase::Faulty | Phase::Done => {}
             Phase::Healed(since) => match self.unfinished() {
@@ -79,6 +83,26 @@ impl World {
         }
         if self.now > self.moved.1 + MOVES_WITHIN {
             self.violate(|| format!("stands still and the stall detector does not see it: {why}"));
+        }
+    }
+
+    /// Nobody says that he runs while the destination does not answer, whatever there is to copy.
+    fn check_running(&mut self) {
+        if self.destination_away.is_none() || self.now <= self.destination_gone + SILENCE_SHOWS {
+            return;
+        }
+        for daemon in 0..self.daemons.len() {
+            let at = &self.daemons[daemon];
+            let says = at.subject.as_ref().map(|subject| subject.status().state);
+            // What it learnt before it was frozen, or started, says nothing of now.
+            let since = self.destination_gone.max(at.frozen_until).max(at.started);
+            let stops = at.stopping.is_some() || !at.runs();
+            if !stops && self.now > since + SILENCE_SHOWS && says == Some(PipelineState::Running) {
+                let gone = self.destination_gone;
+                self.violate(|| {
+                    format!("ditto {daemon} says that it runs, and the destination is away since {gone:?}")
+                });
+            }
         }
     }
 
@@ -204,6 +228,10 @@ impl World {
 
     /// A group that can deliver nothing more: every ditto has finished what it has, and says why it stopped.
     fn untold_deletion(&self) -> Option<String> {
+        // Another consumer may have got the notice, and ditto learns of it when it joins again.
+        if self.options.faults.has(Fault::Foreign) {
+            return None;
+        }
         let statuses = self.daemons.iter().filter_map(|daemon| {
             let subject = daemon.subject.as_ref()?;
             Some(subject.status())
@@ -350,6 +378,10 @@ impl World {
             // What a forgotten stream held is found again only by its ids.
             || self.options.settings.known_streams < self.options.streams
             || self.options.daemons > 1
+            // A tail that was written ahead of its stream, whose answer was lost and that was denied when it was sent again,
+            // has an id at the destination that nothing in memory knows.
+            || self.options.faults.has(Fault::Forwards)
+                && self.options.faults.has(Fault::RightsLost)
         {
             return;
         }

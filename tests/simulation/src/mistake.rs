@@ -207,6 +207,10 @@ fn input(mutation: Mutation, memory: &Memory, input: Input) -> Option<Input> {
             ask,
             rights: Rights::Allowed,
         },
+        (Mutation::AssumeAnswers, Input::Reachable { side, .. }) => Input::Reachable {
+            side,
+            reachable: true,
+        },
         (Mutation::ForgetCallEnded, Input::CallEnded { .. }) => return None,
         (Mutation::ForgetLateCopies, Input::Delivery { ack, .. })
             if memory.answered.contains(&ack) =>

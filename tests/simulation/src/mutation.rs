@@ -109,6 +109,8 @@ pub enum Mutation {
     SearchOnePage,
     /// What the log shows is not copied.
     IgnoreFound,
+    /// A destination that does not answer when it is asked is taken for one that does.
+    AssumeAnswers,
 }
 
 impl Mutation {
@@ -161,6 +163,7 @@ impl Mutation {
         Self::IgnoreLostNumbers,
         Self::SearchOnePage,
         Self::IgnoreFound,
+        Self::AssumeAnswers,
     ];
 }
 

@@ -89,6 +89,7 @@ impl World {
                 } else {
                     outcome
                 };
+                self.note_slow_call(index, outcome == MetadataOutcome::NoAnswer);
                 self.reply(
                     daemon,
                     self.destination_away,
@@ -192,7 +193,7 @@ impl World {
         } else {
             self.destination.look(index, range, max_bytes)
         };
-        self.note_slow_look(index, fails);
+        self.note_slow_call(index, fails);
         self.reply(
             daemon,
             self.destination_away,
@@ -215,13 +216,13 @@ impl World {
             let answer = self.destination.recognise(index, event);
             if lost { LookResult::Failed } else { answer }
         };
-        self.note_slow_look(index, fails);
+        self.note_slow_call(index, fails);
         let input = Input::Looked { look, result };
         self.reply(daemon, self.destination_away, input);
     }
 
     /// What everybody waits for is the destination's silence, and ditto leaves in time.
-    fn note_slow_look(&mut self, stream: usize, fails: bool) {
+    fn note_slow_call(&mut self, stream: usize, fails: bool) {
         match self.destination_away {
             None => self.slow[stream] |= fails,
             Some(Away::Hangs) => self.swallowed.push((self.now, stream)),

@@ -38,6 +38,8 @@ pub(crate) struct World {
     pub(crate) destination: Destination,
     pub(crate) source_away: Option<Away>,
     pub(crate) destination_away: Option<Away>,
+    /// When it last went.
+    pub(crate) destination_gone: Duration,
     pub(crate) daemons: Vec<Daemon>,
     pub(crate) phase: Phase,
     /// First number that the first process answered for.
@@ -95,6 +97,7 @@ impl World {
             destination: Destination::new(options.streams, unnumbered),
             source_away: None,
             destination_away: None,
+            destination_gone: Duration::ZERO,
             daemons: (0..options.daemons).map(|_| Daemon::new()).collect(),
             phase: Phase::Faulty,
             first_base: None,
