@@ -245,6 +245,17 @@ impl Error {
         )
     }
 
+    /// True if the server does not serve this user at all; anything else is an answer, if not the wished one.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        let serves = matches!(self.class, Class::Dropped | Class::NoStatus);
+        let never_serves = matches!(
+            self.class,
+            Class::Unauthenticated | Class::Configuration | Class::Unsupported
+        );
+        self.is_transient() && !serves || never_serves
+    }
+
     /// The error, and in brackets what the operator can do, where there is something.
     #[must_use]
     pub fn with_hint(&self) -> String {

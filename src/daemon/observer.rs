@@ -79,6 +79,10 @@ impl Observer for BoardObserver {
         self.entry.trouble(side, why);
     }
 
+    fn trouble(&self, side: Side, why: &str) {
+        self.entry.trouble(side, why);
+    }
+
     fn refused(&self, refusal: &Refusal) {
         self.entry.trouble(Side::Source, &refusal.text);
     }

@@ -60,7 +60,15 @@ pub trait Destination: Send + Sync + 'static {
     ) -> impl Future<Output = MetadataOutcome> + Send;
 
     /// Whether the destination answers a read.
-    fn probe(&self) -> impl Future<Output = bool> + Send;
+    ///
+    /// # Errors
+    /// It does not: why, in words for the operator.
+    fn probe(&self) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Why its last call was not answered, in words for the operator; `None` once one was, and where nobody keeps it.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Appends on their way. Many at once; the answers come in any order.

@@ -91,8 +91,12 @@ impl<D: Destination> Destination for Preview<D> {
         MetadataOutcome::Written
     }
 
-    async fn probe(&self) -> bool {
+    async fn probe(&self) -> Result<(), String> {
         self.real.probe().await
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.real.trouble()
     }
 }
 
@@ -261,8 +265,8 @@ mod tests {
             MetadataOutcome::Denied
         }
 
-        async fn probe(&self) -> bool {
-            true
+        async fn probe(&self) -> Result<(), String> {
+            Ok(())
         }
     }
 

@@ -175,8 +175,13 @@ impl Source for Chosen {
         ParkedPage::Entries(Vec::new())
     }
 
-    async fn probe(&self) -> bool {
-        self.client.probe().await.is_ok()
+    async fn probe(&self) -> Result<(), String> {
+        let probed = self.client.probe().await;
+        probed.map_err(|error| error.with_hint())
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.client.trouble()
     }
 }
 

@@ -63,7 +63,15 @@ pub trait Source: Send + Sync + 'static {
     fn read_parked(&self, from: u64, count: u32) -> impl Future<Output = ParkedPage> + Send;
 
     /// Whether the source answers a read.
-    fn probe(&self) -> impl Future<Output = bool> + Send;
+    ///
+    /// # Errors
+    /// It does not: why, in words for the operator.
+    fn probe(&self) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Why its last plain call was not answered, in words for the operator; `None` once one was, and where nobody keeps it.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Why the source did not let ditto in, or did not answer.

@@ -129,8 +129,12 @@ impl Source for Preview {
         ParkedPage::Entries(Vec::new())
     }
 
-    async fn probe(&self) -> bool {
+    async fn probe(&self) -> Result<(), String> {
         self.group.probe().await
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.group.trouble()
     }
 }
 

@@ -163,6 +163,10 @@ impl Observer for Progressing {
         self.inner.reconnect(side, why);
     }
 
+    fn trouble(&self, side: Side, why: &str) {
+        self.inner.trouble(side, why);
+    }
+
     fn refused(&self, refusal: &Refusal) {
         self.inner.refused(refusal);
     }

@@ -16,7 +16,7 @@ mod wire;
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -43,6 +43,8 @@ const HOPS: usize = 2;
 #[derive(Clone, Debug)]
 pub struct Client {
     finder: Arc<discovery::Finder>,
+    /// Why the last call was not answered.
+    trouble: Arc<Mutex<Option<String>>>,
 }
 
 impl Client {
@@ -51,6 +53,7 @@ impl Client {
     pub fn connect(side: Side, settings: ClusterSettings) -> Self {
         Self {
             finder: Arc::new(discovery::Finder::new(side, settings)),
+            trouble: Arc::default(),
         }
     }
 
@@ -130,6 +133,15 @@ impl Client {
         self.finder.report_at(node, error);
     }
 
+    /// Why the last call was not answered, in words for the operator; `None` once one was.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     /// Makes one call on the leader, inside the configured time limit.
     ///
     /// `call` is no async closure: the compiler does not see that the future of one is `Send` whatever it borrows, and
@@ -148,6 +160,22 @@ impl Client {
 
     /// The same inside a time limit of its own.
     pub(crate) async fn on_leader_within<T, F>(
+        &self,
+        limit: Duration,
+        action: &'static str,
+        call: impl Fn(Arc<Node>) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let answer = self.call_leader(limit, action, call).await;
+        let trouble = answer.as_ref().err().filter(|error| error.is_silence());
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) =
+            trouble.map(Error::with_hint);
+        answer
+    }
+
+    async fn call_leader<T, F>(
         &self,
         limit: Duration,
         action: &'static str,

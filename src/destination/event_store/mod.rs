@@ -58,7 +58,12 @@ impl Destination for EventStore {
         metadata::write(&self.client, &stream, max_age, truncate_before).await
     }
 
-    async fn probe(&self) -> bool {
-        self.client.probe().await.is_ok()
+    async fn probe(&self) -> Result<(), String> {
+        let probed = self.client.probe().await;
+        probed.map_err(|error| error.with_hint())
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.client.trouble()
     }
 }

@@ -244,8 +244,8 @@ impl Destination for Kinesis {
         MetadataOutcome::NoAnswer
     }
 
-    async fn probe(&self) -> bool {
-        self.shared.describe().await.is_ok()
+    async fn probe(&self) -> Result<(), String> {
+        Self::describe(self).await.map(|_| ())
     }
 }
 

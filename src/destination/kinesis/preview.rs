@@ -64,7 +64,7 @@ impl Destination for KinesisPreview {
         MetadataOutcome::Written
     }
 
-    async fn probe(&self) -> bool {
+    async fn probe(&self) -> Result<(), String> {
         self.0.probe().await
     }
 }

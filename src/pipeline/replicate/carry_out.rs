@@ -7,7 +7,9 @@ use super::drive::{Done, Loop, Machine};
 use super::observer::Call;
 use crate::destination::{Append, Appends, Destination};
 use crate::source::{Source, Stay};
-use ditto_core::port::{Command, ConnId, Input, LeaveReason, Side, StopReason, Tell};
+use ditto_core::port::{
+    Command, ConnId, Input, LeaveReason, PipelineState, Side, StopReason, Tell,
+};
 
 impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
     /// Carries out all that the core has said since the last time; `Some` if that was the end.
@@ -111,11 +113,11 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
                 });
             }
             Command::Probe { side } => self.operations.start(Call::Probe(side), async move {
-                let reachable = match side {
+                let result = match side {
                     Side::Source => source.probe().await,
                     Side::Destination => destination.probe().await,
                 };
-                Done::Input(Input::Reachable { side, reachable })
+                Done::Probed { side, result }
             }),
             about_links => self.start_links(about_links),
         }
@@ -183,6 +185,9 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
     fn tell(&mut self, tell: &Tell) {
         if let Tell::State(state) = tell {
             self.state = state.clone();
+            if let PipelineState::Retrying(side) = state {
+                self.retrying(*side);
+            }
         }
         if let Tell::Copied { took, .. } = tell {
             let observer = &self.pipeline.observer;
@@ -190,6 +195,19 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         }
         self.journal.tell(tell);
         self.pipeline.observer.tell(tell);
+    }
+
+    /// A side does not answer: why, as its client says, or as was last heard.
+    fn retrying(&mut self, side: Side) {
+        let said = match side {
+            Side::Source => self.pipeline.source.trouble(),
+            Side::Destination => self.pipeline.destination.trouble(),
+        };
+        if let Some(text) = said {
+            self.pipeline.observer.trouble(side, &text);
+            self.troubles.note(side, text);
+        }
+        self.journal.retrying(side, self.troubles.of(side));
     }
 
     fn finished(&mut self, why: StopReason, left: usize) -> Outcome {

@@ -9,6 +9,7 @@ use super::journal::Journal;
 use super::observer::Call;
 use super::operations::{Finished, Operations};
 use super::timers::Timers;
+use super::troubles::Troubles;
 use super::{Outcome, Pipeline};
 use crate::destination::{Answer, Appends, Destination};
 use crate::source::{Arrival, Delivered, Joined, Refusal, Source, Stay};
@@ -69,6 +70,11 @@ pub(super) enum Done<T> {
         credit: u32,
         result: Result<Joined<T>, Refusal>,
     },
+    /// To a probe: why the side does not answer, if it does not.
+    Probed {
+        side: Side,
+        result: Result<(), String>,
+    },
     /// To a look at the group.
     Group(Result<GroupSeen, Refusal>),
     /// To anything else.
@@ -104,6 +110,7 @@ pub(super) struct Loop<M, S: Source, D: Destination> {
     pub(super) timers: Timers,
     pub(super) journal: Journal,
     pub(super) state: PipelineState,
+    pub(super) troubles: Troubles,
     pub(super) asking_group: bool,
     joins: u64,
     arrived: VecDeque<Delivered>,
@@ -125,6 +132,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
             commands: Vec::new(),
             journal: Journal::new(pipeline.key.clone(), D::WRITES),
             state: PipelineState::Connecting,
+            troubles: Troubles::default(),
             asking_group: false,
             joins: 0,
             arrived: VecDeque::new(),
@@ -206,6 +214,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
                 let text = text.unwrap_or_default();
                 self.journal.thrown_out(&text);
                 self.pipeline.observer.reconnect(Side::Source, &text);
+                self.troubles.note(Side::Source, text);
             }
         }
         let why = leaving.unwrap_or(LeaveReason::Ended);
@@ -225,6 +234,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
                 } => {
                     self.journal.call_ended(&why, unanswered.len());
                     self.pipeline.observer.reconnect(Side::Destination, &why);
+                    self.troubles.note(Side::Destination, why);
                     Input::CallEnded {
                         lane,
                         unanswered,
@@ -246,6 +256,14 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         match finished.result {
             Done::Joined { credit, result } => self.joined(credit, result),
             Done::Group(result) => self.group_asked(result),
+            Done::Probed { side, result } => {
+                let reachable = result.is_ok();
+                if let Err(text) = result {
+                    self.pipeline.observer.trouble(side, &text);
+                    self.troubles.note(side, text);
+                }
+                self.feed(Input::Reachable { side, reachable });
+            }
             Done::Input(input) => self.feed(input),
         }
     }
@@ -270,6 +288,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
             Err(refusal) => {
                 self.journal.refused(&refusal);
                 self.pipeline.observer.refused(&refusal);
+                self.troubles.note(Side::Source, refusal.text);
                 self.feed(Input::Refused { why: refusal.why });
                 return;
             }

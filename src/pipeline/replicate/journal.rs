@@ -175,7 +175,8 @@ impl Journal {
                 let calls_ended = std::mem::take(&mut self.calls_ended);
                 line!(self, info, attempts, calls_ended, "running");
             }
-            PipelineState::Retrying(side) => self.retrying(*side),
+            // Told with its reason.
+            PipelineState::Retrying(_) => {}
             PipelineState::Standby => {
                 line!(self, info, "another consumer has the group; standing by");
             }
@@ -187,7 +188,8 @@ impl Journal {
         }
     }
 
-    fn retrying(&mut self, side: Side) {
+    /// A side does not answer. Said once until the subscription runs again.
+    pub(super) fn retrying(&mut self, side: Side, why: &str) {
         if !self.away.is_news(side) {
             return;
         }
@@ -198,6 +200,7 @@ impl Journal {
                     warn,
                     message_id = message_id::RETRYING,
                     side = "source",
+                    reason = %why,
                     "the source does not answer; trying again until it does"
                 )
             }
@@ -207,6 +210,7 @@ impl Journal {
                     warn,
                     message_id = message_id::RETRYING,
                     side = "destination",
+                    reason = %why,
                     "the destination does not answer; trying again until it does"
                 )
             }

@@ -11,6 +11,7 @@ mod observer;
 mod operations;
 mod settings;
 mod timers;
+mod troubles;
 
 #[cfg(test)]
 mod tests;

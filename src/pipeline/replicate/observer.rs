@@ -44,6 +44,11 @@ pub trait Observer: Send + Sync {
         let _ = (side, why);
     }
 
+    /// This side does not answer, or not as asked.
+    fn trouble(&self, side: Side, why: &str) {
+        let _ = (side, why);
+    }
+
     /// The source did not let ditto in.
     fn refused(&self, refusal: &Refusal) {
         let _ = refusal;

@@ -329,8 +329,13 @@ impl Source for Subscription {
         parked::parked(&self.own, stream, group, from, count).await
     }
 
-    async fn probe(&self) -> bool {
-        self.own.probe().await.is_ok()
+    async fn probe(&self) -> Result<(), String> {
+        let probed = self.own.probe().await;
+        probed.map_err(|error| error.with_hint())
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.own.trouble()
     }
 }
 

@@ -137,8 +137,8 @@ impl Source for PlayedSource {
         ParkedPage::Entries(Vec::new())
     }
 
-    async fn probe(&self) -> bool {
-        true
+    async fn probe(&self) -> Result<(), String> {
+        Ok(())
     }
 }
 
@@ -232,8 +232,11 @@ impl Destination for PlayedDestination {
         MetadataOutcome::Written
     }
 
-    async fn probe(&self) -> bool {
-        self.0 != Answering::Away
+    async fn probe(&self) -> Result<(), String> {
+        match self.0 {
+            Answering::Away => Err("away".to_owned()),
+            _ => Ok(()),
+        }
     }
 }
 
