@@ -13,4 +13,5 @@ pub mod metrics;
 pub mod parked;
 pub mod pipeline;
 pub mod source;
+pub mod status;
 pub mod verify;

@@ -77,6 +77,8 @@ mod tests {
             events_in_flight: 0,
             events_buffered: 0,
             bytes_buffered: 0,
+            source_answers: Some(true),
+            destination_answers: Some(true),
             done_up_to: Some(4),
             last_number: Some(9),
             oldest_created: None,

@@ -30,6 +30,8 @@ impl Core {
             events_in_flight: self.events_in_flight,
             events_buffered: self.entries,
             bytes_buffered: self.bytes,
+            source_answers: self.source_answers(),
+            destination_answers: self.destination_answers(),
             done_up_to: self.numbers.done_up_to(),
             last_number: self.group.as_ref().and_then(|group| group.last_number),
             oldest_created: self.oldest_created(),
@@ -49,6 +51,23 @@ impl Core {
                 .max(self.search_until())
                 .or_else(|| self.next_hole()),
         }
+    }
+
+    fn source_answers(&self) -> Option<bool> {
+        match self.member.trouble() {
+            Trouble::Source => Some(false),
+            _ if self.source_failing => Some(false),
+            // Whatever it said, it said something.
+            Trouble::Standby | Trouble::Stopped(_) | Trouble::Gone => Some(true),
+            Trouble::None => self.group.as_ref().map(|_| true),
+        }
+    }
+
+    fn destination_answers(&self) -> Option<bool> {
+        if self.trial.is_away() {
+            return Some(false);
+        }
+        self.destination_seen.then_some(true)
     }
 
     fn oldest_created(&self) -> Option<i64> {

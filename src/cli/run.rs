@@ -11,10 +11,11 @@ use tracing::{error, info, warn};
 use super::Exit;
 use crate::config::load::{Environment, Loaded, load};
 use crate::config::settings::Settings;
-use crate::daemon::{self, Board, Launcher, Notifier, Parts};
+use crate::daemon::{self, Launcher, Notifier, Parts};
 use crate::http;
 use crate::log::{self, Log, message_id};
 use crate::metrics::Metrics;
+use crate::status::Board;
 
 pub(super) fn run(file: &Path) -> Exit {
     let log = match log::start() {
@@ -68,6 +69,9 @@ fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
         .context("failed to start the supervisor's runtime")?;
     let metrics = Metrics::new().context("failed to register the metrics")?;
     let board = Board::new();
+    metrics
+        .show(board.clone())
+        .context("failed to register the metrics")?;
     let path = file.to_owned();
     let finish = supervising.block_on(async {
         let (control, forward) = daemon::watch_signals().context("failed to handle signals")?;

@@ -30,7 +30,7 @@ pub(super) struct Arguments {
     /// Ask here instead of reading the address from the configuration.
     #[arg(long, value_name = "URL", value_parser = address_of_url)]
     url: Option<String>,
-    /// Wait until this is so: every subscription has copied all that there is.
+    /// Wait until every subscription has caught up; fails if a stream is held
     #[arg(long, value_name = "STATE")]
     wait: Option<Wait>,
     /// Give up waiting after this long.
@@ -98,20 +98,33 @@ async fn ask_and_show(arguments: &Arguments, address: &str) -> anyhow::Result<Ex
 fn complaints(report: &Report) -> Vec<String> {
     let mut all = report.unhealthy.clone();
     all.extend(report.unready.iter().cloned());
-    for one in report.subscriptions.iter().filter(|one| one.held > 0) {
-        all.push(format!(
-            "{}::{}: {} streams held",
-            one.stream, one.group, one.held
-        ));
+    all.extend(report.subscriptions.iter().filter_map(held));
+    if let Some(reload) = &report.last_reload {
+        let refused = |problem| format!("the last reload was refused: {problem}");
+        all.extend(reload.problems.iter().map(refused));
     }
     all
+}
+
+/// How many streams of a subscription are held; `None` if none is.
+fn held(one: &SubscriptionReport) -> Option<String> {
+    let streams = if one.held == 1 { "stream" } else { "streams" };
+    (one.held > 0).then(|| format!("{}::{}: {} {streams} held", one.stream, one.group, one.held))
 }
 
 /// Asks until everything is copied; a report counts only if its readings are younger than the wait.
 async fn wait_caught_up(address: &str, limit: Duration) -> anyhow::Result<(Report, Vec<String>)> {
     let began = Instant::now();
     loop {
-        let report = ask(address).await?;
+        let report = match ask(address).await {
+            Ok(report) => report,
+            // It may be starting.
+            Err(error) if began.elapsed() >= limit => return Err(error),
+            Err(_) => {
+                sleep(POLL).await;
+                continue;
+            }
+        };
         let waited = began.elapsed().as_secs_f64();
         let behind: Vec<String> = report
             .subscriptions
@@ -119,7 +132,9 @@ async fn wait_caught_up(address: &str, limit: Duration) -> anyhow::Result<(Repor
             .filter_map(|one| behind(one, waited))
             .collect();
         if behind.is_empty() {
-            return Ok((report, behind));
+            // A held stream is caught up with only as far as it is copied.
+            let held = report.subscriptions.iter().filter_map(held).collect();
+            return Ok((report, held));
         }
         if began.elapsed() >= limit {
             return Ok((report, behind));

@@ -13,13 +13,13 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
-use super::board::Entry;
 use super::launch::{Launch, Run};
 use super::observer::BoardObserver;
 use crate::config::settings::{SubscriptionKey, SubscriptionSettings};
 use crate::log::message_id;
 use crate::metrics::SubscriptionMetrics;
 use crate::pipeline::replicate::Outcome;
+use crate::status::Entry;
 use ditto_core::port::PipelineState;
 
 /// After its deadline a run gets this long before it is cut off.
@@ -43,6 +43,8 @@ pub(super) struct Keeper {
     pub(super) key: SubscriptionKey,
     pub(super) wanted: watch::Receiver<Wanted>,
     pub(super) budget: watch::Receiver<usize>,
+    /// Changes when an operator has reloaded: what rests is tried again at once.
+    pub(super) reloads: watch::Receiver<u64>,
     pub(super) entry: Arc<Entry>,
     pub(super) metrics: Arc<SubscriptionMetrics>,
     pub(super) launcher: Arc<dyn Launch>,
@@ -138,6 +140,7 @@ impl Keeper {
 
     /// Says how a run ended that nobody stopped. Returns when to try again; `None`: not before something else is wanted.
     fn judge(&self, ended: Ended, pause: Duration) -> Option<Instant> {
+        self.entry.ended();
         let (text, is_stall) = match ended {
             Ok(Outcome::Refused(text)) => {
                 error!(
@@ -177,15 +180,18 @@ impl Keeper {
                 None => std::future::pending().await,
             }
         };
+        self.reloads.mark_unchanged();
         tokio::select! {
             () = over => {}
             () = changed(&mut self.wanted, settings) => {}
+            Ok(()) = self.reloads.changed() => {}
         }
-        if until.is_none() {
+        let wanted = matches!(*self.wanted.borrow(), Wanted::Run(_));
+        if until.is_none() && wanted {
             info!(
                 ditto.stream = %self.key.stream,
                 ditto.group = %self.key.group,
-                "the stopped subscription is wanted otherwise"
+                "starting the stopped subscription again"
             );
         }
     }

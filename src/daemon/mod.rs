@@ -2,7 +2,6 @@
 //!
 //! The only part that knows systemd and signals. Never touches an event.
 
-mod board;
 mod budget;
 mod keeper;
 mod launch;
@@ -13,7 +12,6 @@ pub mod runtime;
 mod signals;
 mod supervisor;
 
-pub use board::{Board, Sample, SubscriptionView, answers, state_word};
 pub use keeper::Wanted;
 pub use launch::{Launch, Launcher, Run, Running};
 pub use notify::Notifier;

@@ -7,6 +7,9 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tracing::debug;
 
+/// systemd takes 4,096 bytes in a datagram; nobody reads a line that long.
+const LONGEST_STATUS: usize = 2_000;
+
 /// The way to the service manager.
 #[derive(Debug, Default)]
 pub struct Notifier {
@@ -31,15 +34,17 @@ impl Notifier {
 
     /// Start-up is over.
     pub(super) fn ready(&mut self, status: &str) {
-        self.send(&[NotifyState::Ready, NotifyState::Status(status)]);
-        status.clone_into(&mut self.last_status);
+        // Alone: the manager drops a datagram that is too long as a whole, and would wait for READY for ever.
+        self.send(&[NotifyState::Ready]);
+        self.status(status);
     }
 
     /// The one line of `systemctl status`; sent when it changes.
     pub(super) fn status(&mut self, status: &str) {
+        let status = cut(status);
         if self.last_status != status {
-            self.send(&[NotifyState::Status(status)]);
-            status.clone_into(&mut self.last_status);
+            self.send(&[NotifyState::Status(&status)]);
+            self.last_status = status;
         }
     }
 
@@ -60,8 +65,8 @@ impl Notifier {
 
     /// The stop begins.
     pub(super) fn stopping(&mut self, status: &str) {
-        self.send(&[NotifyState::Stopping, NotifyState::Status(status)]);
-        status.clone_into(&mut self.last_status);
+        self.send(&[NotifyState::Stopping]);
+        self.status(status);
     }
 
     fn send(&self, states: &[NotifyState<'_>]) {
@@ -69,5 +74,36 @@ impl Notifier {
         if let Err(error) = sd_notify::notify(states) {
             debug!(ditto.error = %error, "failed to notify the service manager");
         }
+    }
+}
+
+/// One line that fits into a datagram.
+fn cut(status: &str) -> String {
+    let mut line: String = status
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if line.len() > LONGEST_STATUS {
+        line.truncate(line.floor_char_boundary(LONGEST_STATUS));
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST_STATUS, cut};
+
+    #[test]
+    fn status_line_fits_into_a_datagram() {
+        for (status, expected) in [
+            ("1 subscription running", "1 subscription running"),
+            ("two\nlines", "two lines"),
+        ] {
+            assert_eq!(cut(status), expected);
+        }
+        let long = cut(&"ä".repeat(10_000));
+        assert!(long.len() <= LONGEST_STATUS + '…'.len_utf8());
+        assert!(long.ends_with("ä…"));
     }
 }

@@ -3,12 +3,12 @@
 //! Never waits: it is called from the pipeline's own task.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use super::board::{Entry, state_word};
-use crate::metrics::{Reading, SubscriptionMetrics, Written};
+use crate::metrics::{SubscriptionMetrics, Written};
 use crate::pipeline::replicate::{Call, Observer};
 use crate::source::Refusal;
+use crate::status::Entry;
 use ditto_core::port::{CopiedEvent, DuplicateReason, GroupSeen, Side, Status, Tell};
 
 /// Observes one subscription, over all its runs.
@@ -35,10 +35,7 @@ impl Observer for BoardObserver {
             Tell::RepairStarted { .. } => metrics.repair(),
             Tell::Placeholders { count, .. } => metrics.placeholders(*count),
             Tell::Hole { .. } => metrics.hole(),
-            Tell::State(state) => {
-                metrics.state(state_word(state));
-                self.entry.state(state.clone());
-            }
+            Tell::State(state) => self.entry.state(state.clone()),
             _ => {}
         }
     }
@@ -48,20 +45,10 @@ impl Observer for BoardObserver {
     }
 
     fn status(&self, status: &Status) {
-        self.metrics.state(state_word(&status.state));
         self.entry.status(status);
-        let (lag_events, lag) = self.entry.lag(SystemTime::now());
-        self.metrics.reading(&Reading {
-            lag_events,
-            lag,
-            in_flight: status.events_in_flight,
-            buffered_bytes: status.bytes_buffered,
-            held: status.held,
-        });
     }
 
     fn group(&self, group: &GroupSeen) {
-        self.metrics.parked_in_group(group.parked);
         self.entry.group(group);
     }
 

@@ -15,7 +15,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
-use super::board::{Board, Entry, answers};
 use super::budget::shares;
 use super::keeper::{Keeper, Wanted};
 use super::launch::Launch;
@@ -28,7 +27,8 @@ use crate::config::problem::Problems;
 use crate::config::settings::{Settings, SubscriptionKey, SubscriptionSettings};
 use crate::log::{Log, message_id};
 use crate::metrics::Metrics;
-use ditto_core::port::{PipelineState, Side};
+use crate::status::{Board, Entry, Verdict};
+use ditto_core::port::PipelineState;
 
 /// READY is said after this long even if a subscription has not been heard of.
 const LONGEST_START: Duration = Duration::from_secs(10);
@@ -81,14 +81,13 @@ struct Supervisor {
     ticks: Interval,
     /// Until READY was said.
     ready_by: Option<Instant>,
-    /// Shown in STATUS until a reload succeeds.
-    refusal: Option<String>,
 }
 
 /// One subscription in the supervisor's books.
 struct Kept {
     wanted: watch::Sender<Wanted>,
     budget: watch::Sender<usize>,
+    reloads: watch::Sender<u64>,
     entry: Arc<Entry>,
     /// Wanted again while its keeper was ending.
     next: Option<Arc<SubscriptionSettings>>,
@@ -108,7 +107,6 @@ impl Supervisor {
             keepers: JoinSet::new(),
             ticks,
             ready_by: Some(Instant::now() + LONGEST_START),
-            refusal: None,
         }
     }
 
@@ -143,10 +141,12 @@ impl Supervisor {
         let entry = self.parts.board.add(&key);
         let (wanted, wanted_by_keeper) = watch::channel(Wanted::Run(Arc::new(settings)));
         let (budget, budget_of_run) = watch::channel(self.settings.daemon.max_buffered_bytes / 2);
+        let (reloads, reloads_for_keeper) = watch::channel(0);
         let keeper = Keeper {
             key: key.clone(),
             wanted: wanted_by_keeper,
             budget: budget_of_run,
+            reloads: reloads_for_keeper,
             entry: entry.clone(),
             metrics: self
                 .parts
@@ -164,6 +164,7 @@ impl Supervisor {
             Kept {
                 wanted,
                 budget,
+                reloads,
                 entry,
                 next: None,
             },
@@ -211,11 +212,10 @@ impl Supervisor {
             warn!("{note}");
         }
         let outcome = plan(&self.settings, loaded);
-        let result = match outcome {
+        let verdict = match outcome {
             Reload::Unchanged => {
                 info!(ditto.file = %self.parts.file.display(), "the configuration is unchanged");
-                self.refusal = None;
-                "unchanged"
+                Verdict::Unchanged
             }
             Reload::Apply(change) => {
                 let (settings, difference) = *change;
@@ -228,10 +228,9 @@ impl Supervisor {
                     "the new configuration is in use"
                 );
                 self.settings = settings;
-                self.refusal = None;
                 self.apply(difference);
                 self.configured();
-                "applied"
+                Verdict::Applied
             }
             Reload::Refused(lines) => {
                 for line in &lines {
@@ -240,13 +239,18 @@ impl Supervisor {
                         "the new configuration is refused, the old one goes on: {line}"
                     );
                 }
-                self.refusal = Some(format!("reload refused: {}", lines.join("; ")));
-                "refused"
+                Verdict::Refused(lines)
             }
         };
-        self.parts.metrics.process.reload(result);
+        if !matches!(verdict, Verdict::Refused(_)) {
+            for kept in self.kept.values() {
+                kept.reloads.send_modify(|count| *count += 1);
+            }
+        }
+        self.parts.metrics.process.reload(verdict.as_str());
+        self.parts.board.reloaded(verdict);
         if self.ready_by.is_none() {
-            let status = self.status();
+            let status = self.parts.board.summary();
             self.parts.notifier.ready(&status);
         }
     }
@@ -304,12 +308,7 @@ impl Supervisor {
 
     fn report(&mut self) {
         let views = self.parts.board.views();
-        for (side, word) in [(Side::Source, "source"), (Side::Destination, "destination")] {
-            if let Some(is_up) = answers(&views, side) {
-                self.parts.metrics.process.up(word, is_up);
-            }
-        }
-        let status = self.status();
+        let status = self.parts.board.summary();
         let heard_of_all = views
             .iter()
             .all(|view| view.state != PipelineState::Connecting);
@@ -322,14 +321,6 @@ impl Supervisor {
             self.parts.notifier.ready(&status);
         } else {
             self.parts.notifier.status(&status);
-        }
-    }
-
-    fn status(&self) -> String {
-        let summary = self.parts.board.summary();
-        match &self.refusal {
-            Some(refusal) => format!("{summary}; {}", refusal.replace('\n', " ")),
-            None => summary,
         }
     }
 

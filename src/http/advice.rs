@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::daemon::SubscriptionView;
+use crate::status::SubscriptionView;
 use ditto_core::port::{HeldReason, PipelineState, Side};
 
 /// A server that restarts is back within this time, and nobody need do anything.
@@ -45,7 +45,7 @@ pub(super) fn advice(view: &SubscriptionView) -> Vec<String> {
             all.push(format!("{count} {streams} ({}) {text}.", reason.as_str()));
         }
     }
-    let parked = view.group.as_ref().map_or(0, |(group, _)| group.parked);
+    let parked = view.parked().unwrap_or(0);
     if parked > 0 {
         let events = if parked == 1 {
             "event is"

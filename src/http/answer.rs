@@ -15,8 +15,8 @@ use hyper::{Method, Response, StatusCode};
 use super::history::histories;
 use super::page;
 use super::report::{Facts, Report};
-use crate::daemon::Board;
 use crate::metrics::Metrics;
+use crate::status::Board;
 
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::daemon::Board;
+use crate::status::Board;
 
 /// One subscription.
 #[derive(Debug, Serialize)]

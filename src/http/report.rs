@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::advice::advice;
 use crate::config::settings::Settings;
-use crate::daemon::{Board, SubscriptionView, answers, state_word};
+use crate::status::{Board, SubscriptionView, answers, state_word};
 use ditto_core::port::Side;
 
 /// Without a sign of life from the pipelines' runtime for this long, the process is not healthy.
@@ -23,6 +23,7 @@ pub struct Facts {
     source: String,
     destination: String,
     started: SystemTime,
+    running_since: Instant,
 }
 
 impl Facts {
@@ -34,6 +35,7 @@ impl Facts {
             source: settings.source.nodes.addresses(),
             destination: settings.destination.address(),
             started: SystemTime::now(),
+            running_since: Instant::now(),
         }
     }
 }
@@ -67,6 +69,9 @@ pub struct Report {
     pub unhealthy: Vec<String>,
     /// What speaks against it being ready; empty: it is.
     pub unready: Vec<String>,
+    /// The last reload of the configuration; absent before the first.
+    #[serde(default)]
+    pub last_reload: Option<ReloadReport>,
     /// By stream and group.
     pub subscriptions: Vec<SubscriptionReport>,
 }
@@ -84,10 +89,10 @@ pub struct SubscriptionReport {
     pub reason: String,
     /// Seconds in this state.
     pub state_seconds: u64,
-    /// Events of the stream that are not done; absent until the group was seen.
+    /// Events of the stream that are not done; absent while that is not known.
     pub lag_events: Option<u64>,
-    /// Age of the oldest event that is not acknowledged.
-    pub lag_seconds: f64,
+    /// Age of the oldest event that is not acknowledged; absent while the lag is not known.
+    pub lag_seconds: Option<f64>,
     /// How long ago the group and the stream's end were looked at.
     pub looked_seconds_ago: Option<f64>,
     /// Events sent to the destination and not answered.
@@ -107,7 +112,7 @@ pub struct SubscriptionReport {
     /// Events copied in a second, over the last ten seconds or so.
     #[serde(default)]
     pub rate: f64,
-    /// Events in the group's parked queue.
+    /// Events in the group's parked queue; absent while that is not known.
     pub parked: Option<u64>,
     /// Streams being repaired.
     pub repairs: usize,
@@ -125,6 +130,19 @@ pub struct SubscriptionReport {
     /// What somebody can do about its state.
     #[serde(default)]
     pub advice: Vec<String>,
+}
+
+/// A reload of the configuration.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReloadReport {
+    /// Counts from 1 since the start of the process.
+    pub number: u64,
+    /// applied, unchanged or refused.
+    pub result: String,
+    /// How long ago it ended.
+    pub seconds_ago: u64,
+    /// Why it was refused; empty if it was not.
+    pub problems: Vec<String>,
 }
 
 /// An error, and its age.
@@ -177,7 +195,7 @@ impl Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             started: humantime::format_rfc3339_seconds(facts.started).to_string(),
-            uptime_seconds: facts.started.elapsed().unwrap_or_default().as_secs(),
+            uptime_seconds: facts.running_since.elapsed().as_secs(),
             file: facts.file.clone(),
             source: facts.source.clone(),
             destination: facts.destination.clone(),
@@ -186,6 +204,12 @@ impl Report {
             summary: board.summary(),
             unhealthy,
             unready,
+            last_reload: board.last_reload().map(|last| ReloadReport {
+                number: last.number,
+                result: last.verdict.as_str().to_owned(),
+                seconds_ago: last.at.elapsed().as_secs(),
+                problems: last.problems().to_vec(),
+            }),
             subscriptions: views.iter().map(subscription).collect(),
         }
     }
@@ -211,7 +235,9 @@ fn subscription(view: &SubscriptionView) -> SubscriptionReport {
         reason: view.reason().to_owned(),
         state_seconds: view.since.elapsed().as_secs(),
         lag_events: view.lag_events(),
-        lag_seconds: view.lag_time(SystemTime::now()).as_secs_f64(),
+        lag_seconds: view
+            .lag_time(SystemTime::now())
+            .map(|lag| lag.as_secs_f64()),
         looked_seconds_ago: group.map(|(_, at)| Instant::now().duration_since(*at).as_secs_f64()),
         in_flight_events: status.map_or(0, |status| status.events_in_flight),
         buffered_events: status.map_or(0, |status| status.events_buffered),
@@ -221,7 +247,7 @@ fn subscription(view: &SubscriptionView) -> SubscriptionReport {
         last_number: status.and_then(|status| status.last_number),
         copied: view.copied,
         rate: view.rate,
-        parked: group.map(|(group, _)| group.parked),
+        parked: view.parked(),
         repairs: status.map_or(0, |status| status.repairs),
         held: status.map_or(0, |status| status.held.iter().sum()),
         held_streams,

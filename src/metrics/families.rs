@@ -1,11 +1,9 @@
-//! The series that every subscription has, by name, with their help texts.
+//! The series that are counted for every subscription, by name, with their help texts.
 //!
-//! Never a value: those belong to `subscription`.
+//! Never a value: those belong to `subscription`. What is a state and not a count is in `gauges`.
 
 use prometheus::core::Collector;
-use prometheus::{
-    GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
-};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 const SUBSCRIPTION: [&str; 2] = ["stream", "group"];
 const BY_REASON: [&str; 3] = ["stream", "group", "reason"];
@@ -83,20 +81,6 @@ families! {
             "Connections that were lost and made anew.";
         current_event: IntGaugeVec, "ditto_current_event", SUBSCRIPTION,
             "Number in the subscription's stream of the event copied last.";
-        state: IntGaugeVec, "ditto_subscription_state", ["stream", "group", "state"],
-            "1 for the state that the subscription is in, 0 for every other.";
-        held: IntGaugeVec, "ditto_streams_held", BY_REASON,
-            "Streams that are not written to until somebody decides.";
-        parked_events: IntGaugeVec, "ditto_parked_events", SUBSCRIPTION,
-            "Events in the group's parked queue, as the server counts them.";
-        lag_events: IntGaugeVec, "ditto_lag_events", SUBSCRIPTION,
-            "Events of the subscription's stream behind the highest number up to which everything is acknowledged.";
-        lag_seconds: GaugeVec, "ditto_lag_seconds", SUBSCRIPTION,
-            "Age of the oldest event that is not acknowledged, 0 if there is none.";
-        in_flight: IntGaugeVec, "ditto_in_flight_events", SUBSCRIPTION,
-            "Events sent to the destination and not answered.";
-        buffered_bytes: IntGaugeVec, "ditto_buffered_bytes", SUBSCRIPTION,
-            "Bytes of events held in memory.";
     }
     histograms {
         delay: "ditto_replication_delay_seconds", SUBSCRIPTION, DELAY_BUCKETS,

@@ -4,6 +4,7 @@
 //! bounded: never a stream of the data, never an event id. The only part that names Prometheus types.
 
 mod families;
+mod gauges;
 mod process;
 mod subscription;
 
@@ -12,8 +13,9 @@ use std::sync::Arc;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
 pub use process::ProcessMetrics;
-pub use subscription::{Reading, SubscriptionMetrics, Written};
+pub use subscription::{SubscriptionMetrics, Written};
 
+use crate::status::Board;
 use families::Families;
 
 /// All of ditto's series.
@@ -48,6 +50,15 @@ impl Metrics {
         let labels = [("app".to_owned(), "ditto".to_owned())];
         let registry = Registry::new_custom(None, Some(labels.into()))?;
         Self::register(registry)
+    }
+
+    /// Shows this status at each scrape from now on.
+    ///
+    /// # Errors
+    /// If it shows one already.
+    pub fn show(&self, board: Arc<Board>) -> prometheus::Result<()> {
+        let gauges = gauges::Gauges::of(board)?;
+        self.registry.register(Box::new(gauges))
     }
 
     /// The series of one subscription, from zero; gone again when the value is dropped.

@@ -12,7 +12,6 @@ use prometheus::{
 /// Series without a subscription.
 #[derive(Debug)]
 pub struct ProcessMetrics {
-    up: IntGaugeVec,
     certificate_expiry: GaugeVec,
     reloads: IntCounterVec,
     last_reload: Gauge,
@@ -38,13 +37,6 @@ impl ProcessMetrics {
         )?;
         start.set(seconds_since_epoch(SystemTime::now()));
         let metrics = Self {
-            up: IntGaugeVec::new(
-                Opts::new(
-                    "ditto_up",
-                    "1 if this side answers, 0 if ditto waits for it to answer.",
-                ),
-                &["side"],
-            )?,
             certificate_expiry: GaugeVec::new(
                 Opts::new(
                     "ditto_tls_certificate_expiry_timestamp_seconds",
@@ -83,10 +75,9 @@ impl ProcessMetrics {
         for result in ["applied", "unchanged", "refused"] {
             metrics.reloads.with_label_values(&[result]);
         }
-        let collectors: [Box<dyn Collector>; 10] = [
+        let collectors: [Box<dyn Collector>; 9] = [
             Box::new(build),
             Box::new(start),
-            Box::new(metrics.up.clone()),
             Box::new(metrics.certificate_expiry.clone()),
             Box::new(metrics.reloads.clone()),
             Box::new(metrics.last_reload.clone()),
@@ -102,11 +93,6 @@ impl ProcessMetrics {
             prometheus::process_collector::ProcessCollector::for_self(),
         ))?;
         Ok(metrics)
-    }
-
-    /// Whether a side (`source`, `destination`) answers.
-    pub fn up(&self, side: &str, is_up: bool) {
-        self.up.with_label_values(&[side]).set(is_up.into());
     }
 
     /// A side showed a certificate that expires at this time.

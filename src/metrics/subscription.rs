@@ -1,22 +1,14 @@
-//! One subscription's series: a method for each thing that can happen.
+//! One subscription's counts: a method for each thing that can happen.
 //!
 //! Never keeps a series of a subscription that is no longer configured.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
+use prometheus::{Histogram, IntCounter, IntGauge};
 
 use super::families::Families;
 
-const STATES: [&str; 6] = [
-    "connecting",
-    "running",
-    "searching",
-    "retrying",
-    "standby",
-    "stopped",
-];
 const HELD: [&str; 4] = ["conflict", "missing_history", "refused", "unverified"];
 const SKIPPED: [&str; 7] = [
     "system_stream",
@@ -43,21 +35,6 @@ pub struct Written {
     pub repaired: bool,
 }
 
-/// A reading of a pipeline, as far as it is measured.
-#[derive(Clone, Copy, Debug)]
-pub struct Reading {
-    /// Events not done; `None` while that is unknown.
-    pub lag_events: Option<u64>,
-    /// Age of the oldest event that is not acknowledged.
-    pub lag: Duration,
-    /// Events sent and not answered.
-    pub in_flight: usize,
-    /// Bytes of events held.
-    pub buffered_bytes: usize,
-    /// Held streams: conflict, missing history, refused.
-    pub held: [usize; 4],
-}
-
 /// Handles of one subscription.
 #[derive(Debug)]
 pub struct SubscriptionMetrics {
@@ -78,11 +55,6 @@ pub struct SubscriptionMetrics {
     restarts: IntCounter,
     throttled: IntCounter,
     current_event: IntGauge,
-    parked_events: IntGauge,
-    lag_events: IntGauge,
-    lag_seconds: Gauge,
-    in_flight: IntGauge,
-    buffered_bytes: IntGauge,
     delay: Histogram,
     append_events: Histogram,
 }
@@ -107,11 +79,6 @@ impl SubscriptionMetrics {
             restarts: families.restarts.with_label_values(&labels),
             throttled: families.throttled.with_label_values(&labels),
             current_event: families.current_event.with_label_values(&labels),
-            parked_events: families.parked_events.with_label_values(&labels),
-            lag_events: families.lag_events.with_label_values(&labels),
-            lag_seconds: families.lag_seconds.with_label_values(&labels),
-            in_flight: families.in_flight.with_label_values(&labels),
-            buffered_bytes: families.buffered_bytes.with_label_values(&labels),
             delay: families.delay.with_label_values(&labels),
             append_events: families.append_events.with_label_values(&labels),
             families,
@@ -129,12 +96,6 @@ impl SubscriptionMetrics {
                 .parked
                 .with_label_values(&[stream, group, reason]);
         }
-        for reason in HELD {
-            metrics
-                .families
-                .held
-                .with_label_values(&[stream, group, reason]);
-        }
         for reason in DUPLICATE {
             metrics
                 .families
@@ -147,7 +108,6 @@ impl SubscriptionMetrics {
                 .reconnects
                 .with_label_values(&[stream, group, side]);
         }
-        metrics.state("connecting");
         metrics
     }
 
@@ -267,42 +227,6 @@ impl SubscriptionMetrics {
     pub fn throttled(&self, records: u64) {
         self.throttled.inc_by(records);
     }
-
-    /// What the subscription is doing.
-    pub fn state(&self, word: &str) {
-        for state in STATES {
-            let gauge = self.families.state.with_label_values(&[
-                self.stream.as_str(),
-                self.group.as_str(),
-                state,
-            ]);
-            gauge.set((state == word).into());
-        }
-    }
-
-    /// The group's parked queue.
-    pub fn parked_in_group(&self, count: u64) {
-        self.parked_events.set(as_gauge(count));
-    }
-
-    /// A reading.
-    pub fn reading(&self, reading: &Reading) {
-        if let Some(lag) = reading.lag_events {
-            self.lag_events.set(as_gauge(lag));
-        }
-        self.lag_seconds.set(reading.lag.as_secs_f64());
-        self.in_flight.set(as_gauge(reading.in_flight as u64));
-        self.buffered_bytes
-            .set(as_gauge(reading.buffered_bytes as u64));
-        for (reason, count) in HELD.into_iter().zip(reading.held) {
-            let gauge = self.families.held.with_label_values(&[
-                self.stream.as_str(),
-                self.group.as_str(),
-                reason,
-            ]);
-            gauge.set(as_gauge(count as u64));
-        }
-    }
 }
 
 impl Drop for SubscriptionMetrics {
@@ -328,16 +252,7 @@ impl Drop for SubscriptionMetrics {
         for family in counters {
             family.remove_label_values(&labels).unwrap_or_default();
         }
-        for family in [
-            &f.current_event,
-            &f.parked_events,
-            &f.lag_events,
-            &f.in_flight,
-            &f.buffered_bytes,
-        ] {
-            family.remove_label_values(&labels).unwrap_or_default();
-        }
-        f.lag_seconds
+        f.current_event
             .remove_label_values(&labels)
             .unwrap_or_default();
         f.delay.remove_label_values(&labels).unwrap_or_default();
@@ -351,14 +266,6 @@ impl Drop for SubscriptionMetrics {
             (&f.reconnects, &SIDES),
         ];
         for (family, words) in words {
-            for word in words {
-                family
-                    .remove_label_values(&[labels[0], labels[1], word])
-                    .unwrap_or_default();
-            }
-        }
-        let gauges: [(_, &[&str]); 2] = [(&f.state, &STATES), (&f.held, &HELD)];
-        for (family, words) in gauges {
             for word in words {
                 family
                     .remove_label_values(&[labels[0], labels[1], word])

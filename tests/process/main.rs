@@ -24,3 +24,4 @@ mod serving;
 mod supervision;
 mod surviving;
 mod verifying;
+mod views;

@@ -82,10 +82,9 @@ async fn systemd_is_told_when_a_reload_begins_and_ends() {
         "in one datagram: {:?}",
         told[begin]
     );
+    // Alone: systemd drops a datagram as a whole that is too long for it.
     assert!(
-        told[begin + 1..]
-            .iter()
-            .any(|one| one.contains("READY=1") && one.contains("STATUS=")),
+        told[begin + 1..].iter().any(|one| one == "READY=1\n"),
         "{told:?}"
     );
 }

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ditto::config::load::{Environment, load};
-use ditto::daemon::{Board, Control, Finish, Launch, Notifier, Parts, Run, Running, run};
+use ditto::daemon::{Control, Finish, Launch, Notifier, Parts, Run, Running, run};
 use ditto::metrics::Metrics;
 use ditto::pipeline::replicate::Outcome;
+use ditto::status::Board;
 use ditto_core::port::{PipelineState, Tell};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;

@@ -305,6 +305,10 @@ pub struct Status {
     pub events_buffered: usize,
     /// Their bytes.
     pub bytes_buffered: usize,
+    /// Whether the source answers; `None` before it was heard of.
+    pub source_answers: Option<bool>,
+    /// Whether the destination answers; `None` before it was heard of.
+    pub destination_answers: Option<bool>,
     /// Highest number up to which everything is done; `None` before the first.
     pub done_up_to: Option<u64>,
     /// Last number of the subscription's stream, as last seen.

@@ -175,6 +175,8 @@ fn status() -> Status {
         events_in_flight: 0,
         events_buffered: 3,
         bytes_buffered: 0,
+        source_answers: Some(true),
+        destination_answers: Some(true),
         done_up_to: None,
         last_number: None,
         oldest_created: None,

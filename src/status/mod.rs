@@ -1,8 +1,10 @@
-//! What every subscription is doing, as last heard: the one source of STATUS, readiness, `/status` and lag.
+//! What the process and every subscription are doing, as last heard: the one source of STATUS, readiness, `/status`, the page,
+//! `ditto status` and every gauge. Those are views of it and have no state of their own.
 //!
-//! Written by observers and keepers, read by everybody else. Never asks a server.
+//! Written by observers, keepers and the supervisor, read by everybody else. Never asks a server. What is not known is `None`.
 
 mod history;
+mod reload;
 mod summary;
 
 use std::collections::BTreeMap;
@@ -17,8 +19,13 @@ use ditto_core::port::{GroupSeen, PipelineState, Side, Status};
 
 use history::History;
 pub use history::Sample;
+pub use reload::{LastReload, Verdict};
 pub use summary::answers;
 use summary::summary;
+
+/// What was seen of a group counts as known for so long: it is looked at every 5 s, and every 30 s while its subscription is
+/// stopped.
+const KNOWN_FOR: Duration = Duration::from_secs(45);
 
 /// Ticks of 100 ns in a second.
 const TICKS_PER_SECOND: i64 = 10_000_000;
@@ -29,11 +36,12 @@ pub struct Board {
     subscriptions: Mutex<BTreeMap<SubscriptionKey, Arc<Entry>>>,
     changes: watch::Sender<u64>,
     beat: Mutex<Instant>,
+    reload: Mutex<Option<LastReload>>,
 }
 
 /// One subscription's place on the board.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     view: Mutex<SubscriptionView>,
     history: Mutex<History>,
     changes: watch::Sender<u64>,
@@ -88,6 +96,7 @@ impl Board {
             subscriptions: Mutex::default(),
             changes: watch::Sender::new(0),
             beat: Mutex::new(Instant::now()),
+            reload: Mutex::default(),
         })
     }
 
@@ -116,7 +125,7 @@ impl Board {
     }
 
     /// Notes for the histories how everybody is now; called at least as often as they have a sample.
-    pub(super) fn sample(&self, now: Instant) {
+    pub(crate) fn sample(&self, now: Instant) {
         for entry in self.lock().values() {
             let mut view = entry.view();
             if let Some(rate) = entry.history().note(now, &view) {
@@ -125,7 +134,7 @@ impl Board {
         }
     }
 
-    pub(super) fn add(&self, key: &SubscriptionKey) -> Arc<Entry> {
+    pub(crate) fn add(&self, key: &SubscriptionKey) -> Arc<Entry> {
         let entry = Arc::new(Entry {
             view: Mutex::new(SubscriptionView {
                 key: key.clone(),
@@ -149,7 +158,7 @@ impl Board {
         entry
     }
 
-    pub(super) fn remove(&self, key: &SubscriptionKey) {
+    pub(crate) fn remove(&self, key: &SubscriptionKey) {
         self.lock().remove(key);
         changed(&self.changes);
     }
@@ -157,7 +166,23 @@ impl Board {
     /// The line of `systemctl status`.
     #[must_use]
     pub fn summary(&self) -> String {
-        summary(&self.views())
+        summary(&self.views(), self.last_reload().as_ref())
+    }
+
+    /// The last reload; `None` before the first.
+    #[must_use]
+    pub fn last_reload(&self) -> Option<LastReload> {
+        self.reload
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn reloaded(&self, verdict: Verdict) {
+        let mut last = self.reload.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some(LastReload::after(last.as_ref(), verdict));
+        drop(last);
+        changed(&self.changes);
     }
 
     /// How long ago the pipelines' runtime gave its last sign of life.
@@ -169,7 +194,7 @@ impl Board {
             .elapsed()
     }
 
-    pub(super) fn beat(&self) {
+    pub(crate) fn beat(&self) {
         *self.beat.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
@@ -190,7 +215,7 @@ impl Entry {
     }
 
     /// A new run begins: what the old one said is void.
-    pub(super) fn begin(&self) {
+    pub(crate) fn begin(&self) {
         let mut view = self.view();
         view.status = None;
         view.group = None;
@@ -198,7 +223,7 @@ impl Entry {
         self.state(PipelineState::Connecting);
     }
 
-    pub(super) fn state(&self, state: PipelineState) {
+    pub(crate) fn state(&self, state: PipelineState) {
         let mut view = self.view();
         if view.state != state {
             view.state = state;
@@ -208,7 +233,7 @@ impl Entry {
         }
     }
 
-    pub(super) fn status(&self, status: &Status) {
+    pub(crate) fn status(&self, status: &Status) {
         let mut view = self.view();
         if let Some(failure) = &mut view.failure {
             match failure.progress {
@@ -225,22 +250,33 @@ impl Entry {
         self.state(status.state.clone());
     }
 
-    pub(super) fn group(&self, group: &GroupSeen) {
+    /// The run is over: nothing is in flight or in memory any more.
+    pub(crate) fn ended(&self) {
+        if let Some(status) = &mut self.view().status {
+            status.appends_in_flight = 0;
+            status.events_in_flight = 0;
+            status.events_buffered = 0;
+            status.bytes_buffered = 0;
+            status.repairs = 0;
+        }
+    }
+
+    pub(crate) fn group(&self, group: &GroupSeen) {
         self.view().group = Some((group.clone(), Instant::now()));
     }
 
     /// A side did not do what it was asked for.
-    pub(super) fn trouble(&self, side: Side, text: &str) {
+    pub(crate) fn trouble(&self, side: Side, text: &str) {
         let mut view = self.view();
         text.clone_into(&mut view.troubles[side_index(side)]);
         view.last_error = Some((text.to_owned(), Instant::now()));
     }
 
-    pub(super) fn copied(&self, events: u64) {
+    pub(crate) fn copied(&self, events: u64) {
         self.view().copied += events;
     }
 
-    pub(super) fn failed(&self, text: String, is_stall: bool) {
+    pub(crate) fn failed(&self, text: String, is_stall: bool) {
         let mut view = self.view();
         view.restarts += 1;
         view.last_error = Some((text.clone(), Instant::now()));
@@ -251,14 +287,8 @@ impl Entry {
         });
     }
 
-    /// Lag in events and in time.
-    pub(super) fn lag(&self, now: SystemTime) -> (Option<u64>, Duration) {
-        let view = self.view();
-        (view.lag_events(), view.lag_time(now))
-    }
-
     /// Bytes held, for the budget.
-    pub(super) fn bytes_buffered(&self) -> usize {
+    pub(crate) fn bytes_buffered(&self) -> usize {
         let view = self.view();
         view.status
             .as_ref()
@@ -267,10 +297,26 @@ impl Entry {
 }
 
 impl SubscriptionView {
-    /// Events of the subscription's stream that are not done; `None` until the group was seen.
+    /// The group, if it was seen a moment ago and the source answers.
+    fn group_now(&self) -> Option<&GroupSeen> {
+        let (group, seen) = self.group.as_ref()?;
+        let answers = self
+            .status
+            .as_ref()
+            .and_then(|status| status.source_answers);
+        (answers != Some(false) && seen.elapsed() < KNOWN_FOR).then_some(group)
+    }
+
+    /// Events in the group's parked queue; `None` while that is not known.
+    #[must_use]
+    pub fn parked(&self) -> Option<u64> {
+        self.group_now().map(|group| group.parked)
+    }
+
+    /// Events of the subscription's stream that are not done; `None` while that is not known.
     #[must_use]
     pub fn lag_events(&self) -> Option<u64> {
-        let (group, _) = self.group.as_ref()?;
+        let group = self.group_now()?;
         let status = self.status.as_ref();
         let last = status
             .and_then(|status| status.last_number)
@@ -289,23 +335,38 @@ impl SubscriptionView {
         Some((last + 1).saturating_sub(first_open))
     }
 
-    /// Age of the oldest event that is not acknowledged; zero if there is none.
+    /// Age of the oldest event that is not acknowledged, zero if there is none; `None` while the lag is not known.
     #[must_use]
-    pub fn lag_time(&self, now: SystemTime) -> Duration {
+    pub fn lag_time(&self, now: SystemTime) -> Option<Duration> {
+        self.lag_events()?;
         let Some(ticks) = self.oldest_open else {
-            return Duration::ZERO;
+            return Some(Duration::ZERO);
         };
         let since_epoch = now
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
         let created = Duration::from_secs((ticks / TICKS_PER_SECOND).try_into().unwrap_or(0));
-        since_epoch.saturating_sub(created)
+        Some(since_epoch.saturating_sub(created))
     }
 
-    /// Connected on both sides, or on purpose not: nothing for an operator to do.
+    /// Connected on both sides, or standing by and able to take over: nothing for an operator to do.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        matches!(self.state, PipelineState::Running | PipelineState::Standby)
+        match self.state {
+            PipelineState::Running => true,
+            PipelineState::Standby => self.answers(Side::Destination) != Some(false),
+            _ => false,
+        }
+    }
+
+    /// Whether this side answers it; `None` while it was not heard of.
+    #[must_use]
+    pub fn answers(&self, side: Side) -> Option<bool> {
+        let status = self.status.as_ref()?;
+        match side {
+            Side::Source => status.source_answers,
+            Side::Destination => status.destination_answers,
+        }
     }
 
     /// Whether it stood still and has not moved since.
@@ -329,11 +390,24 @@ impl SubscriptionView {
                     (_, trouble) => trouble,
                 }
             }
+            PipelineState::Standby if !self.is_ready() => {
+                "another consumer has the group, and the destination does not answer"
+            }
             PipelineState::Standby => "another consumer has the group",
             PipelineState::Searching(text) | PipelineState::Stopped(text) => text,
         }
     }
 }
+
+/// The words for all states.
+pub const STATES: [&str; 6] = [
+    "connecting",
+    "running",
+    "searching",
+    "retrying",
+    "standby",
+    "stopped",
+];
 
 /// The word for a state, in status, metrics and STATUS.
 #[must_use]

@@ -33,17 +33,17 @@ pub struct Sample {
 
 /// The samples, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct History {
+pub(crate) struct History {
     samples: VecDeque<Sample>,
 }
 
 impl History {
-    pub(super) fn samples(&self) -> Vec<Sample> {
+    pub(crate) fn samples(&self) -> Vec<Sample> {
         self.samples.iter().cloned().collect()
     }
 
     /// Takes a sample if it is time for one, and then returns the present rate.
-    pub(super) fn note(&mut self, now: Instant, view: &SubscriptionView) -> Option<f64> {
+    pub(crate) fn note(&mut self, now: Instant, view: &SubscriptionView) -> Option<f64> {
         let last = self.samples.back();
         if last.is_some_and(|last| now.duration_since(last.at) < STEP) {
             return None;

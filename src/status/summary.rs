@@ -2,22 +2,27 @@
 //!
 //! Pure. Never names a stream of the data.
 
-use super::{SubscriptionView, state_word};
+use super::{LastReload, SubscriptionView, state_word};
 use ditto_core::port::{PipelineState, Side};
 
-/// Whether a side answers, by those who call it; `None` if none of them can tell.
+/// Whether a side answers all who call it; `None` if none of them can tell.
 #[must_use]
 pub fn answers(views: &[SubscriptionView], side: Side) -> Option<bool> {
-    let mut states = views.iter().map(|view| &view.state);
-    let waits = states
-        .clone()
-        .any(|state| *state == PipelineState::Retrying(side));
-    let runs = states.any(|state| *state == PipelineState::Running);
-    (waits || runs).then_some(!waits)
+    let heard = views.iter().filter_map(|view| view.answers(side));
+    heard.reduce(|all, one| all && one)
 }
 
 /// The line of `systemctl status`.
-pub(super) fn summary(views: &[SubscriptionView]) -> String {
+pub(crate) fn summary(views: &[SubscriptionView], reload: Option<&LastReload>) -> String {
+    let mut text = subscriptions(views);
+    if let Some(first) = reload.and_then(|reload| reload.problems().first()) {
+        text.push_str("; reload refused: ");
+        text.push_str(&one_line(first));
+    }
+    text
+}
+
+fn subscriptions(views: &[SubscriptionView]) -> String {
     const NAMED: usize = 3;
     if views.is_empty() {
         return "no subscriptions configured".to_owned();
