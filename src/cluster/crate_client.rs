@@ -1,16 +1,17 @@
 //! The factory for the eventstore crate's client, which persistent subscriptions need.
 //!
-//! The crate gets one endpoint, the leader that ditto's own client found, files that were read and parsed before, and
-//! no credentials in its connection string: so most of its traps cannot spring (`protocol.md` §11 T1, T6, T8, T19 to
-//! T23, T36 to T38). Never shares a client: each one is a connection of its own, and is thrown away when it fails.
+//! The crate gets one endpoint, the leader that ditto's own client found, at the address where it answered, files that
+//! were read and parsed before, and no credentials in its connection string: so most of its traps cannot spring
+//! (`protocol.md` §11 T1, T6, T8, T19 to T23, T36 to T38). Never shares a client: each one is a connection of its own,
+//! and is thrown away when it fails.
 
 use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::client::{Client, connection_name};
+use super::client::{Client, Node, Proven, connection_name};
 use super::error::{Class, Error};
-use super::{files, tls};
+use super::{bridge, files, tls};
 use crate::config::cluster::{ClusterSettings, Endpoint, Tls};
 
 const ACTION: &str = "make a client";
@@ -55,14 +56,14 @@ impl CrateClient {
     /// # Errors
     /// As [`CrateClient::new`].
     pub async fn new_on(own: &Client, runtime: tokio::runtime::Handle) -> Result<Self, Error> {
-        let node = own.leader().await?;
+        let leader = own.leading().await?;
         let side = own.side();
         let failed = move |text: String| Error::new(side, Class::Configuration, ACTION, text);
         let settings = own.settings().clone();
-        let endpoint = node.clone();
+        let target = target(&leader, &settings, &runtime).map_err(failed)?;
         // Reading files and the machine's certificates takes long enough to be kept off the runtime's threads.
         let making = tokio::task::spawn_blocking(move || {
-            let (string, credentials) = prepare(&settings, &endpoint).map_err(failed)?;
+            let (string, credentials) = prepare(&settings, &target).map_err(failed)?;
             let settings = string
                 .parse()
                 .map_err(|error: eventstore::ClientSettingsParseError| failed(error.to_string()))?;
@@ -74,17 +75,62 @@ impl CrateClient {
         Ok(Self {
             client,
             credentials,
-            node,
+            node: leader.endpoint().clone(),
         })
     }
+}
+
+/// What the crate connects to.
+struct Target {
+    endpoint: Endpoint,
+    tls: Tls,
+}
+
+/// The node by its name, if that has one address: the crate tries no other than the first. Otherwise the address at which
+/// the node answered, over TLS by way of a bridge, because the name is what the certificate is verified against.
+fn target(
+    node: &Node,
+    settings: &ClusterSettings,
+    runtime: &tokio::runtime::Handle,
+) -> Result<Target, String> {
+    let by_name = Target {
+        endpoint: node.endpoint().clone(),
+        tls: settings.tls.clone(),
+    };
+    let Some(proven) = node.proven() else {
+        return Ok(by_name);
+    };
+    let endpoint = match &proven {
+        // A link-local address is one of an interface, which a connection string cannot name.
+        Proven {
+            address: std::net::SocketAddr::V6(address),
+            tls: None,
+            ..
+        } if address.scope_id() != 0 => return Ok(by_name),
+        Proven {
+            address, tls: None, ..
+        } => Endpoint {
+            host: address.ip().to_string(),
+            port: address.port(),
+        },
+        // The crate manages the groups of such a server over HTTP/1, which the bridge does not speak.
+        _ if !node.features().group_management => return Ok(by_name),
+        Proven { tls: Some(tls), .. } => {
+            bridge::open(runtime, &proven, tls, settings.gossip_timeout)?
+        }
+    };
+    Ok(Target {
+        endpoint,
+        tls: Tls::Off,
+    })
 }
 
 /// The connection string and the credentials, once every file is known to be good.
 fn prepare(
     settings: &ClusterSettings,
-    node: &Endpoint,
+    target: &Target,
 ) -> Result<(String, Option<eventstore::Credentials>), String> {
-    let roots_are_good = match &settings.tls {
+    let roots_are_good = match &target.tls {
         Tls::Off => tls::native_roots().is_ok(),
         Tls::On(files) => {
             tls::TlsMaterial::load(files, &Arc::default())?;
@@ -105,12 +151,12 @@ fn prepare(
         }
     };
     Ok((
-        connection_string(settings, node, roots_are_good),
+        connection_string(settings, target, roots_are_good),
         credentials,
     ))
 }
 
-fn connection_string(settings: &ClusterSettings, node: &Endpoint, roots_are_good: bool) -> String {
+fn connection_string(settings: &ClusterSettings, target: &Target, roots_are_good: bool) -> String {
     let mut parameters: Vec<(&str, String)> = vec![
         ("nodePreference", "leader".to_owned()),
         // The crate sleeps this long before its first attempt, and makes one attempt less than it is told (T8).
@@ -138,7 +184,7 @@ fn connection_string(settings: &ClusterSettings, node: &Endpoint, roots_are_good
             ));
         }
     }
-    match &settings.tls {
+    match &target.tls {
         Tls::Off => {
             parameters.push(("tls", "false".to_owned()));
             if !roots_are_good {
@@ -168,5 +214,5 @@ fn connection_string(settings: &ClusterSettings, node: &Endpoint, roots_are_good
         .into_iter()
         .map(|(name, value)| format!("{name}={}", utf8_percent_encode(&value, ENCODED)))
         .collect();
-    format!("esdb://{node}?{}", query.join("&"))
+    format!("esdb://{}?{}", target.endpoint, query.join("&"))
 }

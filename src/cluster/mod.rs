@@ -2,6 +2,7 @@
 //!
 //! Never decides what to copy, and never retries a write by itself.
 
+mod bridge;
 pub mod client;
 pub mod crate_client;
 mod error;

@@ -10,12 +10,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore};
 use tonic::transport::{ClientTlsConfig, Identity};
 
 pub(crate) use expiry::Expiry;
@@ -27,8 +28,9 @@ use verifier::{Anybody, Watched};
 /// Everything that TLS needs, read, parsed and known to fit together.
 #[derive(Clone, Debug)]
 pub(crate) struct TlsMaterial {
+    provider: Arc<CryptoProvider>,
     verifier: Arc<dyn ServerCertVerifier>,
-    identity: Option<Identity>,
+    identity: Option<(Identity, Arc<CertifiedKey>)>,
 }
 
 impl TlsMaterial {
@@ -59,7 +61,11 @@ impl TlsMaterial {
             .as_ref()
             .map(|client| identity(client, &provider, expiry))
             .transpose()?;
-        Ok(Self { verifier, identity })
+        Ok(Self {
+            provider,
+            verifier,
+            identity,
+        })
     }
 
     /// For one connection: the name to be verified, and the limit of the handshake.
@@ -69,10 +75,27 @@ impl TlsMaterial {
         limit: Duration,
     ) -> (ClientTlsConfig, Arc<dyn ServerCertVerifier>) {
         let mut config = ClientTlsConfig::new().domain_name(host).timeout(limit);
-        if let Some(identity) = &self.identity {
+        if let Some((identity, _)) = &self.identity {
             config = config.identity(identity.clone());
         }
         (config, self.verifier.clone())
+    }
+
+    /// For connections that are made without tonic: HTTP/2, and the same verification.
+    pub(crate) fn client_config(&self) -> Result<Arc<ClientConfig>, String> {
+        let builder = ClientConfig::builder_with_provider(self.provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .dangerous()
+            .with_custom_certificate_verifier(self.verifier.clone());
+        let mut config = match &self.identity {
+            Some((_, key)) => {
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key.clone())))
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(Arc::new(config))
     }
 }
 
@@ -125,7 +148,7 @@ fn identity(
     client: &ClientCertificate,
     provider: &Arc<CryptoProvider>,
     expiry: &Expiry,
-) -> Result<Identity, String> {
+) -> Result<(Identity, Arc<CertifiedKey>), String> {
     let (cert_file, key_file) = (&client.cert_file, &client.key_file);
     let (cert_pem, key_pem) = (files::read(cert_file)?, files::read(key_file)?);
     let chain = certificates(cert_file, &cert_pem)?;
@@ -139,12 +162,12 @@ fn identity(
         )
     })?;
     // Also finds a key that does not belong to the certificate.
-    rustls::sign::CertifiedKey::from_der(chain, key, provider).map_err(|error| {
+    let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| {
         format!(
             "{} and {} do not fit together: {error}",
             cert_file.display(),
             key_file.display()
         )
     })?;
-    Ok(Identity::from_pem(cert_pem, key_pem))
+    Ok((Identity::from_pem(cert_pem, key_pem), Arc::new(key)))
 }

@@ -3,20 +3,22 @@
 //! Files (password, certificates) are read when a node is opened, so that a new connection sees rotated ones. Never
 //! chooses a node.
 
+use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine;
 use ditto_protocol::server_features::server_features_client::ServerFeaturesClient;
 use ditto_protocol::shared::Empty;
 use ditto_protocol::streams::streams_client::StreamsClient;
-use tonic::Request;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::transport::Channel;
+use tonic::{Request, Status};
 
 use super::super::error::{Class, Error, Side};
 use super::super::files;
 use super::super::tls::{Expiry, TlsMaterial};
+use super::addresses::{Asking, Resolver, connector};
 use crate::config::cluster::{ClusterSettings, Endpoint, Tls};
 
 /// What a connection may hold unread of one call; the crate's 2 MiB limit reading over long distances (T39, design §10).
@@ -58,6 +60,7 @@ pub(crate) struct Material {
     pub(super) settings: Arc<ClusterSettings>,
     tls: Option<TlsMaterial>,
     headers: MetadataMap,
+    resolver: Resolver,
 }
 
 impl Material {
@@ -66,17 +69,22 @@ impl Material {
         side: Side,
         settings: Arc<ClusterSettings>,
         expiry: Arc<Expiry>,
+        resolver: Resolver,
     ) -> Result<Self, Error> {
         let failed =
             |text: String| Error::new(side, Class::Configuration, "prepare a connection", text);
-        let loading = tokio::task::spawn_blocking(move || Self::read(settings, &expiry));
+        let loading = tokio::task::spawn_blocking(move || Self::read(settings, &expiry, resolver));
         loading
             .await
             .map_err(|error| failed(error.to_string()))?
             .map_err(failed)
     }
 
-    fn read(settings: Arc<ClusterSettings>, expiry: &Arc<Expiry>) -> Result<Self, String> {
+    fn read(
+        settings: Arc<ClusterSettings>,
+        expiry: &Arc<Expiry>,
+        resolver: Resolver,
+    ) -> Result<Self, String> {
         let tls = match &settings.tls {
             Tls::Off => None,
             Tls::On(files) => Some(TlsMaterial::load(files, expiry)?),
@@ -99,11 +107,53 @@ impl Material {
             settings,
             tls,
             headers,
+            resolver,
         })
     }
 
-    /// A connection of its own to a node; it is made at the first call.
-    pub(super) fn channel(&self, side: Side, endpoint: &Endpoint) -> Result<Channel, Error> {
+    /// Makes a call to each address of a node until one answers, within the limit of gossip.
+    pub(super) async fn ask<T, F>(
+        &self,
+        side: Side,
+        action: &'static str,
+        node: &Endpoint,
+        call: impl Fn(Channel) -> F,
+    ) -> Result<Answered<T>, Error>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
+        let asking = Asking {
+            side,
+            action,
+            node,
+            limit: self.settings.gossip_timeout,
+        };
+        let asked = asking.each(&self.resolver, |address| {
+            let channel = self.channel(side, node, address);
+            let call = &call;
+            async move {
+                let channel = channel?;
+                let answer = call(channel.clone()).await;
+                let answer = answer.map_err(|status| Error::from_status(side, action, &status))?;
+                Ok((answer, channel, address))
+            }
+        });
+        let ((answer, channel, address), addresses) = asked.await?;
+        Ok(Answered {
+            answer,
+            channel,
+            address,
+            is_one_of_many: addresses > 1,
+        })
+    }
+
+    /// A connection of its own to an address of a node; it is made at the first call.
+    fn channel(
+        &self,
+        side: Side,
+        endpoint: &Endpoint,
+        address: SocketAddr,
+    ) -> Result<Channel, Error> {
         let failed = |error: tonic::transport::Error| {
             let text = std::error::Error::source(&error)
                 .map_or_else(|| error.to_string(), ToString::to_string);
@@ -126,8 +176,6 @@ impl Material {
                 )
             })?
             .connect_timeout(limit)
-            .tcp_nodelay(true)
-            .tcp_keepalive(Some(Duration::from_secs(30)))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW);
         if let Some(keep_alive) = self.settings.keep_alive {
@@ -141,7 +189,7 @@ impl Material {
                 .tls_config_with_verifier(config, verifier)
                 .map_err(failed)?;
         }
-        Ok(builder.connect_lazy())
+        Ok(builder.connect_with_connector_lazy(connector(address)))
     }
 
     /// A request with ditto's headers.
@@ -150,14 +198,36 @@ impl Material {
     }
 }
 
+/// An answer, and where it came from.
+pub(super) struct Answered<T> {
+    pub(super) answer: T,
+    channel: Channel,
+    address: SocketAddr,
+    is_one_of_many: bool,
+}
+
 /// A node that answered.
 #[derive(Debug)]
 pub(crate) struct Node {
     side: Side,
     endpoint: Endpoint,
+    /// The address at which it answered; every connection goes there.
+    address: SocketAddr,
+    is_one_of_many: bool,
     material: Material,
     channel: Channel,
     features: Features,
+}
+
+/// The address at which a node answered, for a client that would take another.
+#[derive(Clone, Debug)]
+pub(crate) struct Proven {
+    /// The name that the server's certificate is verified against.
+    pub(crate) host: String,
+    /// The address.
+    pub(crate) address: SocketAddr,
+    /// `None`: without TLS.
+    pub(crate) tls: Option<TlsMaterial>,
 }
 
 impl Node {
@@ -167,27 +237,42 @@ impl Node {
         material: &Material,
         endpoint: Endpoint,
     ) -> Result<Self, Error> {
-        let action = "connect";
-        let channel = material.channel(side, &endpoint)?;
-        let mut client = ServerFeaturesClient::new(channel.clone());
-        let limit = material.settings.gossip_timeout;
-        let asked = client.get_supported_methods(material.request(Empty {}));
-        let features = match tokio::time::timeout(limit, asked).await {
-            Err(_) => {
-                let text = format!("{endpoint} does not answer within {limit:?}");
-                return Err(Error::new(side, Class::Timeout, action, text));
+        let asked = material.ask(side, "connect", &endpoint, |channel| async {
+            let mut client = ServerFeaturesClient::new(channel);
+            match client
+                .get_supported_methods(material.request(Empty {}))
+                .await
+            {
+                // Servers before 21.6 do not know the question.
+                Err(status) if status.code() == tonic::Code::Unimplemented => {
+                    Ok(Features::default())
+                }
+                answer => Ok(features(&answer?.into_inner())),
             }
-            // Servers before 21.6 do not know the question.
-            Ok(Err(status)) if status.code() == tonic::Code::Unimplemented => Features::default(),
-            Ok(Err(status)) => return Err(Error::from_status(side, action, &status).at(&endpoint)),
-            Ok(Ok(answer)) => features(&answer.into_inner()),
-        };
+        });
+        let Answered {
+            answer,
+            channel,
+            address,
+            is_one_of_many,
+        } = asked.await?;
         Ok(Self {
             side,
             endpoint,
+            address,
+            is_one_of_many,
             material: material.clone(),
             channel,
-            features,
+            features: answer,
+        })
+    }
+
+    /// The address to take, if the node's name has several.
+    pub(crate) fn proven(&self) -> Option<Proven> {
+        self.is_one_of_many.then(|| Proven {
+            host: self.endpoint.host.clone(),
+            address: self.address,
+            tls: self.material.tls.clone(),
         })
     }
 
@@ -210,7 +295,9 @@ impl Node {
 
     /// Streams over a connection of its own.
     pub(super) fn streams_apart(&self) -> Result<StreamsClient<Channel>, Error> {
-        let channel = self.material.channel(self.side, &self.endpoint)?;
+        let channel = self
+            .material
+            .channel(self.side, &self.endpoint, self.address)?;
         Ok(StreamsClient::new(channel).max_decoding_message_size(LARGEST_ANSWER))
     }
 }

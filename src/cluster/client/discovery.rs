@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::super::error::{Class, Error, Side};
 use super::super::tls::Expiry;
+use super::addresses::Resolver;
 use super::connection::{Material, Node};
 use crate::config::cluster::{ClusterSettings, Endpoint, Nodes};
 
@@ -45,6 +46,7 @@ pub(super) struct Finder {
     state: Mutex<State>,
     searching: tokio::sync::Mutex<()>,
     expiry: Arc<Expiry>,
+    resolver: Resolver,
 }
 
 #[derive(Default)]
@@ -78,14 +80,20 @@ impl fmt::Debug for Finder {
 }
 
 impl Finder {
-    pub(super) fn new(side: Side, settings: ClusterSettings) -> Self {
+    pub(super) fn new(side: Side, settings: ClusterSettings, resolver: Resolver) -> Self {
         Self {
             side,
             settings: Arc::new(settings),
             state: Mutex::default(),
             searching: tokio::sync::Mutex::default(),
             expiry: Arc::default(),
+            resolver,
         }
+    }
+
+    async fn material(&self) -> Result<Material, Error> {
+        let (settings, expiry) = (self.settings.clone(), self.expiry.clone());
+        Material::load(self.side, settings, expiry, self.resolver.clone()).await
     }
 
     pub(super) fn side(&self) -> Side {
@@ -184,8 +192,7 @@ impl Finder {
     }
 
     async fn search(&self) -> Result<Node, Error> {
-        let material =
-            Material::load(self.side, self.settings.clone(), self.expiry.clone()).await?;
+        let material = self.material().await?;
         let (hint, suspect) = {
             let mut state = self.state();
             (state.hint.take(), state.suspect)
@@ -263,16 +270,12 @@ impl Finder {
         material: &Material,
         asked: Endpoint,
     ) -> Result<(Endpoint, ClusterInfo), Error> {
-        let limit = self.settings.gossip_timeout;
-        let mut client = GossipClient::new(material.channel(self.side, &asked)?);
-        match tokio::time::timeout(limit, client.read(material.request(Empty {}))).await {
-            Ok(Ok(answer)) => Ok((asked, answer.into_inner())),
-            Ok(Err(status)) => Err(Error::from_status(self.side, ACTION, &status).at(&asked)),
-            Err(_) => {
-                let text = format!("{asked} does not answer within {limit:?}");
-                Err(Error::new(self.side, Class::Timeout, ACTION, text))
-            }
-        }
+        let answered = material.ask(self.side, ACTION, &asked, |channel| async {
+            let mut client = GossipClient::new(channel);
+            Ok(client.read(material.request(Empty {})).await?.into_inner())
+        });
+        let info = answered.await?.answer;
+        Ok((asked, info))
     }
 
     /// The members' own ids, as the first seed that answers says: equal ids are equal servers, whatever the addresses.
@@ -304,8 +307,7 @@ impl Finder {
     }
 
     async fn members(&self) -> Result<Vec<MemberInfo>, Error> {
-        let material =
-            Material::load(self.side, self.settings.clone(), self.expiry.clone()).await?;
+        let material = self.material().await?;
         let seeds = self.settings.nodes.seeds().iter().cloned();
         let mut answers: FuturesUnordered<_> =
             seeds.map(|seed| self.ask(&material, seed)).collect();

@@ -4,6 +4,7 @@
 //! T26). Every call has a time limit, goes to the leader, and follows a *not leader* at most twice. Never repeats a
 //! write whose outcome is not known.
 
+mod addresses;
 mod append;
 mod batch;
 mod connection;
@@ -34,7 +35,8 @@ pub use proven::{ProvenPage, says_deleted, truncated_before};
 pub use read::{Direction, ReadStream, ResolvedRecord, StartAt, StreamPage};
 pub use read_all::{LogFilter, LogRecord, LogRecords, LogStart, ReadLog};
 
-pub(crate) use connection::Node;
+pub(crate) use addresses::{Resolver, connector};
+pub(crate) use connection::{Node, Proven};
 
 /// How often one call follows a server that says who leads.
 const HOPS: usize = 2;
@@ -51,8 +53,13 @@ impl Client {
     /// Makes a client without connecting: the first call does, and every call after a connection was lost.
     #[must_use]
     pub fn connect(side: Side, settings: ClusterSettings) -> Self {
+        Self::resolving(side, settings, Resolver::default())
+    }
+
+    /// The same with another way to find the addresses of names.
+    pub(crate) fn resolving(side: Side, settings: ClusterSettings, resolver: Resolver) -> Self {
         Self {
-            finder: Arc::new(discovery::Finder::new(side, settings)),
+            finder: Arc::new(discovery::Finder::new(side, settings, resolver)),
             trouble: Arc::default(),
         }
     }
@@ -81,10 +88,13 @@ impl Client {
     /// # Errors
     /// No node answers, none leads, or a file of the configuration is bad.
     pub async fn leader(&self) -> Result<Endpoint, Error> {
-        self.on_leader("find the leader", |node| async move {
-            Ok(node.endpoint().clone())
-        })
-        .await
+        Ok(self.leading().await?.endpoint().clone())
+    }
+
+    /// The same with everything that is known of it.
+    pub(crate) async fn leading(&self) -> Result<Arc<Node>, Error> {
+        self.on_leader("find the leader", |node| async move { Ok(node) })
+            .await
     }
 
     /// The ids that the members gave themselves, by gossip: what tells whether two addresses are one cluster.

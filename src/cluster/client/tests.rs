@@ -1,5 +1,6 @@
 //! Ditto's own client against small servers that the tests script themselves. Never needs a real server.
 
+mod addresses;
 mod appends;
 mod batch;
 mod batch_ends;

@@ -349,10 +349,7 @@ pub(super) async fn black_hole() -> (tokio::net::TcpListener, std::net::SocketAd
 async fn a_half_open_connection_is_given_up() {
     let (_hole, address) = black_hole().await;
     for (parameters, expected) in [
-        (
-            "tls=false&gossipTimeout=200",
-            "does not answer within 200ms",
-        ),
+        ("tls=false&gossipTimeout=200", "no answer within 200ms"),
         ("tlsVerifyCert=false&gossipTimeout=200", ""),
         (
             "tls=false&gossipTimeout=60000&defaultDeadline=200",

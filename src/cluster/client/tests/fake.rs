@@ -94,14 +94,18 @@ impl Fake {
     }
 
     pub(crate) fn start_with(tls: Option<ServerTlsConfig>) -> Self {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), tls)
+    }
+
+    pub(crate) fn start_at(address: SocketAddr, tls: Option<ServerTlsConfig>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("runtime");
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let listener = std::net::TcpListener::bind(address).expect("a port");
         listener.set_nonblocking(true).expect("non-blocking");
-        let port = listener.local_addr().expect("address").port();
+        let address = listener.local_addr().expect("address");
         let (batch_sender, batches) = mpsc::unbounded_channel();
         let (read_sender, reads) = mpsc::unbounded_channel();
         let (append_sender, appends) = mpsc::unbounded_channel();
@@ -114,8 +118,8 @@ impl Fake {
         };
         let fake = Self {
             endpoint: Endpoint {
-                host: "127.0.0.1".to_owned(),
-                port,
+                host: address.ip().to_string(),
+                port: address.port(),
             },
             batches,
             reads,
@@ -180,8 +184,15 @@ impl Fake {
             service_name: "event_store.client.streams.streams".to_owned(),
             features: Vec::new(),
         };
+        let group = |name: &str| SupportedMethod {
+            method_name: name.to_owned(),
+            service_name: "event_store.client.persistent_subscriptions.persistentsubscriptions"
+                .to_owned(),
+            features: Vec::new(),
+        };
+        let groups = ["getinfo", "list", "replayparked", "restartsubsystem"].map(group);
         self.settled.lock().unwrap().methods = Some(SupportedMethods {
-            methods: streams.iter().map(method).collect(),
+            methods: streams.iter().map(method).chain(groups).collect(),
             event_store_server_version: version.to_owned(),
         });
     }

@@ -17,13 +17,18 @@ use super::{client, soon};
 use crate::config::cluster::{ClusterKeys, ClusterSettings, ConnectionString, PasswordSource};
 
 /// An authority with a server's certificate and a client's.
-struct Authority {
+pub(super) struct Authority {
     folder: TempDir,
     server: Identity,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
+        Self::of("127.0.0.1")
+    }
+
+    /// Its server has this name, and no other.
+    pub(super) fn of(server: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -42,7 +47,7 @@ impl Authority {
                 key.serialize_pem(),
             )
         };
-        let (cert, key) = signed("127.0.0.1", 2040);
+        let (cert, key) = signed(server, 2040);
         let server = Identity::from_pem(cert, key);
         let (cert, key) = signed("replicator", 2030);
         std::fs::write(folder.path().join("client.pem"), cert).expect("written");
@@ -50,11 +55,11 @@ impl Authority {
         Self { folder, server }
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    async fn serve(&self, client_certificates: bool) -> Fake {
+    pub(super) async fn serve(&self, client_certificates: bool) -> Fake {
         provider().await;
         let mut tls = ServerTlsConfig::new().identity(self.server.clone());
         if client_certificates {
