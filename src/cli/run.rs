@@ -81,6 +81,7 @@ fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
             board: board.clone(),
             metrics: metrics.clone(),
             facts: http::Facts::new(file, &settings),
+            hosts: http::Hosts::new(&settings.http.allowed_hosts),
         };
         services.spawn(http::serve(listener, Arc::new(service)));
         let launcher = Arc::new(Launcher::new(&settings, metrics.clone()));

@@ -173,6 +173,9 @@ async fn ask(address: &str) -> anyhow::Result<Report> {
         bail!("{address} did not answer with HTTP");
     };
     let status = head.split(' ').nth(1).unwrap_or_default();
+    if status == "421" {
+        bail!("{address} answered 421: {}", body.trim_end());
+    }
     if status != "200" {
         bail!("{address} answered {status}: is it ditto?");
     }

@@ -186,6 +186,38 @@ impl<'p> Section<'p> {
             .map(|found| found.value)
     }
 
+    /// Names of hosts, without scheme and port: an array, or in a variable one string with commas. None if it is absent.
+    pub(crate) fn host_names(&mut self, key: &'static str) -> Vec<String> {
+        const EXPECTED: &str = "a host name such as \"ditto.example.net\", without scheme and port";
+        const ARRAY: &str = "an array of host names such as [\"ditto.example.net\"]";
+        let host = |text: &str| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+            (!text.is_empty() && text.chars().all(plain)).then(|| text.to_owned())
+        };
+        let Some(node) = self.take(key) else {
+            return Vec::new();
+        };
+        let mut names = Vec::new();
+        let mut take = |name: Option<String>, from: &Node| match name {
+            Some(name) => names.push(name),
+            None => self.mismatch(from, key, EXPECTED, false),
+        };
+        match &node.value {
+            Value::List(items) => {
+                for item in items {
+                    take(as_text(&item.value).and_then(|text| host(&text)), item);
+                }
+            }
+            Value::Variable(text) => {
+                for name in text.split(',') {
+                    take(host(name.trim()), &node);
+                }
+            }
+            _ => self.mismatch(&node, key, ARRAY, false),
+        }
+        names
+    }
+
     /// A sub-table; an empty one if it is absent.
     pub(crate) fn section(&mut self, key: &'static str) -> Section<'p> {
         let path = self.path_of(key);

@@ -251,12 +251,15 @@ impl Default for DaemonSettings {
 pub struct HttpSettings {
     /// Address to listen on.
     pub listen: SocketAddr,
+    /// Names beside the machine's own under which `/status` and the page are asked for.
+    pub allowed_hosts: Vec<String>,
 }
 
 impl Default for HttpSettings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 5000)),
+            allowed_hosts: Vec::new(),
         }
     }
 }

@@ -80,9 +80,14 @@ fn daemon(mut section: Section<'_>) -> DaemonSettings {
 }
 
 fn http(mut section: Section<'_>) -> HttpSettings {
+    let default = HttpSettings::default();
     let listen = section.socket_address("listen");
+    let allowed_hosts = section.host_names("allowed_hosts");
     section.finish();
-    listen.map_or_else(HttpSettings::default, |listen| HttpSettings { listen })
+    HttpSettings {
+        listen: listen.unwrap_or(default.listen),
+        allowed_hosts,
+    }
 }
 
 fn log(mut section: Section<'_>, context: &Context<'_>) -> LogSettings {

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use hyper::{Method, Response, StatusCode};
+use hyper::{Method, Response, StatusCode, Uri};
 
 use super::history::histories;
+use super::hosts::Hosts;
 use super::page;
 use super::report::{Facts, Report};
 use crate::metrics::Metrics;
@@ -32,10 +33,18 @@ pub struct Service {
     pub metrics: Arc<Metrics>,
     /// What does not change while the process runs.
     pub facts: Facts,
+    /// Names under which everything is answered.
+    pub hosts: Hosts,
 }
 
 impl Service {
-    pub(super) fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    pub(super) fn answer(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Response<Full<Bytes>> {
+        let path = uri.path();
         let is_known = matches!(
             path,
             "/" | "/metrics" | "/healthz" | "/readyz" | "/status" | "/status/history"
@@ -50,6 +59,11 @@ impl Service {
                 .headers_mut()
                 .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
+        }
+        // Scrapers and orchestrators ask under whatever name they were given.
+        let is_for_all = matches!(path, "/metrics" | "/healthz" | "/readyz");
+        if !is_for_all && let Some(host) = self.hosts.stranger(uri, headers) {
+            return misdirected(&host);
         }
         match path {
             "/metrics" => match self.metrics.render() {
@@ -71,6 +85,15 @@ impl Service {
     fn report(&self) -> Report {
         Report::of(&self.facts, &self.board)
     }
+}
+
+/// 421: under this name ditto answers nothing that a web page could misuse.
+fn misdirected(host: &str) -> Response<Full<Bytes>> {
+    let text = format!(
+        "ditto does not answer this for the host {host:?}: use an IP address or localhost, or add the name to \
+         allowed_hosts in [http]\n"
+    );
+    respond(StatusCode::MISDIRECTED_REQUEST, TEXT, text)
 }
 
 /// 200 if there is nothing against it, otherwise 503 with a line for each reason.

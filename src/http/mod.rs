@@ -6,10 +6,12 @@
 mod advice;
 mod answer;
 mod history;
+mod hosts;
 mod page;
 pub mod report;
 mod server;
 
 pub use answer::Service;
+pub use hosts::Hosts;
 pub use report::Facts;
 pub use server::{listen, serve};

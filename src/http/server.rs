@@ -86,7 +86,7 @@ pub async fn serve(listener: TcpListener, service: Arc<Service>) {
 
 async fn connection(stream: TcpStream, service: Arc<Service>) {
     let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let response = service.answer(request.method(), request.uri().path());
+        let response = service.answer(request.method(), request.uri(), request.headers());
         async move { Ok::<_, Infallible>(response) }
     });
     let serving = http1::Builder::new()

@@ -150,6 +150,7 @@ fn every_key_arrives_where_it_belongs() {
     assert_eq!(settings.daemon.shutdown_timeout, Duration::from_secs(30));
     assert_eq!(settings.daemon.max_buffered_bytes, 128 << 20);
     assert_eq!(settings.http.listen.to_string(), "[::1]:5001");
+    assert_eq!(settings.http.allowed_hosts, ["ditto.example.net", "copier"]);
     assert_eq!(settings.log.level, "warn,ditto=debug");
     let [first, second] = &settings.subscriptions[..] else {
         panic!("two subscriptions");
@@ -197,6 +198,7 @@ fn a_variable_stands_over_the_file_and_can_add_a_subscription() {
         ),
         ("DITTO__DAEMON__SHUTDOWN_TIMEOUT", "1s"),
         ("DITTO__REPLICATION__BUFFER_SIZE", "33"),
+        ("DITTO__HTTP__ALLOWED_HOSTS", "ditto, copier.example.net"),
         ("DITTO__SUBSCRIPTION__0__CREATE", "true"),
         ("DITTO__SUBSCRIPTION__2__STREAM", "$ce-order"),
         ("DITTO__SUBSCRIPTION__2__GROUP", "three"),
@@ -215,6 +217,7 @@ fn a_variable_stands_over_the_file_and_can_add_a_subscription() {
         "elsewhere:2113"
     );
     assert_eq!(settings.daemon.shutdown_timeout, Duration::from_secs(1));
+    assert_eq!(settings.http.allowed_hosts, ["ditto", "copier.example.net"]);
     let buffers: Vec<_> = settings
         .subscriptions
         .iter()

@@ -67,6 +67,44 @@ async fn each_path_and_method_has_its_answer() {
 }
 
 #[tokio::test]
+async fn status_and_page_are_refused_under_unknown_host_names() {
+    let servers = Servers::start().await;
+    let known = "[http]\nallowed_hosts = [\"ditto.example.net\"]";
+    let ditto = Ditto::start(&servers.configuration(&[]).replace("[http]", known));
+    ditto.until_notified("READY=1", 1).await;
+    let address = ditto.http().await;
+    let everywhere = ["/metrics", "/healthz", "/readyz"];
+    for (host, known) in [
+        (address.to_string(), true),
+        ("localhost:5000".to_owned(), true),
+        ("Ditto.Example.net".to_owned(), true),
+        ("rebound.example:5000".to_owned(), false),
+    ] {
+        for path in ["/status", "/status/history", "/"]
+            .into_iter()
+            .chain(everywhere)
+        {
+            let text = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            let answer = raw(address, &text).expect("an answer");
+            let answered = known || everywhere.contains(&path);
+            assert_eq!(
+                answer.status,
+                if answered { 200 } else { 421 },
+                "{host} {path}"
+            );
+            let refusal = "for the host \"rebound.example:5000\": use an IP address or localhost, or add the name to \
+                           allowed_hosts in [http]";
+            assert_eq!(
+                answer.body.contains(refusal),
+                !answered,
+                "{host} {path}: {}",
+                answer.body
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn readiness_and_status_say_which_side_is_away() {
     let servers = Servers::start().await;
     let ditto = Ditto::start(&servers.configuration(&["g"]));

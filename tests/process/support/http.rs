@@ -20,7 +20,7 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Answer {
 pub(crate) fn request(address: SocketAddr, method: &str, path: &str) -> Answer {
     raw(
         address,
-        &format!("{method} {path} HTTP/1.1\r\nHost: ditto\r\n\r\n"),
+        &format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n\r\n"),
     )
     .expect("an answer")
 }
