@@ -93,7 +93,14 @@ struct ConfigurationFile {
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
-        Err(error) => return usage(&error).into(),
+        Err(error) => {
+            let exit = usage(&error);
+            if exit == Exit::Usage {
+                // A drop-in of the service may have changed the command line.
+                crate::http::turn_away("ditto is not running: wrong usage, see the journal");
+            }
+            return exit.into();
+        }
     };
     match arguments.command {
         Command::Run(file) => run::run(&file.config),

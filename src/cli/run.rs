@@ -32,6 +32,9 @@ pub(super) fn run(file: &Path) -> Exit {
             for problem in &problems.0 {
                 error!(message_id = message_id::CONFIGURATION_INVALID, "{problem}");
             }
+            http::turn_away(
+                "ditto is not running: its configuration is not valid, see \"ditto check\"",
+            );
             return Exit::Configuration;
         }
     };
@@ -55,11 +58,8 @@ pub(super) fn run(file: &Path) -> Exit {
 }
 
 fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
-    let listener = http::listen(settings.http.listen)?;
-    let address = listener
-        .local_addr()
-        .context("failed to read the listening address")?;
-    announce(&settings, address);
+    let listeners = http::listen(settings.http.listen)?;
+    announce(&settings, &listeners)?;
     // Handlers before READY: a signal must never find the default action, which ends the process.
     let pipelines =
         daemon::runtime::for_pipelines().context("failed to start the pipelines' threads")?;
@@ -83,7 +83,10 @@ fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
             facts: http::Facts::new(file, &settings),
             hosts: http::Hosts::new(&settings.http.allowed_hosts),
         };
-        services.spawn(http::serve(listener, Arc::new(service)));
+        let service = Arc::new(service);
+        for listener in listeners {
+            services.spawn(http::serve(listener, service.clone()));
+        }
         let launcher = Arc::new(Launcher::new(&settings, metrics.clone()));
         let parts = Parts {
             launcher,
@@ -111,14 +114,20 @@ fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn announce(settings: &Settings, address: std::net::SocketAddr) {
+fn announce(settings: &Settings, listeners: &[std::net::TcpListener]) -> anyhow::Result<()> {
+    let addresses: Vec<String> = listeners
+        .iter()
+        .map(|listener| Ok(listener.local_addr()?.to_string()))
+        .collect::<std::io::Result<_>>()
+        .context("failed to read the listening address")?;
     info!(
         message_id = message_id::STARTED,
         ditto.version = env!("CARGO_PKG_VERSION"),
         ditto.source = settings.source.nodes.addresses(),
         ditto.destination = settings.destination.address(),
         ditto.subscriptions = settings.subscriptions.len(),
-        ditto.http = %address,
+        ditto.http = %addresses.join(","),
         "ditto is configured"
     );
+    Ok(())
 }

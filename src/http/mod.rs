@@ -14,4 +14,4 @@ mod server;
 pub use answer::Service;
 pub use hosts::Hosts;
 pub use report::Facts;
-pub use server::{listen, serve};
+pub use server::{listen, serve, turn_away};

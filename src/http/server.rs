@@ -26,29 +26,82 @@ const HEADER_TIME_LIMIT: Duration = Duration::from_secs(5);
 const BUFFER: usize = 8 * 1024;
 const MOST_HEADERS: usize = 64;
 const MOST_CONNECTIONS: usize = 128;
+/// Longest wait for one connection that is turned away.
+const TURNING_AWAY: Duration = Duration::from_millis(500);
 /// After a failure to accept, usually a lack of descriptors.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// The socket that systemd handed over, or one bound to the address.
+/// The sockets that systemd handed over, or one bound to the address.
 ///
 /// # Errors
-/// If the address cannot be bound, usually because it is taken.
-pub fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let handed_over = listenfd::ListenFd::from_env()
-        .take_tcp_listener(0)
-        .context("failed to use the socket that systemd handed over")?;
-    let listener = match handed_over {
-        Some(listener) => listener,
-        None => TcpListener::bind(address).with_context(|| {
+/// If the address cannot be bound, usually because it is taken, or a socket of systemd's is not one of TCP.
+pub fn listen(address: SocketAddr) -> anyhow::Result<Vec<TcpListener>> {
+    let mut listeners = handed_over()?;
+    if listeners.is_empty() {
+        listeners.push(TcpListener::bind(address).with_context(|| {
             format!(
                 "failed to listen on {address} (change [http] listen, or stop what uses that port)"
             )
-        })?,
-    };
-    listener
-        .set_nonblocking(true)
-        .context("failed to prepare the listening socket")?;
-    Ok(listener)
+        })?);
+    }
+    for listener in &listeners {
+        listener
+            .set_nonblocking(true)
+            .context("failed to prepare the listening socket")?;
+    }
+    Ok(listeners)
+}
+
+/// Every `ListenStream=` of the socket unit.
+fn handed_over() -> anyhow::Result<Vec<TcpListener>> {
+    let mut sockets = listenfd::ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for index in 0..sockets.len() {
+        let listener = sockets.take_tcp_listener(index).with_context(|| {
+            format!(
+                "cannot serve socket {} of {} that systemd handed over (use an address and port in ListenStream=)",
+                index + 1,
+                sockets.len()
+            )
+        })?;
+        listeners.extend(listener);
+    }
+    Ok(listeners)
+}
+
+/// Tells whoever waits on systemd's sockets that this process serves nothing, and why. systemd starts ditto again as
+/// long as a connection waits there.
+pub fn turn_away(why: &str) {
+    // There may be none, which is usual.
+    for listener in handed_over().unwrap_or_default() {
+        if listener.set_nonblocking(true).is_err() {
+            continue;
+        }
+        for _ in 0..MOST_CONNECTIONS {
+            let Ok((stream, _)) = listener.accept() else {
+                break;
+            };
+            // Whoever does not take it learns it from the end of the connection.
+            drop(refuse(stream, why));
+        }
+    }
+}
+
+fn refuse(mut stream: std::net::TcpStream, why: &str) -> std::io::Result<()> {
+    use std::io::{Read as _, Write as _};
+
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(TURNING_AWAY))?;
+    stream.set_write_timeout(Some(TURNING_AWAY))?;
+    // A request that is not read makes the end of the connection a reset, and the answer is lost.
+    let mut request = [0; BUFFER];
+    let _length = stream.read(&mut request)?;
+    write!(
+        stream,
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{why}\n",
+        why.len() + 1
+    )
 }
 
 /// Answers requests until it is dropped.

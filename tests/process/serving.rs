@@ -190,19 +190,67 @@ async fn a_thousand_idle_connections_disturb_neither_copying_nor_scrapes() {
     assert_eq!(get(address, "/status").status, 200);
 }
 
+/// Starts ditto as systemd does for a socket unit with this address and one more that is chosen then.
+fn start_with_sockets(configuration: &str, socket: TcpListener) -> Ditto {
+    const HAND_OVER: &str = "import os, socket, sys\n\
+        second = socket.create_server(('127.0.0.1', 0))\n\
+        for descriptor, place in (0, 3), (second.fileno(), 4):\n    os.dup2(descriptor, place)\n\
+        os.environ.update(LISTEN_FDS='2', LISTEN_PID=str(os.getpid()))\nos.execv(sys.argv[1], sys.argv[1:])";
+    let mut python = Command::new("python3");
+    // The child inherits the socket as its standard input, a descriptor that safe code can hand over.
+    let program = command().get_program().to_owned();
+    python.args(["-c", HAND_OVER]).arg(program);
+    Ditto::start_with_input(configuration, python, socket)
+}
+
 #[tokio::test]
-async fn a_socket_that_systemd_hands_over_is_used() {
-    const HAND_OVER: &str = "import os, sys\nos.dup2(int(sys.argv[1]), 3)\nos.set_inheritable(3, True)\n\
-        os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\nos.execv(sys.argv[2], sys.argv[2:])";
+async fn every_socket_that_systemd_hands_over_is_served() {
     let servers = Servers::start().await;
     let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = socket.local_addr().expect("an address");
-    let mut python = Command::new("python3");
-    // The child inherits the socket as its standard input, the one descriptor that safe code can hand over.
-    let program = command().get_program().to_owned();
-    python.args(["-c", HAND_OVER, "0"]).arg(program);
-    let ditto = Ditto::start_with_input(&servers.configuration(&[]), python, socket);
+    let ditto = start_with_sockets(&servers.configuration(&[]), socket);
     ditto.until_notified("READY=1", 1).await;
-    assert_eq!(ditto.http().await, address);
-    assert_eq!(get(address, "/healthz").status, 200);
+    let line = ditto.until_logged(" http=").await;
+    let addresses: Vec<SocketAddr> = line
+        .split(" http=")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next())
+        .expect("addresses")
+        .split(',')
+        .map(|address| address.parse().expect("an address"))
+        .collect();
+    assert_eq!(addresses.first(), Some(&address));
+    assert_eq!(addresses.len(), 2, "{line}");
+    for address in addresses {
+        assert_eq!(get(address, "/healthz").status, 200, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn waiting_requests_are_turned_away_when_ditto_cannot_start() {
+    let servers = Servers::start().await;
+    let good = servers.configuration(&[]);
+    let cases = [
+        ("[source\n".to_owned(), 78),
+        (good.replace("[http]", "[htpp]"), 78),
+    ];
+    for (configuration, code) in cases {
+        let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = socket.local_addr().expect("an address");
+        // What waits keeps systemd starting the service; the test has an end of the socket, so it stays open.
+        let held = socket.try_clone().expect("the same socket");
+        let waiting = std::thread::spawn(move || get(address, "/metrics"));
+        let mut ditto = start_with_sockets(&configuration, socket);
+        assert_eq!(ditto.exit().await, Some(code), "{}", ditto.log());
+        held.set_nonblocking(true).expect("non-blocking");
+        let left = held.accept().map(|_| ());
+        assert_eq!(
+            left.map_err(|error| error.kind()),
+            Err(std::io::ErrorKind::WouldBlock),
+            "nothing is left waiting"
+        );
+        let answer = waiting.join().expect("an answer");
+        assert_eq!(answer.status, 503);
+        assert!(answer.body.contains("ditto check"), "{}", answer.body);
+    }
 }

@@ -3,7 +3,7 @@
 import time
 import unittest
 
-from case import HTTP, SOON, MachineTest, configuration, configure, entries, in_state, metric, subscription
+from case import HTTP, SOON, MachineTest, configuration, configure, drop_in, entries, in_state, metric, subscription
 from machine import wait_until
 
 
@@ -129,6 +129,31 @@ class SocketActivation(MachineTest):
             one.run("systemctl", "restart", "--no-block", "ditto")
             # Asked all the time until it is another process; a refused connection raises.
             wait_until(lambda: self._answers(one) not in (before, "0"), SOON, "ditto has restarted")
+
+    def test_every_address_of_the_socket_is_answered(self):
+        one = self.machine("two")
+        one.run("systemctl", "stop", "ditto")
+        drop_in(one, "[Socket]\nListenStream=127.0.0.1:5005\n", unit="ditto.socket")
+        one.run("systemctl", "enable", "--now", "ditto.socket")
+        for port in (HTTP, 5005):
+            self.assertEqual(one.network.get(port, "/healthz", timeout=SOON)[0], 200, port)
+
+    def test_a_broken_configuration_is_tried_once_a_request(self):
+        one = self.machine("three")
+        one.run("systemctl", "stop", "ditto")
+        one.run("systemctl", "enable", "--now", "ditto.socket")
+        one.write("/etc/ditto/ditto.toml", "[source\n")
+        for _ in range(3):
+            code, text = one.network.get(HTTP, "/metrics", timeout=SOON)
+            self.assertEqual(code, 503)
+            self.assertIn("ditto check", text)
+        wait_until(lambda: one.show("ActiveState") == "failed", SOON, "the last start has failed")
+        self.assertEqual(one.show("ActiveState", "SubState", unit="ditto.socket"), ["active", "listening"])
+        starts = [entry for entry in entries(one) if "ditto is starting" in str(entry["MESSAGE"])]
+        # The one of the installation is not told apart.
+        self.assertLessEqual(len(starts), 4)
+        one.write("/etc/ditto/ditto.toml", configuration())
+        self.assertEqual(one.network.get(HTTP, "/metrics", timeout=SOON)[0], 200)
 
     def _answers(self, machine):
         """The process after some requests, each of which was answered."""

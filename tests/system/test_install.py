@@ -61,9 +61,22 @@ class Installing(MachineTest):
             self.assertEqual(one.show("ActiveState", unit=unit), "inactive", unit)
         one.run("systemctl", "enable", "--now", "ditto", "ditto@second")
 
+    def test_4a_an_upgrade_leaves_the_socket_listening(self):
+        one = self.one
+        one.run("systemctl", "stop", "ditto")
+        one.run("systemctl", "enable", "--now", "ditto.socket")
+        one.run("systemctl", "start", "ditto")
+        one.run("apt-get", "install", "--yes", "--quiet", "--reinstall", "/root/ditto.deb")
+        for unit in ("ditto.socket", "ditto.service"):
+            self.assertEqual(one.show("ActiveState", "SubState", unit=unit), ["active", "running"], unit)
+        self.assertEqual(one.network.get(5000, "/readyz", timeout=SOON)[0], 200)
+
     def test_5_what_was_removed_keeps_its_configuration(self):
         one = self.one
         one.run("apt-get", "remove", "--yes", "--quiet", "ditto")
+        self.assertNotEqual(one.show("ActiveState", unit="ditto.socket"), "active")
+        with self.assertRaises(OSError):
+            one.network.get(5000, "/readyz", timeout=5)
         self.assertNotIn("ditto", one.run("sh", "-c", "cat /proc/[0-9]*/comm").split())
         self.assertTrue(one.path("/etc/ditto/ditto.toml").exists())
         self.assertFalse(one.path("/usr/bin/ditto").exists())
