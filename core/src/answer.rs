@@ -15,11 +15,22 @@ use crate::event::StreamName;
 const QUICK_FAILURES: u32 = 3;
 
 impl Core {
-    pub(super) fn on_call_ended(&mut self, lane: u32, unanswered: Vec<AppendId>, silent: bool) {
+    pub(super) fn on_call_ended(
+        &mut self,
+        lane: u32,
+        unanswered: Vec<AppendId>,
+        silent: bool,
+        said: String,
+    ) {
         let known: Vec<AppendId> = unanswered
             .into_iter()
             .filter(|append| self.flights.contains_key(append))
             .collect();
+        if let [append] = known[..]
+            && self.trial.goes_alone(append)
+        {
+            self.last_words = said;
+        }
         match known.is_empty() {
             true => {}
             false if silent => self.trial.no_answer(self.now, &known),
@@ -74,10 +85,9 @@ impl Core {
         }
         // Only now does nothing wait for it any more.
         self.verdict();
-        self.on_refused_append(
-            &flight,
-            "the destination ended the call without an answer, again and again",
-        );
+        let said = std::mem::take(&mut self.last_words);
+        let text = format!("the destination ended the call each time: {said}");
+        self.on_refused_append(&flight, &text);
     }
 
     fn on_written(&mut self, flight: &Flight) {

@@ -158,6 +158,8 @@ pub struct Core {
     doubt: Doubt,
     unseen: Unseen,
     trial: Trial,
+    /// What ended the call of the append that goes alone, the last time.
+    last_words: String,
 
     /// Acknowledgements to send at the end of this input.
     acks: Vec<Uuid>,
@@ -231,6 +233,7 @@ impl Core {
             doubt: Doubt::default(),
             unseen: Unseen::default(),
             trial: Trial::new(),
+            last_words: String::new(),
             acks: Vec::new(),
             unacknowledged: 0,
             timed_out: false,
@@ -294,7 +297,8 @@ impl Core {
                 lane,
                 unanswered,
                 silent,
-            } => self.on_call_ended(lane, unanswered, silent),
+                said,
+            } => self.on_call_ended(lane, unanswered, silent, said),
             Input::Looked { look, result } => self.on_looked(look, result),
             Input::RightsSeen { ask, rights } => self.on_rights_seen(ask, rights),
             Input::SourceRead { read, page } => self.on_source_read(read, page),

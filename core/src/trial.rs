@@ -124,6 +124,11 @@ impl Trial {
         self.away
     }
 
+    /// True if this append is the one over a call of its own.
+    pub(super) fn goes_alone(&self, append: AppendId) -> bool {
+        self.alone.is_some_and(|alone| alone.append == append)
+    }
+
     /// When to ask [`Trial::next`] again.
     pub(super) fn retry_at(&self) -> Option<Moment> {
         self.retry_at

@@ -115,5 +115,7 @@ pub enum Answer {
         silent: bool,
         /// Why, for the operator.
         why: String,
+        /// The server's own words alone, or what ditto found.
+        said: String,
     },
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use devstore::Options;
 use devstore::store::Expected;
+use devstore::{Generation, Options};
 use ditto::config::settings::{OnConflict, OnMissingHistory, SubscriptionSettings};
 use ditto::pipeline::replicate::Outcome;
 use ditto_core::port::{HeldReason, PipelineState, Tell};
@@ -331,4 +331,31 @@ async fn a_held_stream_that_was_put_right_goes_on_after_a_restart() {
         }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_larger_than_a_message_is_held_with_the_servers_words() {
+    let newer = || Options::playing(Generation::V26_1_0);
+    let servers = Servers::exactly(newer(), newer()).await;
+    let settings = subscription("$ce-customer", "ditto");
+    let source = servers.source.store();
+    write(
+        source,
+        "customer-1",
+        "large",
+        false,
+        &"x".repeat(16_776_000),
+    );
+    seed(source, "customer-2", 2);
+    let copying = Copying::start(&servers, settings);
+    until("the stream is held, with the reason", || {
+        let words = "the destination ended the call each time: Received message exceeds the maximum configured message \
+                     size.";
+        let held = copying.seen.count(
+            |tell| matches!(tell, Tell::Held { reason: HeldReason::Refused, text, .. } if text.contains(words)),
+        );
+        if held == 1 { Ok(()) } else { Err(held) }
+    })
+    .await;
+    assert_eq!(revisions(&servers, "customer-2"), [0, 1]);
 }

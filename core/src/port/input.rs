@@ -284,6 +284,8 @@ pub enum Input {
         /// It was given up because it gave no answer for too long: that names no culprit, for a server without a
         /// leader answers reads and leaves appends unanswered (`protocol.md` §14.2).
         silent: bool,
+        /// The server's own words for it, or what ditto found.
+        said: String,
     },
     /// A look was answered.
     Looked {

@@ -302,6 +302,7 @@ impl Bench {
             lane: 0,
             unanswered: vec![AppendId(self.append)],
             silent: false,
+            said: "it is over".to_owned(),
         });
     }
 

@@ -157,10 +157,9 @@ fn what_ends_the_call_alone_while_the_server_answers_is_refused() {
     }
     reachable(&mut bench, true);
     let commands = bench.commands();
-    assert!(
-        commands[0]
-            .starts_with("park 1 ditto: refused: revision 1 was refused: the destination ended"),
-        "{commands:?}"
+    assert_eq!(
+        commands[0],
+        "park 1 ditto: refused: revision 1 was refused: the destination ended the call each time: it is over"
     );
 }
 

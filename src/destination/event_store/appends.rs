@@ -77,6 +77,7 @@ fn answer(event: BatchEvent) -> Answer {
             unanswered: unanswered.into_iter().map(AppendId).collect(),
             silent: *why.class() == Class::Timeout,
             why: why.with_hint(),
+            said: why.detail().to_owned(),
         },
     }
 }

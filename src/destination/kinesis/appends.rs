@@ -268,6 +268,7 @@ impl KinesisAppends {
             lane: 0,
             unanswered: sent.into_iter().map(|waiting| waiting.append).collect(),
             silent: true,
+            said: why.clone(),
             why,
         });
     }

@@ -114,6 +114,7 @@ async fn judge(shared: &Shared, append: Append) -> Answer {
                                 unanswered: vec![append.id],
                                 silent: true,
                                 why: failure.text().to_owned(),
+                                said: failure.text().to_owned(),
                             };
                         }
                     };

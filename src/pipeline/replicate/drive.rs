@@ -231,6 +231,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
                     unanswered,
                     silent,
                     why,
+                    said,
                 } => {
                     self.journal.call_ended(&why, unanswered.len());
                     self.pipeline.observer.reconnect(Side::Destination, &why);
@@ -239,6 +240,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
                         lane,
                         unanswered,
                         silent,
+                        said,
                     }
                 }
             };

@@ -207,6 +207,7 @@ impl World {
                 lane,
                 unanswered,
                 silent,
+                said: String::new(),
             },
         );
     }

@@ -252,6 +252,7 @@ impl Appends for PlayedAppends {
                 unanswered: vec![append.id],
                 silent: false,
                 why: "connection refused".to_owned(),
+                said: "connection refused".to_owned(),
             },
             Answering::Silent => return,
         };
