@@ -18,9 +18,8 @@ use tokio::runtime::Handle;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
-use tonic::codegen::Service;
 
-use super::client::{Proven, connector};
+use super::client::{Proven, dial};
 use super::tls::TlsMaterial;
 use crate::config::cluster::Endpoint;
 
@@ -98,13 +97,10 @@ async fn carry(mut near: TcpStream, far: Far) {
     if !matches!(spawn_blocking(move || is_own(theirs, ours)).await, Ok(true)) {
         return;
     }
-    let mut dial = connector(far.address);
-    // The connector wants a URI; the address is fixed.
-    let uri = tonic::codegen::http::Uri::from_static("https://proven");
-    let Ok(Ok(stream)) = timeout(far.limit, dial.call(uri)).await else {
+    let Ok(Ok(stream)) = timeout(far.limit, dial(far.address)).await else {
         return;
     };
-    let handshake = TlsConnector::from(far.config).connect(far.name, stream.into_inner());
+    let handshake = TlsConnector::from(far.config).connect(far.name, stream);
     let Ok(Ok(mut far)) = timeout(far.limit, handshake).await else {
         return;
     };

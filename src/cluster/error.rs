@@ -45,6 +45,10 @@ pub enum Class {
     Timeout,
     /// TLS could not be agreed on: certificate, name, authority or version.
     Tls,
+    /// The server speaks TLS, and ditto is told not to.
+    SpeaksTls,
+    /// The server answers without TLS, and ditto is told to use it.
+    SpeaksNoTls,
     /// The server says that it is starting, stopping, too busy or without a leader. Nothing was done.
     NotReady,
     /// The node is not the leader; it names the leader if it knows. Nothing was done.
@@ -141,6 +145,16 @@ impl Error {
         self
     }
 
+    /// The same error, known better.
+    #[must_use]
+    pub(crate) fn becomes(self, class: Class, detail: String) -> Self {
+        Self {
+            class,
+            detail,
+            ..self
+        }
+    }
+
     /// What an error of the eventstore crate means. It keeps neither trailers nor sources (`protocol.md` §9, end).
     #[must_use]
     pub fn from_crate(side: Side, action: &'static str, error: &eventstore::Error) -> Self {
@@ -208,7 +222,7 @@ impl Error {
         match self.class {
             Class::Transient => "unavailable",
             Class::Timeout => "timeout",
-            Class::Tls => "tls",
+            Class::Tls | Class::SpeaksTls | Class::SpeaksNoTls => "tls",
             Class::NotReady => "not_ready",
             Class::NotLeader(_) => "not_leader",
             Class::Unauthenticated => "unauthenticated",
@@ -237,6 +251,8 @@ impl Error {
             Class::Transient
                 | Class::Timeout
                 | Class::Tls
+                | Class::SpeaksTls
+                | Class::SpeaksNoTls
                 | Class::NotReady
                 | Class::NotLeader(_)
                 | Class::Dropped
@@ -277,6 +293,10 @@ impl Error {
             }
             Class::Tls => {
                 "check tls_ca_file, the server's certificate and its name; tls=false is for servers without TLS"
+            }
+            Class::SpeaksTls => "remove tls=false from connection_string",
+            Class::SpeaksNoTls => {
+                "set tls=false in connection_string, if the server is meant to be without TLS"
             }
             Class::NotReady => {
                 "the server is starting, stopping or without a leader: its /health/live and /gossip tell"
@@ -329,74 +349,4 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_of_the_crate_are_classed_by_type_and_code() {
-        use eventstore::Error as Crate;
-        let class = |error: Crate| {
-            Error::from_crate(Side::Source, "join the group", &error)
-                .class()
-                .clone()
-        };
-        for (error, expected) in [
-            (Crate::ServerError("x".to_owned()), Class::Transient),
-            (
-                Crate::ServerError(
-                    tonic::Status::unknown(
-                        "grpc-status header missing, mapped from HTTP status code 500",
-                    )
-                    .to_string(),
-                ),
-                Class::NoStatus,
-            ),
-            (Crate::ConnectionClosed, Class::RebuildClient),
-            (Crate::InternalClientError, Class::RebuildClient),
-            (Crate::AccessDenied, Class::Denied),
-            (Crate::ResourceAlreadyExists, Class::GroupExists),
-            (Crate::ResourceNotFound, Class::GroupNotFound),
-            (Crate::ResourceDeleted, Class::Deleted),
-            (Crate::UnsupportedFeature, Class::Unsupported),
-            (Crate::DeadlineExceeded, Class::Timeout),
-            (
-                Crate::InitializationError("x".to_owned()),
-                Class::Configuration,
-            ),
-            (Crate::IllegalStateError("x".to_owned()), Class::Dropped),
-        ] {
-            let text = error.to_string();
-            assert_eq!(class(error), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn an_error_says_side_action_and_reason() {
-        let leader = Endpoint {
-            host: "node2".to_owned(),
-            port: 2113,
-        };
-        let error = |class, detail: &str| {
-            Error::new(Side::Destination, class, "read a stream", detail).to_string()
-        };
-        for (class, detail, expected) in [
-            (
-                Class::Denied,
-                "Access Denied",
-                "destination: failed to read a stream: Access Denied",
-            ),
-            (
-                Class::NotLeader(Some(leader)),
-                "Leader info available",
-                "destination: failed to read a stream: the node is not the leader, node2:2113 is",
-            ),
-            (
-                Class::NotLeader(None),
-                "",
-                "destination: failed to read a stream: the node is not the leader",
-            ),
-        ] {
-            assert_eq!(error(class, detail), expected);
-        }
-    }
-}
+mod tests;

@@ -14,6 +14,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::codegen::Service;
 
@@ -154,7 +155,7 @@ impl Asking<'_> {
 }
 
 /// Connects to one address, whatever the name.
-pub(crate) fn connector(address: SocketAddr) -> HttpConnector<Only> {
+pub(super) fn connector(address: SocketAddr) -> HttpConnector<Only> {
     let mut connector = HttpConnector::new_with_resolver(Only(address));
     connector.enforce_http(false);
     connector.set_nodelay(true);
@@ -162,9 +163,20 @@ pub(crate) fn connector(address: SocketAddr) -> HttpConnector<Only> {
     connector
 }
 
+/// A connection to one address, outside of gRPC. The caller limits the time.
+pub(crate) async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+    // The connector wants a URI; the address is fixed.
+    let uri = tonic::codegen::http::Uri::from_static("https://any");
+    let stream = connector(address)
+        .call(uri)
+        .await
+        .map_err(io::Error::other)?;
+    Ok(stream.into_inner())
+}
+
 /// A resolver to which every name is this address.
 #[derive(Clone, Debug)]
-pub(crate) struct Only(SocketAddr);
+pub(super) struct Only(SocketAddr);
 
 impl Service<Name> for Only {
     type Response = std::iter::Once<SocketAddr>;

@@ -19,6 +19,7 @@ use super::super::error::{Class, Error, Side};
 use super::super::files;
 use super::super::tls::{Expiry, TlsMaterial};
 use super::addresses::{Asking, Resolver, connector};
+use super::encryption;
 use crate::config::cluster::{ClusterSettings, Endpoint, Tls};
 
 /// What a connection may hold unread of one call; the crate's 2 MiB limit reading over long distances (T39, design §10).
@@ -134,8 +135,13 @@ impl Material {
             async move {
                 let channel = channel?;
                 let answer = call(channel.clone()).await;
-                let answer = answer.map_err(|status| Error::from_status(side, action, &status))?;
-                Ok((answer, channel, address))
+                match answer {
+                    Ok(answer) => Ok((answer, channel, address)),
+                    Err(status) => {
+                        let error = Error::from_status(side, action, &status);
+                        Err(self.explained(error, node, address).await)
+                    }
+                }
             }
         });
         let ((answer, channel, address), addresses) = asked.await?;
@@ -145,6 +151,20 @@ impl Material {
             address,
             is_one_of_many: addresses > 1,
         })
+    }
+
+    /// The same error, or what the server was found to speak instead of what is configured.
+    async fn explained(&self, error: Error, node: &Endpoint, address: SocketAddr) -> Error {
+        // Part of the whole limit is left for it only if the failure was quick.
+        let limit = self.settings.gossip_timeout / 4;
+        let clear = self.tls.as_ref().and_then(|_| {
+            let without = Self {
+                tls: None,
+                ..self.clone()
+            };
+            without.channel(error.side(), node, address).ok()
+        });
+        encryption::explained(error, node, address, clear, limit).await
     }
 
     /// A connection of its own to an address of a node; it is made at the first call.

@@ -165,6 +165,8 @@ impl Finder {
             Class::Transient
             | Class::NoStatus
             | Class::Tls
+            | Class::SpeaksTls
+            | Class::SpeaksNoTls
             | Class::NotReady
             | Class::RebuildClient => state.failed = Some(node.endpoint().clone()),
             Class::Timeout => {

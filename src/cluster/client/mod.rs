@@ -9,6 +9,7 @@ mod append;
 mod batch;
 mod connection;
 mod discovery;
+mod encryption;
 mod position;
 mod proven;
 mod read;
@@ -35,7 +36,7 @@ pub use proven::{ProvenPage, says_deleted, truncated_before};
 pub use read::{Direction, ReadStream, ResolvedRecord, StartAt, StreamPage};
 pub use read_all::{LogFilter, LogRecord, LogRecords, LogStart, ReadLog};
 
-pub(crate) use addresses::{Resolver, connector};
+pub(crate) use addresses::{Resolver, dial};
 pub(crate) use connection::{Node, Proven};
 
 /// How often one call follows a server that says who leads.

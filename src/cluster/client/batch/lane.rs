@@ -213,6 +213,8 @@ fn turned_away(error: &Error) -> bool {
             | Class::Unsupported
             | Class::Configuration
             | Class::Tls
+            | Class::SpeaksTls
+            | Class::SpeaksNoTls
     )
 }
 

@@ -142,16 +142,34 @@ async fn a_name_that_is_not_in_the_certificate_is_refused() {
 }
 
 #[tokio::test]
-async fn clear_text_and_tls_do_not_meet() {
-    let fake = Fake::start();
-    let client = with_keys(&fake, "?tlsVerifyCert=false", ClusterKeys::default());
-    assert_eq!(
-        soon(client.features())
-            .await
-            .expect_err("no TLS there")
-            .kind(),
-        "tls"
+async fn a_server_that_speaks_what_is_not_configured_is_told_apart() {
+    let authority = Authority::new();
+    let (clear, tls, strict) = (
+        Fake::start(),
+        authority.serve(false).await,
+        authority.serve(true).await,
     );
+    for (fake, parameters, class, hint) in [
+        (&tls, "?tls=false", Class::SpeaksTls, "remove tls=false"),
+        (&strict, "?tls=false", Class::SpeaksTls, "remove tls=false"),
+        (
+            &clear,
+            "?tlsVerifyCert=false",
+            Class::SpeaksNoTls,
+            "set tls=false",
+        ),
+        (&tls, "", Class::Tls, "check tls_ca_file"),
+    ] {
+        let client = with_keys(fake, parameters, ClusterKeys::default());
+        let error = soon(client.features()).await.expect_err("not understood");
+        assert_eq!(*error.class(), class, "{error}");
+        assert!(
+            error.is_transient() && error.kind() == "tls",
+            "{parameters}"
+        );
+        let told = error.with_hint();
+        assert!(told.contains(hint), "{told}");
+    }
 }
 
 #[tokio::test]
