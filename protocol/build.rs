@@ -2,12 +2,13 @@
 
 use std::error::Error;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "shared.proto",
     "status.proto",
     "streams.proto",
     "persistent.proto",
     "gossip.proto",
+    "projections.proto",
     "serverfeatures.proto",
 ];
 

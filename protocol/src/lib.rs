@@ -29,6 +29,9 @@ mod generated {
             pub mod gossip {
                 tonic::include_proto!("event_store.client.gossip");
             }
+            pub mod projections {
+                tonic::include_proto!("event_store.client.projections");
+            }
             pub mod server_features {
                 tonic::include_proto!("event_store.client.server_features");
             }
@@ -43,7 +46,7 @@ mod generated {
 
 pub use generated::event_store::client as shared;
 pub use generated::event_store::client::{
-    gossip, persistent_subscriptions, server_features, streams,
+    gossip, persistent_subscriptions, projections, server_features, streams,
 };
 pub use generated::google::rpc;
 

@@ -5,6 +5,7 @@
 pub mod chosen;
 pub mod decode;
 pub mod desk;
+pub(crate) mod empty;
 pub mod found;
 pub mod history;
 pub mod log;

@@ -91,10 +91,11 @@ impl Source for Preview {
         let behind = group.checkpoint.map_or(0, |number| number + 1);
         let next = self.resume.get().unwrap_or(behind);
         let stay = start(self.group.clone(), self.resume.clone(), next, credit);
+        let warnings = self.group.without_events(&group).await;
         Ok(Joined {
             stay,
             group,
-            warnings: Vec::new(),
+            warnings: warnings.into_iter().collect(),
         })
     }
 

@@ -130,6 +130,61 @@ async fn check_connect_looks_at_both_sides_and_changes_nothing() {
     assert!(said.contains("is the server running"), "{said}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_stream_is_reported_with_its_projections_state() {
+    let servers = Servers::start().await;
+    seed(servers.source.store(), "customer-1", 1);
+    let faulted = Servers::start().await;
+    // A client's append into a category stream faults the projection for good once that category gets an event.
+    seed(faulted.source.store(), "$ce-customer", 1);
+    seed(faulted.source.store(), "customer-1", 1);
+    for (servers, stream, expected) in [
+        (
+            &servers,
+            "$ce-custmoer",
+            "$ce-custmoer holds no event: check the name; the source's $by_category is Running",
+        ),
+        (
+            &faulted,
+            "$ce-order",
+            "$ce-order holds no event: start the source's projection $by_category, which is Faulted",
+        ),
+        (
+            &servers,
+            "$bc-1",
+            "$bc-1 holds no event: check the name, and whether the source's projection $by_correlation_id is running",
+        ),
+        (
+            &servers,
+            "order-1",
+            "order-1 holds no event: check the name",
+        ),
+    ] {
+        // Links of a part of each stream have no revisions to keep.
+        let parts = stream.starts_with("$bc-");
+        let configuration = servers
+            .configuration(&["g"])
+            .replace("$ce-customer", stream)
+            + &format!("skip_version_check = {parts}\n");
+        let ditto = Ditto::start(&configuration);
+        ditto.until_logged(expected).await;
+        let file = ditto.file();
+        let (code, said, _) = ask(&[
+            "check",
+            "--connect",
+            "--config",
+            file.to_str().expect("UTF-8"),
+        ]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(
+            said.contains(&format!("warning: {stream}::g: {expected}")),
+            "{said}"
+        );
+        ditto.until_notified("1 subscription running", 1).await;
+        assert_eq!(ditto.log().matches(expected).count(), 1, "{}", ditto.log());
+    }
+}
+
 #[test]
 fn a_credential_that_check_cannot_see_is_a_note_and_for_the_service_a_mistake() {
     let folder = tempfile::tempdir().expect("a folder");

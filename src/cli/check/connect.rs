@@ -5,8 +5,8 @@
 use crate::cluster::client::{Client, Clock};
 use crate::cluster::{Error, Side};
 use crate::config::settings::{Destination, KinesisSettings, Settings, SubscriptionSettings};
-use crate::source::Source as _;
 use crate::source::subscription::{Inspected, Subscription};
+use crate::source::{Source as _, empty};
 use ditto_core::port::{JoinRefusal, ParkedPage};
 
 /// Seconds by which clocks may differ without a warning.
@@ -212,8 +212,13 @@ async fn group(client: &Client, settings: &SubscriptionSettings, findings: &mut 
         }
         Err(refusal) => findings.push(Problem(format!("{name}: {}", refusal.text))),
     }
-    if let Err(error) = client.last_revision(&settings.stream).await {
-        findings.push(Problem(format!("{name}: {}", error.with_hint())));
+    match client.last_revision(&settings.stream).await {
+        Ok(Some(_)) => {}
+        Ok(None) => {
+            let text = empty::warning(client, &settings.stream).await;
+            findings.push(Warning(format!("{name}: {text}")));
+        }
+        Err(error) => findings.push(Problem(format!("{name}: {}", error.with_hint()))),
     }
 }
 

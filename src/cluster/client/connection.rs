@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use base64::Engine;
+use ditto_protocol::projections::projections_client::ProjectionsClient;
 use ditto_protocol::server_features::server_features_client::ServerFeaturesClient;
 use ditto_protocol::shared::Empty;
 use ditto_protocol::streams::streams_client::StreamsClient;
@@ -311,6 +312,10 @@ impl Node {
     /// Streams over the connection that all calls share.
     pub(super) fn streams(&self) -> StreamsClient<Channel> {
         StreamsClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    pub(super) fn projections(&self) -> ProjectionsClient<Channel> {
+        ProjectionsClient::new(self.channel.clone())
     }
 
     /// Streams over a connection of its own.

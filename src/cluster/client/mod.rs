@@ -11,6 +11,7 @@ mod connection;
 mod discovery;
 mod encryption;
 mod position;
+mod projection;
 mod proven;
 mod read;
 mod read_all;

@@ -62,7 +62,7 @@ impl Journal {
         line!(self, info, credit, "joined the subscription");
         for text in &warnings {
             if !self.warnings.contains(text) {
-                line!(self, warn, hint = %text, "the group is not set up well for replication");
+                line!(self, warn, hint = %text, "check how the subscription is set up");
             }
         }
         // Only the latest: a warning that went away and came back is news.

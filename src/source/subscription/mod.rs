@@ -29,7 +29,7 @@ use crate::cluster::client::{Client, ReadStream, StreamPage, connection_name};
 use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionSettings;
 use crate::source::desk::DeskStay;
-use crate::source::{Joined, Refusal, Source, history, log, parked};
+use crate::source::{Joined, Refusal, Source, empty, history, log, parked};
 use ditto_core::event::StreamName;
 use ditto_core::port::{
     GroupSeen, JoinRefusal, LinkPage, LogPage, LogPosition, ParkedPage, ReadFrom, SourcePage,
@@ -182,6 +182,14 @@ impl Subscription {
         warnings
     }
 
+    /// What to tell the operator if the subscription's stream holds nothing.
+    pub(super) async fn without_events(&self, seen: &GroupSeen) -> Option<String> {
+        match seen.last_number {
+            Some(_) => None,
+            None => Some(empty::warning(&self.own, &self.settings.stream).await),
+        }
+    }
+
     async fn seen(&self, info: &Info) -> Result<GroupSeen, Error> {
         Ok(group::seen(info, self.last_number().await?))
     }
@@ -282,7 +290,8 @@ impl Source for Subscription {
         let usable = self.clients.get().await?;
         let info = self.prepare(&usable).await?;
         let group = self.seen(&info).await?;
-        let warnings = self.warnings(&info).await;
+        let mut warnings = self.warnings(&info).await;
+        warnings.extend(self.without_events(&group).await);
         let call = SubscriptionCall {
             call: self.enter_patiently(&usable, credit).await?,
             stream: self.settings.stream.clone(),

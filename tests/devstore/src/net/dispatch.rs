@@ -10,6 +10,9 @@ use ditto_protocol::gossip::gossip_server::{GossipServer, SERVICE_NAME as GOSSIP
 use ditto_protocol::persistent_subscriptions::persistent_subscriptions_server::{
     PersistentSubscriptionsServer, SERVICE_NAME as GROUPS,
 };
+use ditto_protocol::projections::projections_server::{
+    ProjectionsServer, SERVICE_NAME as PROJECTIONS,
+};
 use ditto_protocol::server_features::server_features_server::{
     SERVICE_NAME as FEATURES, ServerFeaturesServer,
 };
@@ -25,7 +28,7 @@ use super::trailers;
 use crate::http;
 use crate::node::Node;
 use crate::services::admission::{Caller, unauthenticated};
-use crate::services::{self, Features, Gossip, Groups, Streams};
+use crate::services::{self, Features, Gossip, Groups, Projections, Streams};
 use crate::users::Unauthenticated;
 
 /// Largest message that a client may send (`protocol.md` §4.1.4).
@@ -39,6 +42,7 @@ pub(crate) struct Dispatch {
     groups: PersistentSubscriptionsServer<Groups>,
     gossip: GossipServer<Gossip>,
     features: ServerFeaturesServer<Features>,
+    projections: ProjectionsServer<Projections>,
 }
 
 impl Dispatch {
@@ -50,6 +54,7 @@ impl Dispatch {
                 .max_decoding_message_size(MAX_MESSAGE),
             gossip: GossipServer::new(Gossip::new(node)),
             features: ServerFeaturesServer::new(Features::new(node)),
+            projections: ProjectionsServer::new(Projections::new(node)),
         }
     }
 
@@ -95,6 +100,7 @@ impl Dispatch {
             GROUPS => self.groups.call(request).await,
             GOSSIP => self.gossip.call(request).await,
             FEATURES => self.features.call(request).await,
+            PROJECTIONS => self.projections.call(request).await,
             _ => return not_found(),
         };
         match answer {

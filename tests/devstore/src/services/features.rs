@@ -102,12 +102,11 @@ const SERVICES: &[Listed] = &[
     },
     Listed {
         service: "event_store.client.projections.Projections",
-        served: &[],
+        served: &[("Statistics", &[])],
         listed: &[
             ("Create", &["track_emitted_streams"]),
             ("Update", &[]),
             ("Delete", &[]),
-            ("Statistics", &[]),
             ("Disable", &[]),
             ("Enable", &[]),
             ("Reset", &[]),

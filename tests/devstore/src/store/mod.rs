@@ -212,6 +212,12 @@ impl Store {
         self.lock().stream_info(stream)
     }
 
+    /// Whether a system projection runs; `None`: there is none of this name.
+    #[must_use]
+    pub fn is_projection_running(&self, name: &str) -> Option<bool> {
+        self.lock().is_projection_running(name)
+    }
+
     /// The stream's metadata in force; empty if there is none or it does not parse.
     #[must_use]
     pub fn metadata(&self, stream: &str) -> StreamMetadata {

@@ -61,6 +61,18 @@ impl Log {
         }
     }
 
+    pub(super) fn is_projection_running(&self, name: &str) -> Option<bool> {
+        let projections = &self.projections;
+        let faulted = match name {
+            "$by_category" => projections.by_category_faulted,
+            "$by_event_type" => projections.by_event_type_faulted,
+            "$streams" => projections.streams_faulted,
+            "$stream_by_category" => projections.stream_by_category_faulted,
+            _ => return None,
+        };
+        Some(!faulted)
+    }
+
     /// What a record is to the projections, and the user's stream that it is about; `None` if they do not see it.
     fn classify(&self, stream: StreamId, record: &Record) -> Option<(Source, StreamId)> {
         let (source, of) = match self.stream(stream).kind {
