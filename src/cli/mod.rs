@@ -163,8 +163,8 @@ fn subscriptions(
     Ok(chosen.cloned().collect())
 }
 
-/// Those of the subscriptions that may copy a stream: it is their own, or of their category, or all of them where names
-/// do not tell.
+/// Those of the subscriptions that may copy a stream: it is their own, or of their category, or those whose names do not
+/// tell whose events they link. None for a stream of the server's own, which is never copied.
 fn subscriptions_of<'s>(
     subscriptions: &'s [SubscriptionSettings],
     stream: &StreamName,
@@ -176,12 +176,15 @@ fn subscriptions_of<'s>(
     let is_certain = |one: &&SubscriptionSettings| {
         one.stream == *stream || one.stream.as_str().strip_prefix("$ce-") == category
     };
-    let certain: Vec<_> = subscriptions.iter().filter(is_certain).collect();
-    if certain.is_empty() {
-        subscriptions.iter().collect()
-    } else {
-        certain
+    if stream.is_system() {
+        return Vec::new();
     }
+    let certain: Vec<_> = subscriptions.iter().filter(is_certain).collect();
+    if !certain.is_empty() {
+        return certain;
+    }
+    let may_link = |one: &&SubscriptionSettings| !one.stream.as_str().starts_with("$ce-");
+    subscriptions.iter().filter(may_link).collect()
 }
 
 /// A duration among the arguments.

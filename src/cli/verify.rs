@@ -114,10 +114,15 @@ fn choose(settings: &Settings, arguments: &Arguments) -> Result<Chosen, String> 
     let mut chosen: Chosen = Vec::new();
     for stream in &arguments.stream {
         let stream = StreamName::from(stream.as_str());
-        let [subscription] = super::subscriptions_of(&subscriptions, &stream)[..] else {
-            return Err(format!(
-                "which subscription copies {stream}? Name it with --subscription"
-            ));
+        let subscription = match super::subscriptions_of(&subscriptions, &stream)[..] {
+            [subscription] => subscription,
+            [] => return Err(uncopied(&subscriptions, &stream)),
+            _ => {
+                return Err(format!(
+                    "several subscriptions may copy the stream {:?}: name one with --subscription",
+                    stream.as_str()
+                ));
+            }
         };
         match chosen
             .iter_mut()
@@ -128,6 +133,18 @@ fn choose(settings: &Settings, arguments: &Arguments) -> Result<Chosen, String> 
         }
     }
     Ok(chosen)
+}
+
+fn uncopied(subscriptions: &[SubscriptionSettings], stream: &StreamName) -> String {
+    let keys: Vec<String> = subscriptions
+        .iter()
+        .map(|one| one.key().to_string())
+        .collect();
+    format!(
+        "no subscription copies the stream {:?}: check its name; the subscriptions are {}",
+        stream.as_str(),
+        keys.join(", ")
+    )
 }
 
 async fn compare(

@@ -130,7 +130,7 @@ async fn each_way_to_fail_has_its_code() {
     let point = folder.path().join("point");
     std::fs::write(&point, "rubbish").expect("written");
     let point = point.to_str().expect("UTF-8");
-    let rows: [(&[&str], i32, &str); 6] = [
+    let rows: [(&[&str], i32, &str); 9] = [
         (
             &["--subscription", "$ce-other"],
             64,
@@ -142,6 +142,17 @@ async fn each_way_to_fail_has_its_code() {
             64,
             "cannot be used with",
         ),
+        (
+            &["--stream", "custmoer-1"],
+            64,
+            "no subscription copies the stream \"custmoer-1\": check its name; the subscriptions are $ce-customer::g",
+        ),
+        (
+            &["--stream", "$ce-customer"],
+            64,
+            "no subscription copies the stream \"$ce-customer\"",
+        ),
+        (&["--stream", "customer-7"], 0, ""),
         (&["--rate", "0"], 64, "0 is not in"),
         (
             &["--resume", point],
