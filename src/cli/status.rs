@@ -33,6 +33,10 @@ pub(super) struct Arguments {
     /// Wait until every subscription has caught up; fails if a stream is held
     #[arg(long, value_name = "STATE")]
     wait: Option<Wait>,
+    /// Only ask whether the process does its work (/healthz), as a container's health check does: a server that is
+    /// unreachable is no failure.
+    #[arg(long, conflicts_with_all = ["json", "wait"])]
+    health: bool,
     /// Give up waiting after this long.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = super::duration, requires = "wait")]
     timeout: Duration,
@@ -74,6 +78,9 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
 }
 
 async fn ask_and_show(arguments: &Arguments, address: &str) -> anyhow::Result<Exit> {
+    if arguments.health {
+        return health(address).await;
+    }
     let (report, failure) = match arguments.wait {
         None => {
             let report = ask(address).await?;
@@ -163,8 +170,32 @@ fn behind(one: &SubscriptionReport, waited: f64) -> Option<String> {
     }
 }
 
+/// What `/healthz` answers: "ok", or a reason a line.
+async fn health(address: &str) -> anyhow::Result<Exit> {
+    let (status, body) = answer(address, "/healthz").await?;
+    match &*status {
+        "200" => {
+            say(body.trim_end());
+            Ok(Exit::Ok)
+        }
+        "503" => bail!("{}", body.trim_end()),
+        _ => bail!("{address} answered {status}: is it ditto?"),
+    }
+}
+
 async fn ask(address: &str) -> anyhow::Result<Report> {
-    let answer = timeout(CALL_TIMEOUT, get(address, "/status"))
+    let (status, body) = answer(address, "/status").await?;
+    match &*status {
+        "200" => serde_json::from_str(&body)
+            .with_context(|| format!("{address} does not answer as ditto does")),
+        "421" => bail!("{address} answered 421: {}", body.trim_end()),
+        _ => bail!("{address} answered {status}: is it ditto?"),
+    }
+}
+
+/// Status and body.
+async fn answer(address: &str, path: &str) -> anyhow::Result<(String, String)> {
+    let answer = timeout(CALL_TIMEOUT, get(address, path))
         .await
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
         .with_context(|| format!("failed to ask ditto at {address}: is it running?"))?;
@@ -173,13 +204,7 @@ async fn ask(address: &str) -> anyhow::Result<Report> {
         bail!("{address} did not answer with HTTP");
     };
     let status = head.split(' ').nth(1).unwrap_or_default();
-    if status == "421" {
-        bail!("{address} answered 421: {}", body.trim_end());
-    }
-    if status != "200" {
-        bail!("{address} answered {status}: is it ditto?");
-    }
-    serde_json::from_str(body).with_context(|| format!("{address} does not answer as ditto does"))
+    Ok((status.to_owned(), body.to_owned()))
 }
 
 /// One request in HTTP/1.0: the answer ends with the connection.

@@ -1,5 +1,8 @@
 //! `ditto status` and `ditto check` against a running daemon and real servers.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
 use devstore::{Options, Server};
 
 use super::support::{Ditto, Servers, ask, seed, until};
@@ -41,6 +44,8 @@ async fn status_shows_a_table_json_and_what_is_wrong() {
         (code == Some(1) && said.contains("$ce-customer::g: retrying")).then_some(())
     })
     .await;
+    let (code, shown, said) = ask(&["status", "--url", &url, "--health"]);
+    assert_eq!((code, &*shown), (Some(0), "ok\n"), "{said}");
     let (code, _, said) = ask(&[
         "status",
         "--url",
@@ -52,6 +57,33 @@ async fn status_shows_a_table_json_and_what_is_wrong() {
     ]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("$ce-customer::g: "), "{said}");
+}
+
+#[test]
+fn health_fails_with_the_reasons_of_the_daemon() {
+    for (answer, told) in [
+        (
+            "HTTP/1.1 503 Service Unavailable\r\n\r\n$ce-a::g: stood still\n",
+            "$ce-a::g: stood still",
+        ),
+        ("HTTP/1.1 404 Not Found\r\n\r\n", "answered 404"),
+        ("", "did not answer with HTTP"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let answering = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a question");
+            let mut question = [0; 1024];
+            let length = stream.read(&mut question).expect("readable");
+            stream.write_all(answer.as_bytes()).expect("written");
+            String::from_utf8_lossy(&question[..length]).into_owned()
+        });
+        let (code, _, said) = ask(&["status", "--url", &url, "--health"]);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains(told), "{said}");
+        let question = answering.join().expect("no panic");
+        assert!(question.starts_with("GET /healthz "), "{question}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
