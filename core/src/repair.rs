@@ -253,7 +253,7 @@ impl Core {
             return;
         }
         let text = format!(
-            "revision {from} is no longer at the source, the first that is readable is {readable}"
+            "revision {from} is no longer at the source, the next one that ditto has is {readable}"
         );
         match self.settings.on_missing_history {
             OnMissingHistory::Fill => {

@@ -71,7 +71,7 @@ fn history_that_the_source_lacks_holds_the_stream_and_names_the_first_readable_r
         bench.source(page);
         let last = bench.commands().pop().unwrap_or_default();
         let expected = format!(
-            "park 0 ditto: missing_history: revision 0 is no longer at the source, the first that is readable is {readable}"
+            "park 0 ditto: missing_history: revision 0 is no longer at the source, the next one that ditto has is {readable}"
         );
         assert_eq!(last, expected, "{name}");
     }
@@ -100,7 +100,7 @@ fn a_hole_in_the_middle_of_a_repair_is_missing_history_too() {
         stream: "s-1".into(),
         revision: 2,
         reason: HeldReason::MissingHistory,
-        text: "revision 2 is no longer at the source, the first that is readable is 4".to_owned(),
+        text: "revision 2 is no longer at the source, the next one that ditto has is 4".to_owned(),
     };
     assert!(bench.tells().contains(&held));
 }
