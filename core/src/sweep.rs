@@ -8,7 +8,7 @@ use super::port::{Command, LeaveReason, LinkPage, Moment, ParkedPage, ReadId, Te
 use super::queue::Claim;
 use super::trial::back_off;
 use super::{Core, Purpose};
-use crate::event::TOMBSTONE_REVISION;
+use crate::event::{Item, TOMBSTONE_REVISION};
 
 const PAGE: u32 = 100;
 const PAGE_BYTES: usize = 256 * 1024;
@@ -258,6 +258,10 @@ impl Core {
             self.tell(Tell::ServerParked {
                 entry: parked.entry,
                 reason: parked.reason,
+                never: match parked.item {
+                    Item::Never(reason) => Some(reason),
+                    Item::Event(_) | Item::Forward(_) => None,
+                },
             });
             self.accept(
                 parked.item,

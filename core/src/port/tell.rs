@@ -245,12 +245,14 @@ pub enum Tell {
         /// Last of them.
         to: u64,
     },
-    /// The server parked this by itself; ditto copies it, the entry stays.
+    /// The server parked this by itself; the entry stays.
     ServerParked {
         /// Entry in the parked stream.
         entry: u64,
         /// The server's reason.
         reason: String,
+        /// Why there is nothing to copy; `None`: ditto copies it.
+        never: Option<SkipReason>,
     },
     /// The parked stream may not be read.
     ParkedUnreadable,

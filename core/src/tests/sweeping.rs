@@ -141,6 +141,7 @@ fn what_the_server_parked_by_itself_is_copied_and_what_ditto_parked_is_not() {
     let told = Tell::ServerParked {
         entry: 1,
         reason: "Reached retry count of 10".to_owned(),
+        never: None,
     };
     assert!(bench.tells().contains(&told));
     let seen = |bench: &mut Bench, parked| {
@@ -154,6 +155,27 @@ fn what_the_server_parked_by_itself_is_copied_and_what_ditto_parked_is_not() {
     let page = ParkedPage::Entries(Vec::new());
     bench.input(Input::ParkedRead { read, page });
     assert_eq!(bench.commands(), ["parked from 2"]);
+}
+
+#[test]
+fn a_parked_entry_without_an_event_is_not_reported_as_copied() {
+    let mut bench = Bench::joined(settings());
+    let read = bench.last_read();
+    let unresolved = ParkedEntry {
+        entry: 0,
+        item: Item::Never(SkipReason::Unresolved),
+        reason: "Reached retry count of 10".to_owned(),
+    };
+    bench.input(Input::ParkedRead {
+        read,
+        page: ParkedPage::Entries(vec![unresolved]),
+    });
+    let told = Tell::ServerParked {
+        entry: 0,
+        reason: "Reached retry count of 10".to_owned(),
+        never: Some(SkipReason::Unresolved),
+    };
+    assert!(bench.tells().contains(&told));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tracing::{Level, debug, enabled, error, info, warn};
 
 use super::Journal;
 use crate::log::message_id;
-use ditto_core::event::StreamName;
+use ditto_core::event::{SkipReason, StreamName};
 use ditto_core::port::{CopiedEvent, Tell};
 
 /// Streams of which a difference was already warned about; beyond this many the warning may come again.
@@ -140,9 +140,11 @@ impl Journal {
             } => {
                 line!(self, warn, ditto.event_stream = %stream, number, revision, "the group never delivered an event; copying it all the same");
             }
-            Tell::ServerParked { entry, reason } => {
-                line!(self, warn, entry, reason = %reason, "the server parked an event by itself; copying it all the same, the entry stays");
-            }
+            Tell::ServerParked {
+                entry,
+                reason,
+                never,
+            } => self.server_parked(*entry, reason, *never),
             Tell::ParkedUnreadable => {
                 line!(
                     self,
@@ -180,6 +182,17 @@ impl Journal {
                 line!(self, debug, reason = reason.as_str(), "never copied")
             }
             _ => {}
+        }
+    }
+
+    fn server_parked(&self, entry: u64, reason: &str, never: Option<SkipReason>) {
+        match never {
+            None => {
+                line!(self, warn, entry, reason = %reason, "the server parked an event by itself; copying it all the same, the entry stays");
+            }
+            Some(never) => {
+                line!(self, warn, entry, reason = %reason, skipped = never.as_str(), "the server parked an entry by itself that leads to no event to copy; the entry stays");
+            }
         }
     }
 
