@@ -205,8 +205,15 @@ async fn check_connect_names_the_rights_that_are_missing() {
             reader,
             admin,
             "h",
+            Some(1),
+            "problem: $ce-customer::h: the group is missing, and the user may not create it: add the user to $ops",
+        ),
+        (
+            operator,
+            admin,
+            "h",
             Some(0),
-            "which needs the right of $ops or $admins",
+            "ok: $ce-customer::h: the group is missing; ditto will create it (create = true)",
         ),
         (admin, reader, "g", Some(0), writes),
     ];

@@ -205,10 +205,7 @@ async fn group(client: &Client, settings: &SubscriptionSettings, findings: &mut 
             }
         }
         Err(refusal) if refusal.why == JoinRefusal::Missing && settings.create => {
-            findings.push(Fine(format!(
-                "{name}: the group is missing; ditto will create it (create = true), which needs the right of $ops or \
-                 $admins"
-            )));
+            findings.push(missing(&name.to_string(), subscription.may_create().await));
         }
         Err(refusal) => findings.push(Problem(format!("{name}: {}", refusal.text))),
     }
@@ -219,6 +216,21 @@ async fn group(client: &Client, settings: &SubscriptionSettings, findings: &mut 
             findings.push(Warning(format!("{name}: {text}")));
         }
         Err(error) => findings.push(Problem(format!("{name}: {}", error.with_hint()))),
+    }
+}
+
+/// A group that ditto is to create: only a user of `$ops` or `$admins` may.
+fn missing(name: &str, may_create: Result<bool, Error>) -> Finding {
+    let missing = format!("{name}: the group is missing");
+    match may_create {
+        Ok(true) => Fine(format!("{missing}; ditto will create it (create = true)")),
+        Ok(false) => Problem(format!(
+            "{missing}, and the user may not create it: add the user to $ops, or create the group and set create = false"
+        )),
+        Err(error) => Warning(format!(
+            "{missing}; ditto will create it (create = true) if the user is in $ops or $admins, which is not known: {}",
+            error.detail()
+        )),
     }
 }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use eventstore::{
     GetPersistentSubscriptionInfoOptions, PersistentSubscription, PersistentSubscriptionEvent,
-    SubscribeToPersistentSubscriptionOptions,
+    ReplayParkedMessagesOptions, SubscribeToPersistentSubscriptionOptions,
 };
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -85,6 +85,28 @@ impl Subscription {
             unsuitable: group::unsuitable(&self.settings.stream, &info),
             warnings: self.warnings(&info).await,
         })
+    }
+
+    /// Whether the user may create the group that is missing, asked by a call that needs the same permission (`protocol.md`
+    /// §10) and does nothing to a group that is not there.
+    ///
+    /// # Errors
+    /// The server does not tell.
+    pub async fn may_create(&self) -> Result<bool, Error> {
+        let usable = self.clients.get().await?;
+        let options = ReplayParkedMessagesOptions::default().stop_at(0);
+        let options = match usable.client.credentials.clone() {
+            Some(credentials) => options.authenticated(credentials),
+            None => options,
+        };
+        let (client, stream, group) = self.names(&usable);
+        let asking = async move { client.replay_parked_messages(stream, group, &options).await };
+        let action = "ask whether the group may be created";
+        match self.call(&usable, action, asking).await {
+            Err(error) if *error.class() == Class::Denied => Ok(false),
+            Err(error) if *error.class() == Class::GroupNotFound => Ok(true),
+            answer => answer.map(|()| true),
+        }
     }
 
     /// How far the group is, as it is: never creates one, and does not judge it.
