@@ -173,6 +173,7 @@ impl Core {
                 self.look_denied(&name, sent, Denied::Write)
             }
             (_, LookResult::Denied) => self.look_denied(&name, sent, Denied::Read),
+            (_, LookResult::MetadataDenied) => self.look_denied(&name, sent, Denied::ReadMetadata),
             (LookStep::Search(search), result) => self.on_search_page(&name, search, result),
             (LookStep::Tail(tail), result) => self.on_destination_tail(&name, tail, result),
             (LookStep::Refused { tail, .. }, result) => {

@@ -20,6 +20,8 @@ use crate::event::StreamName;
 pub(super) enum Denied {
     /// Reading the stream.
     Read,
+    /// Reading its metadata.
+    ReadMetadata,
     /// Appending to it.
     Write,
     /// Writing its metadata.
@@ -31,14 +33,22 @@ impl Denied {
     pub(super) fn here(self) -> &'static str {
         match self {
             Self::Read => "no right to read this stream at the destination",
+            Self::ReadMetadata => {
+                "no right to read this stream's metadata ($mr) at the destination"
+            }
             Self::Write => "no right to write this stream at the destination",
             Self::WriteMetadata => "no right to write this stream's metadata at the destination",
         }
     }
 
+    fn is_reading(self) -> bool {
+        matches!(self, Self::Read | Self::ReadMetadata)
+    }
+
     fn everywhere(self) -> &'static str {
         match self {
             Self::Read => "no right to read any stream at the destination",
+            Self::ReadMetadata => "no right to read any stream's metadata ($mr) at the destination",
             Self::Write => "no right to write any stream at the destination",
             Self::WriteMetadata => "no right to write any stream's metadata at the destination",
         }
@@ -99,7 +109,8 @@ impl Denials {
         }
         let denied = |stream: &&StreamName| !self.streams.contains_key(*stream);
         let stream = self.written.iter().find(denied)?;
-        Some((unproven.contains(&Denied::Read), stream.clone()))
+        let reading = unproven.iter().any(|what| what.is_reading());
+        Some((reading, stream.clone()))
     }
 
     fn clear(&mut self) {
@@ -154,7 +165,7 @@ impl Core {
     fn rights_proven(&mut self, name: &StreamName, reading: bool, sent: Moment) {
         let (now, mut again) = (self.now, Vec::new());
         for (denied, denial) in &mut self.denials.streams {
-            let same_kind = reading == (denial.what == Denied::Read);
+            let same_kind = reading == denial.what.is_reading();
             if denial.proven.is_none() && same_kind && denial.since <= sent && denied != name {
                 denial.proven = Some(now);
                 again.push(denied.clone());
@@ -230,7 +241,7 @@ impl Core {
             return false;
         }
         let rights = match result {
-            LookResult::Denied => Rights::Denied,
+            LookResult::Denied | LookResult::MetadataDenied => Rights::Denied,
             LookResult::Failed | LookResult::Refused(_) => Rights::Unknown,
             _ => Rights::Allowed,
         };

@@ -57,6 +57,8 @@ pub enum Class {
     Unauthenticated,
     /// The user has no right to this.
     Denied,
+    /// The user has no right to read the metadata of a stream, which tells whether it was deleted.
+    MetadataDenied,
     /// There is no such group.
     GroupNotFound,
     /// There is a group of that name already.
@@ -226,7 +228,7 @@ impl Error {
             Class::NotReady => "not_ready",
             Class::NotLeader(_) => "not_leader",
             Class::Unauthenticated => "unauthenticated",
-            Class::Denied => "denied",
+            Class::Denied | Class::MetadataDenied => "denied",
             Class::GroupNotFound => "group_not_found",
             Class::GroupExists => "group_exists",
             Class::GroupTaken => "group_taken",
@@ -308,6 +310,7 @@ impl Error {
             Class::Denied => {
                 "give the user the right: read on the source, write on the destination, $ops for groups"
             }
+            Class::MetadataDenied => "give the user the right to read the stream's metadata ($mr)",
             Class::GroupNotFound => "create the group, or set create = true",
             Class::GroupTaken => "another consumer has the group; its connection name tells who",
             Class::Dropped => "somebody deleted or changed the group",

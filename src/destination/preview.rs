@@ -191,7 +191,7 @@ async fn judge<D: Destination>(real: &D, tails: &Tails, append: Append) -> Appen
             last: tail, events, ..
         } if tail >= last => Some(events),
         LookResult::Tombstoned => return AppendOutcome::Deleted,
-        LookResult::Denied => return AppendOutcome::Denied,
+        LookResult::Denied | LookResult::MetadataDenied => return AppendOutcome::Denied,
         LookResult::Failed => return AppendOutcome::NoAnswer,
         _ => return AppendOutcome::WrongRevision,
     };

@@ -42,7 +42,7 @@ pub async fn stream(
         Ok(ProvenPage::Tombstoned) => SourcePage::Tombstoned,
         Err(error) => match error.class() {
             Class::Denied => SourcePage::Denied,
-            Class::Unreadable => SourcePage::Refused(error.with_hint()),
+            Class::Unreadable | Class::MetadataDenied => SourcePage::Refused(error.with_hint()),
             _ => SourcePage::Failed,
         },
     }
@@ -85,7 +85,9 @@ async fn link_page(
         },
         Ok(ProvenPage::NotFound) => LinkPage::NotFound,
         Ok(ProvenPage::SoftDeleted | ProvenPage::Tombstoned) => LinkPage::Deleted,
-        Err(error) if *error.class() == Class::Denied => LinkPage::Denied,
+        Err(error) if matches!(error.class(), Class::Denied | Class::MetadataDenied) => {
+            LinkPage::Denied
+        }
         Err(_) => LinkPage::Failed,
     }
 }

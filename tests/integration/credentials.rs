@@ -88,18 +88,30 @@ async fn a_destination_password_that_becomes_wrong_and_right_again_loses_nothing
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_right_to_write_one_stream_holds_that_stream_and_no_other() {
+async fn a_right_missing_for_one_stream_holds_that_stream_with_its_name() {
+    for (acl, missing) in [
+        (
+            r#"{"$acl":{"$w":"$admins"}}"#,
+            "no right to write this stream at the destination",
+        ),
+        (
+            r#"{"$acl":{"$mr":"$admins"}}"#,
+            "no right to read this stream's metadata ($mr) at the destination",
+        ),
+    ] {
+        holds_one_stream(acl, missing).await;
+    }
+}
+
+/// The destination's `customer-1` has this metadata before anything is copied.
+async fn holds_one_stream(acl: &str, missing: &str) {
     let writer = User {
         name: "writer".to_owned(),
         password: "x".to_owned(),
         groups: Vec::new(),
     };
     let servers = Servers::with(Options::default(), with_users(vec![User::admin(), writer])).await;
-    write_metadata(
-        servers.destination.store(),
-        "customer-1",
-        r#"{"$acl":{"$w":"$admins"}}"#,
-    );
+    write_metadata(servers.destination.store(), "customer-1", acl);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("password");
     std::fs::write(&file, "x").unwrap();
@@ -113,9 +125,10 @@ async fn no_right_to_write_one_stream_holds_that_stream_and_no_other() {
         subscription("$ce-customer", "ditto"),
         BUDGET,
     );
-    crate::support::until("the stream is held", || {
+    crate::support::until("the stream is held for what is missing", || {
         let held = copying.seen.count(|tell| {
-            matches!(tell, Tell::Held { stream, reason: HeldReason::Refused, .. } if stream.as_str() == "customer-1")
+            matches!(tell, Tell::Held { stream, reason: HeldReason::Refused, text, .. }
+                if stream.as_str() == "customer-1" && text == missing)
         });
         if held == 1 { Ok(()) } else { Err(held) }
     })

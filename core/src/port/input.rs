@@ -103,6 +103,8 @@ pub enum LookResult {
     NotDeleted,
     /// No right to read it; to [`super::Command::Recognise`]: to write it.
     Denied,
+    /// No right to read its metadata, which tells whether it was deleted.
+    MetadataDenied,
     /// This stream cannot be read, for a lasting reason: the server's own words.
     Refused(String),
     /// The answer to [`super::Command::Recognise`]: the destination's stream holds this event at its revision.

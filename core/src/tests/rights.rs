@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::port::{
-    AppendOutcome, Input, LookId, LookResult, MetadataOutcome, PipelineState, Rights,
+    AppendOutcome, Input, LookId, LookResult, MetadataOutcome, PipelineState, Rights, Tell,
 };
 use super::{Bench, settings};
 
@@ -161,6 +161,21 @@ fn denied_read_is_proven_by_a_read_of_another_stream() {
     assert_eq!(bench.commands(), ["look s-2 from 0 count 1"]);
     bench.looked(LookResult::Denied);
     assert_eq!(bench.core.status().held, [0, 0, 1, 0]);
+}
+
+#[test]
+fn denied_read_of_metadata_is_reported_as_that() {
+    let mut bench = Bench::joined(settings());
+    bench.begun("s-1");
+    bench.deliver("s-2", 0);
+    bench.looked(LookResult::MetadataDenied);
+    assert_eq!(bench.commands(), ["look s-2 metadata", "look s-1 metadata"]);
+    bench.looked(LookResult::NotDeleted);
+    assert_eq!(bench.commands(), ["look s-2 from 0 count 1"]);
+    bench.looked(LookResult::MetadataDenied);
+    let text = "no right to read this stream's metadata ($mr) at the destination";
+    let is_told = |tell: &Tell| matches!(tell, Tell::Held { text: told, .. } if told == text);
+    assert!(bench.tells().iter().any(is_told));
 }
 
 #[test]

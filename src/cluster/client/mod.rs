@@ -39,6 +39,7 @@ pub use read_all::{LogFilter, LogRecord, LogRecords, LogStart, ReadLog};
 
 pub(crate) use addresses::{Resolver, dial};
 pub(crate) use connection::{Node, Proven};
+pub(crate) use proven::of_metadata;
 
 /// How often one call follows a server that says who leads.
 const HOPS: usize = 2;

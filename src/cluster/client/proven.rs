@@ -57,16 +57,29 @@ impl Client {
             }
             (StreamPage::NotFound, Some(node)) => {
                 let newest = ReadStream::newest(read.stream.metadata_stream());
-                Ok(match self.read_at(&node, &newest).await? {
-                    StreamPage::Found { records, .. } if newest_says_deleted(&records) => {
-                        ProvenPage::SoftDeleted
-                    }
-                    StreamPage::Found { .. } | StreamPage::NotFound => ProvenPage::NotFound,
-                    StreamPage::Tombstoned => ProvenPage::Tombstoned,
-                })
+                Ok(
+                    match self.read_at(&node, &newest).await.map_err(of_metadata)? {
+                        StreamPage::Found { records, .. } if newest_says_deleted(&records) => {
+                            ProvenPage::SoftDeleted
+                        }
+                        StreamPage::Found { .. } | StreamPage::NotFound => ProvenPage::NotFound,
+                        StreamPage::Tombstoned => ProvenPage::Tombstoned,
+                    },
+                )
             }
             (StreamPage::Tombstoned, _) => Ok(ProvenPage::Tombstoned),
         }
+    }
+}
+
+/// An error of reading a stream's metadata: a denial is not one of the stream itself.
+pub(crate) fn of_metadata(error: Error) -> Error {
+    match error.class() {
+        Class::Denied => {
+            let text = format!("its metadata: {}", error.detail());
+            error.becomes(Class::MetadataDenied, text)
+        }
+        _ => error,
     }
 }
 

@@ -5,8 +5,8 @@
 use futures_util::future::join;
 
 use crate::cluster::client::{
-    Client, Direction, Expected, ProvenPage, ReadStream, StartAt, StreamPage, says_deleted,
-    truncated_before,
+    Client, Direction, Expected, ProvenPage, ReadStream, StartAt, StreamPage, of_metadata,
+    says_deleted, truncated_before,
 };
 use crate::cluster::{Class, Error};
 use crate::destination::event_store::recognise::NEVER_REACHED;
@@ -50,6 +50,7 @@ pub(super) async fn look(
         Ok(result) => result,
         Err(error) => match error.class() {
             Class::Denied => LookResult::Denied,
+            Class::MetadataDenied => LookResult::MetadataDenied,
             Class::Unreadable => unreadable(client, &stream, &error).await,
             _ => LookResult::Failed,
         },
@@ -126,7 +127,7 @@ async fn truncation(client: &Client, stream: &StreamName) -> Option<u64> {
 /// Whether the metadata of a stream says that it was soft-deleted.
 async fn deletion(client: &Client, stream: &StreamName) -> Result<LookResult, Error> {
     let read = ReadStream::newest(stream.metadata_stream());
-    Ok(match client.read_stream(read).await? {
+    Ok(match client.read_stream(read).await.map_err(of_metadata)? {
         StreamPage::Found { records, .. } => {
             let newest = records.into_iter().find_map(|record| record.event);
             if newest.is_some_and(|event| says_deleted(&event)) {
