@@ -45,9 +45,10 @@ pub(crate) fn judge(files: &[NamedFile], problems: &Collector, notes: &Collector
                     problems.add(&named.origin, named.key.as_str(), format!("{shown} {text}"));
                 }
             }
+            // A credential is not named in a message: what stands there may be the secret itself.
             Err(error) if named.may_be_unseen => {
                 let text = format!(
-                    "{shown} cannot be seen from here ({error}); the service itself judges it"
+                    "this credential cannot be seen from here ({error}); the service itself judges it"
                 );
                 notes.add(&named.origin, named.key.as_str(), text);
             }

@@ -56,7 +56,11 @@ impl Value {
                 _ => "another type".to_owned(),
             },
             // A password may stand in an address, wherever somebody put the address.
-            Self::Text(text) | Self::Variable(text) if text.contains("://") => "a text".to_owned(),
+            Self::Text(text) | Self::Variable(text)
+                if text.contains("://") || text.contains('@') =>
+            {
+                "a text".to_owned()
+            }
             Self::Text(text) | Self::Variable(text) => shorten(text),
             Self::Integer(_, digits) => format!("the integer {digits}"),
             Self::Boolean(value) => value.to_string(),

@@ -123,7 +123,7 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
                 let inner = &value[1..];
                 let Some(end) = inner.find(quote) else {
                     return Err(format!(
-                        "the value of {key} begins with {quote} and does not end with it"
+                        "the value of part {number} begins with {quote} and does not end with it"
                     ));
                 };
                 (&inner[..end], &inner[end + 1..])
@@ -178,7 +178,7 @@ fn connect_to(address: &str, connection: &mut Connection) -> Result<&'static str
 /// True if a seed asks for TLS.
 fn gossip_seeds(list: &str, connection: &mut Connection) -> Result<bool, String> {
     let mut over_tls = false;
-    for seed in list.split(',') {
+    for (index, seed) in list.split(',').enumerate() {
         let seed = seed.trim();
         let address = match seed.split_once("://") {
             Some(("https", address)) => {
@@ -193,7 +193,8 @@ fn gossip_seeds(list: &str, connection: &mut Connection) -> Result<bool, String>
         };
         let (host, port) = host_and_port(address, "GossipSeeds")?;
         let port =
-            port.ok_or_else(|| format!("the GossipSeed {host:?} has no port, expected HOST:2113"))?;
+            // Not quoted: it may be a piece of a password.
+            port.ok_or_else(|| format!("GossipSeed {} has no port, expected HOST:2113", index + 1))?;
         connection.seeds.push(Endpoint { host, port });
     }
     connection.remarks.push(

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::support::{Ditto, Servers, command, get, seed, until};
+use super::support::{Ditto, Servers, ask, command, get, seed, until};
 
 const MARKER: &str = "m4rker-p4ssword";
 
@@ -81,6 +81,49 @@ async fn a_password_is_in_no_output_log_status_or_error() {
         assert_eq!(line_with_secret(&told), None, "{place}: Debug");
         assert!(settings.is_ok(), "{place}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_in_a_broken_configuration_is_in_no_log_status_or_error() {
+    let servers = Servers::start().await;
+    let good = servers.configuration(&["g"]);
+    let source = servers.source.connection_string();
+    let mut ditto = Ditto::start(&good);
+    let address = ditto.http().await;
+    ditto.until_notified("READY=1", 1).await;
+    let mut said = String::new();
+    for (index, bad) in [
+        format!("esdb://admin:{MARKER}"),
+        format!("admin:{MARKER}:host:2113"),
+        format!("admin:{MARKER},host"),
+        format!("esdb://admin:{MARKER},host:2113"),
+        format!("esdb://admin:1?{MARKER}"),
+        format!("{source}\"\nuser = \"u\"\npassword_file = \"{MARKER}"),
+        format!("{source}\"\nuser = \"u\"\npassword_file = \"{MARKER}/x"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        ditto.configure(&good.replacen(&source, bad, 1));
+        ditto.signal("HUP");
+        let refusals = || ditto.log().matches("configuration is refused").count();
+        until(bad, || (refusals() > index).then_some(())).await;
+        said += &get(address, "/status").body;
+        for command in ["check", "run"] {
+            let (code, shown, error) = ask(&[command, "--config", &ditto.file().to_string_lossy()]);
+            // A credential by name cannot be judged from a shell.
+            let is_name = bad.ends_with(&format!("= \"{MARKER}"));
+            let expected = if command == "check" && is_name { 0 } else { 78 };
+            assert_eq!(code, Some(expected), "{command} {bad}: {shown}{error}");
+            said += &(shown + &error);
+        }
+    }
+    ditto.signal("TERM");
+    assert_eq!(ditto.exit().await, Some(0));
+    said += &ditto.log();
+    said += &ditto.notified().join("\n");
+    assert!(said.contains("reload refused"), "{said}");
+    assert_eq!(line_with_secret(&said), None);
 }
 
 /// The first line that tells the password, plain or as it goes over the wire.

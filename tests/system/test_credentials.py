@@ -56,7 +56,7 @@ class Credentials(MachineTest):
         self.one.write("/etc/ditto/ditto.toml", WITH_PASSWORD)
         self.one.fails("systemctl", "restart", "ditto")
         self.assertEqual(self.one.show("ExecMainStatus", "NRestarts"), ["78", "0"])
-        self.one.wait_for_words(r"LoadCredential=source\.password")
+        self.one.wait_for_words(r"source\.password_file.*LoadCredential=")
 
 
 if __name__ == "__main__":

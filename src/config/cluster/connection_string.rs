@@ -2,7 +2,10 @@
 //! `+discover`.
 //!
 //! Read by ditto itself, because the client library takes user and password undecoded and lets unknown parameters
-//! pass (`protocol.md` §11 T21 to T23). An error never shows user, password or what might be a part of them.
+//! pass (`protocol.md` §11 T21 to T23). An error never shows user, password or what might be a part of them: nothing
+//! before the last '@' and, without an '@', nothing after the first ':' of the hosts.
+
+mod parameters;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,25 +17,6 @@ use crate::config::secret::Secret;
 
 const SCHEMES: [&str; 4] = ["esdb", "kurrentdb", "kdb", "kurrent"];
 const DEFAULT_PORT: u16 = 2113;
-/// No time in a connection string is meant to be longer; also keeps far away from what timers cannot hold (T27).
-const LONGEST: u64 = 3_600_000;
-const PARAMETERS: [&str; 14] = [
-    "tls",
-    "tlsVerifyCert",
-    "tlsCaFile",
-    "userCertFile",
-    "userKeyFile",
-    "keepAliveInterval",
-    "keepAliveTimeout",
-    "nodePreference",
-    "discoveryInterval",
-    "gossipTimeout",
-    "maxDiscoverAttempts",
-    "connectionName",
-    "defaultDeadline",
-    "throwOnAppendFailure",
-];
-
 /// A connection string, taken apart and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionString {
@@ -74,7 +58,10 @@ impl ConnectionString {
     /// # Errors
     /// Everything that is wrong with it, under the key `connection_string`.
     pub fn parse(text: &str) -> Result<Self, Vec<KeyProblem>> {
-        let mut reader = Reader::default();
+        let mut reader = Reader {
+            shown: harmless_part(text),
+            errors: Vec::new(),
+        };
         let parsed = reader.read(text.trim());
         if reader.errors.is_empty()
             && let Some(parsed) = parsed
@@ -106,12 +93,30 @@ fn has_stray_at(text: &str) -> bool {
         .is_some_and(|end| rest[end..].contains('@'))
 }
 
-#[derive(Default)]
-struct Reader {
+/// The part of a connection string that cannot be user or password, whatever was forgotten or not encoded.
+fn harmless_part(text: &str) -> &str {
+    let (_, rest) = text.split_once("://").unwrap_or(("", ""));
+    match rest.rsplit_once('@') {
+        Some((_, behind)) => behind,
+        None => rest.split(':').next().unwrap_or_default(),
+    }
+}
+
+struct Reader<'a> {
+    /// What an error may quote.
+    shown: &'a str,
     errors: Vec<String>,
 }
 
-impl Reader {
+impl Reader<'_> {
+    /// ` 'PIECE'` to be put into an error; nothing if the piece could be a part of a password.
+    fn quote(&self, piece: &str) -> String {
+        if piece.is_empty() || !self.shown.contains(piece) {
+            return String::new();
+        }
+        format!(" '{piece}'")
+    }
+
     fn error<T>(&mut self, message: impl Into<String>) -> Option<T> {
         self.errors.push(message.into());
         None
@@ -137,7 +142,8 @@ impl Reader {
         let (user, password) = self.user_info(user_info);
         let seeds: Vec<Endpoint> = hosts
             .split(',')
-            .filter_map(|host| self.endpoint(host))
+            .enumerate()
+            .filter_map(|(index, host)| self.endpoint(index + 1, host))
             .collect();
         let nodes = match (&seeds[..], discover) {
             ([single], false) => Nodes::Single(single.clone()),
@@ -202,13 +208,18 @@ impl Reader {
         (user, password.flatten().map(Secret::new))
     }
 
-    fn endpoint(&mut self, text: &str) -> Option<Endpoint> {
+    /// The host of this number in the list, from 1.
+    fn endpoint(&mut self, number: usize, text: &str) -> Option<Endpoint> {
         let (host, port) = if let Some(rest) = text.strip_prefix('[') {
             let Some((host, port)) = rest.split_once(']') else {
-                return self.error(format!("'{text}': an IPv6 address must end with ']'"));
+                let quoted = self.quote(text);
+                return self.error(format!(
+                    "host {number}{quoted}: an IPv6 address must end with ']'"
+                ));
             };
             if host.parse::<std::net::Ipv6Addr>().is_err() {
-                return self.error(format!("'{host}' is not an IPv6 address"));
+                let quoted = self.quote(host);
+                return self.error(format!("host {number}{quoted} is not an IPv6 address"));
             }
             match port {
                 "" => (host, None),
@@ -222,152 +233,26 @@ impl Reader {
             return self.error("a host is missing");
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let quoted = self.quote(host);
         if !text.starts_with('[') && !host.chars().all(plain) {
             return self.error(format!(
-                "'{host}' is not a host name (letters, digits, '.', '-', '_')"
+                "host {number}{quoted} is not a host name (letters, digits, '.', '-', '_')"
             ));
         }
-        let port = match port {
+        let port = match port.map(str::parse::<u16>) {
             None => DEFAULT_PORT,
-            Some(port) => match port.parse::<u16>() {
-                Ok(port) if port > 0 => port,
-                _ => {
-                    return self.error(format!(
-                        "the port of '{text}' must be a number from 1 to 65535"
-                    ));
-                }
-            },
+            Some(Ok(port)) if port > 0 => port,
+            Some(_) => {
+                return self.error(format!(
+                    "the port of host {number}{quoted} must be a number from 1 to 65535 (after a password, '@' and a \
+                     host must follow)"
+                ));
+            }
         };
         Some(Endpoint {
             host: host.to_owned(),
             port,
         })
-    }
-
-    fn parameters(&mut self, query: &str, parsed: &mut ConnectionString) {
-        let mut seen = Vec::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let Some(known) = PARAMETERS
-                .iter()
-                .copied()
-                .find(|known| known.eq_ignore_ascii_case(name))
-            else {
-                self.errors
-                    .push(format!("unknown parameter '{name}', {}", nearest(name)));
-                continue;
-            };
-            if seen.contains(&known) {
-                self.errors
-                    .push(format!("parameter {known} is given twice"));
-                continue;
-            }
-            seen.push(known);
-            let Ok(value) = percent_decode_str(value).decode_utf8() else {
-                self.errors.push(format!(
-                    "parameter {known} is not UTF-8 once percent-decoded"
-                ));
-                continue;
-            };
-            if let Err(expected) = set(parsed, known, &value) {
-                self.errors.push(format!(
-                    "parameter {known} must be {expected} (got '{value}')"
-                ));
-            }
-        }
-    }
-}
-
-fn nearest(name: &str) -> String {
-    let distance =
-        |known: &str| strsim::osa_distance(&known.to_ascii_lowercase(), &name.to_ascii_lowercase());
-    match PARAMETERS.iter().min_by_key(|known| distance(known)) {
-        Some(known) if distance(known) <= 1 + known.len() / 4 => format!("did you mean {known}?"),
-        _ => format!("known are {}", PARAMETERS.join(", ")),
-    }
-}
-
-/// Takes over one parameter; the error says what is expected.
-fn set(parsed: &mut ConnectionString, name: &str, value: &str) -> Result<(), String> {
-    match name {
-        "tls" => parsed.tls = boolean(value)?,
-        "tlsVerifyCert" => parsed.tls_verify_cert = boolean(value)?,
-        "tlsCaFile" => parsed.tls_ca_file = Some(file(value)?),
-        "userCertFile" => parsed.user_cert_file = Some(file(value)?),
-        "userKeyFile" => parsed.user_key_file = Some(file(value)?),
-        "keepAliveInterval" | "keepAliveTimeout" => {
-            // The client library keeps its ten seconds when less is asked for, without an error (T25).
-            let time = match value {
-                "-1" => None,
-                _ => Some(millis(value, 10_000).map_err(|text| format!("-1 or {text}"))?),
-            };
-            parsed.keep_alive = match (parsed.keep_alive, time) {
-                (Some(keep_alive), Some(interval)) if name == "keepAliveInterval" => {
-                    Some(KeepAlive {
-                        interval,
-                        ..keep_alive
-                    })
-                }
-                (Some(keep_alive), Some(timeout)) => Some(KeepAlive {
-                    timeout,
-                    ..keep_alive
-                }),
-                _ => None,
-            };
-        }
-        "nodePreference" => {
-            let known = ["leader", "follower", "random", "readOnlyReplica"];
-            match known.iter().find(|known| known.eq_ignore_ascii_case(value)) {
-                None => return Err("leader, follower, random or readOnlyReplica".to_owned()),
-                Some(&"leader") => {}
-                Some(other) => parsed.notes.push(format!(
-                    "nodePreference={other} has no effect: ditto calls the leader, a follower may lag behind it"
-                )),
-            }
-        }
-        "discoveryInterval" => parsed.discovery_interval = millis(value, 1)?,
-        "gossipTimeout" => parsed.gossip_timeout = millis(value, 100)?,
-        "maxDiscoverAttempts" => {
-            parsed.max_discover_attempts = match value.parse() {
-                Ok(attempts @ 1..=1000) => attempts,
-                _ => return Err("a number from 1 to 1000".to_owned()),
-            }
-        }
-        "connectionName" => {
-            if value.is_empty() || !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-                return Err("printable ASCII text".to_owned());
-            }
-            parsed.connection_name = Some(value.to_owned());
-        }
-        "defaultDeadline" => parsed.call_timeout = millis(value, 100)?,
-        _ => {
-            boolean(value)?;
-            parsed.notes.push(format!("{name} has no effect in ditto"));
-        }
-    }
-    Ok(())
-}
-
-fn boolean(value: &str) -> Result<bool, String> {
-    value
-        .to_ascii_lowercase()
-        .parse()
-        .map_err(|_| "true or false".to_owned())
-}
-
-fn file(value: &str) -> Result<PathBuf, String> {
-    if value.is_empty() {
-        return Err("the name of a file".to_owned());
-    }
-    Ok(PathBuf::from(value))
-}
-
-fn millis(value: &str, least: u64) -> Result<Duration, String> {
-    match value.parse() {
-        Ok(millis) if (least..=LONGEST).contains(&millis) => Ok(Duration::from_millis(millis)),
-        _ => Err(format!(
-            "a number of milliseconds from {least} to {LONGEST}"
-        )),
     }
 }
 

@@ -81,7 +81,7 @@ pub(super) fn destination(mut section: Section<'_>) -> Option<Side<Destination>>
         &mut section,
         "endpoint_url",
         is_url,
-        "a URL such as \"https://vpce-1a2b.kinesis.eu-west-1.vpce.amazonaws.com\"",
+        "a URL such as \"https://vpce-1a2b.kinesis.eu-west-1.vpce.amazonaws.com\", without user and query",
     );
     let role_arn = optional(
         &mut section,
@@ -145,6 +145,9 @@ fn optional(
     let text = if found.value.contains('@') {
         // It may hold a password.
         format!("holds a user or a password, expected {expected}")
+    } else if key == "endpoint_url" {
+        // So may a URL, wherever something of it is missing.
+        format!("found a text, expected {expected}")
     } else {
         format!("found {:?}, expected {expected}", found.value)
     };
@@ -163,8 +166,11 @@ fn is_region(name: &str) -> bool {
 }
 
 fn is_url(url: &str) -> bool {
+    // It is shown in the status: what may be a key has no place in it.
     let scheme_and_host = |uri: &hyper::Uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some()
+            && uri.query().is_none()
     };
     !url.contains('@') && url.parse().is_ok_and(|uri| scheme_and_host(&uri))
 }

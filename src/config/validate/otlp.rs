@@ -114,7 +114,9 @@ fn headers(section: &mut Section<'_>, context: &Context<'_>) -> Vec<(String, Pas
         let path = format!("{key}.{name}");
         let problem = |text: &str| section.problem(&found.origin, &path, text);
         let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
-            problem("is no name of a header");
+            // Not named: the value may stand in it, as in "X-Key: value".
+            let text = "has an entry whose name is none of a header (letters, digits, '-')";
+            section.problem(&found.origin, key, text);
             continue;
         };
         if matches!(

@@ -242,10 +242,9 @@ pub(super) fn secret_path(
     let mut path = PathBuf::from(&file.value);
     let is_name = !path.is_absolute();
     if is_name && file.value.contains('/') {
-        let text = format!(
-            "found {:?}, expected an absolute path or the name of a credential (LoadCredential=)",
-            file.value
-        );
+        // Never quoted unless it is a path: it may be the secret itself.
+        let text =
+            "found a text, expected an absolute path or the name of a credential (LoadCredential=)";
         section.problem(&file.origin, key, text);
         return path;
     }
@@ -255,19 +254,13 @@ pub(super) fn secret_path(
             CredentialsDirectory::Judged(Some(directory))
             | CredentialsDirectory::Unseen(Some(directory)) => path = directory.join(path),
             CredentialsDirectory::Judged(None) => {
-                let text = format!(
-                    "found {:?}, the name of a credential, but $CREDENTIALS_DIRECTORY is not set: start ditto by \
-                     systemd with LoadCredential={}:FILE, or give an absolute path",
-                    file.value, file.value
-                );
+                let text = "found the name of a credential, but $CREDENTIALS_DIRECTORY is not set: start ditto by \
+                            systemd with LoadCredential=NAME:FILE, or give an absolute path";
                 section.problem(&file.origin, key, text);
                 return path;
             }
             CredentialsDirectory::Unseen(None) => {
-                let text = format!(
-                    "the credential {:?} cannot be seen from here; the service itself judges it",
-                    file.value
-                );
+                let text = "this credential cannot be seen from here; the service itself judges it";
                 context.notes.add(&file.origin, section.path_of(key), text);
                 return path;
             }

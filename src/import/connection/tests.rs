@@ -88,7 +88,9 @@ fn what_cannot_be_read_is_said_without_a_password() {
         ("ConnectTo=tcp://h:port", "not a number from 1 to 65535"),
         ("ConnectTo=tcp://[marker]:1", "not IPv6"),
         ("ConnectTo=tcp://h:1;GossipSeeds=a:1", "remove one"),
-        ("GossipSeeds=a", "has no port"),
+        ("GossipSeeds=a", "GossipSeed 1 has no port"),
+        ("GossipSeeds=u:1,marker,h:1", "GossipSeed 2 has no port"),
+        ("ConnectTo=tcp://u:x;marker=\"y@h:1", "part 2 begins with"),
         ("GossipSeeds=ftp://a:1", "another scheme"),
         (
             "ConnectTo=tcp://h:1;UseSslConnection=maybe",

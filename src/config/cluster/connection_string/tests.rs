@@ -204,8 +204,41 @@ fn an_error_never_shows_what_may_be_a_password() {
         "esdb://admin:hunter2@a:x",
         "esdb://admin:%ffhunter2@a?tls=no",
         "admin:hunter2@a",
+        "admin:hunter2:host:2113",
+        "admin:hunter2,host",
+        "esdb://admin:hunter2",
+        "esdb://admin:hunter2:host:2113",
+        "esdb://admin:hunter2,host",
+        "esdb://admin:x,hunter2!",
+        "esdb://admin:x,[hunter2",
+        "esdb://admin:x,[hunter2]:1",
+        "esdb://admin:1?hunter2",
+        "esdb://admin:1?tls=hunter2",
+        "esdb://admin:1?hunter2=1&gossipTimeout=hunter2",
+        "esdb://admin:hunter2@a,admin:hunter2@b:x",
     ] {
         let error = parse(text).expect_err(text);
         assert!(!error.contains("hunter"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn what_cannot_be_a_password_is_quoted() {
+    for (text, expected) in [
+        ("esdb://a b", "host 1 'a b' is not a host name"),
+        ("esdb://a:1,b!", "host 2 is not a host name"),
+        ("esdb://u:p@a:1,b!", "host 2 'b!' is not a host name"),
+        ("esdb://u:p@a:1,b:x", "the port of host 2 'b' must be"),
+        ("esdb://a:x", "the port of host 1 'a' must be"),
+        (
+            "esdb://u:p@a:1?colour=red",
+            "parameter 1 'colour' is unknown",
+        ),
+        ("esdb://a:1?tls=true&colour=red", "parameter 2 is unknown"),
+        ("esdb://u:p@a:1?tls=no", "true or false (got 'no')"),
+        ("esdb://a:1?tls=no", "parameter tls must be true or false"),
+    ] {
+        let error = parse(text).expect_err(text);
+        assert!(error.contains(expected), "{text}: {error}");
     }
 }
