@@ -97,6 +97,7 @@ async fn a_password_in_a_broken_configuration_is_in_no_log_status_or_error() {
         format!("admin:{MARKER}:host:2113"),
         format!("admin:{MARKER},host"),
         format!("esdb://admin:{MARKER},host:2113"),
+        format!("esdb://admin:{MARKER}@a:2113,admin:{MARKER}@b:2113"),
         format!("esdb://admin:1?{MARKER}"),
         format!("{source}\"\nuser = \"u\"\npassword_file = \"{MARKER}"),
         format!("{source}\"\nuser = \"u\"\npassword_file = \"{MARKER}/x"),

@@ -36,7 +36,7 @@ pub struct ConnectionString {
     pub user_cert_file: Option<PathBuf>,
     /// `userKeyFile`.
     pub user_key_file: Option<PathBuf>,
-    /// `keepAliveInterval` and `keepAliveTimeout`; either at -1 switches pings off.
+    /// `keepAliveInterval` and `keepAliveTimeout`; `None`: one of them is -1, which switches pings off.
     pub keep_alive: Option<KeepAlive>,
     /// `gossipTimeout`.
     pub gossip_timeout: Duration,
@@ -48,7 +48,7 @@ pub struct ConnectionString {
     pub call_timeout: Duration,
     /// `connectionName`.
     pub connection_name: Option<String>,
-    /// What is valid and yet has no effect, for a warning.
+    /// What is taken and yet has no effect, or another one than written, for a warning.
     pub notes: Vec<String>,
 }
 
@@ -190,6 +190,16 @@ impl Reader<'_> {
         let Some(user_info) = user_info else {
             return (None, None);
         };
+        if let Some((_, after)) = user_info.split_once('@')
+            && after.contains(',')
+        {
+            // As one password it would be sent to the wrong host, or hide all hosts but the last.
+            self.errors.push(
+                "more than one host has a user: give user and password once, before the first host; in a password '@' \
+                 must be percent-encoded as %40 and ',' as %2C"
+                    .to_owned(),
+            );
+        }
         let (user, password) = match user_info.split_once(':') {
             Some((user, password)) => (user, Some(password)),
             None => (user_info, None),

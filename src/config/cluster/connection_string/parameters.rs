@@ -1,7 +1,9 @@
 //! The parameters of a connection string, with the limits that ditto sets.
 //!
-//! Never quotes what might be a part of a password.
+//! A number that the vendors' clients take is taken here, too: beyond ditto's limits the nearest one counts, with a
+//! warning. Never quotes what might be a part of a password.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,8 +12,12 @@ use percent_encoding::percent_decode_str;
 use super::super::KeepAlive;
 use super::{ConnectionString, Reader};
 
-/// No time in a connection string is meant to be longer; also keeps far away from what timers cannot hold (T27).
-const LONGEST: u64 = 3_600_000;
+/// Milliseconds. No time in a connection string is meant to be longer; also keeps far away from what timers cannot hold
+/// (T27).
+const LONGEST: i64 = 3_600_000;
+/// Milliseconds. The client library keeps its ten seconds when less is asked for, without an error (T25).
+const LEAST_KEEP_ALIVE: i64 = 10_000;
+const MOST_ATTEMPTS: i64 = 1000;
 const PARAMETERS: [&str; 14] = [
     "tls",
     "tlsVerifyCert",
@@ -84,6 +90,7 @@ fn nearest(name: &str) -> String {
 
 /// Takes over one parameter; the error says what is expected.
 fn set(parsed: &mut ConnectionString, name: &str, value: &str) -> Result<(), String> {
+    let notes = &mut parsed.notes;
     match name {
         "tls" => parsed.tls = boolean(value)?,
         "tlsVerifyCert" => parsed.tls_verify_cert = boolean(value)?,
@@ -91,42 +98,29 @@ fn set(parsed: &mut ConnectionString, name: &str, value: &str) -> Result<(), Str
         "userCertFile" => parsed.user_cert_file = Some(file(value)?),
         "userKeyFile" => parsed.user_key_file = Some(file(value)?),
         "keepAliveInterval" | "keepAliveTimeout" => {
-            // The client library keeps its ten seconds when less is asked for, without an error (T25).
-            let time = match value {
-                "-1" => None,
-                _ => Some(millis(value, 10_000).map_err(|text| format!("-1 or {text}"))?),
-            };
-            parsed.keep_alive = match (parsed.keep_alive, time) {
-                (Some(keep_alive), Some(interval)) if name == "keepAliveInterval" => {
-                    Some(KeepAlive {
-                        interval,
-                        ..keep_alive
-                    })
-                }
-                (Some(keep_alive), Some(timeout)) => Some(KeepAlive {
-                    timeout,
-                    ..keep_alive
-                }),
-                _ => None,
-            };
+            parsed.keep_alive = keep_alive(parsed.keep_alive, name, value, notes)?;
         }
-        "nodePreference" => {
-            let known = ["leader", "follower", "random", "readOnlyReplica"];
-            match known.iter().find(|known| known.eq_ignore_ascii_case(value)) {
-                None => return Err("leader, follower, random or readOnlyReplica".to_owned()),
-                Some(&"leader") => {}
-                Some(other) => parsed.notes.push(format!(
-                    "nodePreference={other} has no effect: ditto calls the leader, a follower may lag behind it"
-                )),
-            }
+        "nodePreference" => notes.extend(node_preference(value)?),
+        "discoveryInterval" => {
+            put(
+                &mut parsed.discovery_interval,
+                milliseconds(name, value, 1, notes)?,
+            );
         }
-        "discoveryInterval" => parsed.discovery_interval = millis(value, 1)?,
-        "gossipTimeout" => parsed.gossip_timeout = millis(value, 100)?,
+        "gossipTimeout" => put(
+            &mut parsed.gossip_timeout,
+            milliseconds(name, value, 100, notes)?,
+        ),
+        "defaultDeadline" => put(
+            &mut parsed.call_timeout,
+            milliseconds(name, value, 100, notes)?,
+        ),
         "maxDiscoverAttempts" => {
-            parsed.max_discover_attempts = match value.parse() {
-                Ok(attempts @ 1..=1000) => attempts,
-                _ => return Err("a number from 1 to 1000".to_owned()),
-            }
+            let attempts = number(name, value, "attempts", 1..=MOST_ATTEMPTS, notes)?;
+            put(
+                &mut parsed.max_discover_attempts,
+                attempts.and_then(|attempts| attempts.try_into().ok()),
+            );
         }
         "connectionName" => {
             if value.is_empty() || !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
@@ -134,13 +128,50 @@ fn set(parsed: &mut ConnectionString, name: &str, value: &str) -> Result<(), Str
             }
             parsed.connection_name = Some(value.to_owned());
         }
-        "defaultDeadline" => parsed.call_timeout = millis(value, 100)?,
         _ => {
             boolean(value)?;
-            parsed.notes.push(format!("{name} has no effect in ditto"));
+            notes.push(format!("{name} has no effect in ditto"));
         }
     }
     Ok(())
+}
+
+/// Pings with one of their times set; `None`: switched off.
+fn keep_alive(
+    before: Option<KeepAlive>,
+    name: &str,
+    value: &str,
+    notes: &mut Vec<String>,
+) -> Result<Option<KeepAlive>, String> {
+    let time = match value {
+        "-1" => None,
+        _ => milliseconds(name, value, LEAST_KEEP_ALIVE, notes)?,
+    };
+    Ok(match (before, time) {
+        (Some(before), Some(interval)) if name == "keepAliveInterval" => {
+            Some(KeepAlive { interval, ..before })
+        }
+        (Some(before), Some(timeout)) => Some(KeepAlive { timeout, ..before }),
+        _ => None,
+    })
+}
+
+/// A warning unless it is what ditto does.
+fn node_preference(value: &str) -> Result<Option<String>, String> {
+    let known = ["leader", "follower", "random", "readOnlyReplica"];
+    match known.iter().find(|known| known.eq_ignore_ascii_case(value)) {
+        None => Err("leader, follower, random or readOnlyReplica".to_owned()),
+        Some(&"leader") => Ok(None),
+        Some(other) => Ok(Some(format!(
+            "nodePreference={other} has no effect: ditto calls the leader, a follower may lag behind it"
+        ))),
+    }
+}
+
+fn put<T>(slot: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *slot = value;
+    }
 }
 
 fn boolean(value: &str) -> Result<bool, String> {
@@ -157,11 +188,41 @@ fn file(value: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(value))
 }
 
-fn millis(value: &str, least: u64) -> Result<Duration, String> {
-    match value.parse() {
-        Ok(millis) if (least..=LONGEST).contains(&millis) => Ok(Duration::from_millis(millis)),
-        _ => Err(format!(
-            "a number of milliseconds from {least} to {LONGEST}"
-        )),
+fn milliseconds(
+    name: &str,
+    value: &str,
+    least: i64,
+    notes: &mut Vec<String>,
+) -> Result<Option<Duration>, String> {
+    let millis = number(name, value, "milliseconds", least..=LONGEST, notes)?;
+    Ok(millis.map(|millis| Duration::from_millis(millis.unsigned_abs())))
+}
+
+/// The number within the range; `None`: -1, which stands for "no limit" and leaves ditto's default.
+fn number(
+    name: &str,
+    value: &str,
+    unit: &str,
+    range: RangeInclusive<i64>,
+    notes: &mut Vec<String>,
+) -> Result<Option<i64>, String> {
+    let (least, most) = (*range.start(), *range.end());
+    match value.parse::<i64>() {
+        Ok(-1) => {
+            notes.push(format!(
+                "{name}=-1 (no limit) is not taken over: ditto uses its default, and retries by itself"
+            ));
+            Ok(None)
+        }
+        Ok(found) if found >= 0 => {
+            let taken = found.clamp(least, most);
+            if taken != found {
+                notes.push(format!(
+                    "{name}={found} is taken as {taken}: ditto takes {least} to {most} {unit}"
+                ));
+            }
+            Ok(Some(taken))
+        }
+        _ => Err(format!("-1 or a number of {unit} from {least} to {most}")),
     }
 }

@@ -119,6 +119,73 @@ fn parameters_are_taken_over_whatever_their_case() {
 }
 
 #[test]
+fn numbers_beyond_the_limits_are_clamped_with_a_warning() {
+    let keep_alive = |parsed: &ConnectionString| parsed.keep_alive.map(|pings| pings.interval);
+    let pings = |parsed: &ConnectionString| parsed.keep_alive.map(|pings| pings.timeout);
+    let gossip = |parsed: &ConnectionString| Some(parsed.gossip_timeout);
+    let discovery = |parsed: &ConnectionString| Some(parsed.discovery_interval);
+    let deadline = |parsed: &ConnectionString| Some(parsed.call_timeout);
+    let attempts = |parsed: &ConnectionString| {
+        Some(Duration::from_millis(parsed.max_discover_attempts.into()))
+    };
+    type Read = fn(&ConnectionString) -> Option<Duration>;
+    let cases: [(&str, &str, Read, Option<u64>, bool); 17] = [
+        ("keepAliveInterval", "1000", keep_alive, Some(10_000), true),
+        (
+            "keepAliveInterval",
+            "10000",
+            keep_alive,
+            Some(10_000),
+            false,
+        ),
+        (
+            "keepAliveInterval",
+            "2147483647",
+            keep_alive,
+            Some(3_600_000),
+            true,
+        ),
+        ("keepAliveInterval", "-1", keep_alive, None, false),
+        ("keepAliveTimeout", "0", pings, Some(10_000), true),
+        ("keepAliveTimeout", "1000", pings, Some(10_000), true),
+        ("keepAliveTimeout", "-1", pings, None, false),
+        ("gossipTimeout", "1", gossip, Some(100), true),
+        ("gossipTimeout", "-1", gossip, Some(3_000), true),
+        ("discoveryInterval", "0", discovery, Some(1), true),
+        ("discoveryInterval", "-1", discovery, Some(100), true),
+        ("defaultDeadline", "50", deadline, Some(100), true),
+        (
+            "defaultDeadline",
+            "3600001",
+            deadline,
+            Some(3_600_000),
+            true,
+        ),
+        ("defaultDeadline", "-1", deadline, Some(10_000), true),
+        ("maxDiscoverAttempts", "0", attempts, Some(1), true),
+        ("maxDiscoverAttempts", "-1", attempts, Some(3), true),
+        (
+            "maxDiscoverAttempts",
+            "2147483647",
+            attempts,
+            Some(1_000),
+            true,
+        ),
+    ];
+    for (name, value, read, expected, warned) in cases {
+        let text = format!("esdb://a?{name}={value}");
+        let parsed = parse(&text).expect(&text);
+        assert_eq!(read(&parsed), expected.map(Duration::from_millis), "{text}");
+        let notes = parsed.notes.join("; ");
+        assert_eq!(
+            notes.contains(&format!("{name}={value} ")),
+            warned,
+            "{text}: {notes}"
+        );
+    }
+}
+
+#[test]
 fn pings_can_be_switched_off() {
     for text in [
         "esdb://a?keepAliveInterval=-1",
@@ -163,18 +230,21 @@ fn what_is_wrong_is_named() {
         ("esdb://a?tlsVerifyCrt=true", "did you mean tlsVerifyCert?"),
         ("esdb://a?colour=red", "known are tls, tlsVerifyCert"),
         (
-            "esdb://a?keepAliveInterval=9999",
-            "-1 or a number of milliseconds from 10000",
-        ),
-        (
-            "esdb://a?defaultDeadline=-1",
-            "defaultDeadline must be a number of milliseconds from 100",
+            "esdb://a?keepAliveInterval=-2",
+            "-1 or a number of milliseconds from 10000 to 3600000 (got '-2')",
         ),
         (
             "esdb://a?gossipTimeout=1s",
-            "gossipTimeout must be a number of milliseconds",
+            "gossipTimeout must be -1 or a number of milliseconds from 100",
         ),
-        ("esdb://a?maxDiscoverAttempts=0", "from 1 to 1000"),
+        (
+            "esdb://a?maxDiscoverAttempts=many",
+            "-1 or a number of attempts from 1 to 1000 (got 'many')",
+        ),
+        (
+            "esdb://a?defaultDeadline=99999999999999999999",
+            "defaultDeadline must be -1 or a number of milliseconds",
+        ),
         (
             "esdb://a?nodePreference=any",
             "leader, follower, random or readOnlyReplica",
@@ -183,7 +253,15 @@ fn what_is_wrong_is_named() {
         ("esdb://a?tlsCaFile=", "the name of a file"),
         ("esdb://%ff@a", "not UTF-8"),
         (
-            "esdb://a?tls=0&gossipTimeout=0",
+            "esdb://u:p@a:1,u:p@b:2",
+            "more than one host has a user: give user and password once",
+        ),
+        (
+            "esdb+discover://u@a,u@b,u@c",
+            "more than one host has a user",
+        ),
+        (
+            "esdb://a?tls=0&gossipTimeout=x",
             "tls must be true or false (got '0'); parameter gossipTimeout",
         ),
     ];
