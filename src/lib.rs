@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod config;
 pub mod daemon;
 pub mod destination;
+mod escape;
 mod host;
 pub mod http;
 pub mod import;

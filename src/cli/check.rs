@@ -6,7 +6,7 @@ mod connect;
 
 use std::path::Path;
 
-use super::{ConfigurationFile, Exit, complain, say};
+use super::{ConfigurationFile, Exit, complain, complain_lines, say};
 use crate::config::load::{Environment, Loaded, load};
 use crate::config::settings::Settings;
 use connect::Finding;
@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
             }
         }
         Err(problems) => {
-            complain(&format!("the configuration is not valid:\n{problems}"));
+            complain_lines(&format!("the configuration is not valid:\n{problems}"));
             Exit::Configuration
         }
     }

@@ -14,6 +14,6 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, mut command: clap::Command) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut command, "ditto", &mut script);
-    super::say(String::from_utf8_lossy(&script).trim_end());
+    super::output::print(String::from_utf8_lossy(&script).trim_end());
     Exit::Ok
 }

@@ -4,6 +4,8 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
+use crate::escape;
+
 /// Whether to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -23,7 +25,7 @@ pub(super) fn confirm(question: &str, yes: bool) -> Answer {
         return Answer::Nobody;
     }
     let mut out = std::io::stderr().lock();
-    let asked = write!(out, "{question} [y/N] ").and_then(|()| out.flush());
+    let asked = write!(out, "{} [y/N] ", escape::line(question)).and_then(|()| out.flush());
     let mut line = String::new();
     let answered = asked.and_then(|()| input.lock().read_line(&mut line));
     match (answered, line.trim().to_ascii_lowercase().as_str()) {

@@ -7,7 +7,7 @@ mod place;
 
 use std::path::{Path, PathBuf};
 
-use super::{Exit, complain, say};
+use super::{Exit, complain, complain_lines, say};
 use crate::config::problem::{Origin, Problem, Problems};
 use crate::config::secret::Secret;
 use crate::import::{Document, Sources, Variable, import, read_variables};
@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
 }
 
 fn refuse(problems: &Problems) -> Exit {
-    complain(&format!("nothing was written:\n{problems}"));
+    complain_lines(&format!("nothing was written:\n{problems}"));
     Exit::Configuration
 }
 

@@ -14,7 +14,7 @@ pub(super) fn run(mut command: Command) -> Exit {
     for subcommand in command.get_subcommands() {
         describe(&mut page, subcommand);
     }
-    super::say(page.to_roff().trim_end());
+    super::output::print(page.to_roff().trim_end());
     Exit::Ok
 }
 

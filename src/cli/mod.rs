@@ -8,6 +8,7 @@ mod completions;
 mod confirm;
 mod import;
 mod manual;
+mod output;
 mod parked;
 mod run;
 mod status;
@@ -26,6 +27,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::config::settings::{Settings, SubscriptionSettings};
 use crate::config::units::{DURATION_FORM, parse_duration};
 use ditto_core::event::StreamName;
+use output::{complain, complain_lines, say, say_json, say_lines};
 
 /// Where the configuration is if nobody says otherwise.
 const DEFAULT_FILE: &str = "/etc/ditto/ditto.toml";
@@ -190,16 +192,4 @@ fn subscriptions_of<'s>(
 /// A duration among the arguments.
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| DURATION_FORM.to_owned())
-}
-
-/// Prints a line for the person or program that called; a closed pipe is theirs to know.
-fn say(text: &str) {
-    use std::io::Write as _;
-    writeln!(std::io::stdout().lock(), "{text}").unwrap_or_default();
-}
-
-/// Prints a line about a failure.
-fn complain(text: &str) {
-    use std::io::Write as _;
-    writeln!(std::io::stderr().lock(), "ditto: {text}").unwrap_or_default();
 }

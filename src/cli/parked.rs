@@ -9,7 +9,7 @@ mod show;
 
 use std::path::PathBuf;
 
-use super::{ConfigurationFile, Exit, complain};
+use super::{ConfigurationFile, Exit, complain, complain_lines};
 use crate::cluster::Side;
 use crate::cluster::client::Client;
 use crate::config::load::{Environment, load};
@@ -112,7 +112,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
     let settings = match load(&common.file.config, &Environment::of_process(false)) {
         Ok(loaded) => loaded.settings,
         Err(problems) => {
-            complain(&format!("the configuration is not valid:\n{problems}"));
+            complain_lines(&format!("the configuration is not valid:\n{problems}"));
             return Exit::Configuration;
         }
     };

@@ -2,6 +2,7 @@
 //!
 //! Asks over HTTP, at the configured address or another. Never reads more of the configuration than that address.
 
+use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::table::Side;
-use super::{ConfigurationFile, Exit, complain, say};
+use super::{ConfigurationFile, Exit, complain, complain_lines, say_json, say_lines};
 use crate::config::load::{Environment, load};
+use crate::escape;
 use crate::http::report::{Report, SubscriptionReport};
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -55,7 +57,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         None => match load(&arguments.file.config, &Environment::of_process(false)) {
             Ok(loaded) => loaded.settings.http.listen.to_string(),
             Err(problems) => {
-                complain(&format!(
+                complain_lines(&format!(
                     "the configuration is not valid (or give --url):\n{problems}"
                 ));
                 return Exit::Configuration;
@@ -90,15 +92,19 @@ async fn ask_and_show(arguments: &Arguments, address: &str) -> anyhow::Result<Ex
         Some(Wait::CaughtUp) => wait_caught_up(address, arguments.timeout).await?,
     };
     if arguments.json {
-        say(&serde_json::to_string_pretty(&report).context("failed to write the report")?);
+        say_json(&serde_json::to_string_pretty(&report).context("failed to write the report")?);
     } else {
-        say(&shown(&report));
+        say_lines(&shown(&report));
     }
     if failure.is_empty() {
         return Ok(Exit::Ok);
     }
-    complain(&failure.join("\n"));
+    complain_lines(&escaped(&failure).join("\n"));
     Ok(Exit::Failed)
+}
+
+fn escaped(lines: &[String]) -> Vec<Cow<'_, str>> {
+    lines.iter().map(|line| escape::line(line)).collect()
 }
 
 /// What is not as it should be.
@@ -244,12 +250,12 @@ fn shown(report: &Report) -> String {
     }
     let mut text = format!(
         "ditto {} (pid {}), up since {}: {} → {}\n{}\n",
-        report.version,
+        escape::line(&report.version),
         report.pid,
-        report.started,
-        report.source,
-        report.destination,
-        report.summary
+        escape::line(&report.started),
+        escape::line(&report.source),
+        escape::line(&report.destination),
+        escape::line(&report.summary)
     );
     if report.subscriptions.is_empty() {
         return text.trim_end().to_owned();

@@ -2,6 +2,10 @@
 //!
 //! Never cuts a cell, and leaves no blanks at the end of a line.
 
+use std::borrow::Cow;
+
+use crate::escape;
+
 /// On which side of its column a cell stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
@@ -9,15 +13,19 @@ pub(super) enum Side {
     Right,
 }
 
-/// Lines of columns two blanks apart; a column beyond `sides` stands left.
+/// Lines of columns two blanks apart, the cells escaped; a column beyond `sides` stands left.
 pub(super) fn table<const N: usize>(rows: &[[String; N]], sides: [Side; N]) -> String {
+    let rows: Vec<[Cow<'_, str>; N]> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| escape::line(cell)))
+        .collect();
     let mut widths = [0; N];
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.chars().count().max(*width);
         }
     }
-    let line = |row: &[String; N]| {
+    let line = |row: &[Cow<'_, str>; N]| {
         let cells: Vec<String> = (0..N)
             .map(|at| match sides[at] {
                 Side::Left => format!("{:<width$}", row[at], width = widths[at]),
@@ -57,6 +65,16 @@ mod tests {
         assert_eq!(
             table(&rows, [Side::Left, Side::Left]),
             "NAME         COUNT\na            1,000\nmuch longer  7"
+        );
+    }
+
+    #[test]
+    fn cells_are_escaped_before_they_are_measured() {
+        let rows = [["a\u{1b}[2J\nb", "c"], ["d", "e"]];
+        let rows = rows.map(|row| row.map(str::to_owned));
+        assert_eq!(
+            table(&rows, [Side::Left, Side::Left]),
+            "a\\u{1b}[2J\\nb  c\nd              e"
         );
     }
 

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::show::Shown;
-use super::{ConfigurationFile, Exit, complain};
+use super::{ConfigurationFile, Exit, complain, complain_lines};
 use crate::cluster::Side;
 use crate::cluster::client::Client;
 use crate::config::cluster::ClusterSettings;
@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
     let settings = match load(&arguments.file.config, &Environment::of_process(false)) {
         Ok(loaded) => loaded.settings,
         Err(problems) => {
-            complain(&format!("the configuration is not valid:\n{problems}"));
+            complain_lines(&format!("the configuration is not valid:\n{problems}"));
             return Exit::Configuration;
         }
     };

@@ -7,6 +7,8 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tracing::debug;
 
+use crate::escape;
+
 /// systemd takes 4,096 bytes in a datagram; nobody reads a line that long.
 const LONGEST_STATUS: usize = 2_000;
 
@@ -77,12 +79,9 @@ impl Notifier {
     }
 }
 
-/// One line that fits into a datagram.
+/// One line that fits into a datagram; a line end would begin another variable of the protocol.
 fn cut(status: &str) -> String {
-    let mut line: String = status
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let mut line = escape::line(status).into_owned();
     if line.len() > LONGEST_STATUS {
         line.truncate(line.floor_char_boundary(LONGEST_STATUS));
         line.push('…');
@@ -98,7 +97,7 @@ mod tests {
     fn status_line_fits_into_a_datagram() {
         for (status, expected) in [
             ("1 subscription running", "1 subscription running"),
-            ("two\nlines", "two lines"),
+            ("two\nlines", "two\\nlines"),
         ] {
             assert_eq!(cut(status), expected);
         }

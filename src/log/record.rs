@@ -9,6 +9,8 @@ use std::time::SystemTime;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
+use crate::escape;
+
 /// A longer value is cut: the journal takes larger ones only by other means.
 const LONGEST_VALUE: usize = 8 * 1024;
 /// More fields than this are not kept.
@@ -56,15 +58,17 @@ impl Record {
         size_of::<Self>() + self.message.len() + fields
     }
 
-    /// The message with its fields, for people.
+    /// The message with its fields, for people: one line, whatever a server put into its words.
     pub(super) fn line(&self) -> String {
-        let mut line = self.message.clone();
+        let mut line = escape::line(&self.message).into_owned();
         let mut add = |name: &str, value: &dyn fmt::Display| {
             // Writing to a String cannot fail.
             write!(line, " {name}={value}").unwrap_or_default();
         };
         for (name, value) in &self.fields {
-            if value.contains([' ', '"', '\n']) || value.is_empty() {
+            let is_plain = !value.contains([' ', '"']) && escape::line(value) == *value;
+            if !is_plain || value.is_empty() {
+                // Escapes what `escape` does, and the quotes.
                 add(name, &format_args!("{value:?}"));
             } else {
                 add(name, value);

@@ -38,8 +38,7 @@ fn render(record: &Record, colours: bool) -> String {
         Level::DEBUG => ("DEBUG", "\x1b[34m"),
         Level::TRACE => ("TRACE", "\x1b[35m"),
     };
-    // One line is one line, whatever a server put into its words.
-    let line = record.line().replace('\n', "\\n");
+    let line = record.line();
     if colours {
         format!("{DIM}{time}{RESET} {colour}{level}{RESET} {line}\n")
     } else {
@@ -63,13 +62,16 @@ mod tests {
             message_id: Some("abc".to_owned()),
             fields: vec![
                 ("stream", "$ce-customer".to_owned()),
-                ("reason", "no answer\nat all".to_owned()),
+                ("reason", "no \"answer\"\nat all".to_owned()),
+                ("name", "a\u{1b}]0;x\u{7}\u{9b}".to_owned()),
             ],
             suppressed: 0,
         };
-        let plain = "1970-01-01T00:00:00.000Z  WARN retrying stream=$ce-customer reason=\"no answer\\nat all\"\n";
+        let plain = "1970-01-01T00:00:00.000Z  WARN retrying stream=$ce-customer reason=\"no \\\"answer\\\"\\nat all\" name=\"a\\u{1b}]0;x\\u{7}\\u{9b}\"\n";
         assert_eq!(render(&record, false), plain);
         assert!(render(&record, true).contains("\x1b[33m WARN\x1b[0m"));
+        record.message = "retry\u{1b}[2J\ning".to_owned();
+        assert!(render(&record, false).contains("retry\\u{1b}[2J\\ning stream="));
         record.suppressed = 7;
         assert!(render(&record, false).ends_with("suppressed=7\n"));
     }

@@ -17,6 +17,7 @@ mod measuring;
 mod memory;
 mod parked_links;
 mod parking;
+mod printing;
 mod reloading;
 mod secrecy;
 mod secured;

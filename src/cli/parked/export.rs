@@ -14,6 +14,7 @@ use super::show::by;
 use crate::cli::{Exit, complain};
 use crate::cluster::client::{Client, ReadStream, StreamPage};
 use crate::config::settings::SubscriptionSettings;
+use crate::escape;
 use crate::parked::{self, Entry};
 use ditto_core::event::{Event, StreamName};
 
@@ -44,8 +45,8 @@ pub(super) async fn export(
                     Some(revision) => event(source, &entry.stream(), revision).await?,
                     None => None,
                 };
-                let line = line(&key.to_string(), &entry, event.as_ref());
-                writeln!(out, "{line}").with_context(failed)?;
+                let line = line(&key.to_string(), &entry, event.as_ref()).to_string();
+                writeln!(out, "{}", escape::json(&line)).with_context(failed)?;
                 count += 1;
             }
             from = next;

@@ -5,7 +5,7 @@
 use serde_json::json;
 
 use crate::cli::table::{Side, grouped, table};
-use crate::cli::{Exit, complain, say};
+use crate::cli::{Exit, complain, say, say_json, say_lines};
 use crate::cluster::client::Client;
 use crate::config::settings::SubscriptionSettings;
 use crate::parked::{self, Entry, Kind, Parked, Queue};
@@ -34,7 +34,7 @@ pub(super) async fn list(
         let Queue { streams, other, .. } = super::queue(source, subscription).await?;
         for ((kind, stream), parked) in &streams {
             if as_json {
-                say(&line(&key, *kind, stream, parked).to_string());
+                say_json(&line(&key, *kind, stream, parked).to_string());
             } else {
                 rows.push(row(&key, stream, parked));
             }
@@ -49,7 +49,7 @@ pub(super) async fn list(
         say("nothing is parked");
     } else if !as_json {
         use Side::{Left, Right};
-        say(&table(&rows, [Left, Left, Right, Right, Left, Left, Left]));
+        say_lines(&table(&rows, [Left, Left, Right, Right, Left, Left, Left]));
     }
     Ok(Exit::Ok)
 }

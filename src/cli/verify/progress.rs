@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::complain;
 use crate::cli::table::grouped;
+use crate::escape;
 use crate::verify::Progress;
 
 /// Where there is no terminal, a line this often.
@@ -30,7 +31,7 @@ impl Indicator {
         if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
             bar.set_style(style);
         }
-        bar.set_prefix(name.clone());
+        bar.set_prefix(escape::line(&name).into_owned());
         Self {
             bar,
             name,

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Arguments, Stop};
 use crate::cli::confirm::{Answer, confirm};
 use crate::cli::table::grouped;
-use crate::cli::{Exit, complain, say};
+use crate::cli::{Exit, complain, say_json};
 use crate::cluster::client::Client;
 use crate::config::settings::SubscriptionSettings;
 use crate::pipeline::replicate::Unobserved;
@@ -171,7 +171,7 @@ fn tell(arguments: &Arguments, repair: &Repair, fate: &Fate) {
             "done": done,
             "why": why,
         }});
-        say(&line.to_string());
+        say_json(&line.to_string());
     } else if !done {
         complain(&format!("{} is not repaired: {why}", repair.stream));
     }

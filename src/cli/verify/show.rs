@@ -10,8 +10,9 @@ use serde_json::json;
 
 use super::progress::Indicator;
 use crate::cli::table::{Side, grouped, table};
-use crate::cli::{Exit, complain, say};
+use crate::cli::{Exit, complain, say_json, say_lines};
 use crate::config::units::show_duration;
+use crate::escape;
 use crate::verify::{
     Class, End, Finding, Job, KEPT_FINDINGS, Point, Progress, Scope, Tally, Watcher, resume,
 };
@@ -71,9 +72,9 @@ impl Shown {
             }
         }
         if self.json {
-            say(&summary(&tally, end, took).to_string());
+            say_json(&summary(&tally, end, took).to_string());
         } else {
-            say(&report(points, &tally, took));
+            say_lines(&report(points, &tally, took));
         }
         self.conclude(&tally, end);
         Ok(exit)
@@ -89,7 +90,8 @@ impl Shown {
                 "interrupted: this is what was compared so far; {go_on}"
             )),
             End::Failed(why) => {
-                complain(&format!("{why}\nthis is what was compared so far; {go_on}"))
+                complain(why);
+                complain(&format!("this is what was compared so far; {go_on}"));
             }
             End::Complete => {
                 if tally.refused > 0 {
@@ -123,7 +125,7 @@ pub(super) struct Watching<'s> {
 impl Watcher for Watching<'_> {
     fn finding(&mut self, finding: &Finding) {
         if self.shown.json {
-            say(&finding_json(&self.name, finding).to_string());
+            say_json(&finding_json(&self.name, finding).to_string());
         }
     }
 
@@ -213,7 +215,10 @@ fn report(points: &[Point], tally: &Tally, took: Duration) -> String {
         .iter()
         .flat_map(|point| &point.findings)
         .take(KEPT_FINDINGS)
-        .map(|finding| format!("{finding}\n    {}", finding.advice()))
+        .map(|finding| {
+            let told = finding.to_string();
+            format!("{}\n    {}", escape::line(&told), finding.advice())
+        })
         .collect();
     if !findings.is_empty() {
         parts.push(findings.join("\n"));
