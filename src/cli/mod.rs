@@ -16,6 +16,7 @@ mod table;
 mod verify;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -104,25 +105,40 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return exit.into();
         }
     };
-    match arguments.command {
+    let exit = match &arguments.command {
         Command::Run(file) => run::run(&file.config),
-        Command::Check(arguments) => check::run(&arguments),
-        Command::Status(arguments) => status::run(&arguments),
-        Command::Verify(arguments) => verify::run(&arguments),
-        Command::Parked(arguments) => parked::run(&arguments),
-        Command::Import(arguments) => import::run(&arguments),
-        Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
+        Command::Check(arguments) => check::run(arguments),
+        Command::Status(arguments) => status::run(arguments),
+        Command::Verify(arguments) => verify::run(arguments),
+        Command::Parked(arguments) => parked::run(arguments),
+        Command::Import(arguments) => import::run(arguments),
+        Command::Completions(arguments) => completions::run(arguments, Arguments::command()),
         Command::Manual => manual::run(Arguments::command()),
+    };
+    match (exit, &arguments.command) {
+        (Exit::Ok, Command::Verify(_)) if output::is_lost() => Exit::Incomplete,
+        (Exit::Ok, _) if output::is_lost() => Exit::Failed,
+        _ => exit,
     }
     .into()
 }
 
 /// Prints what clap has to say. Help that was asked for is no mistake; clap's own code for mistakes, 2, is not ditto's.
 fn usage(error: &clap::Error) -> Exit {
-    let printed = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion if printed.is_ok() => Exit::Ok,
-        _ => Exit::Usage,
+    let printed = error.print().and_then(|()| std::io::stdout().flush());
+    if !matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        return Exit::Usage;
+    }
+    if let Err(error) = printed {
+        output::note_lost(&error);
+    }
+    if output::is_lost() {
+        Exit::Failed
+    } else {
+        Exit::Ok
     }
 }
 

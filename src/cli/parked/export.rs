@@ -3,7 +3,7 @@
 //! Never overwrites a file, and holds one page of entries and one event at a time.
 
 use std::fs::OpenOptions;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -25,7 +25,7 @@ pub(super) async fn export(
 ) -> anyhow::Result<Exit> {
     let failed = || format!("failed to write {}", file.display());
     let mut out: Box<dyn Write + Send> = if file == Path::new("-") {
-        Box::new(std::io::stdout())
+        Box::new(io::stdout())
     } else {
         let created = OpenOptions::new().write(true).create_new(true).open(file);
         Box::new(BufWriter::new(created.with_context(failed)?))
@@ -46,15 +46,27 @@ pub(super) async fn export(
                     None => None,
                 };
                 let line = line(&key.to_string(), &entry, event.as_ref()).to_string();
-                writeln!(out, "{}", escape::json(&line)).with_context(failed)?;
+                if let Err(error) = writeln!(out, "{}", escape::json(&line)) {
+                    return cut_short(error).with_context(failed);
+                }
                 count += 1;
             }
             from = next;
         }
     }
-    out.flush().with_context(failed)?;
+    if let Err(error) = out.flush() {
+        return cut_short(error).with_context(failed);
+    }
     complain(&format!("{count} parked events written"));
     Ok(Exit::Ok)
+}
+
+/// A closed pipe is no failure: its reader has had enough.
+fn cut_short(error: io::Error) -> io::Result<Exit> {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(Exit::Ok),
+        _ => Err(error),
+    }
 }
 
 async fn event(
