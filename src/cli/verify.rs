@@ -170,6 +170,7 @@ async fn compare(
     let destination = Client::connect(Side::Destination, destination);
     let began = Instant::now();
     let shown = Shown::new(arguments.json, arguments.resume.clone(), scope);
+    shown.begin(&points)?;
     let mut end = End::Complete;
     for at in 0..points.len() {
         if points[at].is_complete {

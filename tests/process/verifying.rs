@@ -235,6 +235,40 @@ async fn interrupted_it_tells_what_it_has_and_goes_on_from_there() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resume_file_that_cannot_be_written_is_told_first_and_costs_no_result() {
+    let servers = Servers::start().await;
+    for number in 0..300 {
+        seed_both(&servers, &format!("customer-{number}"), 4);
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ditto.toml");
+    std::fs::write(&file, servers.configuration(&["g"])).expect("written");
+    let inner = folder.path().join("inner");
+    let point = inner.join("point");
+    let name = point.to_str().expect("UTF-8");
+    let calls = || servers.destination.counters().calls;
+    let (code, table, said) = verify(&file, &["--resume", name]);
+    assert_eq!(code, Some(2), "{table}{said}");
+    assert!(said.contains("failed to write"), "{said}");
+    assert_eq!((calls(), table.as_str()), (0, ""));
+
+    std::fs::create_dir(&inner).expect("a folder");
+    let slow = start(&file, &["--resume", name, "--rate", "200"]);
+    until("it has begun", || (calls() > 60).then_some(())).await;
+    std::fs::remove_dir_all(&inner).expect("gone");
+    let pid = slow.id().to_string();
+    let killed = std::process::Command::new("kill")
+        .args(["-s", "INT", &pid])
+        .status();
+    assert!(killed.expect("kill").success());
+    let (code, table, said) = ended(slow);
+    assert_eq!(code, Some(2), "{table}{said}");
+    assert!(!row(&table, "equal").is_empty(), "{table}");
+    assert!(said.contains("failed to write"), "{said}");
+    assert!(!said.contains("goes on from there"), "{said}");
+}
+
 /// What a process held in memory at most, in KiB.
 fn most_memory(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

@@ -3,9 +3,11 @@
 //! Never shows data of an event, only its sizes.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use serde_json::json;
 
 use super::progress::Indicator;
@@ -46,7 +48,16 @@ impl Shown {
         }
     }
 
-    /// The end: keeps what is needed to go on, prints everything, and says what it means.
+    /// Writes the file to go on from before anything is compared: that it cannot be written is not to be known after hours.
+    pub(super) fn begin(&self, points: &[Point]) -> anyhow::Result<()> {
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let all: Vec<&Point> = points.iter().collect();
+        resume::save(file, &self.scope, &all)
+    }
+
+    /// The end: prints everything, keeps what is needed to go on, and says what it means.
     pub(super) fn finish(
         &self,
         points: &[Point],
@@ -61,37 +72,45 @@ impl Shown {
             End::Complete => Exit::Ok,
             End::Interrupted | End::Failed(_) => Exit::Incomplete,
         };
-        if let Some(file) = &self.file {
-            if *end == End::Complete {
-                if file.exists() {
-                    std::fs::remove_file(file)?;
-                }
-            } else {
-                let all: Vec<&Point> = points.iter().collect();
-                resume::save(file, &self.scope, &all)?;
-            }
-        }
         if self.json {
             say_json(&summary(&tally, end, took).to_string());
         } else {
             say_lines(&report(points, &tally, took));
         }
-        self.conclude(&tally, end);
-        Ok(exit)
+        let kept = self.keep(points, end);
+        self.conclude(&tally, end, kept.is_ok());
+        kept.map(|()| exit)
     }
 
-    fn conclude(&self, tally: &Tally, end: &End) {
+    /// The file for the next run, which only one that came to no end needs.
+    fn keep(&self, points: &[Point], end: &End) -> anyhow::Result<()> {
+        let Some(file) = self.file.as_ref().filter(|_| *end == End::Complete) else {
+            return self.begin(points);
+        };
+        match std::fs::remove_file(file) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error).with_context(|| {
+                let file = file.display();
+                format!("failed to remove {file}, which the next comparison would go on from")
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn conclude(&self, tally: &Tally, end: &End, is_kept: bool) {
         let go_on = match &self.file {
-            Some(file) => format!("the same command goes on from there ({})", file.display()),
-            None => "with --resume FILE it could go on from there".to_owned(),
+            Some(file) if is_kept => {
+                format!("; the same command goes on from there ({})", file.display())
+            }
+            Some(_) => String::new(),
+            None => "; with --resume FILE it could go on from there".to_owned(),
         };
         match end {
             End::Interrupted => complain(&format!(
-                "interrupted: this is what was compared so far; {go_on}"
+                "interrupted: this is what was compared so far{go_on}"
             )),
             End::Failed(why) => {
                 complain(why);
-                complain(&format!("this is what was compared so far; {go_on}"));
+                complain(&format!("this is what was compared so far{go_on}"));
             }
             End::Complete => {
                 if tally.refused > 0 {
