@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use super::files;
 use super::problem::{Collector, Origin, Problem, Problems};
-use super::raw::{self, VARIABLE_PREFIX};
+use super::raw;
 use super::settings::Settings;
 use super::validate::{Context, CredentialsDirectory, validate};
 
 /// What of the process's environment has a meaning for the configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
-    /// Variables that begin with `DITTO__`; `None`: not UTF-8.
+    /// Variables that begin with `DITTO__`, in any case; `None`: not UTF-8.
     pub variables: Vec<(String, Option<String>)>,
     /// `$CREDENTIALS_DIRECTORY`, where systemd puts what `LoadCredential=` names.
     pub credentials_directory: Option<PathBuf>,
@@ -30,8 +30,7 @@ impl Environment {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| {
                 let name = name.to_string_lossy().into_owned();
-                let is_ours = name.starts_with(VARIABLE_PREFIX);
-                is_ours.then(|| (name, value.into_string().ok()))
+                raw::is_variable(&name).then(|| (name, value.into_string().ok()))
             })
             .collect();
         Self {

@@ -4,6 +4,7 @@
 //! an operator wants all of them. Never judges a value.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Collector, Origin};
 
 /// Every override begins with this.
-pub(crate) const VARIABLE_PREFIX: &str = "DITTO__";
+const VARIABLE_PREFIX: &str = "DITTO__";
 /// More than this many subscriptions cannot be meant by a variable's index.
 const MAX_INDEX: usize = 9_999;
 
@@ -90,32 +91,72 @@ pub(crate) fn parse(file: &Arc<PathBuf>, text: &str, problems: &Collector) -> Ta
     convert_table(table.into_inner(), &lines)
 }
 
-/// Lays variables over the tree: `DITTO__SUBSCRIPTION__0__STREAM` is `subscription[0].stream`.
+/// Whether a variable of this name is meant for ditto, misspelt or not.
+pub(crate) fn is_variable(name: &str) -> bool {
+    name.get(..VARIABLE_PREFIX.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(VARIABLE_PREFIX))
+}
+
+/// Lays variables over the tree, whatever their order: `DITTO__SUBSCRIPTION__0__STREAM` is `subscription[0].stream`.
 pub(crate) fn overlay(
     table: &mut Table,
     variables: impl IntoIterator<Item = (String, Option<String>)>,
     problems: &Collector,
 ) {
-    for (name, value) in variables {
+    // By key, so that list items come by their numbers.
+    let mut all: BTreeMap<Vec<Segment>, (Origin, String)> = BTreeMap::new();
+    for (name, value) in variables.into_iter().filter(|(name, _)| is_variable(name)) {
+        let origin = Origin::Variable(name.as_str().into());
         let Some(path) = name.strip_prefix(VARIABLE_PREFIX) else {
+            let text = "has no effect: variables of ditto begin with DITTO__, in capitals";
+            problems.add(&origin, "", text);
             continue;
         };
-        let origin = Origin::Variable(name.as_str().into());
         let Some(value) = value else {
             problems.add(&origin, "", "is not UTF-8");
             continue;
         };
-        let segments: Vec<String> = path.split("__").map(str::to_lowercase).collect();
-        if let Err(text) = set(table, &segments, &origin, value) {
+        match all.entry(path.split("__").map(Segment::of).collect()) {
+            Entry::Vacant(place) => drop(place.insert((origin, value))),
+            Entry::Occupied(first) => {
+                let text = format!("is the same key as {}: remove one of them", first.get().0);
+                problems.add(&origin, "", text);
+            }
+        }
+    }
+    for (path, (origin, value)) in all {
+        if let Err(text) = set(table, &path, &origin, value) {
             problems.add(&origin, "", text);
         }
     }
 }
 
-fn set(table: &mut Table, path: &[String], origin: &Origin, text: String) -> Result<(), String> {
+/// A part of a variable's name between two underscores: one that is spelt otherwise and means the same is equal.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Segment {
+    Index(usize),
+    Key(String),
+}
+
+impl Segment {
+    fn of(text: &str) -> Self {
+        text.parse()
+            .map_or_else(|_| Self::Key(text.to_lowercase()), Self::Index)
+    }
+
+    fn key(&self) -> String {
+        match self {
+            Self::Index(number) => number.to_string(),
+            Self::Key(key) => key.clone(),
+        }
+    }
+}
+
+fn set(table: &mut Table, path: &[Segment], origin: &Origin, text: String) -> Result<(), String> {
     let Some((key, rest)) = path.split_first() else {
         return Err("names no key".to_owned());
     };
+    let key = key.key();
     if key.is_empty() {
         return Err("names no key: sections and keys are separated by two underscores".to_owned());
     }
@@ -124,10 +165,13 @@ fn set(table: &mut Table, path: &[String], origin: &Origin, text: String) -> Res
         value: Value::Variable(text.clone()),
     };
     let [index_or_key, below @ ..] = rest else {
-        table.insert(key.clone(), leaf());
+        table.insert(key, leaf());
         return Ok(());
     };
-    let index = index_or_key.parse::<usize>().ok();
+    let index = match index_or_key {
+        Segment::Index(index) => Some(*index),
+        Segment::Key(_) => None,
+    };
     let node = table.entry(key.clone()).or_insert_with(|| Node {
         origin: origin.clone(),
         value: if index.is_some() {

@@ -233,6 +233,45 @@ fn a_variable_stands_over_the_file_and_can_add_a_subscription() {
 }
 
 #[test]
+fn variables_mean_the_same_in_any_order() {
+    let file = Path::new("tests/fixtures/valid/minimal.toml");
+    let names: Vec<String> = (0..12)
+        .flat_map(|index| {
+            ["STREAM", "GROUP", "NEW_GROUP__START"]
+                .map(|key| format!("DITTO__SUBSCRIPTION__{index}__{key}"))
+        })
+        .collect();
+    let value = |name: &String| match name.ends_with("START") {
+        true => "end".to_owned(),
+        false => name.clone(),
+    };
+    let groups = |names: Vec<&String>| -> Vec<String> {
+        let variables = names.into_iter();
+        let environment = Environment {
+            variables: variables
+                .map(|name| (name.clone(), Some(value(name))))
+                .collect(),
+            ..Environment::default()
+        };
+        let settings = load(file, &environment).expect("valid").settings;
+        let groups = settings.subscriptions.iter();
+        groups.map(|one| one.group.to_string()).collect()
+    };
+    let expected: Vec<String> = (0..12)
+        .map(|index| format!("DITTO__SUBSCRIPTION__{index}__GROUP"))
+        .collect();
+    let mut by_text: Vec<&String> = names.iter().collect();
+    by_text.sort();
+    for order in [
+        names.iter().collect(),
+        names.iter().rev().collect(),
+        by_text,
+    ] {
+        assert_eq!(groups(order), expected);
+    }
+}
+
+#[test]
 fn a_credential_by_name_is_found_where_systemd_puts_it() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("source.password"), "secret\n").expect("written");
