@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::pem::PemObject;
@@ -44,6 +45,12 @@ pub(crate) fn judge(files: &[NamedFile], problems: &Collector, notes: &Collector
                 if let Err(text) = judge_content(&content, named.kind) {
                     problems.add(&named.origin, named.key.as_str(), format!("{shown} {text}"));
                 }
+                if named.kind != FileKind::Certificates && others_may_read(&named.file) {
+                    let text = format!(
+                        "{shown} holds a secret and can be read by everybody: chmod 0600, its owner ditto's user"
+                    );
+                    notes.add(&named.origin, named.key.as_str(), text);
+                }
             }
             // A credential is not named in a message: what stands there may be the secret itself.
             Err(error) if named.may_be_unseen => {
@@ -58,6 +65,11 @@ pub(crate) fn judge(files: &[NamedFile], problems: &Collector, notes: &Collector
             }
         }
     }
+}
+
+/// Whether everybody on the machine may read a file.
+pub(crate) fn others_may_read(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }
 
 /// Reads a file of at most 1 MiB; a larger one, a directory or a device is an error in words.

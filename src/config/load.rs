@@ -6,9 +6,10 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::cluster::ConnectionString;
 use super::files;
 use super::problem::{Collector, Origin, Problem, Problems};
-use super::raw;
+use super::raw::{self, Node, Table, Value};
 use super::settings::Settings;
 use super::validate::{Context, CredentialsDirectory, validate};
 
@@ -71,6 +72,7 @@ pub fn load(file: &Path, environment: &Environment) -> Result<Loaded, Problems> 
     }
     raw::overlay(&mut tree, environment.variables.iter().cloned(), &problems);
     let directory = environment.credentials_directory.clone();
+    let secrets = written_secrets(&tree);
     let named = RefCell::default();
     let context = Context {
         credentials: if environment.is_service {
@@ -82,9 +84,15 @@ pub fn load(file: &Path, environment: &Environment) -> Result<Loaded, Problems> 
         notes: &notes,
         files: &named,
     };
-    let settings = validate(tree, whole.clone(), &context);
+    let settings = validate(tree, whole, &context);
     files::judge(&named.into_inner(), &problems, &notes);
-    warn_of_readable_secrets(file, &text, &whole, &notes);
+    if files::others_may_read(file) {
+        for (origin, path) in secrets {
+            let text = "is a secret in a file that can be read by everybody: put it into a file of its own (password_file, \
+                        header_files), or chmod 0640";
+            notes.add(&origin, path, text);
+        }
+    }
     match settings {
         Some(settings) if problems.is_empty() => Ok(Loaded {
             settings,
@@ -94,27 +102,48 @@ pub fn load(file: &Path, environment: &Environment) -> Result<Loaded, Problems> 
     }
 }
 
-/// A password in the file's own text is the operator's choice; that others may read it hardly ever is.
-fn warn_of_readable_secrets(file: &Path, text: &str, origin: &Origin, notes: &Collector) {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let others_may_read =
-        std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0);
-    let holds_password = text.lines().any(|line| {
-        let line = line.trim_start();
-        let is_key = line
-            .strip_prefix("password")
-            .is_some_and(|rest| rest.trim_start().starts_with('='));
-        let in_string = line.starts_with("connection_string") && line.contains('@');
-        is_key || in_string
-    });
-    if others_may_read && holds_password {
-        notes.add(
-            origin,
-            "",
-            "holds a password and can be read by everybody: use password_file, or chmod 0640",
-        );
+/// Passwords and keys that stand in the file itself, whatever way of TOML they are written in. That is the operator's
+/// choice; that others may read them hardly ever is.
+fn written_secrets(tree: &Table) -> Vec<(Origin, String)> {
+    let mut found = Vec::new();
+    let mut note = |node: &Node, path: String| {
+        if let (Origin::Line(..), Value::Text(_)) = (&node.origin, &node.value) {
+            found.push((node.origin.clone(), path));
+        }
+    };
+    for side in ["source", "destination"] {
+        let Some(table) = table_at(tree, side) else {
+            continue;
+        };
+        if let Some(password) = table.get("password") {
+            note(password, format!("{side}.password"));
+        }
+        if let Some(string) = table.get("connection_string")
+            && matches!(&string.value, Value::Text(text) if has_password(text))
+        {
+            note(string, format!("{side}.connection_string"));
+        }
     }
+    let otlp = table_at(tree, "log").and_then(|log| table_at(log, "otlp"));
+    for (name, value) in otlp
+        .and_then(|otlp| table_at(otlp, "headers"))
+        .into_iter()
+        .flatten()
+    {
+        note(value, format!("log.otlp.headers.{name}"));
+    }
+    found
+}
+
+fn table_at<'t>(table: &'t Table, key: &str) -> Option<&'t Table> {
+    match &table.get(key)?.value {
+        Value::Table(inner) => Some(inner),
+        _ => None,
+    }
+}
+
+fn has_password(connection_string: &str) -> bool {
+    ConnectionString::parse(connection_string).is_ok_and(|string| string.password.is_some())
 }
 
 fn bytecount(bytes: &[u8]) -> usize {

@@ -326,38 +326,3 @@ fn a_variable_that_is_no_text_is_a_mistake() {
         "environment variable DITTO__LOG__LEVEL: is not UTF-8"
     );
 }
-
-#[test]
-fn a_password_that_everybody_may_read_is_warned_about() {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("ditto.toml");
-    for (string, key, mode, warned) in [
-        (
-            "esdb://a:1",
-            "user = \"u\"\npassword = \"p\"\n",
-            0o644,
-            true,
-        ),
-        (
-            "esdb://a:1",
-            "user = \"u\"\npassword = \"p\"\n",
-            0o640,
-            false,
-        ),
-        ("esdb://u:p@a:1", "", 0o644, true),
-        ("esdb://a:1", "", 0o644, false),
-    ] {
-        let text = format!(
-            "[source]\nconnection_string = \"{string}\"\n{key}[destination]\nconnection_string = \"esdb://b:1\"\n"
-        );
-        std::fs::write(&file, text).expect("written");
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("a mode");
-        let notes = load(&file, &Environment::default()).expect("valid").notes;
-        let is_warned = notes
-            .iter()
-            .any(|note| note.text.contains("can be read by everybody"));
-        assert_eq!(is_warned, warned, "{string} {key} {mode:o}");
-    }
-}

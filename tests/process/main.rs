@@ -18,6 +18,7 @@ mod memory;
 mod parked_links;
 mod parking;
 mod printing;
+mod readable;
 mod reloading;
 mod secrecy;
 mod secured;
