@@ -145,6 +145,23 @@ async fn readiness_and_status_say_which_side_is_away() {
     until_status(address, "running", ["true", "true"]).await;
 }
 
+#[tokio::test]
+async fn a_destination_that_was_never_reached_is_told_with_the_reason() {
+    let servers = Servers::start().await;
+    servers.destination.stop().await;
+    seed(servers.source.store(), "customer-1", 1);
+    let ditto = Ditto::start(&servers.configuration(&["g"]));
+    let address = ditto.http().await;
+    let line = ditto.until_logged("a server is unreachable").await;
+    let words = ["side=destination", "is the server running"];
+    assert!(words.iter().all(|word| line.contains(word)), "{line}");
+    until("the reason in the status", || {
+        let body = get(address, "/status").body;
+        body.contains("is the server running").then_some(())
+    })
+    .await;
+}
+
 /// Waits until `/status` has this state, and these answers of source and destination.
 async fn until_status(address: SocketAddr, state: &str, [source, destination]: [&str; 2]) {
     let status = || get(address, "/status").body;

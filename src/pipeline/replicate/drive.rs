@@ -261,6 +261,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
             Done::Probed { side, result } => {
                 let reachable = result.is_ok();
                 if let Err(text) = result {
+                    self.journal.unreachable(side, &text);
                     self.pipeline.observer.trouble(side, &text);
                     self.troubles.note(side, text);
                 }

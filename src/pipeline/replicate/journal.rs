@@ -188,11 +188,23 @@ impl Journal {
         }
     }
 
+    /// A side that was said to be away does not answer a probe either. Told once for each reason until it runs again.
+    pub(super) fn unreachable(&mut self, side: Side, why: &str) {
+        if self.away.was_said(side) && self.away.is_new_reason(side, why) {
+            let side = match side {
+                Side::Source => "source",
+                Side::Destination => "destination",
+            };
+            line!(self, warn, side, reason = %why, "a server is unreachable; retrying");
+        }
+    }
+
     /// A side does not answer. Said once until the subscription runs again.
     pub(super) fn retrying(&mut self, side: Side, why: &str) {
         if !self.away.is_news(side) {
             return;
         }
+        self.away.is_new_reason(side, why);
         match side {
             Side::Source => {
                 line!(
