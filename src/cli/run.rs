@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::Exit;
-use crate::config::load::{Environment, Loaded, load};
+use crate::config::load::{Environment, load};
 use crate::config::settings::Settings;
 use crate::daemon::{self, Launcher, Notifier, Parts};
 use crate::http;
@@ -26,7 +26,7 @@ pub(super) fn run(file: &Path) -> Exit {
         }
     };
     info!(ditto.version = env!("CARGO_PKG_VERSION"), ditto.file = %file.display(), "ditto is starting");
-    let Loaded { settings, notes } = match load(file, &Environment::of_process(true)) {
+    let loaded = match load(file, &Environment::of_process(true)) {
         Ok(loaded) => loaded,
         Err(problems) => {
             for problem in &problems.0 {
@@ -38,17 +38,15 @@ pub(super) fn run(file: &Path) -> Exit {
             return Exit::Configuration;
         }
     };
-    log.set_level(&settings.log.level);
-    if let Some(otlp) = &settings.log.otlp
+    log.set_level(&loaded.settings.log.level);
+    if let Some(otlp) = &loaded.settings.log.otlp
         && let Err(error) = log.ship(otlp)
     {
         error!(ditto.error = %error, "failed to start the thread that sends log lines to [log.otlp]");
         return Exit::Failed;
     }
-    for note in &notes {
-        warn!("{note}");
-    }
-    match serve(file, settings, log.clone()) {
+    daemon::report(&loaded);
+    match serve(file, loaded.settings, log.clone()) {
         Ok(()) => Exit::Ok,
         Err(error) => {
             error!("{error:#}");
@@ -95,7 +93,7 @@ fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
             metrics,
             notifier: Notifier::of_process(),
             control,
-            load: Box::new(move || load(&path, &Environment::of_process(true))),
+            load: Arc::new(move || load(&path, &Environment::of_process(true))),
             log: Some(log),
             file: file.to_owned(),
         };

@@ -13,12 +13,13 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::budget::shares;
 use super::keeper::{Keeper, Wanted};
 use super::launch::Launch;
 use super::notify::Notifier;
+use super::reading::{Load, Reading, report};
 use super::reload::{Reload, plan};
 use super::runtime::Pulse;
 use super::signals::Control;
@@ -50,7 +51,7 @@ pub struct Parts {
     /// What to do; a closed channel means stop.
     pub control: mpsc::Receiver<Control>,
     /// Reads the configuration anew.
-    pub load: Box<dyn Fn() -> Result<Loaded, Problems> + Send>,
+    pub load: Load,
     /// For the log's level and its losses; `None` in tests.
     pub log: Option<Arc<Log>>,
     /// For messages.
@@ -77,6 +78,7 @@ struct Supervisor {
     parts: Parts,
     kept: BTreeMap<SubscriptionKey, Kept>,
     keepers: JoinSet<(SubscriptionKey, bool)>,
+    reading: Reading,
     pulse: Pulse,
     ticks: Interval,
     /// Until READY was said.
@@ -105,6 +107,7 @@ impl Supervisor {
             parts,
             kept: BTreeMap::new(),
             keepers: JoinSet::new(),
+            reading: Reading::default(),
             ticks,
             ready_by: Some(Instant::now() + LONGEST_START),
         }
@@ -126,9 +129,10 @@ impl Supervisor {
         loop {
             tokio::select! {
                 control = self.parts.control.recv() => match control {
-                    Some(Control::Reload) => self.reload(),
+                    Some(Control::Reload) => self.begin_reload(),
                     Some(Control::Stop) | None => return,
                 },
+                loaded = self.reading.end() => self.reload(loaded),
                 Ok(()) = changes.changed() => self.report(),
                 _ = self.ticks.tick() => self.tick(),
                 Some(ended) = self.keepers.join_next() => self.keeper_ended(ended),
@@ -204,13 +208,14 @@ impl Supervisor {
         self.share_budget();
     }
 
-    fn reload(&mut self) {
+    fn begin_reload(&mut self) {
         // First of all, before any reading: systemctl may already be waiting for it.
         self.parts.notifier.reloading();
-        let loaded = (self.parts.load)();
-        for note in loaded.iter().flat_map(|loaded| &loaded.notes) {
-            warn!("{note}");
-        }
+        self.reading.begin(&self.parts.load, &self.parts.file);
+    }
+
+    fn reload(&mut self, loaded: Result<Loaded, Problems>) {
+        loaded.iter().for_each(report);
         let outcome = plan(&self.settings, loaded);
         let verdict = match outcome {
             Reload::Unchanged => {

@@ -114,7 +114,7 @@ impl Daemon {
             metrics: metrics.clone(),
             notifier: Notifier::default(),
             control: requests,
-            load: Box::new(move || load(&path, &Environment::default())),
+            load: Arc::new(move || load(&path, &Environment::default())),
             log: None,
             file: file.clone(),
         };
