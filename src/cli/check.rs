@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::{ConfigurationFile, Exit, complain, complain_lines, say};
 use crate::config::load::{Environment, Loaded, load};
+use crate::config::problem::Problems;
 use crate::config::settings::Settings;
 use connect::Finding;
 
@@ -26,11 +27,19 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
     match load(file, &Environment::of_process(false)) {
         Ok(loaded) => {
             report(file, &loaded);
-            if arguments.connect {
+            let exit = if arguments.connect {
                 check_servers(&loaded.settings)
             } else {
                 Exit::Ok
+            };
+            if loaded.files.is_empty() {
+                return exit;
             }
+            complain_lines(&format!(
+                "files that the configuration names cannot be used; ditto starts, and tries until they can:\n{}",
+                Problems(loaded.files)
+            ));
+            Exit::Failed
         }
         Err(problems) => {
             complain_lines(&format!("the configuration is not valid:\n{problems}"));

@@ -1,31 +1,17 @@
 //! Small files of the configuration: certificates, keys, passwords. Read anew for each client, so that rotation needs
 //! no restart.
 //!
-//! Never reads more than a certificate bundle can sensibly hold, and never puts a file's text into an error.
+//! Reads as the configuration's own check does, with its limit, and never puts a file's text into an error.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use crate::config::cluster::{Credentials, PasswordSource};
+use crate::config::files;
 use crate::config::secret::Secret;
-
-/// A bundle of all public authorities has some 250 kB.
-const LARGEST: u64 = 4 << 20;
 
 /// A small file's bytes; the error names the file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
-    let mut bytes = Vec::new();
-    File::open(path)
-        .map_err(failed)?
-        .take(LARGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(format!("{}: larger than {LARGEST} bytes", path.display()));
-    }
-    Ok(bytes)
+    files::read(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// The password as it is now.

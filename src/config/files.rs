@@ -1,7 +1,7 @@
 //! Judges the files that a configuration names: password files, CA and client certificates.
 //!
-//! They are read again for each new client; this only sees to it that a mistake is reported at start, because the client
-//! library would panic on it later (`protocol.md` §11 T19, T20). Never keeps or shows what they hold.
+//! They are read again for each new client, by the same function; this only sees to it that what is wrong is reported at
+//! start. Never keeps or shows what they hold.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::problem::{Collector, Origin};
 
-/// No password or certificate chain is longer.
+/// No configuration, password or bundle of certificates is larger: all public authorities take some 250 kB.
 const LARGEST: u64 = 1 << 20;
 
 /// A file that a key names.
@@ -24,8 +24,21 @@ pub(crate) struct NamedFile {
     pub(crate) key: String,
     pub(crate) file: PathBuf,
     pub(crate) kind: FileKind,
+    /// Given by the name of a credential.
+    pub(crate) is_credential: bool,
     /// Not being able to read it is only worth a note here: the service sees it, whoever checks does not.
     pub(crate) may_be_unseen: bool,
+}
+
+/// What is found about files.
+#[derive(Debug)]
+pub(crate) struct Findings<'p> {
+    /// Mistakes of the configuration.
+    pub(crate) problems: &'p Collector,
+    /// What may be mended while ditto runs.
+    pub(crate) unusable: &'p Collector,
+    /// What is allowed and yet worth a word.
+    pub(crate) notes: &'p Collector,
 }
 
 /// What a file must hold.
@@ -37,19 +50,20 @@ pub(crate) enum FileKind {
 }
 
 /// Opens and judges each file.
-pub(crate) fn judge(files: &[NamedFile], problems: &Collector, notes: &Collector) {
+pub(crate) fn judge(files: &[NamedFile], findings: &Findings<'_>) {
     for named in files {
         let shown = named.file.display();
+        let add = |to: &Collector, text: String| to.add(&named.origin, named.key.as_str(), text);
         match read(&named.file) {
             Ok(content) => {
                 if let Err(text) = judge_content(&content, named.kind) {
-                    problems.add(&named.origin, named.key.as_str(), format!("{shown} {text}"));
+                    add(findings.unusable, format!("{shown} {text}"));
                 }
                 if named.kind != FileKind::Certificates && others_may_read(&named.file) {
                     let text = format!(
                         "{shown} holds a secret and can be read by everybody: chmod 0600, its owner ditto's user"
                     );
-                    notes.add(&named.origin, named.key.as_str(), text);
+                    add(findings.notes, text);
                 }
             }
             // A credential is not named in a message: what stands there may be the secret itself.
@@ -57,12 +71,18 @@ pub(crate) fn judge(files: &[NamedFile], problems: &Collector, notes: &Collector
                 let text = format!(
                     "this credential cannot be seen from here ({error}); the service itself judges it"
                 );
-                notes.add(&named.origin, named.key.as_str(), text);
+                add(findings.notes, text);
             }
-            Err(error) => {
-                let text = format!("{shown} cannot be read: {error}");
-                problems.add(&named.origin, named.key.as_str(), text);
+            // systemd fills the folder before it starts ditto, and never afterwards.
+            Err(_) if named.is_credential && !named.file.exists() => {
+                let text = "there is no such credential in $CREDENTIALS_DIRECTORY: add LoadCredential=NAME:FILE to the \
+                            unit, or give an absolute path";
+                add(findings.problems, text.to_owned());
             }
+            Err(error) => add(
+                findings.unusable,
+                format!("{shown} cannot be read: {error}"),
+            ),
         }
     }
 }

@@ -49,12 +49,14 @@ pub struct Loaded {
     pub settings: Settings,
     /// What is allowed and yet worth a warning.
     pub notes: Vec<Problem>,
+    /// Files that the settings name and that cannot be used as they are now: whoever needs one tries again.
+    pub files: Vec<Problem>,
 }
 
 /// Reads `file`, lays the environment over it, and judges all of it.
 ///
 /// # Errors
-/// Every mistake that can be seen, in the order of the file.
+/// Every mistake that can be seen, in the order of the file. Files that the settings name are no mistake by themselves.
 pub fn load(file: &Path, environment: &Environment) -> Result<Loaded, Problems> {
     let origin = Arc::new(file.to_owned());
     let whole = Origin::File(origin.clone());
@@ -73,7 +75,7 @@ pub fn load(file: &Path, environment: &Environment) -> Result<Loaded, Problems> 
     raw::overlay(&mut tree, environment.variables.iter().cloned(), &problems);
     let directory = environment.credentials_directory.clone();
     let secrets = written_secrets(&tree);
-    let named = RefCell::default();
+    let (named, unusable) = (RefCell::default(), Collector::default());
     let context = Context {
         credentials: if environment.is_service {
             CredentialsDirectory::Judged(directory)
@@ -85,7 +87,12 @@ pub fn load(file: &Path, environment: &Environment) -> Result<Loaded, Problems> 
         files: &named,
     };
     let settings = validate(tree, whole, &context);
-    files::judge(&named.into_inner(), &problems, &notes);
+    let findings = files::Findings {
+        problems: &problems,
+        unusable: &unusable,
+        notes: &notes,
+    };
+    files::judge(&named.into_inner(), &findings);
     if files::others_may_read(file) {
         for (origin, path) in secrets {
             let text = "is a secret in a file that can be read by everybody: put it into a file of its own (password_file, \
@@ -93,12 +100,20 @@ pub fn load(file: &Path, environment: &Environment) -> Result<Loaded, Problems> 
             notes.add(&origin, path, text);
         }
     }
+    let files = unusable.into_problems().0;
     match settings {
         Some(settings) if problems.is_empty() => Ok(Loaded {
             settings,
             notes: notes.into_problems().0,
+            files,
         }),
-        _ => Err(problems.into_problems()),
+        _ => {
+            // All that is wrong, at once.
+            for Problem { origin, path, text } in files {
+                problems.add(&origin, path, text);
+            }
+            Err(problems.into_problems())
+        }
     }
 }
 

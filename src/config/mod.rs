@@ -5,7 +5,7 @@
 pub mod cluster;
 pub mod diff;
 mod directives;
-mod files;
+pub(crate) mod files;
 pub mod load;
 pub mod problem;
 mod raw;

@@ -23,6 +23,9 @@ pub fn report(loaded: &Loaded) {
     for note in &loaded.notes {
         warn!("{note}");
     }
+    for file in &loaded.files {
+        warn!(ditto.reason = %file, "a file that the configuration names cannot be used; retrying");
+    }
 }
 
 /// A reading under way, if there is one.

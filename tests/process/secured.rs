@@ -7,7 +7,7 @@ use devstore::{Certificate, Options, Server, User};
 use eventstore::PersistentSubscriptionOptions;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 
-use super::support::{Ditto, Servers, ask, get, seed, until};
+use super::support::{Ditto, Servers, ask, get, seed, until, until_or};
 
 /// An authority that signs servers' certificates.
 struct Authority {
@@ -90,6 +90,78 @@ async fn a_certificate_file_that_becomes_wrong_and_right_again_loses_nothing() {
     }
     assert_eq!(servers.destination.counters().appended_events, 9);
     assert!(!ditto.log().contains("panicked"), "{}", ditto.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_not_there_yet_is_waited_for_and_check_fails() {
+    let authority = Authority::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let secured = authority.servers(2040, 2040).await;
+    let plain = Servers::start().await;
+    let file = folder.path().join("ca.pem");
+    let login = format!("user = \"u\"\npassword_file = \"{}\"\n\n", file.display());
+    let at_source = plain.configuration(&["g"]).replacen(
+        "\n[destination]",
+        &format!("{login}[destination]"),
+        1,
+    );
+    let at_destination =
+        plain
+            .configuration(&["h"])
+            .replacen("\n[http]", &format!("{login}[http]"), 1);
+    for (servers, text, stream) in [
+        (&plain, &at_source, "customer-1"),
+        (&plain, &at_destination, "customer-2"),
+        (&secured, &trusting(&secured, &file), "customer-3"),
+    ] {
+        for before in [None, Some("")] {
+            std::fs::remove_file(&file).unwrap_or_default();
+            if let Some(before) = before {
+                std::fs::write(&file, before).expect("written");
+            }
+            seed(servers.source.store(), stream, 3);
+            let mut ditto = Ditto::start(text);
+            let address = ditto.http().await;
+            ditto.until_logged("cannot be used").await;
+            let name = file.display().to_string();
+            until_or(
+                || get(address, "/status").body + &ditto.log(),
+                || {
+                    let body = get(address, "/status").body;
+                    body.contains(&name).then_some(())
+                },
+            )
+            .await;
+            let (code, shown, said) = ask(&["check", "--config", &ditto.file().to_string_lossy()]);
+            assert_eq!(code, Some(1), "{shown}{said}");
+            assert!(said.contains(&name), "{said}");
+            assert!(!servers.is_copied(stream), "{stream}");
+            // A password to the one, an authority to the other: servers without users take any.
+            authority.file(folder.path());
+            let is_copied = || servers.is_copied(stream).then_some(());
+            until("the copy", is_copied).await;
+            ditto.signal("TERM");
+            assert_eq!(ditto.exit().await, Some(0), "{}", ditto.log());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_file_that_is_not_there_yet_costs_lines_of_the_log_only() {
+    let servers = Servers::start().await;
+    seed(servers.source.store(), "customer-1", 3);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("key").display().to_string();
+    let ditto = Ditto::start(&format!(
+        "{}\n[log.otlp]\nendpoint = \"http://127.0.0.1:9\"\nheader_files = {{ X-Key = \"{file}\" }}\n",
+        servers.configuration(&["g"])
+    ));
+    until("the copy", || servers.is_copied("customer-1").then_some(())).await;
+    let line = ditto.until_logged("does not take them").await;
+    assert!(line.contains(&file), "{line}");
+    let (code, shown, said) = ask(&["check", "--config", &ditto.file().to_string_lossy()]);
+    assert_eq!(code, Some(1), "{shown}{said}");
+    assert!(said.contains(&file), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -95,7 +95,11 @@ impl Staging {
         }
         let file = folder.join("ditto.toml");
         write(&file, &trial.configuration, 0o600)?;
-        Ok(load(&file, &Environment::default()).map(|_| ()))
+        Ok(match load(&file, &Environment::default()) {
+            Ok(loaded) if loaded.files.is_empty() => Ok(()),
+            Ok(loaded) => Err(Problems(loaded.files)),
+            Err(problems) => Err(problems),
+        })
     }
 
     /// Puts the files in their places, secrets first. True if they could be given to the service's user.

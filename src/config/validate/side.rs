@@ -140,6 +140,7 @@ pub(super) fn name_file(
         key: section.path_of(key),
         file: PathBuf::from(&found.value),
         kind,
+        is_credential: false,
         may_be_unseen: false,
     });
 }
@@ -271,6 +272,7 @@ pub(super) fn secret_path(
         key: section.path_of(key),
         file: path.clone(),
         kind: FileKind::Password,
+        is_credential: is_name,
         may_be_unseen,
     });
     path

@@ -220,7 +220,7 @@ async fn bad_files_are_named_before_anybody_is_called() {
         ..good.clone()
     };
     for (keys, expected) in [
-        (ca("missing.pem"), "missing.pem: No such file"),
+        (ca("missing.pem"), "missing.pem: there is no such file"),
         (ca("empty.pem"), "empty.pem: holds no certificate"),
         (ca("bad.pem"), "bad.pem: "),
         (ca("client.key"), "client.key: holds no certificate"),
@@ -234,7 +234,7 @@ async fn bad_files_are_named_before_anybody_is_called() {
         ),
         (
             pair(authority.file("missing.pem"), authority.file("client.key")),
-            "missing.pem: No such file",
+            "missing.pem: there is no such file",
         ),
         (
             ClusterKeys {
