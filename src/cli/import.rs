@@ -8,13 +8,11 @@ mod place;
 use std::path::{Path, PathBuf};
 
 use super::{Exit, complain, complain_lines, say};
+use crate::config::files;
 use crate::config::problem::{Origin, Problem, Problems};
 use crate::config::secret::Secret;
 use crate::import::{Document, Sources, Variable, import, read_variables};
 use place::{Owner, Staging};
-
-/// Nobody's settings are larger.
-const LARGEST: u64 = 1 << 20;
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
@@ -37,10 +35,13 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Exit {
-    let sources = match sources(arguments) {
-        Ok(sources) => sources,
+    let (sources, notes) = match sources(arguments) {
+        Ok(found) => found,
         Err(problems) => return refuse(&problems),
     };
+    for note in notes {
+        say(&format!("note: {note}"));
+    }
     if sources.is_empty() {
         complain(
             "nothing to import: name an appsettings.json, or give its variables (Ditto_Settings__…) in the environment or \
@@ -63,9 +64,10 @@ fn refuse(problems: &Problems) -> Exit {
     Exit::Configuration
 }
 
-fn sources(arguments: &Arguments) -> Result<Sources, Problems> {
+/// What is to be imported, and notes on what of it is left out.
+fn sources(arguments: &Arguments) -> Result<(Sources, Vec<String>), Problems> {
     let mut sources = Sources::default();
-    let mut problems = Vec::new();
+    let (mut problems, mut notes) = (Vec::new(), Vec::new());
     for file in &arguments.files {
         match read(file) {
             Ok(document) => sources.documents.push(document),
@@ -74,7 +76,10 @@ fn sources(arguments: &Arguments) -> Result<Sources, Problems> {
     }
     for file in &arguments.env_file {
         match read(file).and_then(|document| read_variables(&document)) {
-            Ok(variables) => sources.variables.extend(variables),
+            Ok(variables) => {
+                notes.extend(left_out(file, &variables));
+                sources.variables.extend(variables);
+            }
             Err(problem) => problems.push(problem),
         }
     }
@@ -93,10 +98,33 @@ fn sources(arguments: &Arguments) -> Result<Sources, Problems> {
     }
     sources.variables.retain(Variable::is_the_originals);
     if problems.is_empty() {
-        Ok(sources)
+        Ok((sources, notes))
     } else {
         Err(Problems(problems))
     }
+}
+
+/// Names in a file of variables that meant nothing to the original: one of them may be misspelt.
+fn left_out(file: &Path, variables: &[Variable]) -> Option<String> {
+    let is_name = |name: &str| {
+        let is_sign = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
+        name.chars().all(is_sign)
+    };
+    let unknown = variables.iter().filter(|one| !one.is_the_originals());
+    let names: Vec<String> = unknown
+        .map(|one| match is_name(&one.name) {
+            true => one.name.clone(),
+            // It may be a part of a value of several lines.
+            false => format!("what stands at {}", one.origin),
+        })
+        .collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "{}: not taken over, because the original read no variables of these names: {}",
+            file.display(),
+            names.join(", ")
+        )
+    })
 }
 
 fn read(file: &Path) -> Result<Document, Problem> {
@@ -105,14 +133,7 @@ fn read(file: &Path) -> Result<Document, Problem> {
         path: String::new(),
         text,
     };
-    let size = std::fs::metadata(file).map(|metadata| metadata.len());
-    if size.is_ok_and(|size| size > LARGEST) {
-        return Err(problem(
-            "is larger than 1 MiB: is it an appsettings.json?".to_owned(),
-        ));
-    }
-    let content =
-        std::fs::read(file).map_err(|error| problem(format!("cannot be read: {error}")))?;
+    let content = files::read(file).map_err(|error| problem(format!("cannot be read: {error}")))?;
     let text = String::from_utf8(content).map_err(|_| problem("is not UTF-8".to_owned()))?;
     Ok(Document {
         file: file.to_owned(),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::{Document, Variable};
-use crate::config::problem::{Collector, Origin, Problem};
+use crate::config::problem::{Collector, Origin};
 
 /// Every variable of the original begins with this, in any case.
 const PREFIX: &str = "ditto_";
@@ -157,43 +157,6 @@ impl Tree {
             .map(|(_, entry)| entry.key.clone())
             .collect()
     }
-}
-
-/// Lines `NAME=VALUE` as Docker's `--env-file` and a unit's `EnvironmentFile=` have them, and those of a compose file's
-/// list (`- NAME=VALUE`).
-pub fn read_variables(document: &Document) -> Result<Vec<Variable>, Problem> {
-    let file = Arc::new(document.file.clone());
-    let mut variables = Vec::new();
-    for (index, line) in document.text.lines().enumerate() {
-        let line = line.trim();
-        let line = line.strip_prefix("- ").unwrap_or(line).trim_start();
-        let line = line.strip_prefix("export ").unwrap_or(line);
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let origin = Origin::Line(file.clone(), index + 1);
-        let Some((name, value)) = line.split_once('=') else {
-            return Err(Problem {
-                origin,
-                path: String::new(),
-                text: "found a line without '=', expected NAME=VALUE as in `docker run --env-file`"
-                    .to_owned(),
-            });
-        };
-        variables.push(Variable {
-            origin,
-            name: name.trim().to_owned(),
-            value: crate::config::secret::Secret::new(unquoted(value.trim())),
-        });
-    }
-    Ok(variables)
-}
-
-fn unquoted(text: &str) -> &str {
-    ['"', '\'']
-        .iter()
-        .find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote))
-        .unwrap_or(text)
 }
 
 /// The key that a variable stands for; `None` if it was nothing to the original.

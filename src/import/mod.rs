@@ -13,6 +13,7 @@ mod section;
 mod subscriptions;
 mod time_span;
 mod values;
+mod variables;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ use crate::config::secret::Secret;
 
 use dotnet::Tree;
 
-pub use dotnet::read_variables;
+pub use variables::read_variables;
 
 /// An `appsettings.json`.
 #[derive(Clone, Debug)]

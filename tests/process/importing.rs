@@ -232,6 +232,47 @@ fn the_command_writes_files_that_others_cannot_read_and_never_replaces_one_unask
 }
 
 #[test]
+fn no_line_of_a_file_of_variables_is_dropped_unsaid() {
+    let place = tempfile::tempdir().expect("a folder");
+    let at = place.path();
+    std::fs::write(at.join("appsettings.json"), SETTINGS).expect("written");
+    for (variables, is_read_only, said) in [
+        ("Ditto_Settings__ReadOnly=true", true, None),
+        ("\u{feff}Ditto_Settings__ReadOnly=true", true, None),
+        ("  - \"Ditto_Settings__ReadOnly=true\"", true, None),
+        ("  - 'Ditto_Settings__ReadOnly=true' # dry", true, None),
+        (
+            "Dito_Settings__ReadOnly=true\nPATH=/bin\nDITTO__HTTP__LISTEN=x",
+            false,
+            Some("variables of these names: Dito_Settings__ReadOnly, PATH, DITTO__HTTP__LISTEN"),
+        ),
+        ("changeit;x=y", false, Some("what stands at variables:1")),
+        (
+            "Ditto_Settings__RaedOnly=true",
+            false,
+            Some("Settings:RaedOnly: not known"),
+        ),
+    ] {
+        std::fs::write(at.join("variables"), variables).expect("written");
+        let arguments = ["appsettings.json", "--env-file", "variables", "--force"];
+        let output = ditto_import(&arguments, at).output().expect("run");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        let made = std::fs::read_to_string(at.join("ditto.toml")).expect("text");
+        assert_eq!(
+            made.contains("\nread_only = true\n"),
+            is_read_only,
+            "{variables}"
+        );
+        let told = text(&output);
+        assert!(
+            said.is_none_or(|said| told.contains(said)),
+            "{variables}: {told}"
+        );
+        assert!(!told.contains("changeit"), "{told}");
+    }
+}
+
+#[test]
 fn a_bad_input_ends_with_its_exit_code_and_writes_nothing() {
     let place = tempfile::tempdir().expect("a folder");
     let at = place.path();
