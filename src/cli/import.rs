@@ -29,7 +29,7 @@ pub(super) struct Arguments {
     /// Where the configuration goes; passwords and keys go into files of their own beside it.
     #[arg(long, value_name = "FILE", default_value = "ditto.toml")]
     output: PathBuf,
-    /// Replace files that are there; the former configuration is kept as FILE.old.
+    /// Replace files that are there; each former one, of a secret too, is kept as FILE.old.
     #[arg(long)]
     force: bool,
 }

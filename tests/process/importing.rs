@@ -224,11 +224,39 @@ fn the_command_writes_files_that_others_cannot_read_and_never_replaces_one_unask
     let expected = [
         "appsettings.json",
         "destination.password",
+        "destination.password.old",
         "ditto.toml",
         "ditto.toml.old",
         "source.password",
+        "source.password.old",
     ];
     assert_eq!(left, expected);
+    assert_eq!(mode(&at.join("source.password.old")), 0o600);
+}
+
+#[test]
+fn what_is_replaced_by_force_is_kept_secrets_too() {
+    let place = tempfile::tempdir().expect("a folder");
+    let at = place.path();
+    for (name, text) in [
+        ("appsettings.json", SETTINGS),
+        ("source.password", "rotated since"),
+        ("ditto.toml", "tended by hand"),
+    ] {
+        std::fs::write(at.join(name), text).expect("written");
+    }
+    let forced = ditto_import(&["appsettings.json", "--force"], at)
+        .output()
+        .expect("run");
+    assert_eq!(forced.status.code(), Some(0), "{}", text(&forced));
+    for (name, expected) in [
+        ("source.password", "changeit"),
+        ("source.password.old", "rotated since"),
+        ("ditto.toml.old", "tended by hand"),
+    ] {
+        let found = std::fs::read_to_string(at.join(name)).expect(name);
+        assert_eq!(found, expected, "{name}");
+    }
 }
 
 #[test]

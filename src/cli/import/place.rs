@@ -115,6 +115,7 @@ impl Staging {
             write(&staged, one.secret.reveal(), 0o600)?;
             is_given &= owner
                 .is_some_and(|owner| chown(&staged, Some(owner.user), Some(owner.group)).is_ok());
+            keep_former(&one.file)?;
             rename(&staged, &one.file)?;
         }
         let staged = self.0.join("configuration");
@@ -123,11 +124,7 @@ impl Staging {
         if let Some(owner) = owner {
             is_given &= chown(&staged, None, Some(owner.group)).is_ok();
         }
-        if output.symlink_metadata().is_ok() {
-            let mut old = output.as_os_str().to_owned();
-            old.push(".old");
-            rename(output, Path::new(&old))?;
-        }
+        keep_former(output)?;
         rename(&staged, output)?;
         Ok(is_given)
     }
@@ -154,6 +151,14 @@ fn write(file: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
         .set_permissions(std::fs::Permissions::from_mode(mode))
         .with_context(failed)?;
     opened.sync_all().with_context(failed)
+}
+
+/// What is to be replaced stays as FILE.old, with its owner and mode.
+fn keep_former(file: &Path) -> anyhow::Result<()> {
+    if file.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    rename(file, &file.with_added_extension("old"))
 }
 
 fn rename(from: &Path, to: &Path) -> anyhow::Result<()> {
