@@ -6,10 +6,12 @@
 mod check;
 mod completions;
 mod confirm;
+mod daemon;
 mod import;
 mod manual;
 mod output;
 mod parked;
+mod reload;
 mod run;
 mod status;
 mod table;
@@ -69,8 +71,10 @@ enum Command {
     Run(ConfigurationFile),
     /// Say whether the configuration is valid, and name every mistake in it.
     Check(check::Arguments),
-    /// Ask the running daemon how it is.
+    /// Show the state of the running daemon
     Status(status::Arguments),
+    /// Have the running daemon read its configuration again, and report its verdict
+    Reload(reload::Arguments),
     /// Compare both sides event by event, while the daemon runs or not.
     Verify(verify::Arguments),
     /// What the groups have parked: list it, show it, export it, replay it or discard it.
@@ -109,6 +113,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(file) => run::run(&file.config),
         Command::Check(arguments) => check::run(arguments),
         Command::Status(arguments) => status::run(arguments),
+        Command::Reload(arguments) => reload::run(arguments),
         Command::Verify(arguments) => verify::run(arguments),
         Command::Parked(arguments) => parked::run(arguments),
         Command::Import(arguments) => import::run(arguments),

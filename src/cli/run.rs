@@ -2,6 +2,7 @@
 //!
 //! Short and in order: log, version, settings, address, runtimes, run. Never opens a socket before the settings are valid.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -58,6 +59,9 @@ pub(super) fn run(file: &Path) -> Exit {
 fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
     let listeners = http::listen(settings.http.listen)?;
     announce(&settings, &listeners)?;
+    if let Some(address) = listeners.first().and_then(|first| first.local_addr().ok()) {
+        super::daemon::record(reachable(address))?;
+    }
     // Handlers before READY: a signal must never find the default action, which ends the process.
     let pipelines =
         daemon::runtime::for_pipelines().context("failed to start the pipelines' threads")?;
@@ -110,6 +114,17 @@ fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
     pipelines.shutdown_background();
     tracing::debug!(ditto.clean = finish.clean, "the end");
     Ok(())
+}
+
+/// An address of this machine at which a listener on every address is reached.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 fn announce(settings: &Settings, listeners: &[std::net::TcpListener]) -> anyhow::Result<()> {

@@ -3,35 +3,27 @@
 //! Asks over HTTP, at the configured address or another. Never reads more of the configuration than that address.
 
 use std::borrow::Cow;
-use std::io;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
+use super::daemon::{Address, answer, ask};
 use super::table::Side;
-use super::{ConfigurationFile, Exit, complain, complain_lines, say_json, say_lines};
-use crate::config::load::{Environment, load};
+use super::{Exit, complain_lines, say_json, say_lines};
 use crate::escape;
 use crate::http::report::{Report, SubscriptionReport};
 
-const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(500);
-const LARGEST_ANSWER: u64 = 64 << 20;
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    file: ConfigurationFile,
+    address: Address,
     /// Print the whole report as JSON.
     #[arg(long)]
     json: bool,
-    /// Ask here instead of reading the address from the configuration.
-    #[arg(long, value_name = "URL", value_parser = address_of_url)]
-    url: Option<String>,
     /// Wait until every subscription has caught up; fails if a stream is held
     #[arg(long, value_name = "STATE")]
     wait: Option<Wait>,
@@ -52,31 +44,9 @@ enum Wait {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Exit {
-    let address = match &arguments.url {
-        Some(address) => address.clone(),
-        None => match load(&arguments.file.config, &Environment::of_process(false)) {
-            Ok(loaded) => loaded.settings.http.listen.to_string(),
-            Err(problems) => {
-                complain_lines(&format!(
-                    "the configuration is not valid (or give --url):\n{problems}"
-                ));
-                return Exit::Configuration;
-            }
-        },
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let outcome = runtime
-        .context("failed to start")
-        .and_then(|runtime| runtime.block_on(ask_and_show(arguments, &address)));
-    match outcome {
-        Ok(exit) => exit,
-        Err(error) => {
-            complain(&format!("{error:#}"));
-            Exit::Failed
-        }
-    }
+    super::daemon::run(&arguments.address, async |address| {
+        ask_and_show(arguments, address).await
+    })
 }
 
 async fn ask_and_show(arguments: &Arguments, address: &str) -> anyhow::Result<Exit> {
@@ -181,46 +151,12 @@ async fn health(address: &str) -> anyhow::Result<Exit> {
     let (status, body) = answer(address, "/healthz").await?;
     match &*status {
         "200" => {
-            say(body.trim_end());
+            say_lines(body.trim_end());
             Ok(Exit::Ok)
         }
         "503" => bail!("{}", body.trim_end()),
         _ => bail!("{address} answered {status}: is it ditto?"),
     }
-}
-
-async fn ask(address: &str) -> anyhow::Result<Report> {
-    let (status, body) = answer(address, "/status").await?;
-    match &*status {
-        "200" => serde_json::from_str(&body)
-            .with_context(|| format!("{address} does not answer as ditto does")),
-        "421" => bail!("{address} answered 421: {}", body.trim_end()),
-        _ => bail!("{address} answered {status}: is it ditto?"),
-    }
-}
-
-/// Status and body.
-async fn answer(address: &str, path: &str) -> anyhow::Result<(String, String)> {
-    let answer = timeout(CALL_TIMEOUT, get(address, path))
-        .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-        .with_context(|| format!("failed to ask ditto at {address}: is it running?"))?;
-    let text = String::from_utf8(answer).context("the answer is not UTF-8")?;
-    let Some((head, body)) = text.split_once("\r\n\r\n") else {
-        bail!("{address} did not answer with HTTP");
-    };
-    let status = head.split(' ').nth(1).unwrap_or_default();
-    Ok((status.to_owned(), body.to_owned()))
-}
-
-/// One request in HTTP/1.0: the answer ends with the connection.
-async fn get(address: &str, path: &str) -> io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.take(LARGEST_ANSWER).read_to_end(&mut answer).await?;
-    Ok(answer)
 }
 
 fn shown(report: &Report) -> String {
@@ -263,18 +199,4 @@ fn shown(report: &Report) -> String {
     text.push('\n');
     text.push_str(&super::table::table(&rows, [Side::Left; 8]));
     text
-}
-
-/// `http://HOST:PORT` → `HOST:PORT`.
-fn address_of_url(url: &str) -> Result<String, String> {
-    let expected = "expected http://HOST:PORT";
-    let rest = url.strip_prefix("http://").ok_or(expected)?;
-    let authority = rest.split('/').next().unwrap_or_default();
-    match authority.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
-            Ok(authority.to_owned())
-        }
-        None if !authority.is_empty() => Ok(format!("{authority}:80")),
-        _ => Err(expected.to_owned()),
-    }
 }

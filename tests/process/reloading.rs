@@ -2,7 +2,7 @@
 
 use eventstore::GetPersistentSubscriptionInfoOptions;
 
-use super::support::{Ditto, Servers, foreign_client, get, seed, until};
+use super::support::{Ditto, Servers, ask, command, foreign_client, get, seed, until};
 
 /// What each of the group's consumers was handed since it connected: a new connection begins at 0.
 async fn handed_over(servers: &Servers, group: &str) -> Vec<usize> {
@@ -184,4 +184,86 @@ async fn the_log_level_changes_at_once() {
     ditto
         .until_logged("DEBUG Replicating customer_renamed #0 from customer-1")
         .await;
+}
+
+#[tokio::test]
+async fn reload_command_returns_the_verdict_of_the_daemon() {
+    let servers = Servers::start().await;
+    let good = servers.configuration(&["g"]);
+    let runtime = tempfile::tempdir().expect("a folder");
+    let mut daemon = command();
+    daemon.env("RUNTIME_DIRECTORY", runtime.path());
+    let ditto = Ditto::start_with(&good, daemon);
+    let address = ditto.http().await;
+    ditto.until_notified("READY=1", 1).await;
+    let reload = |environment: &[(&str, &str)], arguments: &[&str]| {
+        let output = command()
+            .arg("reload")
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .output()
+            .expect("the program");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        (output.status.code(), out + &err)
+    };
+    let url = format!("http://{address}");
+    let folder = runtime.path().to_str().expect("UTF-8");
+    let rows = [
+        (
+            servers.configuration(&["g", "h"]),
+            0,
+            "the new configuration is in use",
+        ),
+        (
+            servers.configuration(&["g", "h"]),
+            0,
+            "the configuration is unchanged",
+        ),
+        (good.clone() + "\n[daemon]\nno_such = 1\n", 78, "no_such"),
+        (good.replace("127.0.0.1:0", "127.0.0.1:1"), 78, "restart"),
+        (good.clone(), 0, "the new configuration is in use"),
+    ];
+    for (file, code, text) in rows {
+        ditto.configure(&file);
+        let (ended, said) = reload(&[("RUNTIME_DIRECTORY", folder)], &[]);
+        assert_eq!(ended, Some(code), "{said}");
+        assert!(said.contains(text), "{text}: {said}");
+    }
+    let main = ditto.pid().to_string();
+    assert_eq!(reload(&[("MAINPID", &main)], &["--url", &url]).0, Some(0));
+    let (ended, said) = reload(&[("MAINPID", "1")], &["--url", &url]);
+    assert_eq!(ended, Some(1));
+    assert!(said.contains("the service is process 1"), "{said}");
+}
+
+#[tokio::test]
+async fn status_needs_only_the_address_of_a_configuration() {
+    let servers = Servers::start().await;
+    let ditto = Ditto::start(&servers.configuration(&["g"]));
+    let address = ditto.http().await;
+    ditto.until_notified("1 subscription running", 1).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ditto.toml");
+    let file = file.to_str().expect("UTF-8");
+    let rows = [
+        (
+            format!("[http]\nlisten = \"{address}\"\n[source]\nno_such = 1\n"),
+            0,
+            "running",
+        ),
+        (
+            "[http]\nlisten = \"here\"\n".to_owned(),
+            1,
+            "http.listen: \"here\" is no address",
+        ),
+        ("[source]\npassword = secret\n".to_owned(), 1, "is not TOML"),
+    ];
+    for (text, code, said) in rows {
+        std::fs::write(file, text).expect("written");
+        let (ended, out, err) = ask(&["status", "--config", file]);
+        assert_eq!(ended, Some(code), "{out}{err}");
+        assert!(format!("{out}{err}").contains(said), "{out}{err}");
+        assert!(!err.contains("secret"), "{err}");
+    }
 }

@@ -152,7 +152,9 @@ async fn a_destination_that_was_never_reached_is_told_with_the_reason() {
     seed(servers.source.store(), "customer-1", 1);
     let ditto = Ditto::start(&servers.configuration(&["g"]));
     let address = ditto.http().await;
-    let line = ditto.until_logged("a server is unreachable").await;
+    let line = ditto
+        .until_logged("the destination does not answer; trying again")
+        .await;
     let words = ["side=destination", "is the server running"];
     assert!(words.iter().all(|word| line.contains(word)), "{line}");
     until("the reason in the status", || {

@@ -51,108 +51,100 @@ impl Views {
 
     /// What is said differently in two places.
     fn differences(&self) -> Vec<String> {
+        let mut all = Compared::default();
+        self.compare_metrics(&mut all);
+        self.compare_process(&mut all);
+        self.compare_verdicts(&mut all);
+        all.0
+    }
+
+    /// The subscription in `/status` and in metrics.
+    fn compare_metrics(&self, all: &mut Compared) {
         let one = self.subscription();
-        let mut all = Vec::new();
-        let mut same = |what: &str, left: String, right: String| {
-            if left != right {
-                all.push(format!("{what}: {left} in /status, {right} there"));
-            }
-        };
-        let known = |value: &Value| format!("{:?}", value.as_f64());
-        let state = one["state"].as_str().unwrap_or_default();
         for word in ditto::status::STATES {
+            let is = one["state"] == word;
             let label = format!("state=\"{word}\"");
-            let is = self.metric("ditto_subscription_state", &label);
-            same(
-                word,
-                format!("{:?}", Some(f64::from(u8::from(word == state)))),
-                format!("{is:?}"),
-            );
+            let series = self.metric("ditto_subscription_state", &label);
+            all.same(word, Some(f64::from(u8::from(is))), series);
         }
         for (key, name) in [
             ("lag_events", "ditto_lag_events"),
             ("parked", "ditto_parked_events"),
         ] {
-            same(
-                name,
-                known(&one[key]),
-                format!("{:?}", self.metric(name, "")),
-            );
+            all.same(name, one[key].as_f64(), self.metric(name, ""));
         }
-        let lag_is_known = one["lag_seconds"].is_number();
-        let has_series = self.metric("ditto_lag_seconds", "").is_some();
-        same(
+        let series = self.metric("ditto_lag_seconds", "");
+        all.same(
             "lag_seconds",
-            lag_is_known.to_string(),
-            has_series.to_string(),
+            one["lag_seconds"].is_number(),
+            series.is_some(),
         );
+        all.same("held", one["held"].as_f64(), Some(self.held()));
+    }
+
+    fn held(&self) -> f64 {
+        let of = |reason| self.metric("ditto_streams_held", &format!("reason=\"{reason}\""));
         let reasons = ["conflict", "missing_history", "refused", "unverified"];
-        let held: f64 = reasons
-            .iter()
-            .filter_map(|reason| self.metric("ditto_streams_held", &format!("reason=\"{reason}\"")))
-            .fold(0.0, |all, count| all + count);
-        same("held", known(&one["held"]), format!("{:?}", Some(held)));
+        reasons
+            .into_iter()
+            .filter_map(of)
+            .fold(0.0, |all, count| all + count)
+    }
+
+    fn was_refused(&self) -> bool {
+        self.status["last_reload"]["result"] == "refused"
+    }
+
+    /// The process in `/status`, metrics and STATUS.
+    fn compare_process(&self, all: &mut Compared) {
         for side in ["source", "destination"] {
             let told = self.status[&format!("{side}_answers")].as_bool();
             let up = self.metric("ditto_up", &format!("side=\"{side}\""));
-            same(
-                side,
-                format!("{told:?}"),
-                format!("{:?}", up.map(|up| up > 0.0)),
-            );
+            all.same(side, told, up.map(|up| up > 0.0));
         }
-        let reload = &self.status["last_reload"];
-        let refused = reload["result"] == "refused";
+        let successful = f64::from(u8::from(!self.was_refused()));
         let series = self.metric("ditto_config_last_reload_successful", "");
-        same(
-            "reload",
-            format!("{:?}", Some(f64::from(u8::from(!refused)))),
-            format!("{series:?}"),
-        );
+        all.same("reload", Some(successful), series);
+        let summary = self.status["summary"].as_str().unwrap_or_default();
+        all.same("STATUS", summary, self.notified.as_str());
+    }
 
-        let lines = |value: &Value| {
-            let lines = value.as_array().map_or(&[][..], Vec::as_slice);
-            lines
-                .iter()
-                .filter_map(Value::as_str)
-                .collect::<Vec<_>>()
-                .join("\n")
+    /// Readiness, and what `ditto status` shows and ends with.
+    fn compare_verdicts(&self, all: &mut Compared) {
+        let lines = |key: &str| {
+            let lines = self.status[key].as_array().map_or(&[][..], Vec::as_slice);
+            let lines: Vec<&str> = lines.iter().filter_map(Value::as_str).collect();
+            lines.join("\n")
         };
-        let unready = lines(&self.status["unready"]);
+        let unready = lines("unready");
         let expected = if unready.is_empty() {
             (200, "ok\n".to_owned())
         } else {
             (503, unready.clone() + "\n")
         };
-        same(
-            "/readyz",
-            format!("{expected:?}"),
-            format!("{:?}", self.ready),
-        );
-        let summary = self.status["summary"].as_str().unwrap_or_default();
-        same("STATUS", summary.to_owned(), self.notified.clone());
-        let well = unready.is_empty()
-            && held == 0.0
-            && !refused
-            && lines(&self.status["unhealthy"]).is_empty();
-        same(
-            "exit code",
-            format!("{:?}", Some(i32::from(!well))),
-            format!("{:?}", self.command.0),
-        );
-        let row = self.command.1.lines().last().unwrap_or_default().to_owned();
-        same(
-            "table",
-            state.to_owned(),
-            row.split_whitespace().nth(2).unwrap_or_default().to_owned(),
-        );
+        all.same("/readyz", &expected, &self.ready);
+        let well = unready.is_empty() && self.held() == 0.0 && !self.was_refused();
+        let well = well && lines("unhealthy").is_empty();
+        all.same("exit code", Some(i32::from(!well)), self.command.0);
+        let one = self.subscription();
+        let row = self.command.1.lines().last().unwrap_or_default();
+        let shown = row.split_whitespace().nth(2);
+        all.same("table", one["state"].as_str(), shown);
         let unknown = one["lag_events"].is_null() || one["parked"].is_null();
-        same(
-            "unknown",
-            unknown.to_string(),
-            row.contains('?').to_string(),
-        );
-        all
+        all.same("unknown", unknown, row.contains('?'));
+    }
+}
+
+/// Differences found.
+#[derive(Default)]
+struct Compared(Vec<String>);
+
+impl Compared {
+    fn same<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, status: T, there: T) {
+        if status != there {
+            self.0
+                .push(format!("{what}: {status:?} in /status, {there:?} there"));
+        }
     }
 }
 

@@ -195,7 +195,7 @@ impl Journal {
                 Side::Source => "source",
                 Side::Destination => "destination",
             };
-            line!(self, warn, side, reason = %why, "a server is unreachable; retrying");
+            line!(self, warn, side, reason = %why, "a server is unreachable for another reason; retrying");
         }
     }
 
