@@ -87,7 +87,7 @@ class Reloading(MachineTest):
                 self.assertEqual(one.show("ActiveState"), "active")
                 self.assertEqual(self._undisturbed(), before)
 
-        with self.subTest("the signal itself, past the check"):
+        with self.subTest("the signal itself"):
             one.run("systemctl", "kill", "--signal=HUP", "--kill-whom=main", "ditto")
             refused = lambda: metric(one, "ditto_reloads_total", result="refused")
             wait_until(refused, SOON, "the reload is refused")
@@ -97,7 +97,7 @@ class Reloading(MachineTest):
 
         with self.subTest("what needs a restart is refused by name"):
             one.write("/etc/ditto/ditto.toml", configuration("customer", more='[http]\nlisten = "127.0.0.1:5009"'))
-            one.run("systemctl", "reload", "ditto")
+            one.fails("systemctl", "reload", "ditto")
             named = lambda: "[http]" in one.journal("--unit", "ditto", "-p", "err")
             wait_until(named, SOON, "the section is named")
             self.assertEqual(self._undisturbed(), before)
