@@ -191,7 +191,7 @@ impl Error {
                 _ => Class::Transient,
             },
         };
-        Self::new(side, class, action, error.to_string())
+        Self::new(side, class, action, status::words_of_crate(error))
     }
 
     /// Which server it is about.

@@ -106,6 +106,7 @@ impl Daemon {
         };
         let board = Board::new();
         let metrics = Metrics::new().expect("metrics");
+        metrics.show(board.clone()).expect("gauges");
         let path = file.clone();
         let parts = Parts {
             launcher: Arc::new(launcher),
@@ -214,6 +215,12 @@ async fn a_pipeline_that_fails_is_started_again_and_the_others_run_on() {
                 "ditto_subscription_restarts_total{group=\"good\",stream=\"s\",app=\"ditto\"} 0",
             )
             .await;
+        for (group, state) in [("bad", "running"), ("good", "running")] {
+            let of = format!("group=\"{group}\",state=\"{state}\",stream=\"s\",app=\"ditto\"");
+            daemon
+                .metric(&format!("ditto_subscription_state{{{of}}} 1"))
+                .await;
+        }
         let mut began: Vec<Event> = Vec::new();
         while let Ok(event) = daemon.events.try_recv() {
             began.push(event);
@@ -232,7 +239,7 @@ async fn a_pipeline_that_fails_is_started_again_and_the_others_run_on() {
 }
 
 #[tokio::test]
-async fn a_refused_pipeline_stays_stopped_until_its_settings_change() {
+async fn refused_pipeline_stays_stopped_until_a_reload() {
     let mut daemon = Daemon::start(&configuration(&["refused"]), &[("refused", Script::Refuse)]);
     daemon.expect("refused", "began").await;
     daemon
@@ -248,6 +255,19 @@ async fn a_refused_pipeline_stays_stopped_until_its_settings_change() {
         "{}",
         daemon.board.summary()
     );
+    for (state, is) in [("stopped", 1), ("running", 0)] {
+        let of = format!("group=\"refused\",state=\"{state}\",stream=\"s\",app=\"ditto\"");
+        daemon
+            .metric(&format!("ditto_subscription_state{{{of}}} {is}"))
+            .await;
+    }
+    daemon.reload(&configuration(&["refused"])).await;
+    daemon.expect("refused", "began").await;
+    daemon
+        .state("refused", |state| {
+            matches!(state, PipelineState::Stopped(_))
+        })
+        .await;
     daemon
         .reload(&(configuration(&["refused"]) + "buffer_size = 7\n"))
         .await;

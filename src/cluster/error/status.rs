@@ -101,6 +101,45 @@ fn class_of_unknown(text: &str) -> Class {
     }
 }
 
+/// What the eventstore crate says, in plain words: its own texts name its parts, and a status with all of its headers.
+pub(super) fn words_of_crate(error: &eventstore::Error) -> String {
+    use eventstore::{Error as Crate, GrpcConnectionError as Connection};
+    match error {
+        Crate::ConnectionClosed | Crate::InternalClientError => {
+            "the connection was lost".to_owned()
+        }
+        Crate::GrpcConnectionError(Connection::MaxDiscoveryAttemptReached(_)) => {
+            "no connection could be made".to_owned()
+        }
+        Crate::GrpcConnectionError(Connection::Grpc(text)) | Crate::ServerError(text) => {
+            message_of(text).to_owned()
+        }
+        Crate::Grpc { message, .. } if !message.is_empty() => message.clone(),
+        Crate::AccessDenied => "access denied".to_owned(),
+        Crate::DeadlineExceeded => "no answer in time".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The message of a status that was printed with everything else in it (tonic's `Display`), or the text itself.
+fn message_of(text: &str) -> &str {
+    let begin = "message: \"";
+    let Some(from) = text.find(begin).map(|at| at + begin.len()) else {
+        return text;
+    };
+    let message = &text[from..];
+    let end = ["\", details: ", "\", source: ", "\", metadata: "]
+        .iter()
+        .filter_map(|end| message.find(end))
+        .min();
+    let message = end.map_or_else(|| message.trim_end_matches('"'), |end| &message[..end]);
+    if message.is_empty() {
+        "no words of the server"
+    } else {
+        message
+    }
+}
+
 fn chain<'a>(
     first: &'a (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
@@ -121,4 +160,34 @@ pub(super) fn innermost<'a>(
     first: &'a (dyn std::error::Error + 'static),
 ) -> &'a (dyn std::error::Error + 'static) {
     chain(first).last().unwrap_or(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{message_of, words_of_crate};
+
+    #[test]
+    fn words_of_the_crate_are_plain() {
+        use eventstore::{Error as Crate, GrpcConnectionError as Connection};
+        let printed = "status: Unavailable, message: \"Server Is Not Ready\", details: [], metadata: MetadataMap { headers: {} }";
+        for (error, expected) in [
+            (Crate::ConnectionClosed, "the connection was lost"),
+            (
+                Crate::GrpcConnectionError(Connection::MaxDiscoveryAttemptReached(3)),
+                "no connection could be made",
+            ),
+            (
+                Crate::ServerError(printed.to_owned()),
+                "Server Is Not Ready",
+            ),
+            (Crate::ServerError("as it is".to_owned()), "as it is"),
+        ] {
+            assert_eq!(words_of_crate(&error), expected);
+        }
+        let now = tonic::Status::unavailable("why not").to_string();
+        assert_eq!(message_of(&now), "why not");
+        let silent =
+            "status: Unknown, message: \"\", details: [], metadata: MetadataMap { headers: {} }";
+        assert_eq!(message_of(silent), "no words of the server");
+    }
 }
