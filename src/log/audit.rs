@@ -19,7 +19,6 @@ pub fn audit(message_id: &str, message: &str, fields: &[(&'static str, String)])
         message: message.to_owned(),
         message_id: Some(message_id.to_owned()),
         fields: fields.to_vec(),
-        suppressed: 0,
     };
     Journal::open().is_ok_and(|mut journal| journal.write(&record))
 }

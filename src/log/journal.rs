@@ -106,7 +106,6 @@ mod tests {
             message: "stopped".to_owned(),
             message_id: Some("abc".to_owned()),
             fields,
-            suppressed: 0,
         }
     }
 

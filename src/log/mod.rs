@@ -24,7 +24,7 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 
 pub use audit::audit;
 use journal::Journal;
-use layer::RecordLayer;
+use layer::{Intake, RecordLayer};
 use queue::Queue;
 use text::Text;
 
@@ -32,11 +32,14 @@ use crate::config::settings::OtlpSettings;
 
 /// How long the end of the program waits for a log that stalls.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+/// Between two looks for lines that were left out.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The running log.
 #[derive(Debug)]
 pub struct Log {
     queue: Arc<Queue>,
+    intake: Arc<Intake>,
     filter: reload::Handle<EnvFilter, Registry>,
     /// Set by `RUST_LOG`, which the file does not override.
     fixed: bool,
@@ -61,7 +64,6 @@ pub struct OtlpCounts {
 /// If a log was started before in this process, or its thread cannot be.
 pub fn start() -> anyhow::Result<Log> {
     let queue = Arc::new(Queue::new());
-    let done = write_lines(queue.clone(), Sink::choose())?;
     let directives = std::env::var("RUST_LOG")
         .ok()
         .filter(|text| !text.is_empty());
@@ -70,9 +72,12 @@ pub fn start() -> anyhow::Result<Log> {
         .map_or_else(|| filter("info"), EnvFilter::new);
     let (filter, handle) = reload::Layer::new(filter);
     let otlp_queue = Arc::new(OnceLock::new());
+    let intake = Arc::new(Intake::new(queue.clone(), otlp_queue.clone()));
+    let reports = intake.clone();
+    let done = write_lines(queue.clone(), Sink::choose(), move || reports.report())?;
     let subscriber = Registry::default()
         .with(filter)
-        .with(RecordLayer::new(queue.clone(), otlp_queue.clone()));
+        .with(RecordLayer(intake.clone()));
     tracing::subscriber::set_global_default(subscriber)?;
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
@@ -85,6 +90,7 @@ pub fn start() -> anyhow::Result<Log> {
     }));
     Ok(Log {
         queue,
+        intake,
         filter: handle,
         fixed: directives.is_some(),
         done: Mutex::new(done),
@@ -94,15 +100,26 @@ pub fn start() -> anyhow::Result<Log> {
     })
 }
 
-/// Starts the thread that writes; it says when it is done.
-fn write_lines(queue: Arc<Queue>, mut sink: Sink) -> std::io::Result<mpsc::Receiver<()>> {
+/// Starts the thread that writes, and calls `report` about once a second; it says when it is done.
+fn write_lines(
+    queue: Arc<Queue>,
+    mut sink: Sink,
+    report: impl Fn() + Send + 'static,
+) -> std::io::Result<mpsc::Receiver<()>> {
     let (finished, done) = mpsc::channel();
     std::thread::Builder::new()
         .name("log".to_owned())
         .spawn(move || {
-            while let Some(record) = queue.pop() {
-                if !sink.write(&record) {
-                    queue.count_dropped();
+            let mut reported = Instant::now();
+            loop {
+                match queue.pop_within(REPORT_INTERVAL) {
+                    Ok(record) if !sink.write(&record) => queue.count_dropped(),
+                    Ok(_) | Err(mpsc::RecvTimeoutError::Timeout) => {}
+                    Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                }
+                if reported.elapsed() >= REPORT_INTERVAL {
+                    reported = Instant::now();
+                    report();
                 }
             }
             // Nobody may be waiting any more.
@@ -167,6 +184,7 @@ impl Drop for Log {
     /// Writes what is queued, for a while.
     fn drop(&mut self) {
         let deadline = Instant::now() + FLUSH_TIMEOUT;
+        self.intake.report_all();
         // The receiver's first: what becomes of its last lines is for the journal to say.
         if let Some(queue) = self.otlp_queue.get() {
             queue.close();
@@ -245,7 +263,6 @@ mod tests {
             message: format!("line {number} {}", "x".repeat(2_000)),
             message_id: None,
             fields: Vec::new(),
-            suppressed: 0,
         }
     }
 
@@ -257,7 +274,7 @@ mod tests {
         journal.set_read_timeout(Some(PATIENCE)).unwrap();
         let queue = Arc::new(Queue::new());
         let sink = Sink::Journal(Journal::at(path).unwrap());
-        let done = write_lines(queue.clone(), sink).unwrap();
+        let done = write_lines(queue.clone(), sink, || {}).unwrap();
         // Nobody reads the socket: were a push to wait for it, this would never end.
         for number in 0..20_000 {
             queue.push(record(number));

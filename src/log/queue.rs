@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use super::record::Record;
 
 /// Bytes of lines that may wait; about half a minute of a busy debug log.
 const CAPACITY: usize = 8 * 1024 * 1024;
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Lines on their way.
 #[derive(Debug)]
@@ -53,19 +55,28 @@ impl Queue {
 
     /// Waits for a line; `None` once the queue is closed and empty.
     pub(super) fn pop(&self) -> Option<Record> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Some(record) = state.records.pop_front() {
+            match self.pop_within(LONGEST_WAIT) {
+                Ok(record) => return Some(record),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    /// Waits this long for a line. Fails once the queue is closed and empty.
+    pub(super) fn pop_within(&self, time: Duration) -> Result<Record, RecvTimeoutError> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_idle = |state: &mut State| state.records.is_empty() && !state.closed;
+        let waited = self.filled.wait_timeout_while(state, time, is_idle);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match state.records.pop_front() {
+            Some(record) => {
                 state.bytes -= record.size();
-                return Some(record);
+                Ok(record)
             }
-            if state.closed {
-                return None;
-            }
-            state = self
-                .filled
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            None if state.closed => Err(RecvTimeoutError::Disconnected),
+            None => Err(RecvTimeoutError::Timeout),
         }
     }
 
@@ -147,7 +158,6 @@ mod tests {
             message: "x".repeat(bytes),
             message_id: None,
             fields: Vec::new(),
-            suppressed: 0,
         }
     }
 

@@ -26,8 +26,6 @@ pub(super) struct Record {
     pub(super) message_id: Option<String>,
     /// Names without `ditto.`, in the order of the call.
     pub(super) fields: Vec<(&'static str, String)>,
-    /// Lines like this one that were left out before it.
-    pub(super) suppressed: u64,
 }
 
 impl Record {
@@ -40,7 +38,6 @@ impl Record {
             message: String::new(),
             message_id: None,
             fields: Vec::new(),
-            suppressed: 0,
         };
         event.record(&mut record);
         record
@@ -73,9 +70,6 @@ impl Record {
             } else {
                 add(name, value);
             }
-        }
-        if self.suppressed > 0 {
-            add("suppressed", &self.suppressed);
         }
         line
     }

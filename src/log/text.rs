@@ -65,14 +65,11 @@ mod tests {
                 ("reason", "no \"answer\"\nat all".to_owned()),
                 ("name", "a\u{1b}]0;x\u{7}\u{9b}".to_owned()),
             ],
-            suppressed: 0,
         };
         let plain = "1970-01-01T00:00:00.000Z  WARN retrying stream=$ce-customer reason=\"no \\\"answer\\\"\\nat all\" name=\"a\\u{1b}]0;x\\u{7}\\u{9b}\"\n";
         assert_eq!(render(&record, false), plain);
         assert!(render(&record, true).contains("\x1b[33m WARN\x1b[0m"));
         record.message = "retry\u{1b}[2J\ning".to_owned();
         assert!(render(&record, false).contains("retry\\u{1b}[2J\\ning stream="));
-        record.suppressed = 7;
-        assert!(render(&record, false).ends_with("suppressed=7\n"));
     }
 }

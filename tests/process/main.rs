@@ -13,6 +13,7 @@ mod asking;
 mod configuration;
 mod importing;
 mod lifecycle;
+mod logging;
 mod measuring;
 mod memory;
 mod parked_links;

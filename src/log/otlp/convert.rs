@@ -49,8 +49,5 @@ pub(super) fn log_record(logger: &SdkLogger, record: &Record) -> SdkLogRecord {
     for (name, value) in &record.fields {
         log.add_attribute(format!("ditto.{name}"), value.clone());
     }
-    if record.suppressed > 0 {
-        log.add_attribute("ditto.suppressed", record.suppressed.to_string());
-    }
     log
 }
