@@ -92,7 +92,7 @@ impl Set {
             )?,
             parked: whole(
                 "ditto_parked_events",
-                "Events in the group's parked queue, as the server counts them.",
+                "Events in the group's parked queue, or as the server counts them if ditto may not read it.",
                 &SUBSCRIPTION,
             )?,
             lag_events: whole(

@@ -119,6 +119,7 @@ fn seen() -> GroupSeen {
         checkpoint: None,
         start: None,
         parked: 0,
+        parked_readable: None,
         last_number: None,
     }
 }

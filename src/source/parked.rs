@@ -202,6 +202,27 @@ fn untraced(subscription: &StreamName, target: &Target) -> Traced {
     }
 }
 
+/// Entries that can be read in a group's parked queue; `None` if it cannot be read. The server's own count ignores what
+/// other programs truncate (`protocol.md` §8.8).
+pub(super) async fn readable(client: &Client, group: &SubscriptionKey) -> Option<u64> {
+    let read = ReadStream::forwards(parked_stream(group), 0, 1, usize::MAX);
+    let StreamPage::Found {
+        records,
+        first,
+        last,
+    } = client.read_page(read).await.ok()?
+    else {
+        return Some(0);
+    };
+    // Where the beginning is truncated, a page without entries names the first one that can be read.
+    let entry = records.first().and_then(ResolvedRecord::original);
+    let first = entry.map(|entry| entry.revision).or(first);
+    match (first, last) {
+        (Some(first), Some(last)) => Some((last + 1).saturating_sub(first)),
+        _ => Some(0),
+    }
+}
+
 /// Reads what a group has parked, for the core.
 pub async fn parked(
     client: &Client,

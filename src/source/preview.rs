@@ -70,6 +70,7 @@ impl Preview {
                 checkpoint: None,
                 start: Some(0),
                 parked: 0,
+                parked_readable: None,
                 last_number: self.group.last_number().await?,
             },
             Err(refusal) => return Err(refusal),

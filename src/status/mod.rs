@@ -310,7 +310,7 @@ impl SubscriptionView {
     /// Events in the group's parked queue; `None` while that is not known.
     #[must_use]
     pub fn parked(&self) -> Option<u64> {
-        self.group_now().map(|group| group.parked)
+        self.group_now().map(GroupSeen::parked_events)
     }
 
     /// Events of the subscription's stream that are not done; `None` while that is not known.

@@ -31,6 +31,7 @@ fn group(checkpoint: Option<u64>, start: Option<u64>, last_number: Option<u64>) 
         checkpoint,
         start,
         parked: 0,
+        parked_readable: None,
         last_number,
     }
 }

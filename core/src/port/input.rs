@@ -20,10 +20,21 @@ pub struct GroupSeen {
     pub checkpoint: Option<u64>,
     /// The group's configured start: `None` for "end".
     pub start: Option<u64>,
-    /// The group's count of parked entries (it may jump: `protocol.md` §8.8).
+    /// The server's count of parked entries. It rises with each entry that the server parks, but does not fall when another
+    /// program truncates the queue, and it may jump (`protocol.md` §8.8).
     pub parked: u64,
+    /// Entries of the parked queue that can be read; `None`: the queue was not read, for example for want of permission.
+    pub parked_readable: Option<u64>,
     /// Number of the last event in the subscription's stream, read over another connection; `None`: the stream is empty.
     pub last_number: Option<u64>,
+}
+
+impl GroupSeen {
+    /// Events in the parked queue: those that can be read, or else the server's count.
+    #[must_use]
+    pub fn parked_events(&self) -> u64 {
+        self.parked_readable.unwrap_or(self.parked)
+    }
 }
 
 /// Why joining was refused.

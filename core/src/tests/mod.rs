@@ -65,6 +65,7 @@ pub(super) fn group() -> GroupSeen {
         checkpoint: None,
         start: Some(0),
         parked: 0,
+        parked_readable: None,
         last_number: None,
     }
 }

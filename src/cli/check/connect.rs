@@ -185,7 +185,7 @@ async fn group(client: &Client, settings: &SubscriptionSettings, findings: &mut 
                     let last = seen
                         .last_number
                         .map_or("none".to_owned(), |last| format!("#{last}"));
-                    let parked = seen.parked;
+                    let parked = seen.parked_events();
                     findings.push(Fine(format!(
                         "{name}: the group is there; last event {last}, {parked} parked"
                     )));

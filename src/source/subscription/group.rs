@@ -40,7 +40,11 @@ pub(super) const KEPT_STREAMS: &[(&str, &str)] = &[
 pub(super) type Info = PersistentSubscriptionInfo<u64>;
 
 /// What the core wants to know.
-pub(super) fn seen(info: &Info, last_number: Option<u64>) -> GroupSeen {
+pub(super) fn seen(
+    info: &Info,
+    last_number: Option<u64>,
+    parked_readable: Option<u64>,
+) -> GroupSeen {
     let settings = settings(info);
     GroupSeen {
         message_timeout: settings.message_timeout,
@@ -52,6 +56,7 @@ pub(super) fn seen(info: &Info, last_number: Option<u64>) -> GroupSeen {
             StreamPosition::End => None,
         },
         parked: parked(info.stats.parked_message_count as u64),
+        parked_readable,
         last_number,
     }
 }

@@ -213,7 +213,10 @@ impl Subscription {
     }
 
     async fn seen(&self, info: &Info) -> Result<GroupSeen, Error> {
-        Ok(group::seen(info, self.last_number().await?))
+        let key = self.settings.key();
+        let parked = parked::readable(&self.own, &key);
+        let (last_number, parked) = tokio::join!(self.last_number(), parked);
+        Ok(group::seen(info, last_number?, parked))
     }
 
     /// Enters the group and waits for the confirmation, which some servers never send (`protocol.md` §14.2).

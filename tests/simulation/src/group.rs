@@ -289,6 +289,7 @@ impl Group {
             checkpoint: self.checkpoint,
             start: self.options.start,
             parked: self.parking.count(),
+            parked_readable: None,
             last_number: source.last_number_seen(),
         }
     }

@@ -62,6 +62,7 @@ impl PlayedSource {
             checkpoint: None,
             start: Some(0),
             parked: 0,
+            parked_readable: None,
             last_number: self.script.last_number,
         }
     }

@@ -182,16 +182,20 @@ fn the_core_is_told_checkpoint_start_and_parked() {
     group.stats.parked_message_count = 3;
     let mut tombstoned = group.clone();
     tombstoned.stats.parked_message_count = 18_446_744_071_562_067_969;
-    assert_eq!(seen(&tombstoned, None).parked, 0, "a negative count");
+    assert_eq!(seen(&tombstoned, None, None).parked, 0, "a negative count");
     let expected = GroupSeen {
         message_timeout: Duration::from_secs(60),
         max_retry_count: 1000,
         checkpoint: Some(41),
         start: Some(7),
         parked: 3,
+        parked_readable: Some(2),
         last_number: Some(99),
     };
-    assert_eq!(seen(&group, Some(99)), expected);
+    assert_eq!(seen(&group, Some(99), Some(2)), expected);
+    assert_eq!(expected.parked_events(), 2, "what can be read");
+    let unread = seen(&group, Some(99), None);
+    assert_eq!(unread.parked_events(), 3, "the server's count");
     let starts = [
         (StreamPosition::Start, Some(0)),
         (StreamPosition::End, None),
@@ -201,6 +205,6 @@ fn the_core_is_told_checkpoint_start_and_parked() {
             start_from,
             ..good()
         });
-        assert_eq!(seen(&group, None).start, start);
+        assert_eq!(seen(&group, None, None).start, start);
     }
 }
