@@ -148,7 +148,7 @@ impl Keeper {
                     ditto.stream = %self.key.stream,
                     ditto.group = %self.key.group,
                     ditto.reason = %text,
-                    "the subscription is stopped until a reload or restart"
+                    "subscription stopped; it needs a reload or restart"
                 );
                 self.entry.state(PipelineState::Stopped(text));
                 return None;

@@ -10,7 +10,7 @@ pub const STOPPED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e02";
 pub const RELOADED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e03";
 /// A new configuration was refused; the old one goes on.
 pub const RELOAD_REFUSED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e04";
-/// A subscription is stopped until an operator acts.
+/// A subscription is stopped until an operator reloads or restarts ditto.
 pub const SUBSCRIPTION_STOPPED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e05";
 /// A subscription failed (panic, stall) and is started again.
 pub const SUBSCRIPTION_RESTARTED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e06";
@@ -26,3 +26,5 @@ pub const CONFIGURATION_INVALID: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e0a";
 pub const PARKED_DISCARDED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e0b";
 /// Numbers of a subscription's stream were truncated before they were delivered.
 pub const NUMBERS_UNSEEN: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e0e";
+/// A subscription is stopped, and ditto checks every 30 s whether the cause is gone.
+pub const SUBSCRIPTION_BLOCKED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e0f";

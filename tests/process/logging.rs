@@ -50,3 +50,23 @@ async fn each_error_of_a_refused_reload_has_its_line() {
         ditto.until_logged(&format!("wrong_{number}:")).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopped_subscription_logs_whether_a_reload_is_needed() {
+    let servers = Servers::start().await;
+    seed(servers.source.store(), "customer-1", 1);
+    seed(servers.destination.store(), "customer-1", 1);
+    for (setting, line) in [
+        (
+            "create = false\n",
+            "subscription stopped; checking again every 30 s",
+        ),
+        (
+            "on_conflict = \"stop\"\n",
+            "subscription stopped; it needs a reload or restart",
+        ),
+    ] {
+        let ditto = Ditto::start(&(servers.configuration(&["g"]) + setting));
+        ditto.until_logged(line).await;
+    }
+}

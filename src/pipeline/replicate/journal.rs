@@ -183,7 +183,7 @@ impl Journal {
             // Told with the numbers that are searched for.
             PipelineState::Searching(_) => {}
             PipelineState::Stopped(text) => {
-                line!(self, error, message_id = message_id::SUBSCRIPTION_STOPPED, reason = %text, "stopped: this needs an operator");
+                line!(self, error, message_id = message_id::SUBSCRIPTION_BLOCKED, reason = %text, "subscription stopped; checking again every 30 s");
             }
         }
     }
