@@ -54,7 +54,7 @@ pub(super) fn advice(view: &SubscriptionView) -> Vec<String> {
         };
         all.push(format!(
             "{parked} {events} in the group's parked queue at the source: \"ditto parked list\" shows why, and \"ditto parked \
-             replay\" has them delivered again."
+             replay\" copies them once the cause is fixed."
         ));
     }
     all
