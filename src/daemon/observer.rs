@@ -22,7 +22,8 @@ impl Observer for BoardObserver {
         let metrics = &self.metrics;
         match what {
             Tell::Copied { events, .. } => {
-                self.entry.copied(events.len() as u64);
+                let repaired = events.iter().filter(|event| event.repaired).count();
+                self.entry.copied(events.len() as u64, repaired as u64);
                 metrics.written(events.iter().map(written));
             }
             Tell::Duplicate { reason, .. } => metrics.duplicate(duplicate_word(*reason)),

@@ -114,8 +114,11 @@ pub struct SubscriptionReport {
     pub rate: f64,
     /// Events in the group's parked queue; absent while that is not known.
     pub parked: Option<u64>,
-    /// Streams being repaired.
+    /// Streams with a gap that is being read from the source now.
     pub repairs: usize,
+    /// Events copied that were read from the source to close a gap, since the process started.
+    #[serde(default)]
+    pub repaired: u64,
     /// Streams that are not written to, all of them.
     pub held: usize,
     /// The first hundred of those.
@@ -249,6 +252,7 @@ fn subscription(view: &SubscriptionView) -> SubscriptionReport {
         rate: view.rate,
         parked: view.parked(),
         repairs: status.map_or(0, |status| status.repairs),
+        repaired: view.repaired,
         held: status.map_or(0, |status| status.held.iter().sum()),
         held_streams,
         restarts: view.restarts,

@@ -65,6 +65,8 @@ pub struct SubscriptionView {
     oldest_open: Option<i64>,
     /// Events copied since the start of the process.
     pub copied: u64,
+    /// Those of them that were read from the source to close a gap.
+    pub repaired: u64,
     /// Events copied in a second, over the last few samples.
     pub rate: f64,
     /// Times that it failed and was started again.
@@ -144,6 +146,7 @@ impl Board {
                 group: None,
                 oldest_open: None,
                 copied: 0,
+                repaired: 0,
                 rate: 0.0,
                 restarts: 0,
                 troubles: Default::default(),
@@ -272,8 +275,10 @@ impl Entry {
         view.last_error = Some((text.to_owned(), Instant::now()));
     }
 
-    pub(crate) fn copied(&self, events: u64) {
-        self.view().copied += events;
+    pub(crate) fn copied(&self, events: u64, repaired: u64) {
+        let mut view = self.view();
+        view.copied += events;
+        view.repaired += repaired;
     }
 
     pub(crate) fn failed(&self, text: String, is_stall: bool) {

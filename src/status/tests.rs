@@ -214,7 +214,7 @@ async fn the_history_keeps_ten_minutes_and_no_more() {
     // As often as the supervisor ticks, for a quarter of an hour, ten events a second.
     for _ in 0..1_800 {
         board.sample(Instant::now());
-        entry.copied(5);
+        entry.copied(5, 0);
         tokio::time::advance(Duration::from_millis(500)).await;
     }
     let histories = board.histories();

@@ -5,9 +5,10 @@
 use std::net::SocketAddr;
 
 use devstore::{Fault, FaultKind};
+use eventstore::{PersistentSubscriptionOptions, PersistentSubscriptionSettings, StreamPosition};
 use serde_json::Value;
 
-use super::support::{Ditto, Servers, ask, get, seed, until, until_or};
+use super::support::{Ditto, Servers, ask, foreign_client, get, seed, until, until_or};
 
 /// All views at one moment.
 struct Views {
@@ -70,6 +71,7 @@ impl Views {
         for (key, name) in [
             ("lag_events", "ditto_lag_events"),
             ("parked", "ditto_parked_events"),
+            ("repaired", "ditto_repaired_events_total"),
         ] {
             all.same(name, one[key].as_f64(), self.metric(name, ""));
         }
@@ -282,4 +284,28 @@ async fn views_agree_on_stopped_subscriptions_and_a_reload_starts_them_again() {
             agree(&ditto, address, is("stopped")).await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_agree_on_events_repaired_since_the_start() {
+    let servers = Servers::start().await;
+    seed(servers.source.store(), "customer-1", 5);
+    let settings = PersistentSubscriptionSettings {
+        resolve_link_tos: true,
+        start_from: StreamPosition::Position(3),
+        ..PersistentSubscriptionSettings::default()
+    };
+    let options = PersistentSubscriptionOptions::default().settings(settings);
+    foreign_client(&servers.source)
+        .create_persistent_subscription("$ce-customer", "g", &options)
+        .await
+        .expect("a group");
+    let ditto = Ditto::start(&servers.configuration(&["g"]));
+    let address = ditto.http().await;
+    agree(&ditto, address, |views| {
+        let one = views.subscription();
+        let (repairs, repaired) = (&one["repairs"], &one["repaired"]);
+        (repairs, repaired, &one["copied"]) == (&0.into(), &3.into(), &5.into())
+    })
+    .await;
 }
