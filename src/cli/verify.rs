@@ -1,6 +1,6 @@
 //! `ditto verify`: is the destination a copy of the source, as far as the subscriptions go?
 //!
-//! Exit codes: 0 it is, 1 something is different or missing, 2 not everything could be compared or proven. Never writes
+//! Exit codes: 0 it is, 1 something is different or missing (with `--strict` also held or behind), 2 not everything could be compared or proven. Never writes
 //! to a server (an append that asks whose a stream is cannot succeed in writing), and only where a repair is asked for does anything here lead to a write.
 
 mod progress;
@@ -48,6 +48,9 @@ pub(super) struct Arguments {
     /// Keep in this file how far the comparison is, and go on from there if it exists.
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
+    /// Count streams that are held, parked or behind as failures, too: exit code 1 unless everything is copied.
+    #[arg(long)]
+    strict: bool,
     /// Print JSON lines: each finding as it is made, and a summary.
     #[arg(long)]
     json: bool,
@@ -160,16 +163,17 @@ async fn compare(
     };
     let keys: Vec<_> = chosen.iter().map(|(one, _)| one.key()).collect();
     let mut points: Vec<Point> = keys.iter().cloned().map(Point::new).collect();
-    for point in &mut points {
-        point.keeps_repairs = arguments.repair;
-    }
     if let Some(file) = arguments.resume.as_deref().filter(|file| file.exists()) {
         (scope, points) = resume::load(file, &scope, &keys)?;
+    }
+    for point in &mut points {
+        point.keeps_repairs = arguments.repair;
+        point.is_strict = arguments.strict;
     }
     let source = Client::connect(Side::Source, source);
     let destination = Client::connect(Side::Destination, destination);
     let began = Instant::now();
-    let shown = Shown::new(arguments.json, arguments.resume.clone(), scope);
+    let shown = Shown::new(arguments, scope);
     shown.begin(&points)?;
     let mut end = End::Complete;
     for at in 0..points.len() {

@@ -84,6 +84,12 @@ impl Class {
         matches!(self, Self::Different | Self::Missing)
     }
 
+    /// True for what is not copied yet: no fault while ditto runs, and one for a strict comparison.
+    #[must_use]
+    pub fn is_uncopied(self) -> bool {
+        matches!(self, Self::Behind | Self::HeldOrParked)
+    }
+
     fn index(self) -> usize {
         self as usize
     }
@@ -111,6 +117,13 @@ impl Counts {
     pub fn faults(&self) -> u64 {
         let faults = Class::ALL.into_iter().filter(|class| class.is_fault());
         faults.map(|class| self.of(class)).sum()
+    }
+
+    /// How many are not copied yet.
+    #[must_use]
+    pub fn uncopied(&self) -> u64 {
+        let uncopied = Class::ALL.into_iter().filter(|class| class.is_uncopied());
+        uncopied.map(|class| self.of(class)).sum()
     }
 
     /// Counts all of one class as another.

@@ -38,6 +38,8 @@ pub struct Point {
     pub tally: Tally,
     /// The first faults.
     pub findings: Vec<Finding>,
+    /// Whether events that are not copied yet are told at the end, too.
+    pub is_strict: bool,
     /// Whether repairs are kept: their names cost more than all else.
     pub keeps_repairs: bool,
     /// What a repair would bring, for the first hundred thousand streams.
@@ -60,6 +62,7 @@ impl Point {
             salt: rand::rng().random(),
             tally: Tally::default(),
             findings: Vec::new(),
+            is_strict: false,
             keeps_repairs: false,
             repairs: Vec::new(),
             is_complete: false,
@@ -84,9 +87,9 @@ impl Point {
     pub(super) fn absorb(&mut self, outcome: Outcome, from: u64) -> Vec<Finding> {
         self.tally.add(&outcome.counts);
         self.tally.left_out_events += from;
-        for finding in outcome.findings.iter().filter(|one| one.is_told()) {
-            self.keep(finding);
-        }
+        let is_told = |one: &&Finding| one.is_told() || self.is_strict && one.class.is_uncopied();
+        let told: Vec<&Finding> = outcome.findings.iter().filter(is_told).collect();
+        told.into_iter().for_each(|finding| self.keep(finding));
         if self.keeps_repairs && self.repairs.len() < MOST_REPAIRS {
             self.repairs.extend(outcome.repair);
         }

@@ -5,6 +5,7 @@ use std::process::{Child, Output, Stdio};
 
 use bytes::Bytes;
 use devstore::store::{Expected, Proposed, Store};
+use devstore::{Fault, FaultKind};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -175,6 +176,57 @@ async fn each_way_to_fail_has_its_code() {
     assert_eq!(code, Some(2), "{table}{said}");
     assert!(said.contains("destination: failed to"), "{said}");
     assert!(said.contains("this is what was compared so far"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strict_comparison_fails_on_held_and_behind_streams() {
+    for (is_held, row_of, told, finding) in [
+        (
+            true,
+            "held or parked",
+            "held or parked: 3 events of 1 stream, which --strict counts as a failure",
+            "customer-2 #0 to #2: held or parked",
+        ),
+        (
+            false,
+            "behind",
+            "behind: 3 events of 1 stream, which --strict counts as a failure",
+            "customer-2 #0 to #2: behind",
+        ),
+    ] {
+        let servers = Servers::start().await;
+        seed_both(&servers, "customer-1", 3);
+        let configuration = servers.configuration(&["g"]);
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("ditto.toml");
+        std::fs::write(&file, &configuration).expect("written");
+        let (code, table, said) = verify(&file, &["--strict"]);
+        assert_eq!(code, Some(0), "{table}{said}");
+
+        let fault = FaultKind::SizeLimit { bytes: 1 };
+        servers.destination.faults().add(Fault::new(fault));
+        // Without a daemon the stream stays behind.
+        let ditto = is_held.then(|| Ditto::start(&configuration));
+        seed(servers.source.store(), "customer-2", 3);
+        if ditto.is_some() {
+            until("all events are parked", || {
+                let parked = "$persistentsubscription-$ce-customer::g-parked";
+                let last = servers.source.store().stream_info(parked).last;
+                (last == Some(2)).then_some(())
+            })
+            .await;
+        }
+        let (code, table, said) = verify(&file, &[]);
+        assert_eq!(code, Some(0), "{table}{said}");
+        assert_eq!(row(&table, row_of), ["1", "3"], "{table}");
+        let (code, table, said) = verify(&file, &["--strict"]);
+        assert_eq!(code, Some(1), "{table}{said}");
+        assert!(said.contains(told), "{said}");
+        assert!(table.contains(finding), "{table}");
+        // A repair does not bring it, so it stays a failure.
+        let (code, _, said) = verify(&file, &["--strict", "--repair", "--yes"]);
+        assert_eq!(code, Some(1), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

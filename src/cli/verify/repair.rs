@@ -46,7 +46,15 @@ pub(super) async fn repair(
     }
     let mut left: u64 = work
         .iter()
-        .map(|(_, point)| point.tally.events.faults())
+        .map(|(_, point)| {
+            let events = &point.tally.events;
+            events.faults()
+                + if arguments.strict {
+                    events.uncopied()
+                } else {
+                    0
+                }
+        })
         .sum();
     for (subscription, point) in work {
         if point.repairs.is_empty() {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::json;
 
+use super::Arguments;
 use super::progress::Indicator;
 use crate::cli::table::{Side, grouped, table};
 use crate::cli::{Exit, complain, say_json, say_lines};
@@ -22,13 +23,19 @@ use crate::verify::{
 /// How the results are shown.
 pub(super) struct Shown {
     json: bool,
+    strict: bool,
     file: Option<PathBuf>,
     scope: Scope,
 }
 
 impl Shown {
-    pub(super) fn new(json: bool, file: Option<PathBuf>, scope: Scope) -> Self {
-        Self { json, file, scope }
+    pub(super) fn new(arguments: &Arguments, scope: Scope) -> Self {
+        Self {
+            json: arguments.json,
+            strict: arguments.strict,
+            file: arguments.resume.clone(),
+            scope,
+        }
     }
 
     /// For the run over one subscription, between those that are done and those to come.
@@ -69,6 +76,7 @@ impl Shown {
         let exit = match end {
             End::Complete if tally.has_gaps() => Exit::Incomplete,
             End::Complete if tally.has_faults() => Exit::Failed,
+            End::Complete if self.strict && tally.events.uncopied() > 0 => Exit::Failed,
             End::Complete => Exit::Ok,
             End::Interrupted | End::Failed(_) => Exit::Incomplete,
         };
@@ -119,6 +127,9 @@ impl Shown {
                         grouped(tally.refused)
                     ));
                 }
+                if self.strict {
+                    tell_uncopied(tally);
+                }
                 let unverified = tally.streams.of(Class::Unverified);
                 if unverified > 0 {
                     complain(&format!(
@@ -128,6 +139,23 @@ impl Shown {
                     ));
                 }
             }
+        }
+    }
+}
+
+/// What `--strict` counts as a failure.
+fn tell_uncopied(tally: &Tally) {
+    for class in Class::ALL.into_iter().filter(|class| class.is_uncopied()) {
+        let (events, streams) = (tally.events.of(class), tally.streams.of(class));
+        if events > 0 {
+            complain(&format!(
+                "{}: {} {} of {} {}, which --strict counts as a failure",
+                class.label(),
+                grouped(events),
+                if events == 1 { "event" } else { "events" },
+                grouped(streams),
+                if streams == 1 { "stream" } else { "streams" },
+            ));
         }
     }
 }
