@@ -1,10 +1,10 @@
 //! Stays that the server ends at once, again and again: was the subscription's stream deleted for good?
 //!
 //! A group that has to read a tombstoned stream lets every consumer in and drops it right after its confirmation
-//! (`protocol.md` §8.10); nothing else tells it from a server that is not well. Never gives up: every 30 s it joins again,
+//! (`protocol.md` §8.10); nothing else tells it from a server that is not well. Never gives up: at least every 30 s it joins again,
 //! and whatever a stay brings ends the stop.
 
-use super::member::{GOOD_STAY, Phase, STOPPED_ASKS, Trouble};
+use super::member::{GOOD_STAY, Phase, Trouble};
 use super::port::{Command, LinkPage, Moment, ReadId};
 use super::{Core, Purpose};
 
@@ -42,7 +42,7 @@ impl Core {
         }
         self.member.empty_stays += 1;
         if self.member.trouble == Trouble::Gone {
-            self.member.ask_at = Some(self.now + STOPPED_ASKS);
+            self.member.ask_later(self.now);
         } else if self.member.empty_stays >= EMPTY_STAYS && !self.member.is_stopped() {
             let read = ReadId(self.next_id());
             self.reads.insert(read, Purpose::Dropped);
@@ -62,8 +62,7 @@ impl Core {
         if *page != LinkPage::Deleted || !dropped {
             return;
         }
-        self.member.trouble = Trouble::Gone;
-        self.member.ask_at = Some(self.now + STOPPED_ASKS);
+        self.member.stop(Trouble::Gone, self.now);
         if let Phase::Out { join_at } = &mut self.member.phase {
             *join_at = None;
         }

@@ -42,6 +42,7 @@ mod settle;
 pub mod stall;
 mod status;
 mod stay;
+mod stopped;
 mod stream;
 mod sweep;
 mod tail;

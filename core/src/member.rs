@@ -16,9 +16,6 @@ use crate::event::TOMBSTONE_REVISION;
 /// A standby asks again this often.
 const STANDBY_ASKS: Duration = Duration::from_secs(2);
 
-/// A pipeline that is stopped with a reason looks at the group again this often.
-pub(super) const STOPPED_ASKS: Duration = Duration::from_secs(30);
-
 /// A stay that lasted this long was a good one: the next join is not delayed.
 pub(super) const GOOD_STAY: Duration = Duration::from_secs(10);
 
@@ -71,6 +68,8 @@ pub(super) struct Member {
     pub(super) brings: bool,
     /// The group is looked at by plain calls while the pipeline is stopped with a reason.
     pub(super) ask_at: Option<Moment>,
+    /// Looks of this kind since the pipeline stopped.
+    pub(super) asked: u32,
 }
 
 impl Member {
@@ -87,6 +86,7 @@ impl Member {
             empty_stays: 0,
             brings: false,
             ask_at: None,
+            asked: 0,
         }
     }
 
@@ -292,23 +292,18 @@ impl Core {
         self.out.push(Command::Leave { conn, why });
     }
 
-    /// Stops with a reason that an operator has to mend; looked at again every 30 s.
+    /// Stops with a reason that an operator has to mend; looked at again, at first soon.
     pub(super) fn stop_for_now(&mut self, text: String) {
         self.member.unwanted = self.member.is_joining();
         self.leave(LeaveReason::Stopping);
         self.drop_waiting();
-        self.stopped(text);
-    }
-
-    fn stopped(&mut self, text: String) {
-        self.member.trouble = Trouble::Stopped(text);
-        self.member.ask_at = Some(self.now + STOPPED_ASKS);
+        self.member.stop(Trouble::Stopped(text), self.now);
     }
 
     /// Refused for a reason that an operator has to mend.
     fn refused_for_good(&mut self, text: String) {
         self.member.phase = Phase::Out { join_at: None };
-        self.stopped(text);
+        self.member.stop(Trouble::Stopped(text), self.now);
     }
 
     pub(super) fn on_group_seen(&mut self, group: GroupSeen) {

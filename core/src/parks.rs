@@ -7,7 +7,7 @@ use std::collections::{HashSet, VecDeque};
 
 use uuid::Uuid;
 
-use super::member::{Phase, STOPPED_ASKS, Trouble};
+use super::member::{Phase, Trouble};
 use super::port::{Command, Moment, ParkedPage, ReadId, Tell};
 use super::queue::{Claim, ENTRY_OVERHEAD};
 use super::trial::back_off;
@@ -148,7 +148,7 @@ impl Core {
                 self.park_first(wishes);
             }
             ParkedPage::Tombstoned if self.member.is_stopped() => {
-                self.member.ask_at = Some(self.now + STOPPED_ASKS);
+                // When to read it again is planned already.
             }
             // Another consumer has the group: it is no matter of this one now.
             ParkedPage::Tombstoned if *self.member.trouble() == Trouble::Standby => {}

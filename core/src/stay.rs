@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Core;
 use super::credit::Reading;
-use super::member::{Phase, STOPPED_ASKS, Trouble};
+use super::member::{Phase, Trouble};
 use super::port::{Command, ConnId, LeaveReason, Moment, Tell};
 
 impl Core {
@@ -29,7 +29,8 @@ impl Core {
 
     fn pump_out(&mut self, join_at: Option<Moment>) {
         if self.member.ask_at.is_some_and(|at| at <= self.now) && self.member.is_stopped() {
-            self.member.ask_at = Some(self.now + STOPPED_ASKS);
+            self.member.asked = self.member.asked.saturating_add(1);
+            self.member.ask_later(self.now);
             if self.parks.is_tombstoned() {
                 self.read_queue();
             } else {

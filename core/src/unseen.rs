@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::deliver::Forwarding;
-use super::member::{STOPPED_ASKS, Trouble};
+use super::member::Trouble;
 use super::port::{
     Command, Feed, LeaveReason, LogPage, LogPosition, Mode, Moment, PipelineState, ReadId, Tell,
 };
 use super::queue::Claim;
+use super::stopped::stopped_pause;
 use super::trial::back_off;
 use super::{Core, Purpose};
 use crate::event::StreamName;
@@ -171,7 +172,8 @@ impl Core {
             }
             LogPage::Unsearchable(why) => {
                 search.problem = Some(why);
-                self.unseen.retry_at = Some(self.now + STOPPED_ASKS);
+                self.unseen.retry_at = Some(self.now + stopped_pause(self.unseen.failures));
+                self.unseen.failures += 1;
             }
             LogPage::Failed => self.unseen_failed(),
         }

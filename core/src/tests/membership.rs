@@ -24,13 +24,13 @@ fn a_refused_join_is_tried_again_as_the_reason_demands() {
         (
             JoinRefusal::Missing,
             PipelineState::Stopped("the group does not exist and create = false".to_owned()),
-            30_000,
+            2_000,
             "ask group",
         ),
         (
             JoinRefusal::Unsuitable("why"),
             PipelineState::Stopped("why".to_owned()),
-            30_000,
+            2_000,
             "ask group",
         ),
     ] {
@@ -43,6 +43,36 @@ fn a_refused_join_is_tried_again_as_the_reason_demands() {
         assert_eq!(bench.commands(), NOTHING, "{why:?}");
         bench.pass(Duration::from_millis(1));
         assert_eq!(bench.commands(), [again], "{why:?}");
+    }
+}
+
+#[test]
+fn a_stopped_pipeline_looks_again_soon_and_then_less_often() {
+    let mut bench = Bench::joined(settings());
+    for round in 0..2 {
+        bench.left(LeaveReason::Credit);
+        bench.commands();
+        bench.input(Input::Refused {
+            why: JoinRefusal::Denied,
+        });
+        for seconds in [2, 4, 8, 16, 30, 30] {
+            bench.pass(Duration::from_secs(seconds) - Duration::from_millis(1));
+            assert_eq!(bench.commands(), NOTHING, "{round}: {seconds}");
+            bench.pass(Duration::from_millis(1));
+            assert_eq!(bench.commands(), ["ask group"], "{round}: {seconds}");
+            // The group is there, and ditto is refused all the same: that is the same stop.
+            bench.input(Input::GroupSeen(group()));
+            assert_eq!(bench.commands(), ["join 100"]);
+            bench.input(Input::Refused {
+                why: JoinRefusal::Denied,
+            });
+            if round == 0 {
+                break;
+            }
+        }
+        bench.pass(Duration::from_secs(30));
+        bench.input(Input::GroupSeen(group()));
+        bench.join(group());
     }
 }
 
@@ -259,9 +289,9 @@ fn a_stream_deleted_for_good_stops_its_subscription() {
         _ => false,
     };
     assert!(stopped(&bench));
-    bench.pass(Duration::from_secs(29));
+    bench.pass(Duration::from_millis(1_999));
     assert_eq!(bench.commands(), NOTHING);
-    bench.pass(Duration::from_secs(1));
+    bench.pass(Duration::from_millis(1));
     assert_eq!(bench.commands(), ["ask group"]);
     bench.input(Input::GroupSeen(group()));
     assert_eq!(bench.commands(), ["join 100"]);

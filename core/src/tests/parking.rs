@@ -111,11 +111,11 @@ fn a_tombstoned_queue_stops_what_would_have_to_park() {
     assert_eq!(bench.commands(), ["leave Stopping"], "nothing is answered");
     assert!(stopped(&bench) && !is_told(&mut bench));
     bench.left(LeaveReason::Stopping);
-    bench.pass(Duration::from_secs(30));
+    bench.pass(Duration::from_secs(2));
     assert_eq!(bench.commands(), ["queue"]);
     queue_read(&mut bench, ParkedPage::Tombstoned);
     assert!(stopped(&bench));
-    bench.pass(Duration::from_secs(30));
+    bench.pass(Duration::from_secs(4));
     assert_eq!(bench.commands(), ["queue"]);
     queue_read(&mut bench, ParkedPage::Entries(Vec::new()));
     assert_eq!(bench.commands(), ["ask group"]);
