@@ -30,6 +30,8 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Two events of 16 MiB (event and link) with room to spare; a larger answer is refused.
 const LARGEST_ANSWER: usize = 36 << 20;
 
+const AUTHORIZATION: &str = "authorization";
+
 /// The server's version and what of its abilities ditto depends on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Features {
@@ -103,7 +105,7 @@ impl Material {
                 base64::engine::general_purpose::STANDARD.encode(pair)
             ))?;
             basic.set_sensitive(true);
-            headers.insert("authorization", basic);
+            headers.insert(AUTHORIZATION, basic);
         }
         Ok(Self {
             settings,
@@ -307,6 +309,11 @@ impl Node {
 
     pub(super) fn request<T>(&self, message: T) -> Request<T> {
         self.material.request(message)
+    }
+
+    /// Whether its calls send another user or password than this.
+    pub(super) fn sends_other_credentials(&self, now: &Material) -> bool {
+        self.material.headers.get(AUTHORIZATION) != now.headers.get(AUTHORIZATION)
     }
 
     /// Streams over the connection that all calls share.

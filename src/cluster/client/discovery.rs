@@ -180,6 +180,12 @@ impl Finder {
         state.node = None;
     }
 
+    /// Whether the password file holds something else now than what calls to this node send. The caller limits the time.
+    pub(super) async fn has_new_password(&self, node: &Node) -> bool {
+        let now = self.material().await;
+        now.is_ok_and(|now| node.sends_other_credentials(&now))
+    }
+
     /// The same for an error that somebody else's client met at that address.
     pub(super) fn report_at(&self, endpoint: &Endpoint, error: &Error) {
         let node = self.state().node.clone();

@@ -1,8 +1,8 @@
 //! Ditto's own client for every plain call: reads, appends, gossip, the server's features.
 //!
 //! Exists because the crate's client hangs, leaks and never leaves a dead node (`protocol.md` §11 T6, T11, T12, T15,
-//! T26). Every call has a time limit, goes to the leader, and follows a *not leader* at most twice. Never repeats a
-//! write whose outcome is not known.
+//! T26). Every call has a time limit, goes to the leader, and follows a *not leader* at most twice. One that is not
+//! authenticated is made once more if the password file has changed. Never repeats a write whose outcome is not known.
 
 mod addresses;
 mod append;
@@ -206,7 +206,7 @@ impl Client {
                 format!("no answer within {limit:?}"),
             )
         };
-        let mut hops = 0;
+        let (mut hops, mut is_renewed) = (0, false);
         loop {
             let node = timeout_at(deadline, self.finder.node())
                 .await
@@ -216,10 +216,17 @@ impl Client {
                 .unwrap_or_else(|_| Err(late()));
             let Err(error) = answer else { return answer };
             self.finder.report(&node, &error);
-            if !matches!(error.class(), Class::NotLeader(Some(_))) || hops == HOPS {
-                return Err(error);
+            match error.class() {
+                Class::NotLeader(Some(_)) if hops < HOPS => hops += 1,
+                Class::Unauthenticated if !is_renewed => {
+                    let changed = timeout_at(deadline, self.finder.has_new_password(&node));
+                    if !changed.await.unwrap_or(false) {
+                        return Err(error);
+                    }
+                    is_renewed = true;
+                }
+                _ => return Err(error),
             }
-            hops += 1;
         }
     }
 }

@@ -9,6 +9,7 @@ mod discovery;
 pub(crate) mod fake;
 pub(crate) mod names;
 mod no_status;
+mod passwords;
 mod proven;
 pub(crate) mod script;
 mod secured;

@@ -1,12 +1,10 @@
-//! TLS and credentials: real certificates, made for the test. Never leaves a key behind.
+//! TLS: real certificates, made for the test. Never leaves a key behind.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base64::Engine;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use tempfile::TempDir;
-use tonic::Status;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
 use super::super::super::crate_client::CrateClient;
@@ -85,7 +83,7 @@ async fn provider() {
     soon(installed).await;
 }
 
-fn with_keys(fake: &Fake, parameters: &str, keys: ClusterKeys) -> Client {
+pub(super) fn with_keys(fake: &Fake, parameters: &str, keys: ClusterKeys) -> Client {
     let string =
         ConnectionString::parse(&format!("esdb://{}{parameters}", fake.endpoint)).expect("good");
     Client::connect(
@@ -254,43 +252,6 @@ async fn bad_files_are_named_before_anybody_is_called() {
         );
     }
     assert_eq!(fake.asked("features"), 0);
-}
-
-#[tokio::test]
-async fn credentials_are_sent_and_a_changed_password_file_is_read_again() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("password");
-    std::fs::write(&file, "p@ss:wörd\nsecond line\n").expect("written");
-    let mut fake = Fake::start();
-    let keys = ClusterKeys {
-        user: Some("replicator".into()),
-        password: Some(PasswordSource::File(file.clone())),
-        ..Default::default()
-    };
-    let client = with_keys(&fake, "?tls=false", keys);
-    for password in ["p@ss:wörd", "changed"] {
-        let serve = async {
-            let call = fake.reads.recv().await.expect("a read");
-            let header = call
-                .headers
-                .get("authorization")
-                .expect("header")
-                .to_str()
-                .expect("ASCII")
-                .to_owned();
-            call.answers
-                .send(Err(Status::unauthenticated("Unauthenticated")))
-                .expect("sent");
-            header
-        };
-        let (probe, header) = soon(async { tokio::join!(client.probe(), serve) }).await;
-        assert_eq!(probe.expect_err("refused").kind(), "unauthenticated");
-        let encoded =
-            base64::engine::general_purpose::STANDARD.encode(format!("replicator:{password}"));
-        assert_eq!(header, format!("Basic {encoded}"));
-        std::fs::write(&file, "changed\n").expect("written");
-    }
-    assert!(!format!("{client:?}{:?}", client.settings()).contains("changed"));
 }
 
 #[tokio::test]
