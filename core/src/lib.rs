@@ -92,15 +92,20 @@ pub use self::unseen::SEARCH_TIME;
 /// What a read of the source was for.
 #[derive(Clone, Debug)]
 enum Purpose {
-    /// The source's event at the destination's tail.
-    Verify(StreamName),
+    /// The source's event at the destination's tail; with the last revision delivered when it was asked for.
+    Verify(StreamName, Option<u64>),
     /// The source's first event, of a stream that is truncated at the destination before this revision.
     Head {
         stream: StreamName,
         destination: u64,
     },
     /// Events of a gap, asked for from this revision on.
-    Repair { stream: StreamName, from: u64 },
+    Repair {
+        stream: StreamName,
+        from: u64,
+        /// As with `Verify`.
+        known: Option<u64>,
+    },
     /// The tail of the stream that a user's link stands for.
     Forward(Forwarding),
     /// A page of the subscription's stream, numbers `from..=to`.

@@ -101,12 +101,14 @@ impl Core {
             return;
         };
         repair.read = Some(read);
+        let known = stream.queue.last_delivered();
         self.pages += 1;
         self.reads.insert(
             read,
             Purpose::Repair {
                 stream: name.clone(),
                 from,
+                known,
             },
         );
         self.out.push(Command::ReadSource {
@@ -122,7 +124,7 @@ impl Core {
         &mut self,
         read: ReadId,
         name: &StreamName,
-        from: u64,
+        (from, known): (u64, Option<u64>),
         page: SourcePage,
     ) {
         self.pages = self.pages.saturating_sub(1);
@@ -137,9 +139,8 @@ impl Core {
             self.advance(name);
             return;
         }
-        // What was delivered exists: a node that does not know of it is behind.
-        let known = stream.queue.last_delivered();
         match page {
+            // What was delivered before it was asked exists: a node that does not know of it is behind.
             SourcePage::Events { last, .. } if Some(last) < known => self.page_failed(name),
             SourcePage::Events { events, .. } => {
                 stream.failing = None;

@@ -141,14 +141,16 @@ impl Core {
 
     pub(super) fn on_source_read(&mut self, read: ReadId, page: SourcePage) {
         match self.take_read(read) {
-            Some(Purpose::Verify(name)) => self.on_verify_read(read, &name, page),
+            Some(Purpose::Verify(stream, known)) => self.on_verify_read(read, &stream, known, page),
             Some(Purpose::Head {
                 stream,
                 destination,
             }) => self.on_head_read(&stream, destination, page),
-            Some(Purpose::Repair { stream, from }) => {
-                self.on_repair_read(read, &stream, from, page)
-            }
+            Some(Purpose::Repair {
+                stream,
+                from,
+                known,
+            }) => self.on_repair_read(read, &stream, (from, known), page),
             Some(Purpose::Forward(forwarding)) => self.on_forward_read(forwarding, page),
             Some(
                 Purpose::Links { .. }

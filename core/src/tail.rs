@@ -10,6 +10,7 @@ use super::port::{
     Command, DuplicateReason, HeldReason, LookId, LookRange, LookResult, OnUnverified, ReadFrom,
     ReadId, SourcePage, Tell,
 };
+use super::queue::Queue;
 use super::stream::{Half, LookStep, State, Tail};
 use super::{Core, Purpose};
 use crate::event::{Event, StreamName};
@@ -29,16 +30,17 @@ impl Core {
         event: Option<Event>,
         unreadable: Vec<u64>,
     ) {
-        let waiting = self
-            .streams
-            .get(name)
-            .and_then(|stream| stream.queue.get(tail))
+        let queue = self.streams.get(name).map(|stream| &stream.queue);
+        let known = queue.and_then(Queue::last_delivered);
+        let waiting = queue
+            .and_then(|queue| queue.get(tail))
             .map(|entry| entry.event.clone());
         let source = match waiting {
             Some(event) => Half::Got(SourceTail::Event(event)),
             None => {
                 let read = ReadId(self.next_id());
-                self.reads.insert(read, Purpose::Verify(name.clone()));
+                self.reads
+                    .insert(read, Purpose::Verify(name.clone(), known));
                 self.out.push(Command::ReadSource {
                     read,
                     stream: name.clone(),
@@ -89,7 +91,13 @@ impl Core {
     }
 
     /// The source's event of the destination's last revision was read.
-    pub(super) fn on_verify_read(&mut self, read: ReadId, name: &StreamName, page: SourcePage) {
+    pub(super) fn on_verify_read(
+        &mut self,
+        read: ReadId,
+        name: &StreamName,
+        known: Option<u64>,
+        page: SourcePage,
+    ) {
         let Some(stream) = self.streams.get_mut(name) else {
             return;
         };
@@ -103,10 +111,9 @@ impl Core {
             return;
         }
         let mut tail = tail.clone();
-        let known = stream.queue.last_delivered().unwrap_or_default();
         let found = match page {
-            // A node that does not know of what was delivered is behind: it says nothing.
-            SourcePage::Events { last, .. } if last < known => None,
+            // A node that does not know of what was delivered before it was asked is behind: it says nothing.
+            SourcePage::Events { last, .. } if Some(last) < known => None,
             SourcePage::Events { last, .. } if last < tail.revision => {
                 let since = *stream.beyond_since.get_or_insert(self.now);
                 let long = self.now.saturating_sub(since) >= BEYOND_FOR;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::port::{
     AppendOutcome, CoreSettings, HeldReason, Input, LookResult, MetadataOutcome, OnMissingHistory,
-    OnUnverified, SourcePage, Tell,
+    OnUnverified, PipelineState, SourcePage, Tell,
 };
 use super::{Bench, events, settings};
 
@@ -243,6 +243,26 @@ fn page_of_a_node_that_is_behind_is_read_again() {
             "nothing was filled"
         );
     }
+}
+
+#[test]
+fn delivery_after_a_read_was_asked_proves_no_node_behind() {
+    let running = |bench: &Bench| bench.core.status().state == PipelineState::Running;
+    let mut bench = Bench::looking(settings());
+    bench.found(2, Vec::new());
+    // It was written at the source after the page was read.
+    bench.deliver("s-1", 6);
+    bench.source_events(events("s-1", [2]), 5);
+    assert!(running(&bench), "the comparison of the tails");
+    bench.found(2, events("s-1", [2]));
+    assert_eq!(
+        bench.commands().pop().as_deref(),
+        Some("source s-1 from 3 count 2")
+    );
+    bench.deliver("s-1", 7);
+    bench.source_events(events("s-1", [3, 4]), 6);
+    assert!(running(&bench), "the repair");
+    assert_eq!(bench.commands(), ["append s-1 after 2: 3 4 5 6 7"]);
 }
 
 #[test]
