@@ -48,7 +48,7 @@ impl Core {
                 return;
             }
             AppendOutcome::NoAnswer => {
-                self.trial.no_answer(self.now, &[append]);
+                self.trial.undecided(self.now, append);
                 return;
             }
             _ => {}

@@ -7,7 +7,9 @@
 //! sent, and one frozen append (or a read) tries it. *Which append ends its call?* is asked of single ones: whoever was
 //! twice on a lane that ended while no other did is suspect, and goes alone over a call of its own while all others go on.
 
-use std::collections::{BTreeMap, VecDeque};
+mod undecided;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::port::{AppendId, Moment};
@@ -89,6 +91,8 @@ pub(super) struct Trial {
     recent: BTreeMap<u32, Ended>,
     /// Calls that were given up for their silence since the last answer.
     silences: u32,
+    /// Appends that the server answered with "not known" since the last real answer.
+    undecided: BTreeSet<AppendId>,
     /// The server was seen not to answer, or not to be ready: then an ended call names no culprit.
     away: bool,
     attempts: u32,
@@ -106,6 +110,7 @@ impl Trial {
             ends: BTreeMap::new(),
             recent: BTreeMap::new(),
             silences: 0,
+            undecided: BTreeSet::new(),
             away: false,
             attempts: 0,
             retry_at: None,
@@ -199,6 +204,7 @@ impl Trial {
         }
         self.recent.clear();
         self.silences = 0;
+        self.undecided.clear();
         self.recovered();
     }
 

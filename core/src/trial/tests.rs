@@ -189,6 +189,22 @@ fn silence_twice_in_a_row_means_that_the_server_is_away() {
 }
 
 #[test]
+fn undecided_appends_are_sent_again_before_the_server_is_away() {
+    let mut trial = Trial::new();
+    for append in [A, B] {
+        trial.undecided(at(1), append);
+    }
+    assert!(!trial.is_away(), "each was tried once");
+    assert_eq!(trial.next(at(1)), Next::Send(vec![A, B]));
+    trial.answered(A);
+    trial.undecided(at(2), B);
+    assert!(!trial.is_away(), "another append was answered between");
+    assert_eq!(trial.next(at(2)), Next::Send(vec![B]));
+    trial.undecided(at(3), B);
+    assert!(trial.is_away(), "it stays undecided");
+}
+
+#[test]
 fn not_ready_is_tried_again_with_the_append_itself() {
     let mut trial = Trial::new();
     trial.not_ready(at(1), A);
