@@ -64,8 +64,8 @@ fn by_state(view: &SubscriptionView) -> Option<String> {
     let lasts = view.since.elapsed() > MENDS_ITSELF;
     match &view.state {
         PipelineState::Stopped(_) => Some(
-            "Put right what the reason says. ditto looks again every 30 s if that lies with the server; else \"systemctl \
-             reload ditto\"."
+            "Fix the cause that the reason names. If it lies with the server, ditto checks again within 30 s; otherwise run \
+             \"systemctl reload ditto\"."
                 .to_owned(),
         ),
         PipelineState::Retrying(side) if lasts => {
