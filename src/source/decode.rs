@@ -8,7 +8,7 @@ mod tests;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::cluster::client::ResolvedRecord;
+use crate::cluster::client::{ResolvedRecord, notes};
 use ditto_core::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
 
 /// The type of a link (`protocol.md` §6.1).
@@ -68,7 +68,7 @@ pub(crate) fn is_link(record: &Event) -> bool {
 
 /// What the link alone decides, if it does.
 pub(super) fn by_link(link: &Event) -> Option<Item> {
-    let notes = LinkNotes::of(link);
+    let notes: LinkNotes = notes(&link.metadata);
     if notes.deleted.is_some() {
         return Some(Item::Never(SkipReason::Deleted));
     }
@@ -130,14 +130,4 @@ struct LinkNotes {
     origin: Option<String>,
     #[serde(rename = "$deleted", default)]
     deleted: Option<IgnoredAny>,
-}
-
-impl LinkNotes {
-    fn of(link: &Event) -> Self {
-        // A JSON array would be taken for the fields in their order.
-        if !link.metadata.trim_ascii_start().starts_with(b"{") {
-            return Self::default();
-        }
-        serde_json::from_slice(&link.metadata).unwrap_or_default()
-    }
 }

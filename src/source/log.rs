@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 
 use crate::cluster::client::{
     Client, Direction, LogFilter, LogRecord, LogStart, ReadLog, ReadStream, StartAt, StreamPage,
+    notes,
 };
 use crate::cluster::{Class, Error};
 use ditto_core::SEARCH_TIME;
@@ -109,7 +110,7 @@ async fn first_link(client: &Client, stream: &StreamName) -> Result<Option<u64>,
         return Ok(None);
     };
     let link = records.into_iter().find_map(|record| record.event);
-    Ok(link.and_then(|link| Notes::of(&link).commit))
+    Ok(link.and_then(|link| notes::<Notes>(&link.metadata).commit))
 }
 
 async fn page(
@@ -182,7 +183,7 @@ async fn naming(client: &Client) -> Result<Naming, Error> {
 
 /// What one link of a category shows.
 fn shown_by(link: &Event) -> Naming {
-    let Some(origin) = Notes::of(link).origin else {
+    let Some(origin) = notes::<Notes>(&link.metadata).origin else {
         return Naming::Unknown;
     };
     let Some(category) = link.stream.as_str().strip_prefix("$ce-") else {
@@ -206,16 +207,6 @@ struct Notes {
     commit: Option<u64>,
     #[serde(rename = "$o", default)]
     origin: Option<String>,
-}
-
-impl Notes {
-    fn of(link: &Event) -> Self {
-        // A JSON array would be taken for the fields in their order.
-        if !link.metadata.trim_ascii_start().starts_with(b"{") {
-            return Self::default();
-        }
-        serde_json::from_slice(&link.metadata).unwrap_or_default()
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::decode::{LinkText, by_link, decode, is_link};
 use super::history::parked_stream;
 use super::pick::pick;
-use crate::cluster::client::{Client, ReadStream, ResolvedRecord, StreamPage};
+use crate::cluster::client::{Client, ReadStream, ResolvedRecord, StreamPage, notes};
 use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionKey;
 use ditto_core::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
@@ -67,7 +67,7 @@ impl Notes {
     /// Of an entry. Metadata that is no such JSON says nothing.
     #[must_use]
     pub fn of(entry: &Event) -> Self {
-        serde_json::from_slice(&entry.metadata).unwrap_or_default()
+        notes(&entry.metadata)
     }
 }
 

@@ -10,7 +10,7 @@ use super::outcome::Whose;
 use super::reading::{Failure, patiently};
 use super::shelf::Page;
 use super::stream::Context;
-use crate::cluster::client::{ReadStream, StreamPage};
+use crate::cluster::client::{ReadStream, StreamPage, notes};
 use crate::cluster::{Class, Error};
 use crate::destination::Destination as _;
 use crate::destination::event_store::EventStore;
@@ -139,7 +139,7 @@ pub(super) async fn is_truncated(
     let newest = records.into_iter().find_map(|record| record.event);
     let cut: Cut = newest
         .filter(|event| event.is_json)
-        .and_then(|event| serde_json::from_slice(&event.data).ok())
+        .map(|event| notes(&event.data))
         .unwrap_or_default();
     let is_before = cut.before.is_some_and(|before| before > revision);
     Ok(is_before || cut.max_count.is_some_and(|count| count > 0))

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::super::error::{Class, Error};
+use super::notes;
 use super::{Client, ReadStream};
 use ditto_core::event::StreamName;
 
@@ -102,7 +103,7 @@ fn of_link(link: &RecordedEvent) -> LogPlace {
         #[serde(rename = "$p")]
         prepare: Option<u64>,
     }
-    let notes: Notes = serde_json::from_slice(&link.custom_metadata).unwrap_or_default();
+    let notes: Notes = notes(&link.custom_metadata);
     LogPlace {
         position: notes.prepare,
         ..of_record(link)
@@ -147,5 +148,6 @@ mod tests {
             Some(77)
         );
         assert_eq!(link("").position, None);
+        assert_eq!(link("[77]").position, None);
     }
 }
