@@ -2,11 +2,13 @@
 //!
 //! Everything else in the queue's metadata stays as it is, and `$tb` never goes back.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use serde_json::{Map, Value};
+use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
-use crate::cluster::client::{Client, Expected, ReadStream, StreamPage};
+use crate::cluster::client::{Client, Expected, ReadStream, StreamPage, notes};
 use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionKey;
 use crate::source::history::parked_stream;
@@ -49,20 +51,23 @@ async fn newest(client: &Client, stream: &StreamName) -> Result<Option<Event>, E
 
 /// The metadata to write; `None` if the queue is truncated that far already.
 fn truncated(stream: &StreamName, newest: Option<&Event>, before: u64) -> Option<Event> {
-    let metadata = newest.and_then(|event| serde_json::from_slice(&event.data).ok());
-    let mut metadata: Map<String, Value> = metadata.unwrap_or_default();
-    let present = metadata.get("$tb").and_then(Value::as_u64);
+    let metadata = newest.map(|event| notes(&event.data));
+    // As they stand there: read as numbers, large ones would change.
+    let mut metadata: BTreeMap<String, Box<RawValue>> = metadata.unwrap_or_default();
+    let present = metadata
+        .get("$tb")
+        .and_then(|present| present.get().parse::<u64>().ok());
     if present.unwrap_or_default() >= before {
         return None;
     }
-    metadata.insert("$tb".to_owned(), before.into());
+    metadata.insert("$tb".to_owned(), to_raw_value(&before).ok()?);
     Some(Event {
         id: Uuid::new_v4(),
         stream: stream.clone(),
         revision: 0,
         event_type: "$metadata".into(),
         is_json: true,
-        data: Bytes::from(Value::Object(metadata).to_string()),
+        data: serde_json::to_vec(&metadata).ok()?.into(),
         metadata: Bytes::new(),
         created: 0,
     })
@@ -89,6 +94,10 @@ mod tests {
             (
                 Some(r#"{"$acl":{"$r":"$admins"},"$tb":3}"#),
                 Some(r#"{"$acl":{"$r":"$admins"},"$tb":7}"#),
+            ),
+            (
+                Some(r#"{"a":[1.0,1e999],"n":123456789012345678901234567890,"$tb":null}"#),
+                Some(r#"{"$tb":7,"a":[1.0,1e999],"n":123456789012345678901234567890}"#),
             ),
             (Some(r#"{"$tb":7}"#), None),
             (Some(r#"{"$tb":8}"#), None),

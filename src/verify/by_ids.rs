@@ -8,17 +8,26 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::class::{Class, What};
 use super::exact::{Links, differences, is_left_out};
 use super::outcome::{Absent, Comparison, Facts, Outcome, Step};
 use super::shelf::{Front, Shelf};
+use crate::cluster::client::notes;
 use ditto_core::event::{Event, StreamName};
 
 /// Events of each side that wait for their counterpart; copies are hardly farther apart.
 const WINDOW: usize = 500;
 const WINDOW_BYTES: usize = 1024 * 1024;
+
+/// What an event's metadata says of its correlation; what stands beside it may be a number that no type holds.
+#[derive(Default, Deserialize)]
+struct Correlated {
+    #[serde(rename = "$correlationId")]
+    id: Option<String>,
+}
 
 /// Which of a stream's events its subscription links to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +58,8 @@ impl Part {
             Self::All => true,
             Self::Type(of_type) => *event.event_type == **of_type,
             Self::Correlation(id) => {
-                let metadata = serde_json::from_slice::<serde_json::Value>(&event.metadata);
-                metadata.is_ok_and(|metadata| metadata["$correlationId"] == id.as_str())
+                let noted: Correlated = notes(&event.metadata);
+                noted.id.is_some_and(|noted| noted == *id)
             }
         }
     }

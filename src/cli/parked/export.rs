@@ -8,7 +8,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use base64::Engine as _;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::show::by;
 use crate::cli::{Exit, complain};
@@ -45,7 +46,7 @@ pub(super) async fn export(
                     Some(revision) => event(source, &entry.stream(), revision).await?,
                     None => None,
                 };
-                let line = line(&key.to_string(), &entry, event.as_ref()).to_string();
+                let line = line(&key.to_string(), &entry, event.as_ref()).with_context(failed)?;
                 if let Err(error) = writeln!(out, "{}", escape::json(&line)) {
                     return cut_short(error).with_context(failed);
                 }
@@ -84,34 +85,95 @@ async fn event(
     })
 }
 
-fn line(key: &str, entry: &Entry, event: Option<&Event>) -> Value {
-    json!({
-        "subscription": key,
-        "entry": entry.entry,
-        "kind": entry.kind().word(),
-        "stream": entry.stream().as_str(),
-        "revision": entry.revision(),
-        "link": entry.text,
-        "parked": entry.added,
-        "by": by(entry),
-        "reason": entry.reason,
-        "event": event.map(|event| json!({
-            "id": event.id,
-            "type": &*event.event_type,
-            "content_type": if event.is_json { "application/json" } else { "application/octet-stream" },
-            "data": payload(&event.data),
-            "metadata": payload(&event.metadata),
-        })),
+fn line(key: &str, entry: &Entry, event: Option<&Event>) -> serde_json::Result<String> {
+    serde_json::to_string(&Line {
+        subscription: key,
+        entry: entry.entry,
+        kind: entry.kind().word(),
+        stream: entry.stream().as_str(),
+        revision: entry.revision(),
+        link: &entry.text,
+        parked: &entry.added,
+        by: by(entry),
+        reason: &entry.reason,
+        event: event.map(|event| Content {
+            id: event.id.to_string(),
+            r#type: &event.event_type,
+            content_type: if event.is_json {
+                "application/json"
+            } else {
+                "application/octet-stream"
+            },
+            data: Payload::of(&event.data),
+            metadata: Payload::of(&event.metadata),
+        }),
     })
 }
 
+/// One line of the file.
+#[derive(Serialize)]
+struct Line<'a> {
+    subscription: &'a str,
+    entry: u64,
+    kind: &'a str,
+    stream: &'a str,
+    revision: Option<u64>,
+    link: &'a str,
+    parked: &'a str,
+    by: &'a str,
+    reason: &'a str,
+    event: Option<Content<'a>>,
+}
+
+#[derive(Serialize)]
+struct Content<'a> {
+    id: String,
+    r#type: &'a str,
+    content_type: &'a str,
+    data: Payload<'a>,
+    metadata: Payload<'a>,
+}
+
 /// JSON as it is, any other text as a text, and other bytes in base64.
-fn payload(bytes: &[u8]) -> Value {
-    if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
-        return value;
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Payload<'a> {
+    Json(Box<RawValue>),
+    Text(&'a str),
+    Bytes { base64: String },
+}
+
+impl<'a> Payload<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            let base64 = base64::engine::general_purpose::STANDARD.encode(bytes);
+            return Self::Bytes { base64 };
+        };
+        // A line's end can only stand between the parts of JSON, where a space is the same.
+        let one_line = text.replace(['\n', '\r'], " ");
+        RawValue::from_string(one_line).map_or(Self::Text(text), Self::Json)
     }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => json!(text),
-        Err(_) => json!({ "base64": base64::engine::general_purpose::STANDARD.encode(bytes) }),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Payload;
+
+    #[test]
+    fn json_is_written_as_it_is_in_one_line() {
+        for (bytes, expected) in [
+            (&br#"{"b":1,"a":2,"a":3}"#[..], r#"{"b":1,"a":2,"a":3}"#),
+            (
+                b"[123456789012345678901234567890, 1e999, 0.10000000000000000000001]",
+                "[123456789012345678901234567890, 1e999, 0.10000000000000000000001]",
+            ),
+            (b"{\r\n  \"a\": \"\\n\"\n}\n", "{    \"a\": \"\\n\" }"),
+            (b"1 2", "\"1 2\""),
+            (b"", "\"\""),
+            (b"\xff", r#"{"base64":"/w=="}"#),
+        ] {
+            let written = serde_json::to_string(&Payload::of(bytes)).expect("JSON");
+            assert_eq!(written, expected);
+        }
     }
 }

@@ -3,10 +3,12 @@
 //! A node that is behind the others knows neither the stream nor its last event (`protocol.md` §3.2). Never takes two
 //! nodes' answers for one.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
 
 use super::super::error::{Class, Error};
-use super::{Client, ReadStream, ResolvedRecord, StreamPage};
+use super::{Client, ReadStream, ResolvedRecord, StreamPage, notes};
 use ditto_core::event::Event;
 
 /// `$tb` of a stream that was soft-deleted (`protocol.md` §5.2).
@@ -98,11 +100,9 @@ pub fn says_deleted(event: &Event) -> bool {
 /// The `$tb` that this event of `$$S` sets; `None`: none, or no valid metadata (`protocol.md` §5.2).
 #[must_use]
 pub fn truncated_before(event: &Event) -> Option<u64> {
-    let metadata: Option<Map<String, Value>> = event
-        .is_json
-        .then(|| serde_json::from_slice(&event.data).ok())
-        .flatten();
-    metadata.and_then(|metadata| metadata.get("$tb")?.as_u64())
+    // What stands beside it may be a number that no type holds.
+    let metadata: BTreeMap<String, Box<RawValue>> = event.is_json.then(|| notes(&event.data))?;
+    metadata.get("$tb")?.get().parse().ok()
 }
 
 #[cfg(test)]
@@ -121,6 +121,12 @@ mod tests {
                 true,
                 true,
             ),
+            (
+                r#"{"a":1e999,"$tb":9223372036854775807,"b":"\u0024"}"#,
+                true,
+                true,
+            ),
+            (r#"{"$tb":9223372036854775807.0}"#, true, false),
             (r#"{"$tb":9223372036854775807}"#, false, false),
             (r#"{"$tb":12}"#, true, false),
             (r#"{"$tb":"9223372036854775807"}"#, true, false),
