@@ -41,11 +41,13 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() {
-            write!(f, "{}: {}", self.origin, self.text)
+        let Self { origin, path, text } = self;
+        let line = if path.is_empty() {
+            format!("{origin}: {text}")
         } else {
-            write!(f, "{}: {}: {}", self.origin, self.path, self.text)
-        }
+            format!("{origin}: {path}: {text}")
+        };
+        f.write_str(&one_line(&line))
     }
 }
 
@@ -104,6 +106,20 @@ impl Collector {
     }
 }
 
+/// A line for people: names of files, keys and parameters may hold anything, and none of it breaks the line or moves a
+/// terminal.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for sign in text.chars() {
+        if sign.is_control() {
+            line.extend(sign.escape_default());
+        } else {
+            line.push(sign);
+        }
+    }
+    line
+}
+
 /// ` (did you mean "…"?)` if one of `known` is near, otherwise nothing.
 pub(crate) fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     known
@@ -117,7 +133,38 @@ pub(crate) fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a 
 
 #[cfg(test)]
 mod tests {
-    use super::did_you_mean;
+    use super::{Origin, Problem, did_you_mean};
+
+    #[test]
+    fn a_problem_is_one_line_whatever_names_hold() {
+        for (name, path, text, expected) in [
+            (
+                "DITTO__A",
+                "a.b",
+                "unknown key",
+                "environment variable DITTO__A: a.b: unknown key",
+            ),
+            (
+                "DITTO__A\nB",
+                "",
+                "x",
+                "environment variable DITTO__A\\nB: x",
+            ),
+            (
+                "V",
+                "\u{1b}[2Ja\r\nb",
+                "größe\u{9b}",
+                "environment variable V: \\u{1b}[2Ja\\r\\nb: größe\\u{9b}",
+            ),
+        ] {
+            let problem = Problem {
+                origin: Origin::Variable(name.into()),
+                path: path.to_owned(),
+                text: text.to_owned(),
+            };
+            assert_eq!(problem.to_string(), expected);
+        }
+    }
 
     #[test]
     fn only_a_near_word_is_suggested() {

@@ -5,6 +5,7 @@
 use super::Imported;
 use super::original::Original;
 use super::section::{Remark, Section, Setting};
+use crate::config::problem::one_line;
 
 const WIDTH: usize = 116;
 
@@ -67,7 +68,8 @@ impl Text {
     }
 
     fn remark(&mut self, remark: &Remark) {
-        let text = format!("{}: {}", remark.about, remark.text);
+        // A key of the original may hold anything, a comment and a terminal must not.
+        let text = one_line(&format!("{}: {}", remark.about, remark.text));
         self.comment(&text);
         self.remarks.push(text);
     }
@@ -75,8 +77,6 @@ impl Text {
     /// Breaks lines between words only.
     fn comment(&mut self, text: &str) {
         let mut line = "#".to_owned();
-        // A key of a JSON document may hold anything, a comment must not.
-        let text = text.replace(|c: char| c.is_control() && !c.is_whitespace(), "?");
         for word in text.split_whitespace() {
             if line.len() > 1 && line.chars().count() + 1 + word.chars().count() > WIDTH {
                 self.line(&line);
