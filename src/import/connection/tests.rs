@@ -98,6 +98,10 @@ fn what_cannot_be_read_is_said_without_a_password() {
         ),
         ("ConnectTo=tcp://h:1;GossipTimeout=1s", "not a whole number"),
         ("ConnectTo=\"tcp://h:1", "does not end with it"),
+        (
+            "ConnectTo=tcp://u:p;marker='x@h:1113",
+            "the value of part 2 begins with '",
+        ),
     ] {
         let error = convert(text).map(|_| ()).expect_err(text);
         assert!(error.contains(expected), "{text}: {error}");
