@@ -26,7 +26,7 @@ pub fn decode(record: ResolvedRecord) -> Item {
     };
     if event.stream.is_system() {
         Item::Never(SkipReason::SystemStream)
-    } else if event.revision == TOMBSTONE_REVISION {
+    } else if event.revision >= TOMBSTONE_REVISION {
         Item::Never(SkipReason::Tombstone)
     } else {
         Item::Event(event)
@@ -53,7 +53,7 @@ pub fn stream_of(record: &Event) -> Option<(StreamName, Option<u64>)> {
             Some((StreamName::new(stream), Some(revision)))
         }
         (LinkText::Other, _)
-            if record.stream.is_system() || record.revision == TOMBSTONE_REVISION =>
+            if record.stream.is_system() || record.revision >= TOMBSTONE_REVISION =>
         {
             None
         }

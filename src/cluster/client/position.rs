@@ -2,14 +2,16 @@
 //!
 //! Only reads, and only one event. Never guesses a position that the server does not give.
 
+use ditto_protocol::streams::ReadResp;
 use ditto_protocol::streams::read_resp::Content;
 use ditto_protocol::streams::read_resp::read_event::RecordedEvent;
 use serde::Deserialize;
 use tokio::time::timeout;
+use tonic::Streaming;
 
 use super::super::error::{Class, Error};
 use super::notes;
-use super::{Client, ReadStream};
+use super::{Client, ReadStream, wire};
 use ditto_core::event::StreamName;
 
 const ACTION: &str = "read an event's position";
@@ -55,21 +57,34 @@ impl Client {
         let opened = self
             .on_leader(ACTION, |node| async move { self.begin(&node, read).await })
             .await;
-        let (_, mut next, mut rest) = match opened {
+        let (_, next, rest) = match opened {
             Err(error) if *error.class() == Class::Deleted => return Ok(None),
             opened => opened?,
         };
+        self.first_place(next, rest).await
+    }
+
+    pub(super) async fn first_place(
+        &self,
+        mut next: Option<ReadResp>,
+        mut rest: Streaming<ReadResp>,
+    ) -> Result<Option<LogPlace>, Error> {
         let limit = self.settings().call_timeout;
         while let Some(answer) = next {
             if let Some(Content::Event(event)) = answer.content {
-                return Ok(match (event.event, event.link) {
+                let place = match (event.event, event.link) {
                     (Some(target), link) => Some(LogPlace {
                         revision: link.as_ref().unwrap_or(&target).stream_revision,
                         ..of_record(&target)
                     }),
                     (None, Some(link)) => Some(of_link(&link)),
                     (None, None) => None,
-                });
+                };
+                if place.is_some_and(|place| wire::number(place.revision).is_none()) {
+                    let text = "the server sent a revision that no event has";
+                    return Err(Error::new(self.side(), Class::Unreadable, ACTION, text));
+                }
+                return Ok(place);
             }
             next = timeout(limit, rest.message())
                 .await

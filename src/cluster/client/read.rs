@@ -310,8 +310,8 @@ impl Client {
                     records.push(record);
                 }
                 Some(Content::StreamNotFound(_)) => return Ok(StreamPage::NotFound),
-                Some(Content::FirstStreamPosition(position)) => first = Some(position),
-                Some(Content::LastStreamPosition(position)) => last = Some(position),
+                Some(Content::FirstStreamPosition(position)) => first = wire::number(position),
+                Some(Content::LastStreamPosition(position)) => last = wire::number(position),
                 // Of finite reads nothing else is known, and a newer server may have something to add.
                 _ => {}
             }

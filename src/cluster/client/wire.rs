@@ -10,7 +10,7 @@ use ditto_protocol::ids::{IdForm, from_wire, to_wire};
 use ditto_protocol::shared::{StreamIdentifier, Uuid as WireUuid};
 use ditto_protocol::streams::read_resp::read_event::RecordedEvent;
 
-use ditto_core::event::{Event, StreamName};
+use ditto_core::event::{Event, StreamName, TOMBSTONE_REVISION};
 
 /// The id of an event as it is sent: the structured form is the cheaper one.
 pub(super) fn id(event: &Event) -> WireUuid {
@@ -37,6 +37,11 @@ pub(super) fn identifier(stream: &StreamName) -> StreamIdentifier {
     }
 }
 
+/// A number that a server can have: its own are signed.
+pub(super) fn number(number: u64) -> Option<u64> {
+    (number <= TOMBSTONE_REVISION).then_some(number)
+}
+
 /// An event as a server stored it. The error says what is missing.
 pub(super) fn event(record: RecordedEvent) -> Result<Event, &'static str> {
     let id = from_wire(record.id.as_ref()).map_err(|_| "an event without an id")?;
@@ -46,6 +51,9 @@ pub(super) fn event(record: RecordedEvent) -> Result<Event, &'static str> {
         .ok_or("an event without a stream")?;
     let name =
         std::str::from_utf8(&name.stream_name).map_err(|_| "a stream name that is not UTF-8")?;
+    if name.is_empty() {
+        return Err("an event without a stream");
+    }
     let event_type: Arc<str> = record
         .metadata
         .get("type")
@@ -55,7 +63,7 @@ pub(super) fn event(record: RecordedEvent) -> Result<Event, &'static str> {
     Ok(Event {
         id,
         stream: StreamName::new(name),
-        revision: record.stream_revision,
+        revision: number(record.stream_revision).ok_or("a revision that no event has")?,
         event_type,
         is_json: record
             .metadata
@@ -69,4 +77,54 @@ pub(super) fn event(record: RecordedEvent) -> Result<Event, &'static str> {
             .and_then(|ticks| ticks.parse().ok())
             .unwrap_or_default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use ditto_protocol::ids::{IdForm, to_wire};
+    use ditto_protocol::streams::read_resp::read_event::RecordedEvent;
+    use uuid::Uuid;
+
+    use super::{event, identifier, number};
+
+    fn record(stream: &str, revision: u64) -> RecordedEvent {
+        RecordedEvent {
+            id: Some(to_wire(Uuid::nil(), IdForm::Structured)),
+            stream_identifier: Some(identifier(&stream.into())),
+            stream_revision: revision,
+            metadata: HashMap::from([("type".to_owned(), String::new())]),
+            ..RecordedEvent::default()
+        }
+    }
+
+    #[test]
+    fn an_event_that_no_server_can_have_is_refused() {
+        let tombstone = i64::MAX as u64;
+        for (record, expected) in [
+            (record("s", 0), Ok(0)),
+            (record("s", tombstone), Ok(tombstone)),
+            (
+                record("s", tombstone + 1),
+                Err("a revision that no event has"),
+            ),
+            (record("s", u64::MAX), Err("a revision that no event has")),
+            (record("", 0), Err("an event without a stream")),
+        ] {
+            assert_eq!(event(record).map(|event| event.revision), expected);
+        }
+    }
+
+    #[test]
+    fn a_number_beyond_all_revisions_is_none() {
+        for (found, expected) in [
+            (0, Some(0)),
+            (1 << 62, Some(1 << 62)),
+            (1 << 63, None),
+            (u64::MAX, None),
+        ] {
+            assert_eq!(number(found), expected);
+        }
+    }
 }

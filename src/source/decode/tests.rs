@@ -127,6 +127,12 @@ fn deletions_and_system_streams_are_never_copied() {
             SkipReason::Tombstone,
         ),
         (
+            "a revision that no event has",
+            None,
+            Some(event("customer-1", TOMBSTONE_REVISION + 1)),
+            SkipReason::Tombstone,
+        ),
+        (
             "metadata stream",
             None,
             Some(event("$$customer-1", 0)),

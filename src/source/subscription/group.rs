@@ -14,7 +14,7 @@ use eventstore::{
 };
 
 use crate::config::settings::{GroupStart, NewGroup};
-use ditto_core::event::StreamName;
+use ditto_core::event::{StreamName, TOMBSTONE_REVISION};
 use ditto_core::port::GroupSeen;
 
 /// Below this the server takes deliveries back during an ordinary hiccup of a destination.
@@ -49,16 +49,22 @@ pub(super) fn seen(
     GroupSeen {
         message_timeout: settings.message_timeout,
         max_retry_count: u32::try_from(settings.max_retry_count).unwrap_or(0),
-        checkpoint: info.stats.last_checkpointed_event_revision,
+        checkpoint: possible(info.stats.last_checkpointed_event_revision),
         start: match settings.start_from {
             StreamPosition::Start => Some(0),
-            StreamPosition::Position(number) => Some(number),
+            StreamPosition::Position(number) => possible(Some(number)),
             StreamPosition::End => None,
         },
         parked: parked(info.stats.parked_message_count as u64),
         parked_readable,
         last_number,
     }
+}
+
+/// A server's numbers are signed: of a group without a checkpoint that older servers describe (over HTTP), the crate makes
+/// the largest number of a -1.
+fn possible(number: Option<u64>) -> Option<u64> {
+    number.filter(|number| *number < TOMBSTONE_REVISION)
 }
 
 /// The server's count of parked entries; of a tombstoned queue it is a negative number (`protocol.md` §8.8).

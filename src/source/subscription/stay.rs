@@ -16,7 +16,7 @@ use crate::cluster::{Error, Side};
 use crate::source::Delivered;
 use crate::source::decode::decode;
 use crate::source::desk::{Desk, DeskStay};
-use ditto_core::event::{Event, StreamName};
+use ditto_core::event::{Event, StreamName, TOMBSTONE_REVISION};
 
 /// Takes over a call that the server has confirmed.
 pub(super) fn start(
@@ -122,7 +122,9 @@ fn delivered(subscribed: &StreamName, pushed: ResolvedEvent) -> Option<Delivered
     Some(Delivered {
         ack: original.id,
         // An entry of the parked stream that is replayed has a number there, not in the subscription's stream.
-        number: (original.stream == *subscribed).then_some(original.revision),
+        number: (original.stream == *subscribed)
+            .then_some(original.revision)
+            .filter(|number| *number < TOMBSTONE_REVISION),
         item: decode(record),
     })
 }
@@ -142,5 +144,49 @@ fn event(recorded: RecordedEvent) -> Event {
             .get("created")
             .and_then(|ticks| ticks.parse().ok())
             .unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RecordedEvent, ResolvedEvent, TOMBSTONE_REVISION, delivered};
+    use eventstore::Position;
+    use uuid::Uuid;
+
+    fn pushed(stream: &str, revision: u64) -> ResolvedEvent {
+        let recorded = RecordedEvent {
+            stream_id: stream.to_owned(),
+            id: Uuid::nil(),
+            revision,
+            event_type: "$>".to_owned(),
+            data: "0@customer-1".into(),
+            metadata: Default::default(),
+            custom_metadata: Default::default(),
+            is_json: false,
+            position: Position {
+                commit: 0,
+                prepare: 0,
+            },
+            created: Default::default(),
+        };
+        ResolvedEvent {
+            event: None,
+            link: Some(recorded),
+            commit_position: None,
+        }
+    }
+
+    #[test]
+    fn delivery_has_a_number_if_its_stream_and_server_can() {
+        for (stream, revision, number) in [
+            ("$ce-customer", 7, Some(7)),
+            ("$persistentsubscription-x::g-parked", 7, None),
+            ("$ce-customer", TOMBSTONE_REVISION, None),
+            ("$ce-customer", u64::MAX, None),
+        ] {
+            let delivered = delivered(&"$ce-customer".into(), pushed(stream, revision));
+            let found = delivered.map(|delivered| delivered.number);
+            assert_eq!(found, Some(number), "{stream} {revision}");
+        }
     }
 }

@@ -196,7 +196,12 @@ fn the_core_is_told_checkpoint_start_and_parked() {
     assert_eq!(expected.parked_events(), 2, "what can be read");
     let unread = seen(&group, Some(99), None);
     assert_eq!(unread.parked_events(), 3, "the server's count");
+    // -1, as the crate makes it of what older servers say over HTTP.
+    let mut fresh = group.clone();
+    fresh.stats.last_checkpointed_event_revision = Some(u64::MAX);
+    assert_eq!(seen(&fresh, None, None).checkpoint, None);
     let starts = [
+        (StreamPosition::Position(u64::MAX), None),
         (StreamPosition::Start, Some(0)),
         (StreamPosition::End, None),
     ];
