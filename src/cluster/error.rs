@@ -165,10 +165,7 @@ impl Error {
             Crate::ServerError(text) if status::is_without_status(text) => Class::NoStatus,
             Crate::ServerError(_) => Class::Transient,
             Crate::NotLeaderException(leader) => {
-                Class::NotLeader(u16::try_from(leader.port).ok().map(|port| Endpoint {
-                    host: leader.host.clone(),
-                    port,
-                }))
+                Class::NotLeader(Endpoint::named(&leader.host, leader.port))
             }
             Crate::ConnectionClosed
             | Crate::GrpcConnectionError(_)

@@ -22,6 +22,25 @@ pub struct Endpoint {
     pub port: u16,
 }
 
+impl Endpoint {
+    /// An address that a server names; `None` for one that cannot be called, or would lead elsewhere.
+    pub(crate) fn named(host: &str, port: u32) -> Option<Self> {
+        let port = u16::try_from(port).ok().filter(|port| *port > 0)?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let is_address = host.parse::<std::net::Ipv6Addr>().is_ok();
+        (is_address || is_host_name(host)).then(|| Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+/// What a host name is made of.
+pub(super) fn is_host_name(host: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !host.is_empty() && host.chars().all(plain)
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {

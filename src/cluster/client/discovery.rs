@@ -351,9 +351,5 @@ impl Finder {
 
 fn address(member: &MemberInfo) -> Option<Endpoint> {
     let endpoint = member.http_end_point.as_ref()?;
-    let port = u16::try_from(endpoint.port).ok().filter(|port| *port > 0)?;
-    Some(Endpoint {
-        host: endpoint.address.clone(),
-        port,
-    })
+    Endpoint::named(&endpoint.address, endpoint.port)
 }

@@ -58,10 +58,7 @@ fn class_of_exception<'a>(
         "not-leader" => Class::NotLeader(
             trailer("leader-endpoint-host")
                 .zip(trailer("leader-endpoint-port").and_then(|port| port.parse().ok()))
-                .map(|(host, port)| Endpoint {
-                    host: host.to_owned(),
-                    port,
-                }),
+                .and_then(|(host, port)| Endpoint::named(host, port)),
         ),
         "stream-deleted" => Class::Deleted,
         "access-denied" => Class::Denied,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
-use super::{Endpoint, KeepAlive, KeyProblem, Nodes};
+use super::{Endpoint, KeepAlive, KeyProblem, Nodes, is_host_name};
 use crate::config::secret::Secret;
 
 const SCHEMES: [&str; 4] = ["esdb", "kurrentdb", "kdb", "kurrent"];
@@ -242,9 +242,8 @@ impl Reader<'_> {
         if host.is_empty() {
             return self.error("a host is missing");
         }
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         let quoted = self.quote(host);
-        if !text.starts_with('[') && !host.chars().all(plain) {
+        if !text.starts_with('[') && !is_host_name(host) {
             return self.error(format!(
                 "host {number}{quoted} is not a host name (letters, digits, '.', '-', '_')"
             ));

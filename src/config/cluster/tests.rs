@@ -37,6 +37,26 @@ fn settings_from_the_string_and_from_keys_are_put_together() {
 }
 
 #[test]
+fn an_address_that_a_server_names_can_be_called_or_is_none() {
+    for (host, port, expected) in [
+        ("node2", 2113, Some("node2:2113")),
+        ("10.1.2.3", 1, Some("10.1.2.3:1")),
+        ("::1", 2113, Some("[::1]:2113")),
+        ("[fe80::1]", 2113, Some("[fe80::1]:2113")),
+        ("", 2113, None),
+        ("node2", 0, None),
+        ("node2", 65_536, None),
+        ("user@elsewhere", 2113, None),
+        ("elsewhere/path", 2113, None),
+        ("two words", 2113, None),
+        ("1:2", 2113, None),
+    ] {
+        let named = Endpoint::named(host, port).map(|endpoint| endpoint.to_string());
+        assert_eq!(named.as_deref(), expected, "{host}");
+    }
+}
+
+#[test]
 fn contradictions_are_all_named() {
     // Which keys are set beside the string: u(ser), p(assword), a (CA), c(ertificate), k(ey).
     let cases = [
