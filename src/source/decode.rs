@@ -77,7 +77,7 @@ pub(super) fn by_link(link: &Event) -> Option<Item> {
         LinkText::Nothing => return Some(Item::Never(SkipReason::Unresolved)),
         LinkText::Other => return None,
     };
-    match notes.origin {
+    match notes.origin.filter(|origin| !origin.is_empty()) {
         // Servers' `$by_category` links to the event itself: the stream in the text is the one in `$o`. Where they
         // differ, the event in `$o` is a user's own link, and the text is that link's (`protocol.md` §6.2): whatever
         // it points to, the link is an event of a stream that is copied.

@@ -230,6 +230,7 @@ fn metadata_that_is_no_note_says_nothing() {
     for metadata in [
         r#"["$deleted"]"#,
         r#"{"$o":7}"#,
+        r#"{"$o":""}"#,
         "\u{feff}{}",
         "{\"$deleted\"",
         "text",
