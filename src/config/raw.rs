@@ -18,6 +18,9 @@ const VARIABLE_PREFIX: &str = "DITTO__";
 /// More than this many subscriptions cannot be meant by a variable's index.
 const MAX_INDEX: usize = 9_999;
 
+/// Sections and indexes in front of a key, the key included, are fewer than this.
+const DEEPEST: usize = 16;
+
 /// A table's entries by key.
 pub(crate) type Table = BTreeMap<String, Node>;
 
@@ -116,7 +119,12 @@ pub(crate) fn overlay(
             problems.add(&origin, "", "is not UTF-8");
             continue;
         };
-        match all.entry(path.split("__").map(Segment::of).collect()) {
+        let segments: Vec<Segment> = path.split("__").map(Segment::of).collect();
+        if segments.len() > DEEPEST {
+            problems.add(&origin, "", "names no key: none lies that deep");
+            continue;
+        }
+        match all.entry(segments) {
             Entry::Vacant(place) => drop(place.insert((origin, value))),
             Entry::Occupied(first) => {
                 let text = format!("is the same key as {}: remove one of them", first.get().0);
@@ -269,5 +277,30 @@ impl<'a> Lines<'a> {
     fn origin(&self, offset: usize) -> Origin {
         let line = self.starts.partition_point(|start| *start <= offset);
         Origin::Line(self.file.clone(), line.max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Collector, Table, overlay};
+
+    #[test]
+    fn a_variable_that_leads_too_deep_is_refused() {
+        for (depth, is_taken) in [
+            (1, true),
+            (15, true),
+            (16, true),
+            (17, false),
+            (100_000, false),
+        ] {
+            let name = format!("DITTO__{}", vec!["A"; depth].join("__"));
+            let (mut table, problems) = (Table::new(), Collector::default());
+            overlay(&mut table, [(name, Some(String::new()))], &problems);
+            assert_eq!(
+                (problems.is_empty(), table.is_empty()),
+                (is_taken, !is_taken),
+                "{depth}"
+            );
+        }
     }
 }
