@@ -20,7 +20,7 @@ check: ## Formatting, lints, licences and sources of dependencies: what CI deman
 	@$(STAGE) format cargo fmt --all --check
 	@$(STAGE) clippy cargo clippy --workspace --all-targets --locked -- -D warnings
 	@$(STAGE) without-kinesis cargo check --locked -p ditto --no-default-features --lib --bins
-	@$(STAGE) dependencies tests/setup/cargo-deny --locked check licenses bans sources
+	@$(STAGE) dependencies tests/setup/cargo-deny --locked --workspace check licenses bans sources
 	@$(STAGE) documents --needs python3 tests/setup/docs
 	@$(STAGE) packaging --needs python3 packaging/check
 	@$(STAGE) protections tests/chaos/protections/run --check
