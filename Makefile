@@ -3,7 +3,7 @@
 
 STAGE := tests/setup/stage
 
-.PHONY: help demo dist deb release-check check test test-rust simulation test-system conformance clients kinesis page otlp monitoring simulate chaos chaos-fixed mutants protections bench
+.PHONY: help demo dist deb release-check check test test-rust simulation test-system conformance clients kinesis page otlp monitoring simulate chaos chaos-fixed mutants fuzz fuzz-smoke protections bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -18,14 +18,14 @@ endif
 
 check: ## Formatting, lints, licences and sources of dependencies: what CI demands beside the tests
 	@$(STAGE) format cargo fmt --all --check
-	@$(STAGE) clippy cargo clippy --workspace --all-targets --locked -- -D warnings
+	@$(STAGE) clippy env CUSTOM_LIBFUZZER_PATH=target/none cargo clippy --workspace --all-targets --features fuzz/libfuzzer --locked -- -D warnings
 	@$(STAGE) without-kinesis cargo check --locked -p ditto --no-default-features --lib --bins
 	@$(STAGE) dependencies tests/setup/cargo-deny --locked --workspace check licenses bans sources
 	@$(STAGE) documents --needs python3 tests/setup/docs
 	@$(STAGE) packaging --needs python3 packaging/check
 	@$(STAGE) protections tests/chaos/protections/run --check
 
-test: test-rust simulation chaos-fixed bench-smoke conformance clients kinesis page otlp monitoring test-system ## All tests; parts that cannot run here say so in one line
+test: test-rust simulation fuzz-smoke chaos-fixed bench-smoke conformance clients kinesis page otlp monitoring test-system ## All tests; parts that cannot run here say so in one line
 
 test-rust: ## Unit, integration and simulation tests; the integration tests between servers of both versions
 	@$(STAGE) cargo-test cargo test --workspace --locked
@@ -67,6 +67,12 @@ chaos-fixed:
 
 mutants: ## Changes in the core that its tests must notice: COUNT of them (all if not given) in the order of SEED, SHARD=k/n, ONLY=text, JOBS at once
 	@tests/mutants/run --seed $(or $(SEED),0) $(if $(COUNT),--count $(COUNT)) $(if $(SHARD),--shard $(SHARD)) $(if $(ONLY),--only '$(ONLY)') $(if $(JOBS),--jobs $(JOBS))
+
+fuzz: ## Inputs that break a promise, looked for by libFuzzer: SECONDS for each target (60 if not given), TARGET, SEED
+	@tests/fuzz/run $(or $(SECONDS),60) $(TARGET)
+
+fuzz-smoke:
+	@$(STAGE) fuzz --needs c++ env SEED=1 tests/fuzz/run 5
 
 protections: ## Proof that the chaos test can fail: ditto without each of its protections fails a seed
 	@tests/chaos/protections/run

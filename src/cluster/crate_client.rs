@@ -125,6 +125,19 @@ fn target(
     })
 }
 
+/// What the crate says against the connection string that it would get for these settings, files left out.
+#[cfg(feature = "fuzzing")]
+#[must_use]
+pub fn refusal(settings: &ClusterSettings, node: &Endpoint) -> Option<String> {
+    let target = Target {
+        endpoint: node.clone(),
+        tls: settings.tls.clone(),
+    };
+    let string = connection_string(settings, &target, true);
+    let parsed: Result<eventstore::ClientSettings, _> = string.parse();
+    parsed.err().map(|error| error.to_string())
+}
+
 /// The connection string and the credentials, once every file is known to be good.
 fn prepare(
     settings: &ClusterSettings,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::cluster::ConnectionString;
-use super::files;
+use super::files::{self, NamedFile};
 use super::problem::{Collector, Origin, Problem, Problems};
 use super::raw::{self, Node, Table, Value};
 use super::settings::Settings;
@@ -59,48 +59,107 @@ pub struct Loaded {
 /// Every mistake that can be seen, in the order of the file. Files that the settings name are no mistake by themselves.
 pub fn load(file: &Path, environment: &Environment) -> Result<Loaded, Problems> {
     let origin = Arc::new(file.to_owned());
-    let whole = Origin::File(origin.clone());
-    let content = files::read(file)
-        .map_err(|error| Problems::one(whole.clone(), format!("cannot be read: {error}")))?;
-    let text = String::from_utf8(content).map_err(|error| {
+    let content = files::read(file).map_err(|error| {
+        Problems::one(
+            Origin::File(origin.clone()),
+            format!("cannot be read: {error}"),
+        )
+    })?;
+    let text = text(&origin, content)?;
+    let (problems, notes) = (Collector::default(), Collector::default());
+    let read = read(&origin, &text, environment, &problems, &notes);
+    let unusable = Collector::default();
+    let findings = files::Findings {
+        problems: &problems,
+        unusable: &unusable,
+        notes: &notes,
+    };
+    files::judge(&read.named, &findings);
+    if files::others_may_read(file) {
+        for (origin, path) in read.secrets {
+            let text = "is a secret in a file that can be read by everybody: put it into a file of its own (password_file, \
+                        header_files), or chmod 0640";
+            notes.add(&origin, path, text);
+        }
+    }
+    outcome(read.settings, unusable.into_problems().0, problems, notes)
+}
+
+/// As [`load`], but of a text, and no file that it names is opened.
+///
+/// # Errors
+/// As [`load`].
+#[cfg(feature = "fuzzing")]
+pub fn load_text(
+    file: &Path,
+    content: Vec<u8>,
+    environment: &Environment,
+) -> Result<Loaded, Problems> {
+    let origin = Arc::new(file.to_owned());
+    let text = text(&origin, content)?;
+    let (problems, notes) = (Collector::default(), Collector::default());
+    let read = read(&origin, &text, environment, &problems, &notes);
+    outcome(read.settings, Vec::new(), problems, notes)
+}
+
+fn text(origin: &Arc<PathBuf>, content: Vec<u8>) -> Result<String, Problems> {
+    String::from_utf8(content).map_err(|error| {
         let line = 1 + bytecount(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
         Problems::one(Origin::Line(origin.clone(), line), "is not UTF-8")
-    })?;
-    let (problems, notes) = (Collector::default(), Collector::default());
-    let mut tree = raw::parse(&origin, &text, &problems);
+    })
+}
+
+/// What a text says.
+#[derive(Default)]
+struct Read {
+    settings: Option<Settings>,
+    /// Files that it names; none was opened.
+    named: Vec<NamedFile>,
+    /// Where secrets are written in it.
+    secrets: Vec<(Origin, String)>,
+}
+
+/// Judges a text with the environment over it.
+fn read(
+    origin: &Arc<PathBuf>,
+    text: &str,
+    environment: &Environment,
+    problems: &Collector,
+    notes: &Collector,
+) -> Read {
+    let mut tree = raw::parse(origin, text, problems);
     if !problems.is_empty() {
         // What stands behind a syntax error is not what was meant: judging it would only add noise.
-        return Err(problems.into_problems());
+        return Read::default();
     }
-    raw::overlay(&mut tree, environment.variables.iter().cloned(), &problems);
+    raw::overlay(&mut tree, environment.variables.iter().cloned(), problems);
     let directory = environment.credentials_directory.clone();
     let secrets = written_secrets(&tree);
-    let (named, unusable) = (RefCell::default(), Collector::default());
+    let named = RefCell::default();
     let context = Context {
         credentials: if environment.is_service {
             CredentialsDirectory::Judged(directory)
         } else {
             CredentialsDirectory::Unseen(directory)
         },
-        problems: &problems,
-        notes: &notes,
+        problems,
+        notes,
         files: &named,
     };
-    let settings = validate(tree, whole, &context);
-    let findings = files::Findings {
-        problems: &problems,
-        unusable: &unusable,
-        notes: &notes,
-    };
-    files::judge(&named.into_inner(), &findings);
-    if files::others_may_read(file) {
-        for (origin, path) in secrets {
-            let text = "is a secret in a file that can be read by everybody: put it into a file of its own (password_file, \
-                        header_files), or chmod 0640";
-            notes.add(&origin, path, text);
-        }
+    let settings = validate(tree, Origin::File(origin.clone()), &context);
+    Read {
+        settings,
+        named: named.into_inner(),
+        secrets,
     }
-    let files = unusable.into_problems().0;
+}
+
+fn outcome(
+    settings: Option<Settings>,
+    files: Vec<Problem>,
+    problems: Collector,
+    notes: Collector,
+) -> Result<Loaded, Problems> {
     match settings {
         Some(settings) if problems.is_empty() => Ok(Loaded {
             settings,

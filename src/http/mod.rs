@@ -5,6 +5,9 @@
 
 mod advice;
 mod answer;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod history;
 mod hosts;
 mod page;

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::debug;
@@ -137,7 +137,8 @@ pub async fn serve(listener: TcpListener, service: Arc<Service>) {
     }
 }
 
-async fn connection(stream: TcpStream, service: Arc<Service>) {
+/// Serves the one request of a connection.
+pub(super) async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, service: Arc<Service>) {
     let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let response = service.answer(request.method(), request.uri(), request.headers());
         async move { Ok::<_, Infallible>(response) }

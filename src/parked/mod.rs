@@ -3,6 +3,9 @@
 //! The queue is a stream of links, one entry for each parking (`protocol.md` §8.8). It is read directly: the server's own
 //! replay forgets entries before they are done. Never writes an event; the only write is the queue's `$tb`.
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod proof;
 mod queue;
 mod truncate;

@@ -50,7 +50,7 @@ async fn newest(client: &Client, stream: &StreamName) -> Result<Option<Event>, E
 }
 
 /// The metadata to write; `None` if the queue is truncated that far already.
-fn truncated(stream: &StreamName, newest: Option<&Event>, before: u64) -> Option<Event> {
+pub(super) fn truncated(stream: &StreamName, newest: Option<&Event>, before: u64) -> Option<Event> {
     let metadata = newest.map(|event| notes(&event.data));
     // As they stand there: read as numbers, large ones would change.
     let mut metadata: BTreeMap<String, Box<RawValue>> = metadata.unwrap_or_default();

@@ -32,7 +32,7 @@ pub enum Scope {
 
 /// How `$by_category` names categories, as far as its links show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Naming {
+pub(super) enum Naming {
     /// There is no link.
     Unknown,
     /// By the text before a `-`; no link tells whether before the first or before the last one.
@@ -182,7 +182,7 @@ async fn naming(client: &Client) -> Result<Naming, Error> {
 }
 
 /// What one link of a category shows.
-fn shown_by(link: &Event) -> Naming {
+pub(super) fn shown_by(link: &Event) -> Naming {
     let Some(origin) = notes::<Notes>(&link.metadata).origin else {
         return Naming::Unknown;
     };

@@ -7,6 +7,9 @@ pub mod decode;
 pub mod desk;
 pub(crate) mod empty;
 pub mod found;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod history;
 pub mod log;
 pub mod parked;

@@ -141,7 +141,7 @@ impl Client {
         }
     }
 
-    fn revision(&self, answer: AppendResp) -> Result<u64, Error> {
+    pub(super) fn revision(&self, answer: AppendResp) -> Result<u64, Error> {
         let refused = |text: &str| Error::new(self.side(), Class::Refused, ACTION, text);
         match answer.result {
             Some(Answer::Success(success)) => match success.current_revision_option {

@@ -6,6 +6,8 @@
 
 mod answer;
 mod call;
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
 mod lane;
 mod single;
 

@@ -28,7 +28,7 @@ const STREAM_WINDOW: u32 = 4 << 20;
 /// What a connection may hold unread altogether.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Two events of 16 MiB (event and link) with room to spare; a larger answer is refused.
-const LARGEST_ANSWER: usize = 36 << 20;
+pub(super) const LARGEST_ANSWER: usize = 36 << 20;
 
 const AUTHORIZATION: &str = "authorization";
 
@@ -334,7 +334,7 @@ impl Node {
     }
 }
 
-fn features(answer: &ditto_protocol::server_features::SupportedMethods) -> Features {
+pub(super) fn features(answer: &ditto_protocol::server_features::SupportedMethods) -> Features {
     let has = |service: &str, method: &str| {
         answer
             .methods

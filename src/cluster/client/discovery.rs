@@ -194,6 +194,12 @@ impl Finder {
         }
     }
 
+    /// What the last gossip named.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn members_known(&self) -> BTreeSet<Endpoint> {
+        self.state().members.clone()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing that holds the lock can leave the state half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -301,17 +307,7 @@ impl Finder {
         let members = self.members().await?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-        let living = members
-            .iter()
-            .filter(|member| member.is_alive && member.time_stamp > 0);
-        Ok(living
-            .filter_map(|member| {
-                Some(Clock {
-                    node: address(member)?,
-                    ahead: member.time_stamp / TICKS - now,
-                })
-            })
-            .collect())
+        Ok(clocks(&members, now))
     }
 
     async fn members(&self) -> Result<Vec<MemberInfo>, Error> {
@@ -333,7 +329,7 @@ impl Finder {
 
     /// Whom an answer calls the leader. A cluster of one is called where it was reached: the address that it advertises
     /// is often one that only its own network knows.
-    fn leader_of(&self, asked: &Endpoint, info: &ClusterInfo) -> Option<Endpoint> {
+    pub(super) fn leader_of(&self, asked: &Endpoint, info: &ClusterInfo) -> Option<Endpoint> {
         let leads = |member: &&MemberInfo| member.is_alive && member.state() == VNodeState::Leader;
         if let [member] = &info.members[..] {
             return leads(&member).then(|| asked.clone());
@@ -347,6 +343,21 @@ impl Finder {
         self.state().members = members;
         info.members.iter().find(leads).and_then(address)
     }
+}
+
+/// The clocks of the living among these, at the second `now` since 1970.
+pub(super) fn clocks(members: &[MemberInfo], now: i64) -> Vec<Clock> {
+    let living = members
+        .iter()
+        .filter(|member| member.is_alive && member.time_stamp > 0);
+    living
+        .filter_map(|member| {
+            Some(Clock {
+                node: address(member)?,
+                ahead: member.time_stamp / TICKS - now,
+            })
+        })
+        .collect()
 }
 
 fn address(member: &MemberInfo) -> Option<Endpoint> {

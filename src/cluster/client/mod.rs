@@ -10,6 +10,9 @@ mod batch;
 mod connection;
 mod discovery;
 mod encryption;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod notes;
 mod position;
 mod projection;

@@ -294,7 +294,7 @@ impl Client {
         }
     }
 
-    async fn collect(
+    pub(super) async fn collect(
         &self,
         read: &ReadStream,
         mut next: Option<ReadResp>,

@@ -105,7 +105,7 @@ impl Client {
         page
     }
 
-    async fn collect_log<T>(
+    pub(super) async fn collect_log<T>(
         &self,
         read: &ReadLog,
         mut next: Option<ReadResp>,

@@ -4,7 +4,9 @@
 //! acknowledges by itself, and never changes a group that exists.
 
 mod clients;
-
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod group;
 mod listing;
 mod reader;
