@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use super::super::port::{GroupSeen, Input, LinkPage, LookResult, ParkedPage, PipelineState, Side};
+use super::super::port::{
+    GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LookResult, ParkedPage, PipelineState,
+    Side,
+};
 use super::{Bench, event, group, settings};
 use crate::event::Item;
 
@@ -125,4 +128,34 @@ fn subscription_runs_only_once_both_sides_have_answered() {
     pass(&mut bench, 1);
     bench.reachable(true);
     assert_eq!(state(&bench), PipelineState::Running);
+}
+
+#[test]
+fn status_says_of_each_side_whether_it_answers() {
+    let answers = |bench: &Bench| {
+        let status = bench.core.status();
+        (status.source_answers, status.destination_answers)
+    };
+    let mut bench = Bench::unanswered(settings());
+    assert_eq!(answers(&bench), (Some(true), None));
+    bench.reachable(false);
+    assert_eq!(answers(&bench), (Some(true), Some(false)));
+    pass(&mut bench, 1);
+    bench.reachable(true);
+    assert_eq!(answers(&bench), (Some(true), Some(true)));
+    bench.left(LeaveReason::Ended);
+    pass(&mut bench, 1);
+    bench.input(Input::Refused {
+        why: JoinRefusal::Unavailable,
+    });
+    assert_eq!(answers(&bench), (Some(false), Some(true)));
+    pass(&mut bench, 1);
+    for why in [JoinRefusal::Taken, JoinRefusal::Denied] {
+        bench.input(Input::Refused { why: why.clone() });
+        assert_eq!(answers(&bench), (Some(true), Some(true)), "{why:?}");
+        pass(&mut bench, 3);
+    }
+    let unheard = super::super::Core::new(settings()).status();
+    assert_eq!(unheard.source_answers, None);
+    assert_eq!(unheard.destination_answers, None);
 }

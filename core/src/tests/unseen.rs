@@ -124,9 +124,13 @@ fn a_failed_search_is_tried_again_where_it_was() {
     let mut bench = searching(category());
     log(&mut bench, found(&[], Some(70)));
     bench.commands();
-    log(&mut bench, LogPage::Failed);
-    bench.pass(Duration::from_secs(1));
-    assert_eq!(bench.commands(), ["search the log after 70"]);
+    for pause in [200, 400, 800] {
+        log(&mut bench, LogPage::Failed);
+        bench.pass(Duration::from_millis(pause - 1));
+        assert_eq!(bench.commands(), [""; 0], "{pause} ms");
+        bench.pass(Duration::from_millis(1));
+        assert_eq!(bench.commands(), ["search the log after 70"]);
+    }
 }
 
 #[test]
@@ -142,8 +146,15 @@ fn a_log_that_cannot_be_searched_stops_the_subscription() {
     );
     assert!(text.contains("accept_unseen_below = 5"), "{text}");
     bench.commands();
+    for seconds in [2, 4, 8] {
+        bench.pass(Duration::from_secs(seconds - 1));
+        assert_eq!(bench.commands(), [""; 0], "{seconds} s");
+        bench.pass(Duration::from_secs(1));
+        assert_eq!(bench.commands(), ["search the log"], "rights may be given");
+        log(&mut bench, LogPage::Unsearchable("no right".to_owned()));
+    }
     bench.pass(Duration::from_secs(30));
-    assert_eq!(bench.commands(), ["search the log"], "rights may be given");
+    assert_eq!(bench.commands(), ["search the log"]);
     log(&mut bench, found(&[], None));
     bench.pass(Duration::from_secs(1));
     assert_eq!(bench.commands(), ["join 100"]);
@@ -365,6 +376,28 @@ fn a_delivery_that_comes_again_in_doubt_is_not_looked_for() {
         page: LinkPage::Items { items, last: 1 },
     });
     assert_eq!(bench.commands(), ["ack 0 1"]);
+    // Sent now: what comes again is delivered again, and judged like any other.
+    bench.deliver_as(0, Item::Event(event("s-1", 0)));
+    assert_ne!(bench.commands(), [""; 0]);
+}
+
+#[test]
+fn first_readable_number_that_cannot_be_read_is_asked_for_ever_less_often() {
+    let mut bench = Bench::joined(category());
+    let pauses: Vec<u128> = (0..4)
+        .map(|_| {
+            bench.input(Input::LinksRead {
+                read: bench.last_read(),
+                page: LinkPage::Failed,
+            });
+            let failed = bench.now;
+            while !bench.commands().iter().any(|line| line.contains("link")) {
+                bench.pass(Duration::from_millis(100));
+            }
+            (bench.now - failed).as_millis()
+        })
+        .collect();
+    assert_eq!(pauses, [200, 400, 800, 1_600]);
 }
 
 #[test]
