@@ -201,8 +201,8 @@ impl Core {
         if exists {
             let joined = self.member.joined_time(self.now);
             self.numbers.exists_up_to(first, joined);
+            self.numbers.hurry(first);
         }
-        self.numbers.hurry(first);
     }
 
     /// The first number from `from` on that can be read, or could once it is written; `None`: the page does not tell.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::super::port::{
-    CoreSettings, Feed, GroupSeen, Input, LinkPage, LogPage, LogPosition, LookResult, Mode,
-    PipelineState, SourcePage, Tell,
+    CoreSettings, Feed, GroupSeen, Input, LeaveReason, LinkPage, LogPage, LogPosition, LookResult,
+    Mode, PipelineState, SourcePage, Tell,
 };
 use super::{Bench, event, events, group, settings};
 use crate::event::{Item, SkipReason, StreamName};
@@ -446,4 +446,36 @@ fn a_node_behind_the_log_is_asked_again_for_its_event() {
     bench.commands();
     bench.pass(Duration::from_secs(1));
     assert_eq!(bench.commands(), ["source s-2 from 3 count 1"]);
+}
+
+#[test]
+fn a_first_number_that_is_not_written_yet_is_not_read_at_once() {
+    let beyond = GroupSeen {
+        start: Some(3),
+        last_number: Some(1),
+        ..group()
+    };
+    let nothing = LinkPage::Items {
+        items: Vec::new(),
+        last: 1,
+    };
+    let mut bench = Bench::joined_to(category(), beyond.clone());
+    bench.input(Input::LinksRead {
+        read: bench.last_read(),
+        page: nothing.clone(),
+    });
+    bench.left(LeaveReason::Credit);
+    bench.join(GroupSeen {
+        checkpoint: Some(1),
+        ..beyond
+    });
+    bench.commands();
+    bench.input(Input::LinksRead {
+        read: bench.last_read(),
+        page: nothing,
+    });
+    bench.pass(Duration::from_secs(10));
+    let commands = bench.commands();
+    let reads = |line: &String| line.starts_with("links from 2");
+    assert!(!commands.iter().any(reads), "{commands:?}");
 }
