@@ -238,6 +238,7 @@ class Monitoring(unittest.TestCase):
     def a_configuration_is_refused(self, daemon):
         with self.trouble("DittoReloadRefused"):
             self.configure(daemon, self.world.config("a") + "[nonsense]\n")
+        self.configure(daemon, self.world.config("a"))
         self.until_over("DittoReloadRefused")
 
     def lines_are_lost(self, daemon):
