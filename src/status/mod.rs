@@ -305,10 +305,7 @@ impl SubscriptionView {
     /// The group, if it was seen a moment ago and the source answers.
     fn group_now(&self) -> Option<&GroupSeen> {
         let (group, seen) = self.group.as_ref()?;
-        let answers = self
-            .status
-            .as_ref()
-            .and_then(|status| status.source_answers);
+        let answers = self.answers(Side::Source);
         (answers != Some(false) && seen.elapsed() < KNOWN_FOR).then_some(group)
     }
 
@@ -367,6 +364,12 @@ impl SubscriptionView {
     /// Whether this side answers it; `None` while it was not heard of.
     #[must_use]
     pub fn answers(&self, side: Side) -> Option<bool> {
+        // A change of state is told at once, a reading comes once a second.
+        match &self.state {
+            PipelineState::Retrying(away) if *away == side => return Some(false),
+            PipelineState::Running => return Some(true),
+            _ => {}
+        }
         let status = self.status.as_ref()?;
         match side {
             Side::Source => status.source_answers,

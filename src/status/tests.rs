@@ -243,3 +243,16 @@ fn the_last_error_is_kept_whoever_it_came_from() {
     let last = board.views()[0].last_error.clone();
     assert_eq!(last.expect("an error").0, "it panicked");
 }
+
+#[test]
+fn what_a_side_answers_follows_the_state_at_once() {
+    let (board, entry) = entry();
+    let answers = |side| board.views()[0].answers(side);
+    assert_eq!(answers(Side::Destination), None);
+    entry.status(&status(None, None));
+    entry.state(PipelineState::Retrying(Side::Destination));
+    assert_eq!(answers(Side::Destination), Some(false));
+    assert_eq!(answers(Side::Source), Some(true));
+    entry.state(PipelineState::Running);
+    assert_eq!(answers(Side::Destination), Some(true));
+}
