@@ -151,7 +151,7 @@ fn status_says_of_each_side_whether_it_answers() {
     assert_eq!(answers(&bench), (Some(false), Some(true)));
     pass(&mut bench, 1);
     for why in [JoinRefusal::Taken, JoinRefusal::Denied] {
-        bench.input(Input::Refused { why: why.clone() });
+        bench.input(Input::Refused { why });
         assert_eq!(answers(&bench), (Some(true), Some(true)), "{why:?}");
         pass(&mut bench, 3);
     }
