@@ -5,7 +5,7 @@
 //! [`Core::handle`] takes one input and appends commands. Inside, each file adds one concern to [`Core`]:
 //! `deliver` (what comes in), `advance` (what a stream does next), `look` and `search` (what the destination holds),
 //! `unnumbered` (where nothing can be looked at), `append`, `answer`, `refuse` and `metadata` (what is written), `repair` (gaps), `hold` (streams that stop),
-//! `member`, `stay`, `dropped` and `ending` (joining, staying, leaving), `settle` and `parks` (acknowledging, parking), `late` (what the server took back),
+//! `liveness` and `trial` (is the destination there), `member`, `stay`, `dropped`, `stopped` and `ending` (joining, staying, leaving), `settle` and `parks` (acknowledging, parking), `late` (what the server took back),
 //! `sweep` (holes and what the server parked), `doubt` and `unseen` (what was truncated before ditto saw it). `timers` wakes it. `stall` watches a core from outside. The other files are
 //! pure parts without a view of the core.
 
@@ -45,6 +45,7 @@ mod stay;
 mod stopped;
 mod stream;
 mod sweep;
+mod table;
 mod tail;
 mod timers;
 mod trial;
@@ -77,8 +78,9 @@ use self::port::{
     ReadId, Side, Tell, WriteId,
 };
 use self::rights::Denials;
-use self::stream::{State, Table};
+use self::stream::State;
 use self::sweep::Sweep;
+use self::table::Table;
 use self::trial::{Next, Trial, Verdict};
 use self::unseen::Unseen;
 use self::window::AppendWindow;
