@@ -73,20 +73,12 @@ mod tests {
             state,
             credit: 1000,
             append_limit: 256,
-            appends_in_flight: 0,
-            events_in_flight: 0,
-            events_buffered: 0,
-            bytes_buffered: 0,
             source_answers: Some(true),
             destination_answers: Some(true),
             done_up_to: Some(4),
             last_number: Some(9),
-            oldest_created: None,
             progress: 7,
-            waits_until: None,
-            held: [0; 4],
-            held_streams: Vec::new(),
-            repairs: 0,
+            ..Status::default()
         }
     }
 

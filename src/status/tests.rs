@@ -1,5 +1,8 @@
 //! What the board makes of readings. Never involves a pipeline.
 
+use std::time::SystemTime;
+
+use super::view::TICKS_PER_SECOND;
 use super::*;
 
 fn status(done_up_to: Option<u64>, last_number: Option<u64>) -> Status {
@@ -7,20 +10,11 @@ fn status(done_up_to: Option<u64>, last_number: Option<u64>) -> Status {
         state: PipelineState::Running,
         credit: 1000,
         append_limit: 256,
-        appends_in_flight: 0,
-        events_in_flight: 0,
-        events_buffered: 0,
-        bytes_buffered: 0,
         source_answers: Some(true),
         destination_answers: Some(true),
         done_up_to,
         last_number,
-        oldest_created: None,
-        progress: 0,
-        waits_until: None,
-        held: [0; 4],
-        held_streams: Vec::new(),
-        repairs: 0,
+        ..Status::default()
     }
 }
 

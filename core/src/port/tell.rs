@@ -54,9 +54,10 @@ impl HeldReason {
 }
 
 /// What the pipeline as a whole is doing. The word is a metric label.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum PipelineState {
     /// Not joined yet, nothing known to be wrong.
+    #[default]
     Connecting,
     /// Joined, and the destination answers.
     Running,
@@ -291,7 +292,7 @@ pub struct CopiedEvent {
 }
 
 /// A reading of the core, for status, metrics and the stall detector.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// What the pipeline as a whole is doing.
     pub state: PipelineState,

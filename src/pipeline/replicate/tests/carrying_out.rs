@@ -171,20 +171,10 @@ fn status() -> Status {
         state: PipelineState::Standby,
         credit: 10,
         append_limit: 1,
-        appends_in_flight: 0,
-        events_in_flight: 0,
         events_buffered: 3,
-        bytes_buffered: 0,
         source_answers: Some(true),
         destination_answers: Some(true),
-        done_up_to: None,
-        last_number: None,
-        oldest_created: None,
-        progress: 0,
-        waits_until: None,
-        held: [0; 4],
-        held_streams: Vec::new(),
-        repairs: 0,
+        ..Status::default()
     }
 }
 

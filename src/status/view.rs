@@ -1,0 +1,196 @@
+//! One subscription as it is shown: what is known of it, in which words, and what is not known.
+//!
+//! Pure. Does not change a state.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use crate::config::settings::SubscriptionKey;
+use ditto_core::port::{GroupSeen, PipelineState, Side, Status};
+
+/// What was seen of a group counts as known for so long: it is looked at every 5 s, and every 30 s while its subscription is
+/// stopped.
+const KNOWN_FOR: Duration = Duration::from_secs(45);
+
+/// Ticks of 100 ns in a second.
+pub(super) const TICKS_PER_SECOND: i64 = 10_000_000;
+
+/// One subscription as last heard of.
+#[derive(Clone, Debug)]
+pub struct SubscriptionView {
+    /// Which.
+    pub key: SubscriptionKey,
+    /// What it is doing.
+    pub state: PipelineState,
+    /// Since when.
+    pub since: Instant,
+    /// Its core's last reading in this run.
+    pub status: Option<Status>,
+    /// The group as last seen in this run, and when.
+    pub group: Option<(GroupSeen, Instant)>,
+    /// When the source stored the oldest event that is not acknowledged. Kept while there is a lag and nothing is
+    /// delivered: the oldest open event is no younger then.
+    pub(super) oldest_open: Option<i64>,
+    /// Events copied since the start of the process.
+    pub copied: u64,
+    /// Those of them that were read from the source to close a gap.
+    pub repaired: u64,
+    /// Events copied in a second, over the last few samples.
+    pub rate: f64,
+    /// Times that it failed and was started again.
+    pub restarts: u64,
+    /// What the source and the destination last said against it.
+    pub(super) troubles: [String; 2],
+    /// What was last said against it by whomever, and when.
+    pub last_error: Option<(String, Instant)>,
+    /// Why it last failed, and whether it has shown progress since.
+    pub failure: Option<Failure>,
+}
+
+/// An unplanned end of a run.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// Text for the operator.
+    pub text: String,
+    /// It stood still: `/healthz` says so until something moves.
+    pub is_stall: bool,
+    /// The progress of the new run when it began; `None` before its first reading.
+    pub(super) progress: Option<u64>,
+}
+
+impl SubscriptionView {
+    /// The group, if it was seen a moment ago and the source answers.
+    fn group_now(&self) -> Option<&GroupSeen> {
+        let (group, seen) = self.group.as_ref()?;
+        let answers = self.answers(Side::Source);
+        (answers != Some(false) && seen.elapsed() < KNOWN_FOR).then_some(group)
+    }
+
+    /// Events in the group's parked queue; `None` while that is not known.
+    #[must_use]
+    pub fn parked(&self) -> Option<u64> {
+        self.group_now().map(GroupSeen::parked_events)
+    }
+
+    /// Events of the subscription's stream that are not done; `None` while that is not known.
+    #[must_use]
+    pub fn lag_events(&self) -> Option<u64> {
+        let group = self.group_now()?;
+        let status = self.status.as_ref();
+        let last = status
+            .and_then(|status| status.last_number)
+            .max(group.last_number);
+        let Some(last) = last else {
+            return Some(0);
+        };
+        let done = status
+            .and_then(|status| status.done_up_to)
+            .max(group.checkpoint);
+        // Numbers before the group's start are nobody's; from "end" on there is nothing before the first delivery.
+        let first_open = done
+            .map(|done| done + 1)
+            .or(group.start)
+            .unwrap_or(last + 1);
+        Some((last + 1).saturating_sub(first_open))
+    }
+
+    /// Age of the oldest event that is not acknowledged, zero if there is none; `None` while the lag is not known.
+    #[must_use]
+    pub fn lag_time(&self, now: SystemTime) -> Option<Duration> {
+        self.lag_events()?;
+        let Some(ticks) = self.oldest_open else {
+            return Some(Duration::ZERO);
+        };
+        let since_epoch = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let created = Duration::from_secs((ticks / TICKS_PER_SECOND).try_into().unwrap_or(0));
+        Some(since_epoch.saturating_sub(created))
+    }
+
+    /// Connected on both sides, or standing by and able to take over: nothing for an operator to do.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        match self.state {
+            PipelineState::Running => true,
+            PipelineState::Standby => self.answers(Side::Destination) != Some(false),
+            _ => false,
+        }
+    }
+
+    /// Whether this side answers it; `None` while it was not heard of.
+    #[must_use]
+    pub fn answers(&self, side: Side) -> Option<bool> {
+        // A change of state is told at once, a reading comes once a second.
+        match &self.state {
+            PipelineState::Retrying(away) if *away == side => return Some(false),
+            PipelineState::Running => return Some(true),
+            _ => {}
+        }
+        let status = self.status.as_ref()?;
+        match side {
+            Side::Source => status.source_answers,
+            Side::Destination => status.destination_answers,
+        }
+    }
+
+    /// Whether it stood still and has not moved since.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.failure
+            .as_ref()
+            .is_some_and(|failure| failure.is_stall)
+    }
+
+    /// Why it is in its state; empty if that needs no reason.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match &self.state {
+            PipelineState::Connecting => self.failure.as_ref().map_or("", |failure| &failure.text),
+            PipelineState::Running => "",
+            PipelineState::Retrying(side) => {
+                match (side, self.troubles[side_index(*side)].as_str()) {
+                    (Side::Source, "") => "the source does not answer",
+                    (Side::Destination, "") => "the destination does not answer",
+                    (_, trouble) => trouble,
+                }
+            }
+            PipelineState::Standby if !self.is_ready() => {
+                "another consumer has the group, and the destination does not answer"
+            }
+            PipelineState::Standby => "another consumer has the group",
+            PipelineState::Searching(text) | PipelineState::Stopped(text) => text,
+        }
+    }
+}
+
+/// The words for all states.
+pub const STATES: [&str; 6] = [
+    "connecting",
+    "running",
+    "searching",
+    "retrying",
+    "standby",
+    "stopped",
+];
+
+/// The word for a state, in status, metrics and STATUS.
+#[must_use]
+pub fn state_word(state: &PipelineState) -> &'static str {
+    match state {
+        PipelineState::Connecting => "connecting",
+        PipelineState::Running => "running",
+        PipelineState::Retrying(_) => "retrying",
+        PipelineState::Standby => "standby",
+        PipelineState::Searching(_) => "searching",
+        PipelineState::Stopped(_) => "stopped",
+    }
+}
+
+pub(super) fn side_index(side: Side) -> usize {
+    match side {
+        Side::Source => 0,
+        Side::Destination => 1,
+    }
+}
