@@ -14,13 +14,12 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{ConfigurationFile, Exit, complain};
+use crate::config::load::{Environment, listen};
 use crate::config::settings::HttpSettings;
 use crate::http::report::Report;
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const LARGEST_ANSWER: u64 = 64 << 20;
-/// Overrides `[http] listen`.
-const LISTEN: &str = "DITTO__HTTP__LISTEN";
 /// In `$RUNTIME_DIRECTORY`: where the daemon listens.
 const RECORD: &str = "http";
 
@@ -66,25 +65,12 @@ pub(super) fn record(address: SocketAddr) -> anyhow::Result<()> {
 /// `[http] listen`, whatever else is in the file.
 fn configured(file: &Path) -> anyhow::Result<SocketAddr> {
     let hint = "give --url";
-    let judge = |text: &str, place: &str| {
-        let parsed = text.parse();
-        parsed.with_context(|| format!("{place}: {text:?} is no address and port ({hint})"))
-    };
-    if let Ok(text) = std::env::var(LISTEN) {
-        return judge(&text, LISTEN);
-    }
-    let place = file.display();
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("{place}: cannot be read ({hint})"))?;
-    let table: toml::Table = toml::from_str(&text)
-        // The parser's own text would quote the line, and that may hold a password.
-        .map_err(|_| {
-            anyhow::anyhow!("{place}: is not TOML: \"ditto check\" names the line ({hint})")
-        })?;
-    let listen = table.get("http").and_then(|http| http.get("listen"));
-    match listen.and_then(toml::Value::as_str) {
-        Some(text) => judge(text, &format!("{place}: http.listen")),
-        None => Ok(HttpSettings::default().listen),
+    match listen(file, &Environment::of_process(false)) {
+        Ok(Some((origin, text))) => text.parse().with_context(|| {
+            format!("{origin}: http.listen: {text:?} is no address and port ({hint})")
+        }),
+        Ok(None) => Ok(HttpSettings::default().listen),
+        Err(problems) => bail!("{problems} ({hint})"),
     }
 }
 

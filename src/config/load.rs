@@ -59,13 +59,7 @@ pub struct Loaded {
 /// Every mistake that can be seen, in the order of the file. Files that the settings name are no mistake by themselves.
 pub fn load(file: &Path, environment: &Environment) -> Result<Loaded, Problems> {
     let origin = Arc::new(file.to_owned());
-    let content = files::read(file).map_err(|error| {
-        Problems::one(
-            Origin::File(origin.clone()),
-            format!("cannot be read: {error}"),
-        )
-    })?;
-    let text = text(&origin, content)?;
+    let text = text(&origin, content(&origin)?)?;
     let (problems, notes) = (Collector::default(), Collector::default());
     let read = read(&origin, &text, environment, &problems, &notes);
     let unusable = Collector::default();
@@ -85,6 +79,35 @@ pub fn load(file: &Path, environment: &Environment) -> Result<Loaded, Problems> 
     outcome(read.settings, unusable.into_problems().0, problems, notes)
 }
 
+/// What stands at `[http] listen` in the file, or in a variable over it, whatever else is wrong with it; with its origin.
+///
+/// # Errors
+/// The file cannot be read, or is not TOML.
+pub fn listen(
+    file: &Path,
+    environment: &Environment,
+) -> Result<Option<(Origin, String)>, Problems> {
+    let origin = Arc::new(file.to_owned());
+    let content = content(&origin)?;
+    let problems = Collector::default();
+    let mut tree = raw::parse(&origin, &text(&origin, content)?, &problems);
+    if !problems.is_empty() {
+        let text = "is not TOML: \"ditto check\" names the line";
+        return Err(Problems::one(Origin::File(origin), text));
+    }
+    // What is wrong with another variable is no matter of the address.
+    raw::overlay(
+        &mut tree,
+        environment.variables.iter().cloned(),
+        &Collector::default(),
+    );
+    let listen = table_at(&tree, "http").and_then(|http| http.get("listen"));
+    Ok(listen.and_then(|node| match &node.value {
+        Value::Text(text) | Value::Variable(text) => Some((node.origin.clone(), text.clone())),
+        _ => None,
+    }))
+}
+
 /// As [`load`], but of a text, and no file that it names is opened.
 ///
 /// # Errors
@@ -100,6 +123,15 @@ pub fn load_text(
     let (problems, notes) = (Collector::default(), Collector::default());
     let read = read(&origin, &text, environment, &problems, &notes);
     outcome(read.settings, Vec::new(), problems, notes)
+}
+
+fn content(origin: &Arc<PathBuf>) -> Result<Vec<u8>, Problems> {
+    files::read(origin).map_err(|error| {
+        Problems::one(
+            Origin::File(origin.clone()),
+            format!("cannot be read: {error}"),
+        )
+    })
 }
 
 fn text(origin: &Arc<PathBuf>, content: Vec<u8>) -> Result<String, Problems> {

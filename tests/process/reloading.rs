@@ -246,6 +246,15 @@ async fn status_needs_only_the_address_of_a_configuration() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("ditto.toml");
     let file = file.to_str().expect("UTF-8");
+    let elsewhere = "127.0.0.1:1";
+    std::fs::write(file, "").expect("written");
+    let output = command()
+        .args(["status", "--config", file])
+        .env("DITTO__Http__listen", elsewhere)
+        .output()
+        .expect("the program");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains(elsewhere), "{said}");
     let rows = [
         (
             format!("[http]\nlisten = \"{address}\"\n[source]\nno_such = 1\n"),
