@@ -263,12 +263,18 @@ impl Error {
     /// True if the server does not serve this user at all; anything else is an answer, if not the wished one.
     #[must_use]
     pub fn is_silence(&self) -> bool {
-        let serves = matches!(self.class, Class::Dropped | Class::NoStatus);
-        let never_serves = matches!(
+        matches!(
             self.class,
-            Class::Unauthenticated | Class::Configuration | Class::Unsupported
-        );
-        self.is_transient() && !serves || never_serves
+            Class::Transient
+                | Class::Timeout
+                | Class::Tls
+                | Class::NotReady
+                | Class::NotLeader(_)
+                | Class::RebuildClient
+                | Class::Unauthenticated
+                | Class::Configuration
+                | Class::Unsupported
+        )
     }
 
     /// The error, and in brackets what the operator can do, where there is something.

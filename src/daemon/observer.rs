@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::metrics::{SubscriptionMetrics, Written};
 use crate::pipeline::replicate::{Call, Observer};
-use crate::source::Refusal;
 use crate::status::Entry;
 use ditto_core::port::{CopiedEvent, DuplicateReason, GroupSeen, Side, Status, Tell};
 
@@ -55,24 +54,19 @@ impl Observer for BoardObserver {
 
     fn call(&self, call: Call, system: &'static str, took: Duration) {
         self.metrics
-            .call(system, side_word(call.side()), call.operation(), took);
+            .call(system, call.side().as_str(), call.operation(), took);
     }
 
     fn throttled(&self, records: u64) {
         self.metrics.throttled(records);
     }
 
-    fn reconnect(&self, side: Side, why: &str) {
-        self.metrics.reconnect(side_word(side));
-        self.entry.trouble(side, why);
+    fn reconnect(&self, side: Side) {
+        self.metrics.reconnect(side.as_str());
     }
 
     fn trouble(&self, side: Side, why: &str) {
         self.entry.trouble(side, why);
-    }
-
-    fn refused(&self, refusal: &Refusal) {
-        self.entry.trouble(Side::Source, &refusal.text);
     }
 }
 
@@ -89,12 +83,5 @@ fn duplicate_word(reason: DuplicateReason) -> &'static str {
         DuplicateReason::Known => "known",
         DuplicateReason::Found => "found",
         DuplicateReason::Unreadable => "unreadable",
-    }
-}
-
-fn side_word(side: Side) -> &'static str {
-    match side {
-        Side::Source => "source",
-        Side::Destination => "destination",
     }
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::status::SubscriptionView;
-use ditto_core::port::{HeldReason, PipelineState, Side};
+use ditto_core::port::{HeldReason, PipelineState};
 
 /// A server that restarts is back within this time, and nobody need do anything.
 const MENDS_ITSELF: Duration = Duration::from_secs(30);
@@ -69,10 +69,7 @@ fn by_state(view: &SubscriptionView) -> Option<String> {
                 .to_owned(),
         ),
         PipelineState::Retrying(side) if lasts => {
-            let side = match side {
-                Side::Source => "source",
-                Side::Destination => "destination",
-            };
+            let side = side.as_str();
             Some(format!(
                 "ditto goes on trying. Is the {side} up, and may this machine reach it? \"ditto check --connect\" asks."
             ))

@@ -9,6 +9,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntGauge, IntGaugeVec, Opts};
 
+use super::as_gauge;
 use crate::status::{Board, STATES, SubscriptionView, Verdict, answers, state_word};
 use ditto_core::port::{HeldReason, Side};
 
@@ -136,9 +137,11 @@ impl Set {
 
     fn show(&self, board: &Board) {
         let views = board.views();
-        for (side, word) in [(Side::Source, "source"), (Side::Destination, "destination")] {
+        for side in Side::ALL {
             if let Some(is_up) = answers(&views, side) {
-                self.up.with_label_values(&[word]).set(is_up.into());
+                self.up
+                    .with_label_values(&[side.as_str()])
+                    .set(is_up.into());
             }
         }
         let refused = board
@@ -179,8 +182,4 @@ impl Set {
                 .set(as_gauge(count as u64));
         }
     }
-}
-
-fn as_gauge(number: u64) -> i64 {
-    number.try_into().unwrap_or(i64::MAX)
 }

@@ -81,3 +81,8 @@ impl Metrics {
         String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))
     }
 }
+
+/// A count as a gauge holds it.
+fn as_gauge(number: u64) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}

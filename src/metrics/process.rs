@@ -9,6 +9,8 @@ use prometheus::{
     Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+use super::as_gauge;
+
 /// Series without a subscription.
 #[derive(Debug)]
 pub struct ProcessMetrics {
@@ -114,8 +116,7 @@ impl ProcessMetrics {
 
     /// Bytes of events that all subscriptions together may hold before they take no more.
     pub fn buffered_limit(&self, bytes: usize) {
-        self.buffered_limit
-            .set(bytes.try_into().unwrap_or(i64::MAX));
+        self.buffered_limit.set(as_gauge(bytes as u64));
     }
 
     /// Lines lost since the start.

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use prometheus::{Histogram, IntCounter, IntGauge};
 
+use super::as_gauge;
 use super::families::Families;
 
 const HELD: [&str; 4] = ["conflict", "missing_history", "refused", "unverified"];
@@ -273,8 +274,4 @@ impl Drop for SubscriptionMetrics {
             }
         }
     }
-}
-
-fn as_gauge(number: u64) -> i64 {
-    number.try_into().unwrap_or(i64::MAX)
 }

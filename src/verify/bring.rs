@@ -13,7 +13,6 @@ use crate::cluster::client::Client;
 use crate::config::settings::{OnConflict, OnMissingHistory, SubscriptionSettings};
 use crate::destination::event_store::EventStore;
 use crate::pipeline::replicate::{self, Call, Observer, Outcome, Pipeline, core_settings};
-use crate::source::Refusal;
 use crate::source::chosen::{Choice, Chosen, Fate};
 use ditto_core::port::{GroupSeen, Side, Status, Tell};
 
@@ -159,16 +158,12 @@ impl Observer for Progressing {
         self.inner.throttled(records);
     }
 
-    fn reconnect(&self, side: Side, why: &str) {
-        self.inner.reconnect(side, why);
+    fn reconnect(&self, side: Side) {
+        self.inner.reconnect(side);
     }
 
     fn trouble(&self, side: Side, why: &str) {
         self.inner.trouble(side, why);
-    }
-
-    fn refused(&self, refusal: &Refusal) {
-        self.inner.refused(refusal);
     }
 }
 

@@ -35,3 +35,17 @@ pub enum Side {
     /// Where they go.
     Destination,
 }
+
+impl Side {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Source, Self::Destination];
+
+    /// The word for it, in log, status and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Destination => "destination",
+        }
+    }
+}

@@ -204,8 +204,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
             Side::Destination => self.pipeline.destination.trouble(),
         };
         if let Some(text) = said {
-            self.pipeline.observer.trouble(side, &text);
-            self.troubles.note(side, text);
+            self.trouble(side, text);
         }
         self.journal.retrying(side, self.troubles.of(side));
     }

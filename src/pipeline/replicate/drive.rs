@@ -213,8 +213,8 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
             None => {
                 let text = text.unwrap_or_default();
                 self.journal.thrown_out(&text);
-                self.pipeline.observer.reconnect(Side::Source, &text);
-                self.troubles.note(Side::Source, text);
+                self.pipeline.observer.reconnect(Side::Source);
+                self.trouble(Side::Source, text);
             }
         }
         let why = leaving.unwrap_or(LeaveReason::Ended);
@@ -223,7 +223,8 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
 
     fn answers(&mut self) {
         let now = self.timers.now();
-        for answer in self.answers.drain(..) {
+        let mut answers = std::mem::take(&mut self.answers);
+        for answer in answers.drain(..) {
             let input = match answer {
                 Answer::Appended { append, outcome } => Input::Appended { append, outcome },
                 Answer::CallEnded {
@@ -234,8 +235,8 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
                     said,
                 } => {
                     self.journal.call_ended(&why, unanswered.len());
-                    self.pipeline.observer.reconnect(Side::Destination, &why);
-                    self.troubles.note(Side::Destination, why);
+                    self.pipeline.observer.reconnect(Side::Destination);
+                    self.trouble(Side::Destination, why);
                     Input::CallEnded {
                         lane,
                         unanswered,
@@ -246,6 +247,14 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
             };
             self.machine.handle(now, input, &mut self.commands);
         }
+        // Its room is used again: answers come by the thousand.
+        self.answers = answers;
+    }
+
+    /// A side does not answer, or not as asked.
+    pub(super) fn trouble(&mut self, side: Side, text: String) {
+        self.pipeline.observer.trouble(side, &text);
+        self.troubles.note(side, text);
     }
 
     fn done(&mut self, finished: Finished<Done<S::Stay>>) {
@@ -262,8 +271,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
                 let reachable = result.is_ok();
                 if let Err(text) = result {
                     self.journal.unreachable(side, &text);
-                    self.pipeline.observer.trouble(side, &text);
-                    self.troubles.note(side, text);
+                    self.trouble(side, text);
                 }
                 self.feed(Input::Reachable { side, reachable });
             }
@@ -290,8 +298,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
             Ok(joined) => joined,
             Err(refusal) => {
                 self.journal.refused(&refusal);
-                self.pipeline.observer.refused(&refusal);
-                self.troubles.note(Side::Source, refusal.text);
+                self.trouble(Side::Source, refusal.text);
                 self.feed(Input::Refused { why: refusal.why });
                 return;
             }

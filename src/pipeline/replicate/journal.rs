@@ -191,11 +191,7 @@ impl Journal {
     /// A side that was said to be away does not answer a probe either. Told once for each reason until it runs again.
     pub(super) fn unreachable(&mut self, side: Side, why: &str) {
         if self.away.was_said(side) && self.away.is_new_reason(side, why) {
-            let side = match side {
-                Side::Source => "source",
-                Side::Destination => "destination",
-            };
-            line!(self, warn, side, reason = %why, "a server is unreachable for another reason; retrying");
+            line!(self, warn, side = side.as_str(), reason = %why, "a server is unreachable for another reason; retrying");
         }
     }
 

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use crate::source::Refusal;
 use ditto_core::port::{GroupSeen, Side, Status, Tell};
 
 /// Told of one pipeline's doings, from that pipeline's task. Must be quick: the pipeline waits meanwhile.
@@ -40,18 +39,13 @@ pub trait Observer: Send + Sync {
     }
 
     /// A connection to this side was lost and will be made anew.
-    fn reconnect(&self, side: Side, why: &str) {
-        let _ = (side, why);
+    fn reconnect(&self, side: Side) {
+        let _ = side;
     }
 
     /// This side does not answer, or not as asked.
     fn trouble(&self, side: Side, why: &str) {
         let _ = (side, why);
-    }
-
-    /// The source did not let ditto in.
-    fn refused(&self, refusal: &Refusal) {
-        let _ = refusal;
     }
 }
 

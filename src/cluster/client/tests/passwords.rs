@@ -1,12 +1,25 @@
 //! What is sent as user and password, and when a changed file is read. Never asserts a time.
 
+use std::path::Path;
+
 use base64::Engine;
 use tonic::Status;
 
+use super::super::Client;
 use super::fake::Fake;
 use super::secured::with_keys;
 use super::soon;
 use crate::config::cluster::{ClusterKeys, PasswordSource};
+
+/// A client of this server, for a user whose password is in this file.
+fn with_password_of(fake: &Fake, file: &Path) -> Client {
+    let keys = ClusterKeys {
+        user: Some("replicator".into()),
+        password: Some(PasswordSource::File(file.to_owned())),
+        ..Default::default()
+    };
+    with_keys(fake, "?tls=false", keys)
+}
 
 #[tokio::test]
 async fn credentials_are_sent_and_a_changed_password_file_is_read_again() {
@@ -14,12 +27,7 @@ async fn credentials_are_sent_and_a_changed_password_file_is_read_again() {
     let file = folder.path().join("password");
     std::fs::write(&file, "p@ss:wörd\nsecond line\n").expect("written");
     let mut fake = Fake::start();
-    let keys = ClusterKeys {
-        user: Some("replicator".into()),
-        password: Some(PasswordSource::File(file.clone())),
-        ..Default::default()
-    };
-    let client = with_keys(&fake, "?tls=false", keys);
+    let client = with_password_of(&fake, &file);
     for password in ["p@ss:wörd", "changed"] {
         let serve = async {
             let call = fake.reads.recv().await.expect("a read");
@@ -52,12 +60,7 @@ async fn a_call_is_repeated_once_when_the_password_file_changed() {
     for (after_first, expected) in [("old", vec!["old"]), ("new", vec!["old", "new"])] {
         std::fs::write(&file, "old\n").expect("written");
         let mut fake = Fake::start();
-        let keys = ClusterKeys {
-            user: Some("replicator".into()),
-            password: Some(PasswordSource::File(file.clone())),
-            ..Default::default()
-        };
-        let client = with_keys(&fake, "?tls=false", keys);
+        let client = with_password_of(&fake, &file);
         let (mut sent, last) = (Vec::new(), expected.len());
         let serve = async {
             while sent.len() < last {
