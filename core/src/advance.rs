@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::Core;
 use super::port::DuplicateReason;
 use super::queue::{Entry, Origin};
-use super::stream::{LookStep, Looking, State};
+use super::stream::{LookingUp, LookupStep, State};
 use crate::event::{Event, StreamName};
 
 /// Event type of a placeholder for history that the source no longer has.
@@ -23,23 +23,23 @@ impl Core {
     }
 
     fn step(&mut self, name: &StreamName) {
-        if self.is_unnumbered() {
+        if self.is_append_only() {
             self.take_position(name);
         }
         let Some(stream) = self.streams.get_mut(name) else {
             return;
         };
         match &stream.state {
-            State::Looking(_) | State::WritingMetadata => {}
+            State::LookingUp(_) | State::WritingMetadata => {}
             State::Unknown => match stream.queue.first() {
                 None => self.rest(name),
                 Some(_) if stream.retry_at.is_some() || stream.flight.is_some() => {}
                 Some(_) => {
-                    stream.state = State::Looking(Box::new(Looking {
-                        step: LookStep::Wanted,
+                    stream.state = State::LookingUp(Box::new(LookingUp {
+                        step: LookupStep::Wanted,
                         was_held: None,
                     }));
-                    self.look_line.push_back(name.clone());
+                    self.lookup_line.push_back(name.clone());
                 }
             },
             State::Held(_) => self.advance_held(name),
@@ -75,7 +75,7 @@ impl Core {
         }
         let next = tail.map_or(0, |tail| tail + 1);
         if first < next {
-            // Below a tail that was never compared: only a look can tell.
+            // Below a tail that was never compared: only a lookup can tell.
             self.end_repair(name);
             self.forget(name);
             self.advance(name);

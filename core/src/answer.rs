@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Core;
 use super::append::Flight;
-use super::port::{AppendId, AppendOutcome, CopiedEvent, Tell};
+use super::port::{AppendId, AppendOutcome, CopiedEvent, Report};
 use super::queue::{Entry, Origin};
 use super::stream::{Following, State, Stream};
 use crate::event::StreamName;
@@ -70,7 +70,7 @@ impl Core {
             AppendOutcome::TooLarge { limit } => self.on_too_large(&flight, limit),
             AppendOutcome::Refused(text) => self.on_refused_append(&flight, &text),
             AppendOutcome::Denied => self.on_denied_append(&flight),
-            _ => self.look_again(&flight),
+            _ => self.look_up_again(&flight),
         }
     }
 
@@ -121,10 +121,10 @@ impl Core {
         let took = self.now.saturating_sub(flight.first_sent);
         self.tell_written(name, copied, placeholders, took);
         let last = flight.revisions.last().copied().unwrap_or_default();
-        let unnumbered = self.is_unnumbered();
+        let append_only = self.is_append_only();
         if let Some(stream) = self.streams.get_mut(name) {
             stream.wrote(last, flight.answers);
-            if unnumbered {
+            if append_only {
                 stream.wrote_late(last);
             }
             stream.unverified = stream.unverified.max(filled);
@@ -141,13 +141,13 @@ impl Core {
         took: Duration,
     ) {
         if placeholders > 0 {
-            self.tell(Tell::Placeholders {
+            self.report(Report::Placeholders {
                 stream: name.clone(),
                 count: placeholders,
             });
         }
         if !copied.is_empty() {
-            self.tell(Tell::Copied {
+            self.report(Report::Copied {
                 stream: name.clone(),
                 events: copied,
                 took,
@@ -161,7 +161,7 @@ impl Core {
             .find(|claim| claim.hole)
             .and_then(|claim| claim.number)
         {
-            self.tell(Tell::Hole {
+            self.report(Report::Hole {
                 number,
                 stream: name.clone(),
                 revision: entry.revision(),
@@ -184,7 +184,7 @@ impl Core {
     }
 
     /// Whatever the answer was, it says that the destination is not as it was thought to be.
-    pub(super) fn look_again(&mut self, flight: &Flight) {
+    pub(super) fn look_up_again(&mut self, flight: &Flight) {
         self.end_repair(&flight.stream);
         let Some(stream) = self.streams.get_mut(&flight.stream) else {
             return;

@@ -1,4 +1,4 @@
-//! Which numbers were answered over the present stay, and soon: one that comes again all the same was late on its way.
+//! Which numbers were answered over the present session, and soon: one that comes again all the same was late on its way.
 //!
 //! Ranges of numbers, and a bounded number of them. Never tells what is at the destination.
 
@@ -14,7 +14,7 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    /// A new stay: what was answered over the last one may not have arrived.
+    /// A new session: what was answered over the last one may not have arrived.
     pub(super) fn clear(&mut self) {
         self.ranges.clear();
     }

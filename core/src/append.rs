@@ -77,7 +77,7 @@ impl Core {
             self.advance(name);
             return;
         };
-        if tail.is_none() && !self.is_unnumbered() && self.write_metadata_first(name) {
+        if tail.is_none() && !self.is_append_only() && self.write_metadata_first(name) {
             return;
         }
         let revisions = self.merge(name, start, merge_gaps);
@@ -110,7 +110,7 @@ impl Core {
             return Vec::new();
         };
         let alone = !self.settings.throttle_interval.is_zero()
-            || self.is_unnumbered()
+            || self.is_append_only()
             || stream.single_until.is_some_and(|until| start <= until);
         let most = if alone {
             1
@@ -136,7 +136,7 @@ impl Core {
         if let Some(limit) = limit.filter(|limit| *limit < self.append_bytes) {
             self.append_bytes = limit;
             if flight.revisions.len() > 1 {
-                self.look_again(flight);
+                self.look_up_again(flight);
                 return;
             }
         }

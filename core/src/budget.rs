@@ -20,7 +20,7 @@ pub(super) struct Budget {
     /// from memory.
     pub(super) reserve: usize,
     /// Bytes of the pages of lookups under way.
-    pub(super) looks: usize,
+    pub(super) lookups: usize,
     /// Bytes of the streams that are remembered though they have nothing to do.
     pub(super) known: usize,
 }
@@ -35,12 +35,12 @@ impl Budget {
     /// Divides a share.
     pub(super) fn of(share: usize) -> Self {
         let reserve = (share / 8).min(RESERVE_BYTES);
-        let looks = (share / 4).min(LOOK_BYTES);
+        let lookups = (share / 4).min(LOOK_BYTES);
         let known = (share / 8).min(KNOWN_BYTES);
         Self {
-            events: share - reserve - looks - known,
+            events: share - reserve - lookups - known,
             reserve,
-            looks,
+            lookups,
             known,
         }
     }
@@ -64,7 +64,7 @@ mod tests {
         ] {
             let parts = Budget::of(share);
             assert_eq!(parts.events, events, "{share}");
-            let rest = parts.reserve + parts.looks + parts.known;
+            let rest = parts.reserve + parts.lookups + parts.known;
             assert_eq!(share - events, rest, "{share}");
         }
     }

@@ -1,4 +1,4 @@
-//! The table of design "Exactness": what a look at the destination means for what waits.
+//! The table of design "Exactness": what a lookup at the destination means for what waits.
 //!
 //! Pure functions of what was read and what waits. Never changes a state and gives no command.
 
@@ -24,13 +24,13 @@ pub(super) enum Finding {
     Tail {
         /// The destination's last revision.
         tail: u64,
-        /// Its event there, if this look read it.
+        /// Its event there, if this lookup read it.
         event: Option<Event>,
         /// Waiting revisions at or below the tail that cannot be read there.
         unreadable: Vec<u64>,
     },
     /// The page says nothing of the first waiting revision: it ended (by bytes) before it, or begins behind it
-    /// because that came while the look was under way. Look again from here.
+    /// because that came while the lookup was under way. Look again from here.
     Short {
         /// First revision to read.
         from: u64,
@@ -56,7 +56,7 @@ impl Clash {
 }
 
 /// Judges a forward page, read from revision `from` on, of the destination's stream whose last event number is `last`.
-pub(super) fn full_look(queue: &Queue, from: u64, last: u64, events: &[Event]) -> Finding {
+pub(super) fn full_lookup(queue: &Queue, from: u64, last: u64, events: &[Event]) -> Finding {
     let Some(first) = queue.first() else {
         return Finding::There {
             revisions: Vec::new(),
@@ -188,7 +188,7 @@ pub(super) enum TailFinding {
 }
 
 /// Compares both sides' event of the destination's last revision `tail`; `passes`: unreadable events wait for the answer.
-pub(super) fn tail_look(
+pub(super) fn tail_lookup(
     tail: u64,
     destination: Option<&Event>,
     source: &SourceTail,
@@ -254,12 +254,12 @@ mod tests {
     }
 
     /// Each page event as (revision, id); ids equal to the revision are the source's.
-    fn look(queue: &[u64], last: u64, page: &[(u64, u64)]) -> Finding {
+    fn lookup(queue: &[u64], last: u64, page: &[(u64, u64)]) -> Finding {
         let events: Vec<Event> = page
             .iter()
             .map(|(revision, id)| event(*revision, *id, "x"))
             .collect();
-        full_look(&waiting(queue), queue[0] - 1, last, &events)
+        full_lookup(&waiting(queue), queue[0] - 1, last, &events)
     }
 
     fn there(found: &[u64], unreadable: &[u64]) -> Finding {
@@ -300,51 +300,51 @@ mod tests {
         for (name, got, expected) in [
             (
                 "all there",
-                look(&[5, 6], 6, &[(4, 4), (5, 5), (6, 6)]),
+                lookup(&[5, 6], 6, &[(4, 4), (5, 5), (6, 6)]),
                 there(&[5, 6], &[]),
             ),
             (
                 "first there, second not written",
-                look(&[5, 6], 5, &[(4, 4), (5, 5)]),
+                lookup(&[5, 6], 5, &[(4, 4), (5, 5)]),
                 there(&[5], &[]),
             ),
             (
                 "other id",
-                look(&[5, 6], 6, &[(4, 4), (5, 99), (6, 6)]),
+                lookup(&[5, 6], 6, &[(4, 4), (5, 99), (6, 6)]),
                 clash(5, 99),
             ),
             (
                 "other id later: what is before is settled first",
-                look(&[5, 6], 6, &[(5, 5), (6, 99)]),
+                lookup(&[5, 6], 6, &[(5, 5), (6, 99)]),
                 there(&[5], &[]),
             ),
             (
                 "head truncated",
-                look(&[5, 6, 7], 9, &[(7, 7), (8, 8)]),
+                lookup(&[5, 6, 7], 9, &[(7, 7), (8, 8)]),
                 there(&[7], &[5, 6]),
             ),
-            ("all aged", look(&[5, 6], 9, &[]), tail(9, None, &[5, 6])),
+            ("all aged", lookup(&[5, 6], 9, &[]), tail(9, None, &[5, 6])),
             (
                 "all aged but for the tail, which is another's or not",
-                look(&[5, 6], 9, &[(9, 9)]),
+                lookup(&[5, 6], 9, &[(9, 9)]),
                 tail(9, Some(9), &[5, 6]),
             ),
             (
                 "aged, and the first that is not is another's",
-                look(&[5, 6, 7], 9, &[(7, 99)]),
+                lookup(&[5, 6, 7], 9, &[(7, 99)]),
                 clash(7, 99),
             ),
             (
                 "page cut before what waits",
-                look(&[5], 9, &[(4, 4)]),
+                lookup(&[5], 9, &[(4, 4)]),
                 Finding::Short { from: 5 },
             ),
             (
                 "tail before",
-                look(&[5], 4, &[(4, 4)]),
+                lookup(&[5], 4, &[(4, 4)]),
                 tail(4, Some(4), &[]),
             ),
-            ("tail far before", look(&[5], 2, &[]), tail(2, None, &[])),
+            ("tail far before", lookup(&[5], 2, &[]), tail(2, None, &[])),
         ] {
             assert_eq!(got, expected, "{name}");
         }
@@ -354,7 +354,7 @@ mod tests {
     fn what_came_below_the_page_while_it_was_read_is_looked_for_again() {
         let page = [event(8, 8, "x"), event(9, 9, "x")];
         assert_eq!(
-            full_look(&waiting(&[3, 9]), 8, 9, &page),
+            full_lookup(&waiting(&[3, 9]), 8, 9, &page),
             Finding::Short { from: 2 }
         );
     }
@@ -363,7 +363,7 @@ mod tests {
     fn equal_id_with_other_content_is_there_and_reported() {
         let page = [event(5, 5, "other")];
         assert_eq!(
-            full_look(&waiting(&[5]), 4, 5, &page),
+            full_lookup(&waiting(&[5]), 4, 5, &page),
             Finding::There {
                 revisions: vec![(5, Some(DuplicateReason::Found))],
                 differs: vec![5]
@@ -375,21 +375,21 @@ mod tests {
     fn last_events_of_both_sides_decide_whose_stream_it_is() {
         let (same, changed, other) = (event(4, 4, "x"), event(4, 4, "y"), event(4, 9, "x"));
         let here = |event: &Event| SourceTail::Event(event.clone());
-        let unverified = |passes| tail_look(4, None, &SourceTail::Gone, passes);
+        let unverified = |passes| tail_lookup(4, None, &SourceTail::Gone, passes);
         for (name, got, expected) in [
             (
                 "equal",
-                tail_look(4, Some(&same), &here(&same), true),
+                tail_lookup(4, Some(&same), &here(&same), true),
                 TailFinding::Equal { differs: false },
             ),
             (
                 "equal but for its content",
-                tail_look(4, Some(&changed), &here(&same), false),
+                tail_lookup(4, Some(&changed), &here(&same), false),
                 TailFinding::Equal { differs: true },
             ),
             (
                 "another",
-                tail_look(4, Some(&other), &here(&same), false),
+                tail_lookup(4, Some(&other), &here(&same), false),
                 TailFinding::Conflict(Clash {
                     revision: 4,
                     source: same.id,
@@ -398,29 +398,29 @@ mod tests {
             ),
             (
                 "unreadable at the destination",
-                tail_look(4, None, &here(&same), false),
+                tail_lookup(4, None, &here(&same), false),
                 TailFinding::Ask(same.clone()),
             ),
             (
                 "gone from the source",
-                tail_look(4, Some(&same), &SourceTail::Gone, false),
+                tail_lookup(4, Some(&same), &SourceTail::Gone, false),
                 TailFinding::OneSided,
             ),
             (
                 "behind the source's end, readable or not",
-                tail_look(4, Some(&same), &SourceTail::Beyond, false),
+                tail_lookup(4, Some(&same), &SourceTail::Beyond, false),
                 TailFinding::Foreign,
             ),
             (
                 "behind the source's end, unreadable",
-                tail_look(4, None, &SourceTail::Beyond, true),
+                tail_lookup(4, None, &SourceTail::Beyond, true),
                 TailFinding::Foreign,
             ),
         ] {
             assert_eq!(got, expected, "{name}");
         }
         for readable in [None, Some(&same)] {
-            let denied = tail_look(4, readable, &SourceTail::Denied, false);
+            let denied = tail_lookup(4, readable, &SourceTail::Denied, false);
             assert!(
                 matches!(denied, TailFinding::Unverified(_)),
                 "no right to compare"
@@ -430,7 +430,7 @@ mod tests {
         assert!(matches!(unverified(false), TailFinding::Unverified(_)));
         assert!(
             matches!(
-                tail_look(4, Some(&same), &SourceTail::Gone, true),
+                tail_lookup(4, Some(&same), &SourceTail::Gone, true),
                 TailFinding::Unverified(_)
             ),
             "what cannot be read does not pass on an event that was not compared"
@@ -438,7 +438,7 @@ mod tests {
         let first = event(0, 0, "x");
         assert!(
             matches!(
-                tail_look(0, None, &here(&first), false),
+                tail_lookup(0, None, &here(&first), false),
                 TailFinding::Unverified(_)
             ),
             "a first event is never asked about: the question could be written"

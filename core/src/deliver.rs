@@ -5,8 +5,8 @@
 use uuid::Uuid;
 
 use super::port::{
-    Command, ConnId, DuplicateReason, HeldReason, Mode, Moment, OWN_REASON, ReadFrom, ReadId,
-    SourcePage, Tell,
+    Command, DuplicateReason, HeldReason, Mode, Moment, OWN_REASON, ReadFrom, ReadId, Report,
+    SessionId, SourcePage,
 };
 use super::queue::{Claim, Entry, Origin};
 use super::stream::State;
@@ -48,11 +48,17 @@ impl Forwarding {
 }
 
 impl Core {
-    pub(super) fn on_delivery(&mut self, conn: ConnId, ack: Uuid, number: Option<u64>, item: Item) {
-        if self.member.conn() != Some(conn) || self.ending.is_some() {
+    pub(super) fn on_delivery(
+        &mut self,
+        session: SessionId,
+        ack: Uuid,
+        number: Option<u64>,
+        item: Item,
+    ) {
+        if self.member.session() != Some(session) || self.ending.is_some() {
             return;
         }
-        self.note_stay_brings();
+        self.note_session_brings();
         // A tombstone has the highest number that there is, wherever its stream ended: it is no number.
         let number = number.filter(|number| *number < TOMBSTONE_REVISION);
         if let Some(number) = number {
@@ -71,7 +77,7 @@ impl Core {
         self.accept(
             item,
             Claim {
-                ack: Some((conn, ack)),
+                ack: Some((session, ack)),
                 number,
                 at: self.now,
                 hole: false,
@@ -156,10 +162,10 @@ impl Core {
 
     /// The quick way for a revision at or below an aligned stream's tail: no queue, no I/O.
     fn settle_known(&mut self, name: &StreamName, event: &Event, claim: &Claim) -> bool {
-        let unnumbered = self.is_unnumbered();
+        let append_only = self.is_append_only();
         let stream = self.streams.wake(name);
         let tail = match &stream.state {
-            _ if unnumbered => stream.high,
+            _ if append_only => stream.high,
             State::Aligned { tail } => *tail,
             State::Held(held) => held.tail,
             _ => None,
@@ -167,7 +173,7 @@ impl Core {
         if !stream.knows(event.revision, tail) {
             return false;
         }
-        self.tell(Tell::Duplicate {
+        self.report(Report::Duplicate {
             stream: name.clone(),
             revision: event.revision,
             reason: DuplicateReason::Known,
@@ -179,7 +185,7 @@ impl Core {
 
     /// Acknowledges what is never copied.
     pub(super) fn skip(&mut self, claim: &Claim, reason: SkipReason) {
-        self.tell(Tell::Skipped { reason });
+        self.report(Report::Skipped { reason });
         self.acknowledge(claim);
     }
 
@@ -296,7 +302,7 @@ impl Core {
             );
             return;
         }
-        if self.is_unnumbered() {
+        if self.is_append_only() {
             // Nothing is ever held there.
             self.skip(&forwarding.claim, SkipReason::Unresolved);
             return;
@@ -321,7 +327,7 @@ impl Core {
     }
 
     /// True for destinations that are written without looking.
-    pub(super) fn is_unnumbered(&self) -> bool {
-        self.settings.mode == Mode::Unnumbered
+    pub(super) fn is_append_only(&self) -> bool {
+        self.settings.mode == Mode::AppendOnly
     }
 }

@@ -2,7 +2,7 @@
 //! numbers; until it is known nothing is acknowledged or parked, so that the group's checkpoint stays below what may be
 //! lost, also if ditto is killed.
 //!
-//! Only asks for the first readable number; what is lost is looked for in `unseen`. Never lets a stay last while answers are
+//! Only asks for the first readable number; what is lost is looked for in `unseen`. Never lets a session last while answers are
 //! kept back for long: the server would take back what waits for them.
 
 use std::collections::HashSet;
@@ -18,13 +18,13 @@ use super::{Core, Purpose};
 pub(super) struct Doubt {
     /// The lowest number that may be unreadable, and since when that is not known.
     from: Option<(u64, Moment)>,
-    /// The group's checkpoint when the present stay began, until it is known whether it can be read.
+    /// The group's checkpoint when the present session began, until it is known whether it can be read.
     checkpoint: Option<u64>,
     first_read: Option<ReadId>,
     /// The first readable number, where the checkpoint lies before it: a group that was loaded there drops it
     /// (`protocol.md` §8.2), and any answer to what lies behind it would cover it. And since when that matters.
     dropped: Option<(u64, Moment)>,
-    /// Lowest number delivered over the present stay.
+    /// Lowest number delivered over the present session.
     lowest: Option<u64>,
     /// What is to be acknowledged when the doubt is over, with its number: a source may use an id twice. The server may
     /// deliver it again meanwhile.
@@ -63,7 +63,7 @@ impl Doubt {
         self.retry_at
     }
 
-    /// The stay is over: what comes next is asked for at the next one.
+    /// The session is over: what comes next is asked for at the next one.
     pub(super) fn left(&mut self) {
         *self = Self {
             delivered: self.delivered,
@@ -98,7 +98,7 @@ impl Core {
         self.doubt.is_open() || self.unseen.is_active() || self.doubt.dropped.is_some_and(dropped)
     }
 
-    /// A stay has begun: what comes next may lie behind numbers that were truncated meanwhile, and so may the checkpoint.
+    /// A session has begun: what comes next may lie behind numbers that were truncated meanwhile, and so may the checkpoint.
     pub(super) fn doubt_at_join(&mut self, checkpoint: Option<u64>) {
         if self.minds_lost_numbers()
             && let Some(number) = self.numbers.first_undelivered()
@@ -139,7 +139,7 @@ impl Core {
         let Some((from, _)) = self.doubt.from else {
             return;
         };
-        if self.doubt.first_read.is_some() || self.member.conn().is_none() {
+        if self.doubt.first_read.is_some() || self.member.session().is_none() {
             return;
         }
         let read = ReadId(self.next_id());
@@ -151,7 +151,7 @@ impl Core {
 
     /// What is delivered meanwhile is not acknowledged: the server would take it back, and may park it for that.
     fn leave_in_doubt(&mut self) {
-        if !self.answers_wait() || self.member.conn().is_none() {
+        if !self.answers_wait() || self.member.session().is_none() {
             return;
         }
         let limit = self.message_timeout() / 2;

@@ -2,9 +2,9 @@
 //!
 //! A group that has to read a tombstoned stream lets every consumer in and drops it right after its confirmation
 //! (`protocol.md` §8.10); nothing else tells it from a server that is not well. Never gives up: at least every 30 s it joins again,
-//! and whatever a stay brings ends the stop.
+//! and whatever a session brings ends the stop.
 
-use super::member::{GOOD_STAY, Phase, Trouble};
+use super::member::{GOOD_SESSION, Phase, Trouble};
 use super::port::{Command, LinkPage, Moment, ReadId};
 use super::{Core, Purpose};
 
@@ -16,34 +16,34 @@ const EMPTY_STAYS: u32 = 2;
 
 impl Core {
     /// Something was delivered: the group works.
-    pub(super) fn note_stay_brings(&mut self) {
+    pub(super) fn note_session_brings(&mut self) {
         self.member.brings = true;
         self.group_works();
     }
 
-    /// A stay that lasts is a good one, whatever it brings.
-    pub(super) fn note_stay_lasts(&mut self, since: Moment) {
-        if self.now.saturating_sub(since) >= GOOD_STAY {
+    /// A session that lasts is a good one, whatever it brings.
+    pub(super) fn note_session_lasts(&mut self, since: Moment) {
+        if self.now.saturating_sub(since) >= GOOD_SESSION {
             self.group_works();
         }
     }
 
     fn group_works(&mut self) {
-        self.member.empty_stays = 0;
+        self.member.empty_sessions = 0;
         if self.member.trouble == Trouble::Gone {
             self.member.trouble = Trouble::None;
         }
     }
 
-    /// The server ended a stay that began at `since`.
-    pub(super) fn note_stay_ended(&mut self, since: Moment) {
-        if self.member.brings || self.now.saturating_sub(since) >= GOOD_STAY {
+    /// The server ended a session that began at `since`.
+    pub(super) fn note_session_ended(&mut self, since: Moment) {
+        if self.member.brings || self.now.saturating_sub(since) >= GOOD_SESSION {
             return self.group_works();
         }
-        self.member.empty_stays += 1;
+        self.member.empty_sessions += 1;
         if self.member.trouble == Trouble::Gone {
             self.member.ask_later(self.now);
-        } else if self.member.empty_stays >= EMPTY_STAYS && !self.member.is_stopped() {
+        } else if self.member.empty_sessions >= EMPTY_STAYS && !self.member.is_stopped() {
             let read = ReadId(self.next_id());
             self.reads.insert(read, Purpose::Dropped);
             self.out.push(Command::ReadLinks {
@@ -57,7 +57,7 @@ impl Core {
 
     /// What the subscription's stream looks like. What waits stays: the destination may still take it.
     pub(super) fn on_dropped_read(&mut self, page: &LinkPage) {
-        let dropped = self.member.empty_stays >= EMPTY_STAYS
+        let dropped = self.member.empty_sessions >= EMPTY_STAYS
             && matches!(self.member.trouble, Trouble::None | Trouble::Source);
         if *page != LinkPage::Deleted || !dropped {
             return;

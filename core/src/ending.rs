@@ -56,8 +56,8 @@ impl Core {
 
     /// What would still be delivered is nobody's any more.
     fn take_no_more(&mut self) {
-        if let Some(conn) = self.member.conn() {
-            self.out.push(Command::Poll { conn, on: false });
+        if let Some(session) = self.member.session() {
+            self.out.push(Command::Poll { session, on: false });
         }
     }
 

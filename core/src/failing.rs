@@ -19,40 +19,40 @@ pub(super) const REFUSED_FOR: Duration = Duration::from_secs(10);
 const UNANSWERED_FOR: Duration = Duration::from_secs(30);
 
 impl Core {
-    /// A look that was sent at `sent` was not answered. Unless the destination answered others meanwhile, it is away.
-    pub(super) fn look_failed(&mut self, name: &StreamName, sent: Moment) {
+    /// A lookup that was sent at `sent` was not answered. Unless the destination answered others meanwhile, it is away.
+    pub(super) fn lookup_failed(&mut self, name: &StreamName, sent: Moment) {
         if self.last_verdict <= sent {
-            self.trial.look_failed(self.now);
+            self.trial.lookup_failed(self.now);
             if let Some(stream) = self.streams.get_mut(name) {
                 stream.failing = None;
             }
-            return self.look_later(name);
+            return self.lookup_later(name);
         }
         // Nobody waits for the destination: this stream waits for itself. A failure proves nothing of later ones, though.
         self.wait_anew();
         let text = "the destination answers reads of other streams, and not of this one";
         if !self.keeps_failing(name, UNANSWERED_FOR, text) {
-            self.look_later(name);
+            self.lookup_later(name);
         }
     }
 
     /// The destination says for good that this stream cannot be read.
-    pub(super) fn look_refused(&mut self, name: &StreamName, text: String) {
-        self.trial.look_answered();
+    pub(super) fn lookup_refused(&mut self, name: &StreamName, text: String) {
+        self.trial.lookup_answered();
         self.verdict();
         if !self.keeps_failing(
             name,
             REFUSED_FOR,
             &format!("the destination does not let this stream be read: {text}"),
         ) {
-            self.look_later(name);
+            self.lookup_later(name);
         }
     }
 
     /// The source did not answer, or a node did that is behind.
     pub(super) fn source_read_failed(&mut self, name: &StreamName) {
         self.source_failing = true;
-        self.look_later(name);
+        self.lookup_later(name);
     }
 
     /// The source says for good that this stream cannot be read.
@@ -62,7 +62,7 @@ impl Core {
             REFUSED_FOR,
             &format!("the source does not let this stream be read: {text}"),
         ) {
-            self.look_later(name);
+            self.lookup_later(name);
         }
     }
 
@@ -103,18 +103,18 @@ impl Core {
     }
 
     /// Nothing was learnt: later again. A held stream stays held until then.
-    pub(super) fn look_later(&mut self, name: &StreamName) {
+    pub(super) fn lookup_later(&mut self, name: &StreamName) {
         let now = self.now;
         let Some(stream) = self.streams.get_mut(name) else {
             return;
         };
-        let State::Looking(looking) = &stream.state else {
+        let State::LookingUp(looking_up) = &stream.state else {
             return;
         };
-        match looking.was_held.clone() {
+        match looking_up.was_held.clone() {
             Some(held) => {
                 stream.state = State::Held(Held {
-                    looked: now,
+                    looked_up: now,
                     ..held
                 });
                 self.advance(name);

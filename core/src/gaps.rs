@@ -26,7 +26,7 @@ pub(super) struct Gaps {
     by_age: BTreeSet<Age>,
     /// Ranges that were looked at.
     #[cfg(test)]
-    pub(super) looked_at: std::cell::Cell<u64>,
+    pub(super) looked_up_at: std::cell::Cell<u64>,
 }
 
 impl Gaps {
@@ -50,25 +50,25 @@ impl Gaps {
     /// The range to read first.
     pub(super) fn oldest(&self) -> Option<(u64, Gap)> {
         let (_, _, start) = self.by_age.first()?;
-        self.look_at(*start, self.by_start.get(start)?)
+        self.look_up(*start, self.by_start.get(start)?)
     }
 
     /// The range that a number is in.
     pub(super) fn around(&self, number: u64) -> Option<(u64, Gap)> {
         let (start, gap) = self.by_start.range(..=number).next_back()?;
-        self.look_at(*start, gap).filter(|_| gap.end >= number)
+        self.look_up(*start, gap).filter(|_| gap.end >= number)
     }
 
     /// The first range that begins at this number or later.
     pub(super) fn from(&self, number: u64) -> Option<(u64, Gap)> {
         let (start, gap) = self.by_start.range(number..).next()?;
-        self.look_at(*start, gap)
+        self.look_up(*start, gap)
     }
 
     /// The last range that begins before this number.
     pub(super) fn before(&self, number: u64) -> Option<(u64, Gap)> {
         let (start, gap) = self.by_start.range(..number).next_back()?;
-        self.look_at(*start, gap)
+        self.look_up(*start, gap)
     }
 
     /// All ranges that these numbers touch.
@@ -76,14 +76,14 @@ impl Gaps {
         let first = self.around(from).map_or(from, |(start, _)| start);
         let touched = self.by_start.range(first..=to);
         touched
-            .filter_map(|(start, gap)| self.look_at(*start, gap))
+            .filter_map(|(start, gap)| self.look_up(*start, gap))
             .collect()
     }
 
     #[cfg_attr(not(test), allow(clippy::unused_self))]
-    fn look_at(&self, start: u64, gap: &Gap) -> Option<(u64, Gap)> {
+    fn look_up(&self, start: u64, gap: &Gap) -> Option<(u64, Gap)> {
         #[cfg(test)]
-        self.looked_at.set(self.looked_at.get() + 1);
+        self.looked_up_at.set(self.looked_up_at.get() + 1);
         Some((start, *gap))
     }
 }

@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use super::Core;
-use super::port::{DuplicateReason, HeldReason, Mode, OWN_REASON, OnConflict, Tell};
+use super::port::{DuplicateReason, HeldReason, Mode, OWN_REASON, OnConflict, Report};
 use super::queue::Entry;
-use super::stream::{Held, LookStep, Looking, State, Stream};
+use super::stream::{Held, LookingUp, LookupStep, State, Stream};
 use crate::event::StreamName;
 
-/// A delivery this long after the last look makes ditto look again.
+/// A delivery this long after the last lookup makes ditto look again.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 impl Core {
@@ -38,12 +38,14 @@ impl Core {
         };
         let (tail, known) = match &stream.state {
             State::Aligned { tail } => (*tail, false),
-            State::Looking(looking) => looking.was_held.as_ref().map_or((None, false), |held| {
-                (
-                    held.tail,
-                    held.first_bad == first_bad && held.reason == reason,
-                )
-            }),
+            State::LookingUp(looking_up) => {
+                looking_up.was_held.as_ref().map_or((None, false), |held| {
+                    (
+                        held.tail,
+                        held.first_bad == first_bad && held.reason == reason,
+                    )
+                })
+            }
             _ => (None, false),
         };
         let tail = tail.filter(|tail| *tail < first_bad);
@@ -56,12 +58,12 @@ impl Core {
             tail,
             reason,
             text: text.clone(),
-            looked: now,
+            looked_up: now,
         });
         self.held
             .insert(name.clone(), (first_bad, reason, text.clone()));
         if !known {
-            self.tell(Tell::Held {
+            self.report(Report::Held {
                 stream: name.clone(),
                 revision: first_bad,
                 reason,
@@ -85,12 +87,12 @@ impl Core {
             return;
         }
         let held = held.clone();
-        if open && now.saturating_sub(held.looked) > LOOK_AGAIN_AFTER {
-            stream.state = State::Looking(Box::new(Looking {
-                step: LookStep::Wanted,
+        if open && now.saturating_sub(held.looked_up) > LOOK_AGAIN_AFTER {
+            stream.state = State::LookingUp(Box::new(LookingUp {
+                step: LookupStep::Wanted,
                 was_held: Some(held),
             }));
-            self.look_line.push_back(name.clone());
+            self.lookup_line.push_back(name.clone());
             return;
         }
         let waiting: Vec<Entry> = stream.queue.drain().collect();
@@ -110,7 +112,7 @@ impl Core {
         let revision = entry.revision();
         self.forget_cost(&entry);
         if reason == HeldReason::Conflict && self.settings.on_conflict == OnConflict::Skip {
-            self.tell(Tell::Passed {
+            self.report(Report::Passed {
                 stream: name.clone(),
                 revision,
                 reason,
@@ -122,14 +124,14 @@ impl Core {
         }
         let text = format!("{OWN_REASON}{}: {text}", reason.as_str());
         for claim in entry.into_claims() {
-            let tell = Tell::Parked {
+            let report = Report::Parked {
                 stream: name.clone(),
                 revision,
                 reason,
                 text: text.clone(),
             };
             let delivered = claim.ack.is_some();
-            self.park(&claim, &text, delivered.then_some(tell));
+            self.park(&claim, &text, delivered.then_some(report));
         }
     }
 
@@ -147,7 +149,7 @@ impl Core {
             return;
         };
         let entry = stream.queue.remove(revision);
-        if self.settings.mode == Mode::Unnumbered {
+        if self.settings.mode == Mode::AppendOnly {
             stream.pass_over(Some(revision));
         }
         stream.single_until.take_if(|until| *until <= revision);

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::Core;
-use super::port::{Moment, Tell};
+use super::port::{Moment, Report};
 use super::queue::Claim;
 use super::stream::{State, Stream};
 use crate::event::StreamName;
@@ -35,7 +35,8 @@ impl Core {
 
     /// An answer to the source that comes after its message timeout comes too late: the server has taken the event back.
     pub(super) fn note_age(&mut self, name: &StreamName, claim: &Claim) {
-        let here = claim.ack.map(|(conn, _)| conn) == self.member.conn() && claim.ack.is_some();
+        let here =
+            claim.ack.map(|(session, _)| session) == self.member.session() && claim.ack.is_some();
         let excused = self
             .streams
             .get(name)
@@ -44,9 +45,9 @@ impl Core {
             return;
         }
         let age = self.now.saturating_sub(claim.at);
-        self.credit.waited(self.now, age);
+        self.buffer_size.waited(self.now, age);
         if age > self.message_timeout() {
-            self.blame_credit();
+            self.blame_buffer_size();
         }
     }
 
@@ -58,13 +59,14 @@ impl Core {
         older: Option<&Claim>,
     ) {
         let Some(older) = older else { return };
-        let same_stay = older.ack.map(|(conn, _)| conn) == claim.ack.map(|(conn, _)| conn);
-        if !same_stay || claim.ack.is_none() {
+        let same_session =
+            older.ack.map(|(session, _)| session) == claim.ack.map(|(session, _)| session);
+        if !same_session || claim.ack.is_none() {
             return;
         }
         self.unacknowledged = self.unacknowledged.saturating_sub(1);
         if let Some(number) = claim.number {
-            self.tell(Tell::TimedOut { number });
+            self.report(Report::TimedOut { number });
         }
         let excused = self
             .streams
@@ -72,11 +74,11 @@ impl Core {
             .is_some_and(|stream| stream.excuses(older.at));
         self.note_slow(name);
         if !excused && self.trial.is_open() {
-            self.blame_credit();
+            self.blame_buffer_size();
         }
     }
 
-    /// Answered, and soon: if the server pushes it again over this stay, it waited too long before it came here.
+    /// Answered, and soon: if the server pushes it again over this session, it waited too long before it came here.
     pub(super) fn note_answered(&mut self, claim: &Claim) {
         if let Some(number) = claim.number
             && self.now.saturating_sub(claim.at) < self.message_timeout() / 2
@@ -89,13 +91,13 @@ impl Core {
     pub(super) fn note_answered_before(&mut self, number: u64) {
         if self.answered.has(number) {
             self.answered.remove(number);
-            self.tell(Tell::TimedOut { number });
-            self.blame_credit();
+            self.report(Report::TimedOut { number });
+            self.blame_buffer_size();
         }
     }
 
     /// Deliveries time out because too many are asked for, unless the process could not take any.
-    fn blame_credit(&mut self) {
+    fn blame_buffer_size(&mut self) {
         let thawing = self
             .thawed
             .is_some_and(|at| self.now.saturating_sub(at) < self.message_timeout());
@@ -136,13 +138,13 @@ impl Stream {
         self.is_slow_for_a_reason() || self.slow_at >= Some(came)
     }
 
-    /// In repair, in a look or in back-off: its deliveries may time out without anything being wrong.
+    /// In repair, in a lookup or in back-off: its deliveries may time out without anything being wrong.
     fn is_slow_for_a_reason(&self) -> bool {
         self.repair.is_some()
             || self.retry_at.is_some()
             || matches!(
                 self.state,
-                State::Unknown | State::Looking(_) | State::WritingMetadata
+                State::Unknown | State::LookingUp(_) | State::WritingMetadata
             )
     }
 }

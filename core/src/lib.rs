@@ -3,9 +3,9 @@
 //! Deterministic: no clock, no randomness, no I/O, no logging. Names nothing but `event`.
 //!
 //! [`Core::handle`] takes one input and appends commands. Inside, each file adds one concern to [`Core`]:
-//! `deliver` (what comes in), `advance` (what a stream does next), `look` and `search` (what the destination holds),
-//! `unnumbered` (where nothing can be looked at), `append`, `answer`, `refuse` and `metadata` (what is written), `repair` (gaps), `hold` (streams that stop),
-//! `liveness` and `trial` (is the destination there), `member`, `stay`, `dropped`, `stopped` and `ending` (joining, staying, leaving), `settle` and `parks` (acknowledging, parking), `late` (what the server took back),
+//! `deliver` (what comes in), `advance` (what a stream does next), `lookup` and `search` (what the destination holds),
+//! `append_only` (where nothing can be looked at), `append`, `answer`, `refuse` and `metadata` (what is written), `repair` (gaps), `hold` (streams that stop),
+//! `liveness` and `trial` (is the destination there), `member`, `session`, `dropped`, `stopped` and `ending` (joining, staying, leaving), `settle` and `parks` (acknowledging, parking), `late` (what the server took back),
 //! `sweep` (holes and what the server parked), `doubt` and `unseen` (what was truncated before ditto saw it). `timers` wakes it. `stall` watches a core from outside. The other files are
 //! pure parts without a view of the core.
 
@@ -15,8 +15,9 @@ mod advance;
 mod answer;
 mod answered;
 mod append;
+mod append_only;
 mod budget;
-mod credit;
+mod buffer_size;
 mod decide;
 mod deliver;
 mod doubt;
@@ -27,7 +28,7 @@ mod gaps;
 mod hold;
 mod late;
 mod liveness;
-mod look;
+mod lookup;
 mod member;
 mod metadata;
 mod numbers;
@@ -38,10 +39,10 @@ mod refuse;
 mod repair;
 mod rights;
 mod search;
+mod session;
 mod settle;
 pub mod stall;
 mod status;
-mod stay;
 mod stopped;
 mod stream;
 mod sweep;
@@ -49,7 +50,6 @@ mod table;
 mod tail;
 mod timers;
 mod trial;
-mod unnumbered;
 mod unseen;
 mod window;
 
@@ -65,17 +65,17 @@ pub use self::advance::placeholder_id;
 use self::answered::Answered;
 use self::append::Flight;
 use self::budget::Budget;
-use self::credit::Credit;
+use self::buffer_size::BufferSize;
 use self::deliver::Forwarding;
 use self::doubt::Doubt;
 use self::ending::Ending;
-use self::look::LookRoom;
+use self::lookup::LookupRoom;
 use self::member::Member;
 use self::numbers::Numbers;
 use self::parks::Parks;
 use self::port::{
-    AppendId, Command, CoreSettings, GroupSeen, HeldReason, Input, LookId, Moment, PipelineState,
-    ReadId, Side, Tell, WriteId,
+    AppendId, Command, CoreSettings, GroupSeen, HeldReason, Input, LookupId, Moment, PipelineState,
+    ReadId, Report, Side, WriteId,
 };
 use self::rights::Denials;
 use self::stream::State;
@@ -116,7 +116,7 @@ enum Purpose {
     Parked,
     /// The parked stream: is it there?
     Queue,
-    /// The subscription's stream, because the server ends each stay at once: was it deleted?
+    /// The subscription's stream, because the server ends each session at once: was it deleted?
     Dropped,
     /// The first readable number of the subscription's stream, from this one on.
     First { from: u64 },
@@ -135,13 +135,13 @@ pub struct Core {
     streams: Table,
     /// Streams that may append, in turn.
     line: VecDeque<StreamName>,
-    /// Streams that want a look, in turn.
-    look_line: VecDeque<StreamName>,
+    /// Streams that want a lookup, in turn.
+    lookup_line: VecDeque<StreamName>,
     /// Streams in back-off, by the time it ends.
     timers: BTreeSet<(Moment, StreamName)>,
     /// Looks under way: at which stream, and since when.
-    looks: HashMap<LookId, (StreamName, Moment)>,
-    look_room: LookRoom,
+    lookups: HashMap<LookupId, (StreamName, Moment)>,
+    lookup_room: LookupRoom,
     reads: HashMap<ReadId, Purpose>,
     writes: HashMap<WriteId, (StreamName, State, Moment)>,
     flights: HashMap<AppendId, Flight>,
@@ -157,7 +157,7 @@ pub struct Core {
     window: AppendWindow,
     /// Bytes of a merged append: as configured, or less if the destination named a limit.
     append_bytes: usize,
-    credit: Credit,
+    buffer_size: BufferSize,
     member: Member,
     group: Option<GroupSeen>,
     numbers: Numbers,
@@ -171,11 +171,11 @@ pub struct Core {
 
     /// Acknowledgements to send at the end of this input.
     acks: Vec<Uuid>,
-    /// Deliveries of this stay without an acknowledgement.
+    /// Deliveries of this session without an acknowledgement.
     unacknowledged: usize,
-    /// Deliveries of this stay timed out at the server.
+    /// Deliveries of this session timed out at the server.
     timed_out: bool,
-    /// Numbers that were answered over this stay.
+    /// Numbers that were answered over this session.
     answered: Answered,
     /// Since when the budget holds deliveries up, with short breaks, and when it last did.
     narrow: Option<(Moment, Moment)>,
@@ -204,7 +204,7 @@ pub struct Core {
 
     ending: Option<Ending>,
     progress: u64,
-    told: PipelineState,
+    reported: PipelineState,
     wake: Option<Moment>,
 }
 
@@ -218,10 +218,10 @@ impl Core {
             last_id: 0,
             streams: Table::new(settings.known_streams),
             line: VecDeque::new(),
-            look_line: VecDeque::new(),
+            lookup_line: VecDeque::new(),
             timers: BTreeSet::new(),
-            looks: HashMap::new(),
-            look_room: LookRoom::new(),
+            lookups: HashMap::new(),
+            lookup_room: LookupRoom::new(),
             reads: HashMap::new(),
             writes: HashMap::new(),
             flights: HashMap::new(),
@@ -232,7 +232,7 @@ impl Core {
             budget: Budget::of(usize::MAX),
             window: AppendWindow::new(settings.appends_in_flight),
             append_bytes: settings.max_append_bytes.min(append::MERGED_BYTES),
-            credit: Credit::new(settings.buffer_size, settings.throttle_interval),
+            buffer_size: BufferSize::new(settings.buffer_size, settings.throttle_interval),
             member: Member::new(),
             group: None,
             numbers: Numbers::default(),
@@ -263,7 +263,7 @@ impl Core {
             source_failing: false,
             ending: None,
             progress: 0,
-            told: PipelineState::Connecting,
+            reported: PipelineState::Connecting,
             wake: None,
             settings,
         }
@@ -280,7 +280,7 @@ impl Core {
         self.fire_timers();
         self.pump();
         self.flush_acks();
-        self.tell_state();
+        self.report_state();
         self.set_wake();
         std::mem::swap(&mut self.out, out);
     }
@@ -288,18 +288,18 @@ impl Core {
     fn take(&mut self, input: Input) {
         match input {
             Input::Joined {
-                conn,
-                credit,
+                session,
+                buffer_size,
                 group,
-            } => self.on_joined(conn, credit, group),
+            } => self.on_joined(session, buffer_size, group),
             Input::Refused { why } => self.on_refused(why),
-            Input::Left { conn, why } => self.on_left(conn, why),
+            Input::Left { session, why } => self.on_left(session, why),
             Input::Delivery {
-                conn,
+                session,
                 ack,
                 number,
                 item,
-            } => self.on_delivery(conn, ack, number, item),
+            } => self.on_delivery(session, ack, number, item),
             Input::Appended { append, outcome } => self.on_appended(append, outcome),
             Input::CallEnded {
                 lane,
@@ -307,7 +307,7 @@ impl Core {
                 silent,
                 said,
             } => self.on_call_ended(lane, unanswered, silent, said),
-            Input::Looked { look, result } => self.on_looked(look, result),
+            Input::LookedUp { lookup, result } => self.on_looked_up(lookup, result),
             Input::RightsSeen { ask, rights } => self.on_rights_seen(ask, rights),
             Input::SourceRead { read, page } => self.on_source_read(read, page),
             Input::LinksRead { read, page } => self.on_links_read(read, page),
@@ -328,7 +328,7 @@ impl Core {
         self.pump_denials();
         self.pump_liveness();
         self.pump_trial();
-        self.pump_looks();
+        self.pump_lookups();
         self.pump_appends();
         self.pump_repairs();
         self.pump_forwards();
@@ -368,8 +368,8 @@ impl Core {
         }
     }
 
-    fn tell(&mut self, tell: Tell) {
-        self.out.push(Command::Tell(tell));
+    fn report(&mut self, report: Report) {
+        self.out.push(Command::Report(report));
     }
 
     fn next_id(&mut self) -> u64 {
@@ -393,7 +393,7 @@ impl Core {
     /// Something was sent to the destination and not answered, or is not sent because the destination does not answer.
     fn waits_for_destination(&self) -> bool {
         !self.flights.is_empty()
-            || !self.looks.is_empty()
+            || !self.lookups.is_empty()
             || !self.writes.is_empty()
             || (self.entries > 0 && !self.trial.is_open())
     }

@@ -1,6 +1,6 @@
 //! Being in the subscription: joining, being refused, leaving, standing by.
 //!
-//! Where the pipeline stands towards the group, and what changes that from outside. Never decides by time: see `stay`.
+//! Where the pipeline stands towards the group, and what changes that from outside. Never decides by time: see `session`.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::Core;
 use super::deliver::Forwarding;
 use super::doubt::Doubt;
 use super::numbers::Numbers;
-use super::port::{Command, ConnId, GroupSeen, JoinRefusal, LeaveReason, Moment};
+use super::port::{Command, GroupSeen, JoinRefusal, LeaveReason, Moment, SessionId};
 use super::trial::back_off;
 use super::unseen::Unseen;
 use crate::event::TOMBSTONE_REVISION;
@@ -16,8 +16,8 @@ use crate::event::TOMBSTONE_REVISION;
 /// A standby asks again this often.
 const STANDBY_ASKS: Duration = Duration::from_secs(2);
 
-/// A stay that lasted this long was a good one: the next join is not delayed.
-pub(super) const GOOD_STAY: Duration = Duration::from_secs(10);
+/// A session that lasted this long was a good one: the next join is not delayed.
+pub(super) const GOOD_SESSION: Duration = Duration::from_secs(10);
 
 /// Where the pipeline stands towards the group.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,13 +28,13 @@ pub(super) enum Phase {
     Joining { since: Moment },
     /// Joined.
     In {
-        conn: ConnId,
-        credit: u32,
+        session: SessionId,
+        buffer_size: u32,
         since: Moment,
         paused: Option<Moment>,
     },
     /// Asked to leave.
-    Leaving { conn: ConnId },
+    Leaving { session: SessionId },
     /// Nothing more will happen.
     Finished,
 }
@@ -56,15 +56,15 @@ pub(super) enum Trouble {
 pub(super) struct Member {
     pub(super) phase: Phase,
     pub(super) trouble: Trouble,
-    /// Stopped while a join was under way: its stay is left at once.
+    /// Stopped while a join was under way: its session is left at once.
     unwanted: bool,
     attempts: u32,
     pub(super) left_at: Moment,
-    /// Time spent joined, without the present stay.
+    /// Time spent joined, without the present session.
     pub(super) joined_before: Duration,
     /// Stays in a row that the server ended soon, before anything came.
-    pub(super) empty_stays: u32,
-    /// The present stay brought something.
+    pub(super) empty_sessions: u32,
+    /// The present session brought something.
     pub(super) brings: bool,
     /// The group is looked at by plain calls while the pipeline is stopped with a reason.
     pub(super) ask_at: Option<Moment>,
@@ -83,17 +83,17 @@ impl Member {
             attempts: 0,
             left_at: Moment::ZERO,
             joined_before: Duration::ZERO,
-            empty_stays: 0,
+            empty_sessions: 0,
             brings: false,
             ask_at: None,
             asked: 0,
         }
     }
 
-    /// The present stay.
-    pub(super) fn conn(&self) -> Option<ConnId> {
+    /// The present session.
+    pub(super) fn session(&self) -> Option<SessionId> {
         match self.phase {
-            Phase::In { conn, .. } => Some(conn),
+            Phase::In { session, .. } => Some(session),
             _ => None,
         }
     }
@@ -111,10 +111,10 @@ impl Member {
         &self.trouble
     }
 
-    /// Buffer size of the present stay.
-    pub(super) fn credit(&self) -> Option<u32> {
+    /// Buffer size of the present session.
+    pub(super) fn buffer_size(&self) -> Option<u32> {
         match self.phase {
-            Phase::In { credit, .. } => Some(credit),
+            Phase::In { buffer_size, .. } => Some(buffer_size),
             _ => None,
         }
     }
@@ -140,14 +140,14 @@ impl Core {
         self.member.phase == Phase::Finished
     }
 
-    pub(super) fn on_joined(&mut self, conn: ConnId, credit: u32, group: GroupSeen) {
+    pub(super) fn on_joined(&mut self, session: SessionId, buffer_size: u32, group: GroupSeen) {
         let Phase::Joining { since } = self.member.phase else {
             return;
         };
-        self.credit.joined(self.now.saturating_sub(since));
+        self.buffer_size.joined(self.now.saturating_sub(since));
         self.member.phase = Phase::In {
-            conn,
-            credit,
+            session,
+            buffer_size,
             since: self.now,
             paused: None,
         };
@@ -180,17 +180,17 @@ impl Core {
         self.doubt_at_join(group.checkpoint);
         let timeout = group.message_timeout;
         self.group = Some(numbered(group));
-        if self.credit.throttle_cannot_work(timeout) {
+        if self.buffer_size.throttle_cannot_work(timeout) {
             let throttle = self.settings.throttle_interval;
             self.stop_for_now(format!(
                 "throttle_interval {throttle:?} needs a message timeout of at least {:?}, the group has {timeout:?}",
                 throttle * 4
             ));
-        } else if credit > self.credit.ask(Some(timeout)) && self.ending.is_none() {
+        } else if buffer_size > self.buffer_size.ask(Some(timeout)) && self.ending.is_none() {
             // Only now is it known how much the throttle lets through before deliveries time out.
-            self.leave(LeaveReason::Credit);
+            self.leave(LeaveReason::BufferSize);
         } else if self.ending.is_none() {
-            self.out.push(Command::Poll { conn, on: true });
+            self.out.push(Command::Poll { session, on: true });
         }
     }
 
@@ -240,18 +240,18 @@ impl Core {
         self.unseen = Unseen::default();
     }
 
-    pub(super) fn on_left(&mut self, conn: ConnId, why: LeaveReason) {
+    pub(super) fn on_left(&mut self, session: SessionId, why: LeaveReason) {
         let since = match self.member.phase {
             Phase::In {
-                conn: current,
+                session: current,
                 since,
                 ..
-            } if current == conn => Some(since),
-            Phase::Leaving { conn: current } if current == conn => None,
+            } if current == session => Some(since),
+            Phase::Leaving { session: current } if current == session => None,
             _ => return,
         };
         self.acks.clear();
-        // Before the stay's time is counted as past: what is dropped is as old as this moment.
+        // Before the session's time is counted as past: what is dropped is as old as this moment.
         self.drop_wishes();
         self.doubt.left();
         self.member.joined_before +=
@@ -260,7 +260,7 @@ impl Core {
         let join_at = match why {
             LeaveReason::Waiting => None,
             LeaveReason::Ended => {
-                if since.is_some_and(|since| self.now.saturating_sub(since) >= GOOD_STAY) {
+                if since.is_some_and(|since| self.now.saturating_sub(since) >= GOOD_SESSION) {
                     self.member.attempts = 0;
                 }
                 self.member.attempts += 1;
@@ -269,10 +269,10 @@ impl Core {
                 }
                 since
                     .into_iter()
-                    .for_each(|since| self.note_stay_ended(since));
+                    .for_each(|since| self.note_session_ended(since));
                 Some(self.now + back_off(self.member.attempts))
             }
-            LeaveReason::Credit | LeaveReason::Quiet | LeaveReason::Stopping => Some(self.now),
+            LeaveReason::BufferSize | LeaveReason::Quiet | LeaveReason::Stopping => Some(self.now),
         };
         self.member.phase = Phase::Out { join_at };
         if self.member.is_stopped() {
@@ -280,16 +280,16 @@ impl Core {
         }
     }
 
-    /// Ends the stay: first what is acknowledged, then the end.
+    /// Ends the session: first what is acknowledged, then the end.
     pub(super) fn leave(&mut self, why: LeaveReason) {
         self.flush_acks();
         self.drop_wishes();
-        let Phase::In { conn, since, .. } = self.member.phase else {
+        let Phase::In { session, since, .. } = self.member.phase else {
             return;
         };
         self.member.joined_before += self.now.saturating_sub(since);
-        self.member.phase = Phase::Leaving { conn };
-        self.out.push(Command::Leave { conn, why });
+        self.member.phase = Phase::Leaving { session };
+        self.out.push(Command::Leave { session, why });
     }
 
     /// Stops with a reason that an operator has to mend; looked at again, at first soon.
@@ -316,7 +316,7 @@ impl Core {
         }
         // What had failed is wanted no more, and the source answers.
         self.source_failing &= self.waits_for_source();
-        let hopeless = self.credit.throttle_cannot_work(group.message_timeout);
+        let hopeless = self.buffer_size.throttle_cannot_work(group.message_timeout);
         self.group = Some(numbered(group));
         if self.member.is_stopped() && !hopeless && matches!(self.member.phase, Phase::Out { .. }) {
             self.member.phase = Phase::Out {
@@ -327,7 +327,7 @@ impl Core {
 
     pub(super) fn on_group_unseen(&mut self, why: JoinRefusal) {
         if why == JoinRefusal::Unavailable
-            && self.member.conn().is_none()
+            && self.member.session().is_none()
             && self.member.trouble == Trouble::None
         {
             self.member.trouble = Trouble::Source;

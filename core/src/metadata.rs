@@ -3,7 +3,7 @@
 //! Never overwrites anybody's metadata.
 
 use super::Core;
-use super::port::{Command, MetadataOutcome, Tell, WriteId};
+use super::port::{Command, MetadataOutcome, Report, WriteId};
 use super::rights::Denied;
 use super::stream::State;
 use crate::event::StreamName;
@@ -43,14 +43,14 @@ impl Core {
                 matches!(outcome, MetadataOutcome::Written | MetadataOutcome::Exists);
         }
         if outcome == MetadataOutcome::NoAnswer {
-            self.trial.look_failed(self.now);
+            self.trial.lookup_failed(self.now);
             self.back_off(&name);
             return;
         }
-        self.trial.look_answered();
+        self.trial.lookup_answered();
         self.verdict();
         match outcome {
-            MetadataOutcome::Exists => self.tell(Tell::MetadataKept {
+            MetadataOutcome::Exists => self.report(Report::MetadataKept {
                 stream: name.clone(),
             }),
             MetadataOutcome::Denied => return self.denied(&name, Denied::WriteMetadata, sent),

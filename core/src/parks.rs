@@ -8,7 +8,7 @@ use std::collections::{HashSet, VecDeque};
 use uuid::Uuid;
 
 use super::member::{Phase, Trouble};
-use super::port::{Command, Moment, ParkedPage, ReadId, Tell};
+use super::port::{Command, Moment, ParkedPage, ReadId, Report};
 use super::queue::{Claim, ENTRY_OVERHEAD};
 use super::trial::back_off;
 use super::{Core, Purpose};
@@ -22,7 +22,7 @@ struct Wish {
     claim: Claim,
     reason: String,
     /// What is told when it is parked.
-    tell: Option<Tell>,
+    report: Option<Report>,
 }
 
 impl Wish {
@@ -67,9 +67,9 @@ impl Parks {
 impl Core {
     /// Parks a claim with its reason, and tells so then. A claim that cannot be parked any more is delivered again, or was
     /// none.
-    pub(super) fn park(&mut self, claim: &Claim, reason: &str, tell: Option<Tell>) {
+    pub(super) fn park(&mut self, claim: &Claim, reason: &str, report: Option<Report>) {
         match claim.ack {
-            Some((conn, id)) if self.member.conn() == Some(conn) => {
+            Some((session, id)) if self.member.session() == Some(session) => {
                 if !self.parks.ids.insert((id, claim.number)) {
                     // The server took it back meanwhile.
                     self.unacknowledged = self.unacknowledged.saturating_sub(1);
@@ -78,7 +78,7 @@ impl Core {
                 let wish = Wish {
                     claim: claim.clone(),
                     reason: reason.to_owned(),
-                    tell,
+                    report,
                 };
                 self.entries += 1;
                 self.bytes += wish.cost();
@@ -94,7 +94,7 @@ impl Core {
         if let Some(number) = claim.number {
             self.numbers.done(number);
         }
-        self.credit.outcome(self.now);
+        self.buffer_size.outcome(self.now);
         self.progress += 1;
     }
 
@@ -108,7 +108,7 @@ impl Core {
             self.park_first(self.parks.wishes.len());
         }
         let wanted = !self.parks.wishes.is_empty() || self.parks.parked;
-        if !wanted || self.parks.read.is_some() || self.member.conn().is_none() {
+        if !wanted || self.parks.read.is_some() || self.member.session().is_none() {
             return;
         }
         if self.parks.retry_at.is_none_or(|at| at <= self.now) {
@@ -178,9 +178,9 @@ impl Core {
                 continue;
             };
             match wish.claim.ack {
-                Some((conn, id)) if self.member.conn() == Some(conn) => {
+                Some((session, id)) if self.member.session() == Some(session) => {
                     self.out.push(Command::Park {
-                        conn,
+                        session,
                         ids: vec![id],
                         reason: wish.reason,
                     });
@@ -188,14 +188,14 @@ impl Core {
                     self.note_answered(&wish.claim);
                     self.set_aside_number(&wish.claim);
                     self.parks.parked = !self.sweep.may_not_read_parked();
-                    self.out.extend(wish.tell.map(Command::Tell));
+                    self.out.extend(wish.report.map(Command::Report));
                 }
                 _ => self.drop_claim(&wish.claim),
             }
         }
     }
 
-    /// The stay is over, or about to be: what was not parked is delivered again.
+    /// The session is over, or about to be: what was not parked is delivered again.
     pub(super) fn drop_wishes(&mut self) {
         for _ in 0..self.parks.wishes.len() {
             if let Some(wish) = self.take_wish() {

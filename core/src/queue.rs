@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use uuid::Uuid;
 
-use super::port::{ConnId, Moment};
+use super::port::{Moment, SessionId};
 use crate::event::Event;
 
 /// Beside its bytes an entry costs about this much memory; counted against the budget so that empty events count too.
@@ -15,8 +15,8 @@ pub const ENTRY_OVERHEAD: usize = 256;
 /// One delivery that is settled when its entry is.
 #[derive(Clone, Debug)]
 pub(super) struct Claim {
-    /// The stay and the id to acknowledge; `None` for a hole, and for what the server parked.
-    pub(super) ack: Option<(ConnId, Uuid)>,
+    /// The session and the id to acknowledge; `None` for a hole, and for what the server parked.
+    pub(super) ack: Option<(SessionId, Uuid)>,
     /// Number in the subscription's stream.
     pub(super) number: Option<u64>,
     /// When it was delivered.
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn a_second_copy_takes_the_place_of_its_first() {
         let claim = |ack: Option<u128>, number| Claim {
-            ack: ack.map(|id| (ConnId(1), Uuid::from_u128(id))),
+            ack: ack.map(|id| (SessionId(1), Uuid::from_u128(id))),
             number,
             at: Moment::ZERO,
             hole: false,

@@ -15,7 +15,7 @@ impl Core {
             if let Some(stream) = self.streams.get_mut(&flight.stream) {
                 stream.single_until = Some(last);
             }
-            self.look_again(flight);
+            self.look_up_again(flight);
         } else if self.settings.mode == Mode::Exact {
             self.hold(
                 &flight.stream,

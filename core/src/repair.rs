@@ -3,7 +3,7 @@
 //! Never skips a revision: what the source no longer has is a matter of policy.
 
 use super::failing::REFUSED_FOR;
-use super::port::{Command, HeldReason, OnMissingHistory, ReadFrom, ReadId, SourcePage, Tell};
+use super::port::{Command, HeldReason, OnMissingHistory, ReadFrom, ReadId, Report, SourcePage};
 use super::queue::{Entry, Origin};
 use super::stream::{Repair, State};
 use super::{Core, Purpose};
@@ -32,7 +32,7 @@ impl Core {
                     written: 0,
                 });
                 self.repairs += 1;
-                self.tell(Tell::RepairStarted {
+                self.report(Report::RepairStarted {
                     stream: name.clone(),
                     from: next,
                     to: first,
@@ -153,7 +153,7 @@ impl Core {
                 self.missing(name, from, readable);
             }
             SourcePage::Denied if stream.flight.is_some() => {}
-            SourcePage::Denied if self.is_unnumbered() => {
+            SourcePage::Denied if self.is_append_only() => {
                 let readable = self.first_waiting_from(name, from);
                 self.missing(name, from, readable);
             }
@@ -161,7 +161,7 @@ impl Core {
                 let text = "no right to read this stream at the source, and it has to be read to close a gap".to_owned();
                 self.hold(name, from, HeldReason::Refused, text);
             }
-            SourcePage::Refused(_) if self.is_unnumbered() => {
+            SourcePage::Refused(_) if self.is_append_only() => {
                 if self.has_failed_for(name, REFUSED_FOR) {
                     let readable = self.first_waiting_from(name, from);
                     self.missing(name, from, readable);
@@ -242,9 +242,9 @@ impl Core {
             self.advance(name);
             return;
         }
-        if self.settings.mode == super::port::Mode::Unnumbered {
+        if self.settings.mode == super::port::Mode::AppendOnly {
             stream.pass_over(readable.checked_sub(1));
-            self.tell(Tell::PassedOver {
+            self.report(Report::PassedOver {
                 stream: name.clone(),
                 from,
                 to: readable,
@@ -293,7 +293,7 @@ impl Core {
             return;
         };
         self.repairs = self.repairs.saturating_sub(1);
-        self.tell(Tell::RepairEnded {
+        self.report(Report::RepairEnded {
             stream: name.clone(),
             events: repair.written,
         });

@@ -10,8 +10,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Core;
-use super::look::PAGE_BYTES;
-use super::port::{Command, HeldReason, LookId, LookRange, LookResult, Moment, Rights};
+use super::lookup::PAGE_BYTES;
+use super::port::{Command, HeldReason, LookupId, LookupRange, LookupResult, Moment, Rights};
 use super::trial::back_off;
 use crate::event::StreamName;
 
@@ -70,7 +70,7 @@ struct Denial {
 
 #[derive(Clone, Debug)]
 struct Question {
-    id: LookId,
+    id: LookupId,
     stream: StreamName,
     reading: bool,
     sent: Moment,
@@ -122,7 +122,7 @@ impl Denials {
 }
 
 impl Core {
-    /// An append or a look of this stream, sent at `sent`, was denied. True if that is about this stream alone: then it may
+    /// An append or a lookup of this stream, sent at `sent`, was denied. True if that is about this stream alone: then it may
     /// be held.
     pub(super) fn is_about_the_stream(
         &mut self,
@@ -198,7 +198,7 @@ impl Core {
         let Some((reading, stream)) = self.denials.question() else {
             return;
         };
-        let id = LookId(self.next_id());
+        let id = LookupId(self.next_id());
         self.denials.ask_at = None;
         self.denials.asked = Some(Question {
             id,
@@ -207,10 +207,10 @@ impl Core {
             sent: self.now,
         });
         self.out.push(if reading {
-            Command::Look {
-                look: id,
+            Command::Lookup {
+                lookup: id,
                 stream,
-                range: LookRange::Metadata,
+                range: LookupRange::Metadata,
                 max_bytes: PAGE_BYTES,
             }
         } else {
@@ -218,7 +218,7 @@ impl Core {
         });
     }
 
-    pub(super) fn on_rights_seen(&mut self, ask: LookId, rights: Rights) {
+    pub(super) fn on_rights_seen(&mut self, ask: LookupId, rights: Rights) {
         let Some(question) = self.denials.asked.take_if(|question| question.id == ask) else {
             return;
         };
@@ -234,18 +234,18 @@ impl Core {
         }
     }
 
-    /// The answer to a question about reading; false if the look was for something else.
-    pub(super) fn on_reading_asked(&mut self, look: LookId, result: &LookResult) -> bool {
+    /// The answer to a question about reading; false if the lookup was for something else.
+    pub(super) fn on_reading_asked(&mut self, lookup: LookupId, result: &LookupResult) -> bool {
         let asked = self.denials.asked.as_ref();
-        if asked.is_none_or(|question| question.id != look) {
+        if asked.is_none_or(|question| question.id != lookup) {
             return false;
         }
         let rights = match result {
-            LookResult::Denied | LookResult::MetadataDenied => Rights::Denied,
-            LookResult::Failed | LookResult::Refused(_) => Rights::Unknown,
+            LookupResult::Denied | LookupResult::MetadataDenied => Rights::Denied,
+            LookupResult::Failed | LookupResult::Refused(_) => Rights::Unknown,
             _ => Rights::Allowed,
         };
-        self.on_rights_seen(look, rights);
+        self.on_rights_seen(lookup, rights);
         true
     }
 

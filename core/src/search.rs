@@ -3,8 +3,8 @@
 //! Never compares revisions of the two sides, and keeps no ids.
 
 use super::Core;
-use super::port::{DuplicateReason, LookRange, LookResult, Tell};
-use super::stream::{CLOCKS_DIFFER, Following, LookStep, Looking, Search, State};
+use super::port::{DuplicateReason, LookupRange, LookupResult, Report};
+use super::stream::{CLOCKS_DIFFER, Following, LookingUp, LookupStep, Search, State};
 use crate::event::{Event, StreamName};
 
 const PAGE: u32 = 100;
@@ -34,24 +34,24 @@ impl Core {
             });
             self.line_up(name);
         } else {
-            stream.state = State::Looking(Box::new(Looking {
-                step: LookStep::Wanted,
+            stream.state = State::LookingUp(Box::new(LookingUp {
+                step: LookupStep::Wanted,
                 was_held: None,
             }));
-            self.look_line.push_back(name.clone());
+            self.lookup_line.push_back(name.clone());
         }
     }
 
     pub(super) fn start_search(&mut self, name: &StreamName) {
-        let look = self.look(
+        let lookup = self.lookup(
             name,
-            LookRange::Backwards {
+            LookupRange::Backwards {
                 from: None,
                 count: PAGE,
             },
         );
         let search = Search {
-            look,
+            lookup,
             from: None,
             tail: None,
             newest: None,
@@ -59,7 +59,7 @@ impl Core {
             found: Vec::new(),
             copy: None,
         };
-        self.set_step(name, LookStep::Search(search));
+        self.set_step(name, LookupStep::Search(search));
     }
 
     fn waiting(&self, name: &StreamName) -> Vec<u64> {
@@ -79,10 +79,10 @@ impl Core {
         &mut self,
         name: &StreamName,
         mut search: Search,
-        result: LookResult,
+        result: LookupResult,
     ) {
         let events = match result {
-            LookResult::Tail { last, events, .. } => {
+            LookupResult::Tail { last, events, .. } => {
                 if search.tail.is_none() {
                     search.tail = Some(last);
                     search.newest = events.last().map(|event| event.created);
@@ -98,14 +98,14 @@ impl Core {
         match next {
             Some(lowest) => {
                 search.from = Some(lowest - 1);
-                search.look = self.look(
+                search.lookup = self.lookup(
                     name,
-                    LookRange::Backwards {
+                    LookupRange::Backwards {
                         from: search.from,
                         count: PAGE,
                     },
                 );
-                self.set_step(name, LookStep::Search(search));
+                self.set_step(name, LookupStep::Search(search));
             }
             None => self.searched(name, search),
         }
@@ -186,7 +186,7 @@ impl Core {
             .iter()
             .filter(|revision| high.is_some_and(|high| **revision < high));
         for revision in late.copied().collect::<Vec<u64>>() {
-            self.tell(Tell::Late {
+            self.report(Report::Late {
                 stream: name.clone(),
                 revision,
             });

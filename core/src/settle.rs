@@ -3,15 +3,15 @@
 //! The only place that acknowledges. Never does so for an event that is not at the destination, parked or skipped by rule.
 
 use super::Core;
-use super::port::{Command, DuplicateReason, Tell};
+use super::port::{Command, DuplicateReason, Report};
 use super::queue::{Claim, Entry, Origin};
 use crate::event::StreamName;
 
 impl Core {
-    /// Acknowledges a claim (if its stay still lasts) and counts its number as done.
+    /// Acknowledges a claim (if its session still lasts) and counts its number as done.
     pub(super) fn acknowledge(&mut self, claim: &Claim) {
-        if let Some((conn, id)) = claim.ack
-            && self.member.conn() == Some(conn)
+        if let Some((session, id)) = claim.ack
+            && self.member.session() == Some(session)
         {
             self.unacknowledged = self.unacknowledged.saturating_sub(1);
             self.parks.withdraw(id, claim.number);
@@ -25,7 +25,7 @@ impl Core {
         if let Some(number) = claim.number {
             self.numbers.done(number);
         }
-        self.credit.outcome(self.now);
+        self.buffer_size.outcome(self.now);
         self.progress += 1;
     }
 
@@ -33,7 +33,7 @@ impl Core {
     pub(super) fn drop_claim(&mut self, claim: &Claim) {
         if claim
             .ack
-            .is_some_and(|(conn, _)| self.member.conn() == Some(conn))
+            .is_some_and(|(session, _)| self.member.session() == Some(session))
         {
             self.unacknowledged = self.unacknowledged.saturating_sub(1);
         }
@@ -52,7 +52,7 @@ impl Core {
     ) {
         let revision = entry.revision();
         if entry.origin == Origin::Delivered {
-            self.tell(Tell::Duplicate {
+            self.report(Report::Duplicate {
                 stream: name.clone(),
                 revision,
                 reason,
@@ -105,13 +105,13 @@ impl Core {
         if self.answers_wait() {
             return;
         }
-        let Some(conn) = self.member.conn() else {
+        let Some(session) = self.member.session() else {
             return;
         };
         self.doubt.sends_kept_back();
         let ids = std::mem::take(&mut self.acks);
         if !ids.is_empty() {
-            self.out.push(Command::Ack { conn, ids });
+            self.out.push(Command::Ack { session, ids });
         }
     }
 }

@@ -71,7 +71,7 @@ mod tests {
     fn status(state: PipelineState) -> Status {
         Status {
             state,
-            credit: 1000,
+            buffer_size: 1000,
             append_limit: 256,
             source_answers: Some(true),
             destination_answers: Some(true),

@@ -5,7 +5,7 @@
 use super::Core;
 use super::dropped::GONE;
 use super::member::Trouble;
-use super::port::{HeldReason, PipelineState, ReadId, Side, SourcePage, Status, Tell};
+use super::port::{HeldReason, PipelineState, ReadId, Report, Side, SourcePage, Status};
 use super::{Purpose, stream};
 
 /// Held streams that are named; all are counted.
@@ -21,8 +21,8 @@ impl Core {
         });
         Status {
             state: self.state(),
-            credit: self.member.credit().unwrap_or_else(|| {
-                self.credit
+            buffer_size: self.member.buffer_size().unwrap_or_else(|| {
+                self.buffer_size
                     .ask(self.group.as_ref().map(|group| group.message_timeout))
             }),
             append_limit: self.window.limit(),
@@ -104,12 +104,12 @@ impl Core {
             PipelineState::Retrying(Side::Source)
         } else if let Some(searching) = unseen {
             searching
-        } else if self.told == PipelineState::Connecting && self.doubt.is_open() {
+        } else if self.reported == PipelineState::Connecting && self.doubt.is_open() {
             // Not running before it is known whether it may.
             PipelineState::Connecting
         } else if !self.destination_seen {
             PipelineState::Connecting
-        } else if self.member.conn().is_some() || self.told != PipelineState::Connecting {
+        } else if self.member.session().is_some() || self.reported != PipelineState::Connecting {
             PipelineState::Running
         } else {
             PipelineState::Connecting
@@ -131,11 +131,11 @@ impl Core {
     }
 
     /// Tells a change of state, once.
-    pub(super) fn tell_state(&mut self) {
+    pub(super) fn report_state(&mut self) {
         let state = self.state();
-        if state != self.told {
-            self.told = state.clone();
-            self.tell(Tell::State(state));
+        if state != self.reported {
+            self.reported = state.clone();
+            self.report(Report::State(state));
         }
     }
 

@@ -3,7 +3,7 @@
 //! Never knows of another: all of them are in `table`.
 
 use super::decide::SourceTail;
-use super::port::{AppendId, HeldReason, LookId, Moment, ReadId};
+use super::port::{AppendId, HeldReason, LookupId, Moment, ReadId};
 use super::queue::Queue;
 use super::table::Idle;
 use crate::event::Event;
@@ -14,7 +14,7 @@ pub(super) enum State {
     /// Just met, evicted, or its last append was answered with anything but success: look.
     Unknown,
     /// Being looked at.
-    Looking(Box<Looking>),
+    LookingUp(Box<LookingUp>),
     /// The destination holds the source's event `tail` at revision `tail`; `None`: it holds nothing.
     Aligned {
         /// Highest revision known to be there.
@@ -47,47 +47,47 @@ pub(super) struct Held {
     pub(super) reason: HeldReason,
     pub(super) text: String,
     /// When it was last looked at.
-    pub(super) looked: Moment,
+    pub(super) looked_up: Moment,
 }
 
-/// A look under way. Several steps may be needed to decide.
+/// A lookup under way. Several steps may be needed to decide.
 #[derive(Clone, Debug)]
-pub(super) struct Looking {
-    pub(super) step: LookStep,
+pub(super) struct LookingUp {
+    pub(super) step: LookupStep,
     /// The stream was held before: the same finding is not told again.
     pub(super) was_held: Option<Held>,
 }
 
-/// What a look waits for.
+/// What a lookup waits for.
 #[derive(Clone, Debug)]
-pub(super) enum LookStep {
+pub(super) enum LookupStep {
     /// In line for its turn.
     Wanted,
     /// `$$S` only, because revision 0 waits.
-    Metadata(LookId),
+    Metadata(LookupId),
     /// The destination's events from just before the first waiting revision on.
-    Full { look: LookId, from: u64 },
+    Full { lookup: LookupId, from: u64 },
     /// Both sides' event of the destination's last revision are compared.
     Tail(Tail),
     /// The destination's server is asked whether its last event, which it does not show, is the source's.
-    Asked { look: LookId, tail: Tail },
+    Asked { lookup: LookupId, tail: Tail },
     /// It refused, which says something of this event only while it is the last: is it?
-    Refused { look: LookId, tail: Tail },
+    Refused { lookup: LookupId, tail: Tail },
     /// `skip_version_check`: backwards through the destination's stream, by id.
     Search(Search),
 }
 
-impl LookStep {
-    /// True if this look's answer is what the step waits for.
-    pub(super) fn waits_for(&self, answered: LookId) -> bool {
+impl LookupStep {
+    /// True if this lookup's answer is what the step waits for.
+    pub(super) fn waits_for(&self, answered: LookupId) -> bool {
         match self {
             Self::Wanted => false,
-            Self::Metadata(look) | Self::Full { look, .. } => *look == answered,
+            Self::Metadata(lookup) | Self::Full { lookup, .. } => *lookup == answered,
             Self::Tail(tail) => {
-                matches!(&tail.destination, Half::Pending(look) if *look == answered)
+                matches!(&tail.destination, Half::Pending(lookup) if *lookup == answered)
             }
-            Self::Asked { look, .. } | Self::Refused { look, .. } => *look == answered,
-            Self::Search(search) => search.look == answered,
+            Self::Asked { lookup, .. } | Self::Refused { lookup, .. } => *lookup == answered,
+            Self::Search(search) => search.lookup == answered,
         }
     }
 }
@@ -96,7 +96,7 @@ impl LookStep {
 #[derive(Clone, Debug)]
 pub(super) struct Tail {
     pub(super) revision: u64,
-    pub(super) destination: Half<LookId, Option<Event>>,
+    pub(super) destination: Half<LookupId, Option<Event>>,
     pub(super) source: Half<ReadId, SourceTail>,
     /// Waiting revisions at or below it that cannot be read at the destination.
     pub(super) unreadable: Vec<u64>,
@@ -112,7 +112,7 @@ pub(super) enum Half<Id, Answer> {
 /// A backward search by id.
 #[derive(Clone, Debug)]
 pub(super) struct Search {
-    pub(super) look: LookId,
+    pub(super) lookup: LookupId,
     /// Where the page under way begins; `None`: at the tail.
     pub(super) from: Option<u64>,
     /// The destination's last revision, from the first page.
@@ -159,7 +159,7 @@ pub(super) struct Stream {
     pub(super) repair: Option<Repair>,
     /// Placeholders are made for revisions below this one.
     pub(super) fill_to: Option<u64>,
-    /// Up to here nothing is known: it lies below what a look compared, or is a placeholder.
+    /// Up to here nothing is known: it lies below what a lookup compared, or is a placeholder.
     pub(super) unverified: Option<u64>,
     /// Since when the source's stream seems to end before the destination's.
     pub(super) beyond_since: Option<Moment>,
@@ -237,6 +237,6 @@ impl Stream {
     pub(super) fn is_idle(&self) -> bool {
         self.queue.is_empty()
             && self.flight.is_none()
-            && !matches!(self.state, State::Looking(_) | State::WritingMetadata)
+            && !matches!(self.state, State::LookingUp(_) | State::WritingMetadata)
     }
 }

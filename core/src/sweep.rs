@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::port::{Command, LeaveReason, LinkPage, Moment, ParkedPage, ReadId, Tell, own_reason};
+use super::port::{Command, LeaveReason, LinkPage, Moment, ParkedPage, ReadId, Report, own_reason};
 use super::queue::Claim;
 use super::trial::back_off;
 use super::{Core, Purpose};
@@ -85,7 +85,7 @@ impl Sweep {
 
 impl Core {
     pub(super) fn pump_sweep(&mut self) {
-        if self.ending.is_some() || self.member.conn().is_none() || !self.has_reserve() {
+        if self.ending.is_some() || self.member.session().is_none() || !self.has_reserve() {
             return;
         }
         if self.sweep.retry_at.is_some_and(|at| at > self.now) {
@@ -97,7 +97,7 @@ impl Core {
         self.read_parked();
     }
 
-    /// Numbers that exist although no higher one is delivered: nothing else would ever make them a gap. A stay that
+    /// Numbers that exist although no higher one is delivered: nothing else would ever make them a gap. A session that
     /// brings nothing may be dead without a sign, so ditto joins again first. What that does not bring either is read.
     fn note_quiet(&mut self) {
         let Some((last, left)) = self.quiet_left() else {
@@ -238,7 +238,7 @@ impl Core {
             ParkedPage::Tombstoned => Vec::new(),
             ParkedPage::Denied => {
                 self.sweep.parked_denied = true;
-                self.tell(Tell::ParkedUnreadable);
+                self.report(Report::ParkedUnreadable);
                 return;
             }
             ParkedPage::Failed => {
@@ -255,7 +255,7 @@ impl Core {
             if own_reason(&parked.reason).is_some() {
                 continue;
             }
-            self.tell(Tell::ServerParked {
+            self.report(Report::ServerParked {
                 entry: parked.entry,
                 reason: parked.reason,
                 never: match parked.item {

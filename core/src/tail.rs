@@ -5,13 +5,13 @@
 use std::time::Duration;
 
 use super::decide::{self, SourceTail, TailFinding};
-use super::look::PAGE_BYTES;
+use super::lookup::PAGE_BYTES;
 use super::port::{
-    Command, DuplicateReason, HeldReason, LookId, LookRange, LookResult, OnUnverified, ReadFrom,
-    ReadId, SourcePage, Tell,
+    Command, DuplicateReason, HeldReason, LookupId, LookupRange, LookupResult, OnUnverified,
+    ReadFrom, ReadId, Report, SourcePage,
 };
 use super::queue::Queue;
-use super::stream::{Half, LookStep, State, Tail};
+use super::stream::{Half, LookupStep, State, Tail};
 use super::{Core, Purpose};
 use crate::event::{Event, StreamName};
 
@@ -54,9 +54,9 @@ impl Core {
         // A page that ended by its bytes may not have come to the tail.
         let destination = match (event, unreadable.is_empty()) {
             (Some(event), _) => Half::Got(Some(event)),
-            (None, _) => Half::Pending(self.look(
+            (None, _) => Half::Pending(self.lookup(
                 name,
-                LookRange::Forwards {
+                LookupRange::Forwards {
                     from: tail,
                     count: 1,
                 },
@@ -78,10 +78,10 @@ impl Core {
         &mut self,
         name: &StreamName,
         mut tail: Tail,
-        result: LookResult,
+        result: LookupResult,
     ) {
         let event = match result {
-            LookResult::Tail { events, .. } => events
+            LookupResult::Tail { events, .. } => events
                 .into_iter()
                 .find(|event| event.revision == tail.revision),
             _ => None,
@@ -101,10 +101,10 @@ impl Core {
         let Some(stream) = self.streams.get_mut(name) else {
             return;
         };
-        let State::Looking(looking) = &stream.state else {
+        let State::LookingUp(looking_up) = &stream.state else {
             return;
         };
-        let LookStep::Tail(tail) = &looking.step else {
+        let LookupStep::Tail(tail) = &looking_up.step else {
             return;
         };
         if !matches!(tail.source, Half::Pending(expected) if expected == read) {
@@ -141,23 +141,23 @@ impl Core {
 
     fn tail_step(&mut self, name: &StreamName, tail: Tail) {
         let (Half::Got(there), Half::Got(here)) = (&tail.destination, &tail.source) else {
-            self.set_step(name, LookStep::Tail(tail));
+            self.set_step(name, LookupStep::Tail(tail));
             return;
         };
         let passes = !tail.unreadable.is_empty();
-        match decide::tail_look(tail.revision, there.as_ref(), here, passes) {
+        match decide::tail_lookup(tail.revision, there.as_ref(), here, passes) {
             TailFinding::Conflict(clash) => self.conflict_at(name, clash.revision, clash.text()),
             TailFinding::Foreign => self.conflict(name, FOREIGN),
             TailFinding::Unverified(why) => self.unverified(name, tail, &why),
             TailFinding::Ask(event) => {
-                let look = LookId(self.next_id());
-                self.looks.insert(look, (name.clone(), self.now));
+                let lookup = LookupId(self.next_id());
+                self.lookups.insert(lookup, (name.clone(), self.now));
                 self.out.push(Command::Recognise {
-                    look,
+                    lookup,
                     stream: name.clone(),
                     event,
                 });
-                self.set_step(name, LookStep::Asked { look, tail });
+                self.set_step(name, LookupStep::Asked { lookup, tail });
             }
             TailFinding::OneSided => {
                 self.tell_unverified(name, tail.revision);
@@ -165,7 +165,7 @@ impl Core {
             }
             TailFinding::Equal { differs } => {
                 if differs {
-                    self.tell(Tell::Differs {
+                    self.report(Report::Differs {
                         stream: name.clone(),
                         revision: tail.revision,
                     });
@@ -176,23 +176,23 @@ impl Core {
     }
 
     /// The destination's server has judged the source's event at the last revision.
-    pub(super) fn on_recognised(&mut self, name: &StreamName, tail: Tail, result: LookResult) {
+    pub(super) fn on_recognised(&mut self, name: &StreamName, tail: Tail, result: LookupResult) {
         match result {
-            LookResult::Recognised => {
+            LookupResult::Recognised => {
                 let from = tail.unreadable.first().copied().unwrap_or(tail.revision);
                 self.tell_unreadable(name, from, tail.revision);
                 self.tail_is_ours(name, tail);
             }
-            LookResult::Foreign => {
-                let range = LookRange::Forwards {
+            LookupResult::Foreign => {
+                let range = LookupRange::Forwards {
                     from: tail.revision,
                     count: 1,
                 };
-                let look = self.look(name, range);
-                self.set_step(name, LookStep::Refused { look, tail });
+                let lookup = self.lookup(name, range);
+                self.set_step(name, LookupStep::Refused { lookup, tail });
             }
-            LookResult::Unproven(why) => self.unverified(name, tail, &why),
-            _ => self.look_later(name),
+            LookupResult::Unproven(why) => self.unverified(name, tail, &why),
+            _ => self.lookup_later(name),
         }
     }
 
@@ -202,9 +202,9 @@ impl Core {
         &mut self,
         name: &StreamName,
         tail: &Tail,
-        result: &LookResult,
+        result: &LookupResult,
     ) {
-        if matches!(result, LookResult::Tail { last, .. } if *last == tail.revision) {
+        if matches!(result, LookupResult::Tail { last, .. } if *last == tail.revision) {
             self.conflict(name, FOREIGN);
         } else {
             self.forget(name);
@@ -251,7 +251,7 @@ impl Core {
         if let Some(stream) = self.streams.get_mut(name) {
             stream.unverified = stream.unverified.max(Some(revision));
         }
-        self.tell(Tell::Unverified {
+        self.report(Report::Unverified {
             stream: name.clone(),
             revision,
         });
@@ -262,7 +262,7 @@ impl Core {
         if let Some(stream) = self.streams.get_mut(name)
             && !std::mem::replace(&mut stream.told_unreadable, true)
         {
-            self.tell(Tell::Unreadable {
+            self.report(Report::Unreadable {
                 stream: name.clone(),
                 from,
                 tail,
@@ -311,7 +311,7 @@ impl Core {
         if source < destination {
             self.streams.wake(name).told_truncated = true;
             self.rest(name);
-            self.tell(Tell::Truncated {
+            self.report(Report::Truncated {
                 stream: name.clone(),
                 destination,
                 source,

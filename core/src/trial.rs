@@ -187,8 +187,8 @@ impl Trial {
         }
     }
 
-    /// A look was not answered.
-    pub(super) fn look_failed(&mut self, now: Moment) {
+    /// A lookup was not answered.
+    pub(super) fn lookup_failed(&mut self, now: Moment) {
         if !self.away {
             self.away = true;
             self.probe_first = true;
@@ -208,8 +208,8 @@ impl Trial {
         self.recovered();
     }
 
-    /// A look was answered: reads work, which says nothing of appends.
-    pub(super) fn look_answered(&mut self) {
+    /// A lookup was answered: reads work, which says nothing of appends.
+    pub(super) fn lookup_answered(&mut self) {
         if self.resend.is_empty() && self.alone.is_none() {
             self.recovered();
         }
@@ -255,7 +255,7 @@ impl Trial {
             self.recent.clear();
             self.suspects.extend(self.resend.drain(..));
         }
-        self.look_answered();
+        self.lookup_answered();
         Verdict::None
     }
 
@@ -283,7 +283,7 @@ impl Trial {
             Some(_) => Next::Wait,
             None => {
                 if self.away {
-                    // Nothing is left that could try it: the next look or append does.
+                    // Nothing is left that could try it: the next lookup or append does.
                     self.recovered();
                 }
                 Next::Wait

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::deliver::Forwarding;
 use super::member::Trouble;
 use super::port::{
-    Command, Feed, LeaveReason, LogPage, LogPosition, Mode, Moment, PipelineState, ReadId, Tell,
+    Command, Feed, LeaveReason, LogPage, LogPosition, Mode, Moment, PipelineState, ReadId, Report,
 };
 use super::queue::Claim;
 use super::stopped::stopped_pause;
@@ -97,14 +97,14 @@ impl Core {
     pub(super) fn not_seen_between(&mut self, from: u64, first: u64) -> bool {
         if !self.minds_lost_numbers() {
             if let Some((from, to)) = self.numbers.undelivered_within(from, first) {
-                self.tell(Tell::Gone { from, to });
+                self.report(Report::Gone { from, to });
             }
             return false;
         }
         let accepted = self.settings.accept_unseen_below.min(first);
         if let Some((from, to)) = self.numbers.undelivered_within(from, accepted) {
             self.numbers.close(from, to, &[]);
-            self.tell(Tell::UnseenAccepted { from, to });
+            self.report(Report::UnseenAccepted { from, to });
         }
         let Some((from, to)) = self.numbers.undelivered_within(from, first) else {
             return false;
@@ -114,7 +114,7 @@ impl Core {
             .lost
             .map_or((from, to), |(low, high)| (low.min(from), high.max(to)));
         if self.unseen.lost.replace(joined) != Some(joined) {
-            self.tell(Tell::Unseen { from, to });
+            self.report(Report::Unseen { from, to });
             self.unseen.search = Search::default();
         }
         self.leave(LeaveReason::Waiting);
@@ -128,7 +128,7 @@ impl Core {
     }
 
     fn pump_search(&mut self) {
-        if self.settings.mode == Mode::Unnumbered {
+        if self.settings.mode == Mode::AppendOnly {
             let why = "the destination cannot be asked what it lacks";
             self.unseen.search.problem = Some(why.to_owned());
             return;
@@ -220,7 +220,7 @@ impl Core {
         };
         let events = std::mem::take(&mut self.unseen.search).events;
         self.numbers.close(from, to, &[]);
-        self.tell(Tell::UnseenFound { from, to, events });
+        self.report(Report::UnseenFound { from, to, events });
     }
 
     /// A search that finds nothing for long has a long time limit of its own.

@@ -181,9 +181,10 @@ fn subscriptions(
             known.join(", ")
         ));
     }
-    let chosen = settings.subscriptions.iter();
-    let chosen = chosen.filter(|one| names.is_empty() || names.iter().any(|name| is(one, name)));
-    Ok(chosen.cloned().collect())
+    let selected = settings.subscriptions.iter();
+    let selected =
+        selected.filter(|one| names.is_empty() || names.iter().any(|name| is(one, name)));
+    Ok(selected.cloned().collect())
 }
 
 /// Those of the subscriptions that may copy a stream: it is their own, or of their category, or those whose names do not

@@ -16,7 +16,7 @@ use crate::daemon::{self, Launcher, Notifier, Parts};
 use crate::http;
 use crate::log::{self, Log, message_id};
 use crate::metrics::Metrics;
-use crate::status::Board;
+use crate::status::ProcessStatus;
 
 pub(super) fn run(file: &Path) -> Exit {
     let log = match log::start() {
@@ -70,9 +70,9 @@ fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
         .build()
         .context("failed to start the supervisor's runtime")?;
     let metrics = Metrics::new().context("failed to register the metrics")?;
-    let board = Board::new();
+    let status = ProcessStatus::new();
     metrics
-        .show(board.clone())
+        .show(status.clone())
         .context("failed to register the metrics")?;
     let path = file.to_owned();
     let finish = supervising.block_on(async {
@@ -80,7 +80,7 @@ fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
         let mut services = tokio::task::JoinSet::new();
         services.spawn(forward);
         let service = http::Service {
-            board: board.clone(),
+            status: status.clone(),
             metrics: metrics.clone(),
             facts: http::Facts::new(file, &settings),
             hosts: http::Hosts::new(&settings.http.allowed_hosts),
@@ -93,7 +93,7 @@ fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
         let parts = Parts {
             launcher,
             pipelines: pipelines.handle().clone(),
-            board,
+            status,
             metrics,
             notifier: Notifier::of_process(),
             control,

@@ -77,8 +77,8 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         );
         return Exit::Configuration;
     };
-    let chosen = match choose(&settings, arguments) {
-        Ok(chosen) => chosen,
+    let selected = match choose(&settings, arguments) {
+        Ok(selected) => selected,
         Err(text) => {
             complain(&text);
             return Exit::Usage;
@@ -87,7 +87,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
     let clients = (settings.source.clone(), destination.clone());
     let outcome = super::block_on(async {
         let stop = Stop::on_signals()?;
-        compare(arguments, chosen, clients, stop).await
+        compare(arguments, selected, clients, stop).await
     });
     outcome.unwrap_or_else(|error| {
         complain(&format!("{error:#}"));
@@ -104,9 +104,9 @@ pub(super) fn event_store(settings: &Settings) -> Option<&ClusterSettings> {
 }
 
 /// What is compared: each subscription with the streams that are named, if any are.
-type Chosen = Vec<(SubscriptionSettings, Vec<StreamName>)>;
+type Selected = Vec<(SubscriptionSettings, Vec<StreamName>)>;
 
-fn choose(settings: &Settings, arguments: &Arguments) -> Result<Chosen, String> {
+fn choose(settings: &Settings, arguments: &Arguments) -> Result<Selected, String> {
     let subscriptions = super::subscriptions(settings, &arguments.subscription)?;
     if arguments.stream.is_empty() {
         return Ok(subscriptions
@@ -114,7 +114,7 @@ fn choose(settings: &Settings, arguments: &Arguments) -> Result<Chosen, String> 
             .map(|one| (one, Vec::new()))
             .collect());
     }
-    let mut chosen: Chosen = Vec::new();
+    let mut selected: Selected = Vec::new();
     for stream in &arguments.stream {
         let stream = StreamName::from(stream.as_str());
         let subscription = match super::subscriptions_of(&subscriptions, &stream)[..] {
@@ -127,15 +127,15 @@ fn choose(settings: &Settings, arguments: &Arguments) -> Result<Chosen, String> 
                 ));
             }
         };
-        match chosen
+        match selected
             .iter_mut()
             .find(|(one, _)| one.key() == subscription.key())
         {
             Some((_, streams)) => streams.push(stream),
-            None => chosen.push((subscription.clone(), vec![stream])),
+            None => selected.push((subscription.clone(), vec![stream])),
         }
     }
-    Ok(chosen)
+    Ok(selected)
 }
 
 fn uncopied(subscriptions: &[SubscriptionSettings], stream: &StreamName) -> String {
@@ -152,7 +152,7 @@ fn uncopied(subscriptions: &[SubscriptionSettings], stream: &StreamName) -> Stri
 
 async fn compare(
     arguments: &Arguments,
-    chosen: Chosen,
+    selected: Selected,
     (source, destination): (ClusterSettings, ClusterSettings),
     mut stop: Stop,
 ) -> anyhow::Result<Exit> {
@@ -161,7 +161,7 @@ async fn compare(
         sample: arguments.sample,
         rate: arguments.rate,
     };
-    let keys: Vec<_> = chosen.iter().map(|(one, _)| one.key()).collect();
+    let keys: Vec<_> = selected.iter().map(|(one, _)| one.key()).collect();
     let mut points: Vec<Point> = keys.iter().cloned().map(Point::new).collect();
     if let Some(file) = arguments.resume.as_deref().filter(|file| file.exists()) {
         (scope, points) = resume::load(file, &scope, &keys)?;
@@ -180,7 +180,7 @@ async fn compare(
         if points[at].is_complete {
             continue;
         }
-        let (subscription, streams) = chosen[at].clone();
+        let (subscription, streams) = selected[at].clone();
         let job = Job {
             subscription,
             source: source.clone(),
@@ -203,7 +203,7 @@ async fn compare(
         return Ok(exit);
     }
     let clients = (source, destination);
-    let subscriptions = chosen.into_iter().map(|(subscription, _)| subscription);
+    let subscriptions = selected.into_iter().map(|(subscription, _)| subscription);
     let work: Vec<_> = subscriptions.zip(points).collect();
     repair::repair(arguments, exit, work, clients, &mut stop).await
 }

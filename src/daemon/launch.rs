@@ -1,6 +1,6 @@
 //! Starts one run of a pipeline between the configured servers.
 //!
-//! Never decides when: that is the keeper's.
+//! Never decides when: that is the subscription task's.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -84,7 +84,7 @@ impl Launch for Launcher {
 impl Launcher {
     #[cfg(feature = "kinesis")]
     fn to_kinesis(&self, run: Run, destination: KinesisSettings) -> Running {
-        use destination::kinesis::{Kinesis, KinesisPreview};
+        use destination::kinesis::{Kinesis, KinesisDryRun};
 
         let source = self.source.clone();
         let metrics = self.metrics.clone();
@@ -98,8 +98,8 @@ impl Launcher {
             let destination = Kinesis::new(destination, calls, on_throttled);
             let copying = async {
                 if run.settings.replication.read_only {
-                    let source = source::preview::Preview::new(source);
-                    let destination = KinesisPreview::new(destination);
+                    let source = source::dry_run::DryRun::new(source);
+                    let destination = KinesisDryRun::new(destination);
                     copy(run, source, Arc::new(destination)).await
                 } else {
                     copy(run, source, Arc::new(destination)).await
@@ -132,8 +132,8 @@ impl Launcher {
             let destination = Arc::new(EventStore::new(destination_client));
             let copying = async {
                 if run.settings.replication.read_only {
-                    let source = source::preview::Preview::new(source);
-                    let destination = destination::preview::Preview::new(destination);
+                    let source = source::dry_run::DryRun::new(source);
+                    let destination = destination::dry_run::DryRun::new(destination);
                     copy(run, source, Arc::new(destination)).await
                 } else {
                     copy(run, source, destination).await

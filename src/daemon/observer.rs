@@ -1,4 +1,4 @@
-//! What a pipeline tells, brought to the board and to the metrics.
+//! What a pipeline tells, brought to the status and to the metrics.
 //!
 //! Never waits: it is called from the pipeline's own task.
 
@@ -8,34 +8,34 @@ use std::time::Duration;
 use crate::metrics::{SubscriptionMetrics, Written};
 use crate::pipeline::replicate::{Call, Observer};
 use crate::status::Entry;
-use ditto_core::port::{CopiedEvent, DuplicateReason, GroupSeen, Side, Status, Tell};
+use ditto_core::port::{CopiedEvent, DuplicateReason, GroupSeen, Report, Side, Status};
 
 /// Observes one subscription, over all its runs.
-pub(super) struct BoardObserver {
+pub(super) struct StatusObserver {
     pub(super) entry: Arc<Entry>,
     pub(super) metrics: Arc<SubscriptionMetrics>,
 }
 
-impl Observer for BoardObserver {
-    fn tell(&self, what: &Tell) {
+impl Observer for StatusObserver {
+    fn report(&self, what: &Report) {
         let metrics = &self.metrics;
         match what {
-            Tell::Copied { events, .. } => {
+            Report::Copied { events, .. } => {
                 let repaired = events.iter().filter(|event| event.repaired).count();
                 self.entry.copied(events.len() as u64, repaired as u64);
                 metrics.written(events.iter().map(written));
             }
-            Tell::Duplicate { reason, .. } => metrics.duplicate(duplicate_word(*reason)),
-            Tell::Differs { .. } => metrics.differs(),
-            Tell::Skipped { reason } => metrics.skipped(reason.as_str()),
-            Tell::Passed { reason, .. } => metrics.passed(reason.as_str()),
-            Tell::Parked { reason, .. } => metrics.parked(reason.as_str()),
-            Tell::Unverified { .. } => metrics.unverified(),
-            Tell::Truncated { .. } => metrics.truncated(),
-            Tell::RepairStarted { .. } => metrics.repair(),
-            Tell::Placeholders { count, .. } => metrics.placeholders(*count),
-            Tell::Hole { .. } => metrics.hole(),
-            Tell::State(state) => self.entry.state(state.clone()),
+            Report::Duplicate { reason, .. } => metrics.duplicate(duplicate_word(*reason)),
+            Report::Differs { .. } => metrics.differs(),
+            Report::Skipped { reason } => metrics.skipped(reason.as_str()),
+            Report::Passed { reason, .. } => metrics.passed(reason.as_str()),
+            Report::Parked { reason, .. } => metrics.parked(reason.as_str()),
+            Report::Unverified { .. } => metrics.unverified(),
+            Report::Truncated { .. } => metrics.truncated(),
+            Report::RepairStarted { .. } => metrics.repair(),
+            Report::Placeholders { count, .. } => metrics.placeholders(*count),
+            Report::Hole { .. } => metrics.hole(),
+            Report::State(state) => self.entry.state(state.clone()),
             _ => {}
         }
     }

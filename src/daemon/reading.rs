@@ -109,12 +109,12 @@ mod tests {
 
     /// A load whose first reading goes on until it is told; each refuses with its number.
     fn held_load() -> (Load, mpsc::Sender<()>) {
-        let (go_on, told) = mpsc::channel::<()>();
-        let (told, count) = (Mutex::new(told), AtomicUsize::new(0));
+        let (go_on, reported) = mpsc::channel::<()>();
+        let (reported, count) = (Mutex::new(reported), AtomicUsize::new(0));
         let load = move || {
             let number = count.fetch_add(1, Ordering::SeqCst);
             if number == 0 {
-                told.lock().unwrap().recv().unwrap_or_default();
+                reported.lock().unwrap().recv().unwrap_or_default();
             }
             Err(refusal("f".into(), &number.to_string()))
         };

@@ -1,4 +1,4 @@
-//! The daemon's one loop: keepers, reloads, readiness, status, watchdog, shutdown.
+//! The daemon's one loop: subscription tasks, reloads, readiness, status, watchdog, shutdown.
 //!
 //! Never runs a pipeline itself, and never waits for one.
 
@@ -16,19 +16,19 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tracing::{error, info};
 
 use super::budget::shares;
-use super::keeper::{Keeper, Wanted};
 use super::launch::Launch;
 use super::notify::Notifier;
 use super::reading::{Load, Reading, report};
 use super::reload::{Reload, plan};
 use super::runtime::Pulse;
 use super::signals::Control;
+use super::subscription_task::{SubscriptionTask, Wanted};
 use crate::config::load::Loaded;
 use crate::config::problem::Problems;
 use crate::config::settings::{Settings, SubscriptionKey, SubscriptionSettings};
 use crate::log::{Log, message_id};
 use crate::metrics::Metrics;
-use crate::status::{Board, Entry, Verdict};
+use crate::status::{Entry, ProcessStatus, Verdict};
 use ditto_core::port::PipelineState;
 
 /// READY is said after this long even if a subscription has not been heard of.
@@ -43,7 +43,7 @@ pub struct Parts {
     /// Where they run.
     pub pipelines: Handle,
     /// Everybody's state.
-    pub board: Arc<Board>,
+    pub status: Arc<ProcessStatus>,
     /// All series.
     pub metrics: Arc<Metrics>,
     /// The way to systemd.
@@ -77,7 +77,7 @@ struct Supervisor {
     settings: Settings,
     parts: Parts,
     kept: BTreeMap<SubscriptionKey, Kept>,
-    keepers: JoinSet<(SubscriptionKey, bool)>,
+    subscription_tasks: JoinSet<(SubscriptionKey, bool)>,
     reading: Reading,
     pulse: Pulse,
     ticks: Interval,
@@ -91,7 +91,7 @@ struct Kept {
     budget: watch::Sender<usize>,
     reloads: watch::Sender<u64>,
     entry: Arc<Entry>,
-    /// Wanted again while its keeper was ending.
+    /// Wanted again while its subscription task was ending.
     next: Option<Arc<SubscriptionSettings>>,
 }
 
@@ -106,7 +106,7 @@ impl Supervisor {
             pulse: Pulse::new(parts.pipelines.clone()),
             parts,
             kept: BTreeMap::new(),
-            keepers: JoinSet::new(),
+            subscription_tasks: JoinSet::new(),
             reading: Reading::default(),
             ticks,
             ready_by: Some(Instant::now() + LONGEST_START),
@@ -124,7 +124,7 @@ impl Supervisor {
     }
 
     async fn work(&mut self) {
-        let mut changes = self.parts.board.watch();
+        let mut changes = self.parts.status.watch();
         changes.mark_changed();
         loop {
             tokio::select! {
@@ -135,22 +135,22 @@ impl Supervisor {
                 loaded = self.reading.end() => self.reload(loaded),
                 Ok(()) = changes.changed() => self.report(),
                 _ = self.ticks.tick() => self.tick(),
-                Some(ended) = self.keepers.join_next() => self.keeper_ended(ended),
+                Some(ended) = self.subscription_tasks.join_next() => self.subscription_task_ended(ended),
             }
         }
     }
 
     fn add(&mut self, settings: SubscriptionSettings) {
         let key = settings.key();
-        let entry = self.parts.board.add(&key);
-        let (wanted, wanted_by_keeper) = watch::channel(Wanted::Run(Arc::new(settings)));
+        let entry = self.parts.status.add(&key);
+        let (wanted, wanted_by_task) = watch::channel(Wanted::Run(Arc::new(settings)));
         let (budget, budget_of_run) = watch::channel(self.settings.daemon.max_buffered_bytes / 2);
-        let (reloads, reloads_for_keeper) = watch::channel(0);
-        let keeper = Keeper {
+        let (reloads, reloads_for_task) = watch::channel(0);
+        let subscription_task = SubscriptionTask {
             key: key.clone(),
-            wanted: wanted_by_keeper,
+            wanted: wanted_by_task,
             budget: budget_of_run,
-            reloads: reloads_for_keeper,
+            reloads: reloads_for_task,
             entry: entry.clone(),
             metrics: self
                 .parts
@@ -161,8 +161,8 @@ impl Supervisor {
             drain: self.settings.daemon.shutdown_timeout,
         };
         let named = key.clone();
-        self.keepers
-            .spawn(async move { (named, keeper.keep().await) });
+        self.subscription_tasks
+            .spawn(async move { (named, subscription_task.keep().await) });
         self.kept.insert(
             key,
             Kept {
@@ -176,8 +176,11 @@ impl Supervisor {
         self.share_budget();
     }
 
-    /// A keeper ends when its subscription was removed; anything else is a mistake in ditto, and mended.
-    fn keeper_ended(&mut self, ended: Result<(SubscriptionKey, bool), tokio::task::JoinError>) {
+    /// A subscription task ends when its subscription was removed; anything else is a mistake in ditto, and mended.
+    fn subscription_task_ended(
+        &mut self,
+        ended: Result<(SubscriptionKey, bool), tokio::task::JoinError>,
+    ) {
         let keys: Vec<SubscriptionKey> = match ended {
             Ok((key, _)) => vec![key],
             // Whose it was is not told: it is the one whose receiver is gone.
@@ -192,7 +195,7 @@ impl Supervisor {
             let Some(kept) = self.kept.remove(&key) else {
                 continue;
             };
-            self.parts.board.remove(&key);
+            self.parts.status.remove(&key);
             let again = match (kept.next, &*kept.wanted.borrow()) {
                 (Some(next), _) => Some(next),
                 (None, Wanted::Run(settings)) => Some(settings.clone()),
@@ -253,9 +256,9 @@ impl Supervisor {
             }
         }
         self.parts.metrics.process.reload(verdict.as_str());
-        self.parts.board.reloaded(verdict);
+        self.parts.status.reloaded(verdict);
         if self.ready_by.is_none() {
-            let status = self.parts.board.summary();
+            let status = self.parts.status.summary();
             self.parts.notifier.ready(&status);
         }
     }
@@ -273,7 +276,7 @@ impl Supervisor {
         }
         for settings in difference.added.into_iter().chain(difference.changed) {
             match self.kept.get_mut(&settings.key()) {
-                // Removed a moment ago and still ending: its keeper may have seen that already.
+                // Removed a moment ago and still ending: its subscription task may have seen that already.
                 Some(kept) if matches!(*kept.wanted.borrow(), Wanted::Stop(_)) => {
                     kept.next = Some(Arc::new(settings));
                 }
@@ -299,21 +302,21 @@ impl Supervisor {
             }
         }
         self.share_budget();
-        self.parts.board.sample(Instant::now());
+        self.parts.status.sample(Instant::now());
         self.report();
     }
 
     /// Only if the pipelines' runtime lives too: a frozen one is what the watchdog is for.
     fn feed_watchdog(&mut self) {
         if self.pulse.is_beating() {
-            self.parts.board.beat();
+            self.parts.status.beat();
             self.parts.notifier.watchdog();
         }
     }
 
     fn report(&mut self) {
-        let views = self.parts.board.views();
-        let status = self.parts.board.summary();
+        let views = self.parts.status.views();
+        let status = self.parts.status.summary();
         let heard_of_all = views
             .iter()
             .all(|view| view.state != PipelineState::Connecting);

@@ -2,17 +2,17 @@
 //!
 //! Never decides whether an event may be written, and never acknowledges anything.
 
+pub mod dry_run;
 pub mod event_store;
 #[cfg(feature = "kinesis")]
 pub mod kinesis;
-pub mod preview;
 
 use std::future::Future;
 use std::time::Duration;
 
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::{
-    AppendId, AppendOutcome, Expected, LookRange, LookResult, MetadataOutcome, Rights,
+    AppendId, AppendOutcome, Expected, LookupRange, LookupResult, MetadataOutcome, Rights,
 };
 
 /// What a pipeline asks of its destination. Every call has a time limit of its own and can be dropped at any time.
@@ -33,12 +33,12 @@ pub trait Destination: Send + Sync + 'static {
     fn appends(&self) -> Self::Appends;
 
     /// Reads what the decision about a stream needs; at most `max_bytes` of events, but one event at least.
-    fn look(
+    fn lookup(
         &self,
         stream: StreamName,
-        range: LookRange,
+        range: LookupRange,
         max_bytes: usize,
-    ) -> impl Future<Output = LookResult> + Send;
+    ) -> impl Future<Output = LookupResult> + Send;
 
     /// Whether the stream holds exactly this event at its revision (1 or more), asked by an append that is recognised or
     /// refused and never written (`protocol.md` §5.1.12).
@@ -46,7 +46,7 @@ pub trait Destination: Send + Sync + 'static {
         &self,
         stream: StreamName,
         event: Event,
-    ) -> impl Future<Output = LookResult> + Send;
+    ) -> impl Future<Output = LookupResult> + Send;
 
     /// Whether the stream may be written, asked by an append of no events that cannot succeed (`protocol.md` §15.2).
     fn rights(&self, stream: StreamName) -> impl Future<Output = Rights> + Send;

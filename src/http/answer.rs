@@ -17,7 +17,7 @@ use super::hosts::Hosts;
 use super::page;
 use super::report::{Facts, Report};
 use crate::metrics::Metrics;
-use crate::status::Board;
+use crate::status::ProcessStatus;
 
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -28,7 +28,7 @@ const HTML: &str = "text/html; charset=utf-8";
 #[derive(Debug)]
 pub struct Service {
     /// Everybody's state.
-    pub board: Arc<Board>,
+    pub status: Arc<ProcessStatus>,
     /// All series.
     pub metrics: Arc<Metrics>,
     /// What does not change while the process runs.
@@ -77,13 +77,13 @@ impl Service {
             "/healthz" => verdict(self.report().unhealthy),
             "/readyz" => verdict(self.report().unready),
             "/status" => json(serde_json::to_vec_pretty(&self.report())),
-            "/status/history" => json(serde_json::to_vec(&histories(&self.board))),
+            "/status/history" => json(serde_json::to_vec(&histories(&self.status))),
             _ => the_page(),
         }
     }
 
     fn report(&self) -> Report {
-        Report::of(&self.facts, &self.board)
+        Report::of(&self.facts, &self.status)
     }
 }
 

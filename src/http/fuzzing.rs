@@ -13,7 +13,7 @@ use super::report::Facts;
 use super::server::connection;
 use crate::config::settings::Settings;
 use crate::metrics::Metrics;
-use crate::status::Board;
+use crate::status::ProcessStatus;
 
 /// What is under way between the two ends.
 const PIPE: usize = 64 * 1024;
@@ -21,10 +21,10 @@ const PIPE: usize = 64 * 1024;
 /// What answers for a daemon of these settings that has not begun.
 #[must_use]
 pub fn service(settings: &Settings) -> Option<Arc<Service>> {
-    let (board, metrics) = (Board::new(), Metrics::new().ok()?);
-    metrics.show(board.clone()).ok()?;
+    let (status, metrics) = (ProcessStatus::new(), Metrics::new().ok()?);
+    metrics.show(status.clone()).ok()?;
     Some(Arc::new(Service {
-        board,
+        status,
         metrics,
         hosts: Hosts::new(&settings.http.allowed_hosts),
         facts: Facts::new(Path::new("ditto.toml"), settings),

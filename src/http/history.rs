@@ -1,11 +1,11 @@
 //! The last ten minutes of every subscription, as the page draws them: `/status/history`.
 //!
-//! Apart from `/status`, which people read. Never more than the board keeps.
+//! Apart from `/status`, which people read. Never more than the status keeps.
 
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::status::Board;
+use crate::status::ProcessStatus;
 
 /// One subscription.
 #[derive(Debug, Serialize)]
@@ -16,9 +16,9 @@ pub(super) struct SubscriptionHistory {
     samples: Vec<(u64, f64, Option<u64>, &'static str)>,
 }
 
-pub(super) fn histories(board: &Board) -> Vec<SubscriptionHistory> {
+pub(super) fn histories(status: &ProcessStatus) -> Vec<SubscriptionHistory> {
     let now = Instant::now();
-    let histories = board.histories().into_iter();
+    let histories = status.histories().into_iter();
     histories
         .map(|(key, samples)| SubscriptionHistory {
             stream: key.stream.to_string(),

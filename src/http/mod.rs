@@ -1,7 +1,7 @@
 //! What the daemon shows over HTTP: `/metrics`, `/healthz`, `/readyz`, `/status`, and a page.
 //!
 //! Small limits of its own: one short request a connection, a few seconds, a bounded number of connections. Never changes
-//! anything, and never asks a server: it shows what the board says.
+//! anything, and never asks a server: it shows what the status says.
 
 mod advice;
 mod answer;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::advice::advice;
 use crate::config::settings::Settings;
-use crate::status::{Board, SubscriptionView, answers, state_word};
+use crate::status::{ProcessStatus, SubscriptionView, answers, state_word};
 use ditto_core::port::Side;
 
 /// Without a sign of life from the pipelines' runtime for this long, the process is not healthy.
@@ -94,7 +94,7 @@ pub struct SubscriptionReport {
     /// Age of the oldest event that is not acknowledged; absent while the lag is not known.
     pub lag_seconds: Option<f64>,
     /// How long ago the group and the stream's end were looked at.
-    pub looked_seconds_ago: Option<f64>,
+    pub looked_up_seconds_ago: Option<f64>,
     /// Events sent to the destination and not answered.
     pub in_flight_events: usize,
     /// Events in memory, in flight or waiting.
@@ -102,7 +102,7 @@ pub struct SubscriptionReport {
     /// Their bytes.
     pub buffered_bytes: usize,
     /// Buffer size asked for.
-    pub credit: Option<u32>,
+    pub buffer_size: Option<u32>,
     /// Highest number in the stream up to which everything is done.
     pub done_up_to: Option<u64>,
     /// Last number in the stream.
@@ -171,14 +171,14 @@ pub struct HeldStream {
 }
 
 impl Report {
-    pub(super) fn of(facts: &Facts, board: &Board) -> Self {
-        let views = board.views();
+    pub(super) fn of(facts: &Facts, status: &ProcessStatus) -> Self {
+        let views = status.views();
         let mut unhealthy: Vec<String> = views
             .iter()
             .filter(|view| view.is_stalled())
             .map(|view| format!("{}: stood still and has not moved since", view.key))
             .collect();
-        if board.silence() > LONGEST_SILENCE {
+        if status.silence() > LONGEST_SILENCE {
             unhealthy.push("the pipelines' threads do not answer".to_owned());
         }
         let unready = views
@@ -204,10 +204,10 @@ impl Report {
             destination: facts.destination.clone(),
             source_answers: answers(&views, Side::Source),
             destination_answers: answers(&views, Side::Destination),
-            summary: board.summary(),
+            summary: status.summary(),
             unhealthy,
             unready,
-            last_reload: board.last_reload().map(|last| ReloadReport {
+            last_reload: status.last_reload().map(|last| ReloadReport {
                 number: last.number,
                 result: last.verdict.as_str().to_owned(),
                 seconds_ago: last.at.elapsed().as_secs(),
@@ -241,11 +241,12 @@ fn subscription(view: &SubscriptionView) -> SubscriptionReport {
         lag_seconds: view
             .lag_time(SystemTime::now())
             .map(|lag| lag.as_secs_f64()),
-        looked_seconds_ago: group.map(|(_, at)| Instant::now().duration_since(*at).as_secs_f64()),
+        looked_up_seconds_ago: group
+            .map(|(_, at)| Instant::now().duration_since(*at).as_secs_f64()),
         in_flight_events: status.map_or(0, |status| status.events_in_flight),
         buffered_events: status.map_or(0, |status| status.events_buffered),
         buffered_bytes: status.map_or(0, |status| status.bytes_buffered),
-        credit: status.map(|status| status.credit),
+        buffer_size: status.map(|status| status.buffer_size),
         done_up_to: status.and_then(|status| status.done_up_to),
         last_number: status.and_then(|status| status.last_number),
         copied: view.copied,

@@ -32,7 +32,7 @@ use crate::config::settings::OtlpSettings;
 
 /// How long the end of the program waits for a log that stalls.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
-/// Between two looks for lines that were left out.
+/// Between two lookups for lines that were left out.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The running log.

@@ -10,14 +10,14 @@ use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntGauge, IntGaugeVec, Opts};
 
 use super::as_gauge;
-use crate::status::{Board, STATES, SubscriptionView, Verdict, answers, state_word};
+use crate::status::{ProcessStatus, STATES, SubscriptionView, Verdict, answers, state_word};
 use ditto_core::port::{HeldReason, Side};
 
 const SUBSCRIPTION: [&str; 2] = ["stream", "group"];
 
 /// Collects the gauges of one process.
 pub(super) struct Gauges {
-    board: Arc<Board>,
+    status: Arc<ProcessStatus>,
     descriptions: Vec<Desc>,
 }
 
@@ -26,12 +26,12 @@ impl Gauges {
     ///
     /// # Errors
     /// If a name or a label is not valid.
-    pub(super) fn of(board: Arc<Board>) -> prometheus::Result<Self> {
+    pub(super) fn of(status: Arc<ProcessStatus>) -> prometheus::Result<Self> {
         let set = Set::new()?;
         let collectors = set.collectors();
         let descriptions = collectors.iter().flat_map(|one| one.desc());
         Ok(Self {
-            board,
+            status,
             descriptions: descriptions.cloned().collect(),
         })
     }
@@ -47,7 +47,7 @@ impl Collector for Gauges {
         let Ok(set) = Set::new() else {
             return Vec::new();
         };
-        set.show(&self.board);
+        set.show(&self.status);
         let families = set.collectors().into_iter().flat_map(Collector::collect);
         families
             .filter(|family| !family.get_metric().is_empty())
@@ -135,8 +135,8 @@ impl Set {
         ]
     }
 
-    fn show(&self, board: &Board) {
-        let views = board.views();
+    fn show(&self, status: &ProcessStatus) {
+        let views = status.views();
         for side in Side::ALL {
             if let Some(is_up) = answers(&views, side) {
                 self.up
@@ -144,7 +144,7 @@ impl Set {
                     .set(is_up.into());
             }
         }
-        let refused = board
+        let refused = status
             .last_reload()
             .is_some_and(|last| matches!(last.verdict, Verdict::Refused(_)));
         self.reload.set((!refused).into());

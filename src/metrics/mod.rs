@@ -15,7 +15,7 @@ use prometheus::{Encoder as _, Registry, TextEncoder};
 pub use process::ProcessMetrics;
 pub use subscription::{SubscriptionMetrics, Written};
 
-use crate::status::Board;
+use crate::status::ProcessStatus;
 use families::Families;
 
 /// All of ditto's series.
@@ -56,8 +56,8 @@ impl Metrics {
     ///
     /// # Errors
     /// If it shows one already.
-    pub fn show(&self, board: Arc<Board>) -> prometheus::Result<()> {
-        let gauges = gauges::Gauges::of(board)?;
+    pub fn show(&self, status: Arc<ProcessStatus>) -> prometheus::Result<()> {
+        let gauges = gauges::Gauges::of(status)?;
         self.registry.register(Box::new(gauges))
     }
 

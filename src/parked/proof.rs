@@ -19,7 +19,7 @@ use crate::source::parked::{Traced, text};
 use crate::source::pick::pick;
 use ditto_core::event::{Event, StreamName};
 use ditto_core::placeholder_id;
-use ditto_core::port::LookResult;
+use ditto_core::port::LookupResult;
 
 /// Users' links that are looked for; the streams of more are not proven.
 const MOST_LINKS: usize = 100_000;
@@ -142,9 +142,9 @@ impl Proof<'_> {
         let is_here = here.is_some();
         if let Some(event) = here {
             match store.recognise(stream.clone(), event).await {
-                LookResult::Recognised => return Ok(None),
-                LookResult::Foreign => {}
-                LookResult::Denied => {
+                LookupResult::Recognised => return Ok(None),
+                LookupResult::Foreign => {}
+                LookupResult::Denied => {
                     return Ok(Some(
                         "it cannot be read there, and the user may not write the stream".to_owned(),
                     ));
@@ -155,7 +155,7 @@ impl Proof<'_> {
         let placeholder = event(stream, revision, placeholder_id(stream, revision));
         Ok(Some(
             match store.recognise(stream.clone(), placeholder).await {
-                LookResult::Recognised => filled(is_here),
+                LookupResult::Recognised => filled(is_here),
                 _ => "it cannot be read there".to_owned(),
             },
         ))

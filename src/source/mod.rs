@@ -2,19 +2,19 @@
 //!
 //! Never writes an event anywhere; at most it acknowledges and parks at the source, as it is told.
 
-pub mod chosen;
 pub mod decode;
-pub mod desk;
+pub mod dry_run;
 pub(crate) mod empty;
 pub mod found;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod handoff;
 pub mod history;
 pub mod log;
 pub mod parked;
 pub(crate) mod pick;
-pub mod preview;
+pub mod selected;
 pub mod subscription;
 
 use std::collections::VecDeque;
@@ -29,13 +29,15 @@ use ditto_core::port::{
 
 /// What a pipeline asks of its source. Every call has a time limit of its own and can be dropped at any time.
 pub trait Source: Send + Sync + 'static {
-    /// One stay in the subscription.
-    type Stay: Stay;
+    /// One session in the subscription.
+    type Session: Session;
 
     /// Looks whether the subscription is as it should be (sets it up, if that is allowed), then enters it with this
     /// buffer size.
-    fn join(&self, credit: u32)
-    -> impl Future<Output = Result<Joined<Self::Stay>, Refusal>> + Send;
+    fn join(
+        &self,
+        buffer_size: u32,
+    ) -> impl Future<Output = Result<Joined<Self::Session>, Refusal>> + Send;
 
     /// How far the subscription is, without entering it.
     fn group(&self) -> impl Future<Output = Result<GroupSeen, Refusal>> + Send;
@@ -87,11 +89,11 @@ pub struct Refusal {
     pub text: String,
 }
 
-/// A stay that the source confirmed.
+/// A session that the source confirmed.
 #[derive(Debug)]
 pub struct Joined<S> {
-    /// The stay; deliveries come at once, unless it is told not to poll.
-    pub stay: S,
+    /// The session; deliveries come at once, unless it is told not to poll.
+    pub session: S,
     /// The subscription as it was just before.
     pub group: GroupSeen,
     /// What an operator should know of the subscription's set-up; texts that do not change from one join to the next
@@ -99,9 +101,9 @@ pub struct Joined<S> {
     pub warnings: Vec<String>,
 }
 
-/// One stay. Calls never wait: what they ask for is done in the background, in order. Dropping a stay cuts it short.
-pub trait Stay: Send + 'static {
-    /// Takes deliveries, or does not for now. A stay begins with taking them.
+/// One session. Calls never wait: what they ask for is done in the background, in order. Dropping a session cuts it short.
+pub trait Session: Send + 'static {
+    /// Takes deliveries, or does not for now. A session begins with taking them.
     fn poll(&self, on: bool);
 
     /// Acknowledges.
@@ -110,26 +112,26 @@ pub trait Stay: Send + 'static {
     /// Parks at the source.
     fn park(&self, ids: Vec<Uuid>, reason: String);
 
-    /// Sends what was acknowledged and parked, then ends the stay.
+    /// Sends what was acknowledged and parked, then ends the session.
     fn leave(&self);
 
     /// Waits until there is something, then moves all of it to the end of `into`. Loses nothing when dropped.
     fn arrivals(&mut self, into: &mut VecDeque<Delivered>) -> impl Future<Output = Arrival> + Send;
 }
 
-/// What [`Stay::arrivals`] waited for.
+/// What [`Session::arrivals`] waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Arrival {
     /// Deliveries.
     Deliveries,
-    /// The stay is over, asked for or not; nothing will come any more.
+    /// The session is over, asked for or not; nothing will come any more.
     Over {
         /// What ended it, for the operator; `None` if it ended as asked.
         why: Option<String>,
     },
 }
 
-/// What a stay hands over.
+/// What a session hands over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivered {
     /// What to acknowledge: the link's id if it came through a link (`protocol.md` §8.6).

@@ -1,7 +1,7 @@
 //! What the process and every subscription are doing, as last heard: the one source of STATUS, readiness, `/status`, the page,
 //! `ditto status` and every gauge. Those are views of it and have no state of their own.
 //!
-//! Written by observers, keepers and the supervisor, read by everybody else. Never asks a server. What is not known is `None`.
+//! Written by observers, subscription tasks and the supervisor, read by everybody else. Never asks a server. What is not known is `None`.
 
 mod history;
 mod reload;
@@ -28,14 +28,14 @@ pub use view::{Failure, STATES, SubscriptionView, state_word};
 
 /// All subscriptions' present state.
 #[derive(Debug)]
-pub struct Board {
+pub struct ProcessStatus {
     subscriptions: Mutex<BTreeMap<SubscriptionKey, Arc<Entry>>>,
     changes: watch::Sender<u64>,
     beat: Mutex<Instant>,
     reload: Mutex<Option<LastReload>>,
 }
 
-/// One subscription's place on the board.
+/// One subscription's place on the status.
 #[derive(Debug)]
 pub(crate) struct Entry {
     view: Mutex<SubscriptionView>,
@@ -43,7 +43,7 @@ pub(crate) struct Entry {
     changes: watch::Sender<u64>,
 }
 
-impl Board {
+impl ProcessStatus {
     /// An empty one.
     #[must_use]
     pub fn new() -> Arc<Self> {

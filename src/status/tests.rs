@@ -1,14 +1,14 @@
-//! What the board makes of readings. Never involves a pipeline.
+//! What the status makes of readings. Never involves a pipeline.
 
 use std::time::SystemTime;
 
 use super::view::TICKS_PER_SECOND;
 use super::*;
 
-fn status(done_up_to: Option<u64>, last_number: Option<u64>) -> Status {
+fn seen(done_up_to: Option<u64>, last_number: Option<u64>) -> Status {
     Status {
         state: PipelineState::Running,
-        credit: 1000,
+        buffer_size: 1000,
         append_limit: 256,
         source_answers: Some(true),
         destination_answers: Some(true),
@@ -30,13 +30,13 @@ fn group(checkpoint: Option<u64>, start: Option<u64>, last_number: Option<u64>) 
     }
 }
 
-fn entry() -> (Arc<Board>, Arc<Entry>) {
-    let board = Board::new();
-    let entry = board.add(&SubscriptionKey {
+fn entry() -> (Arc<ProcessStatus>, Arc<Entry>) {
+    let status = ProcessStatus::new();
+    let entry = status.add(&SubscriptionKey {
         stream: "$ce-customer".into(),
         group: "g".into(),
     });
-    (board, entry)
+    (status, entry)
 }
 
 #[test]
@@ -106,52 +106,52 @@ fn lag_is_true_in_every_situation() {
         ),
     ];
     for (name, group, reading, expected) in rows {
-        let (board, entry) = entry();
-        assert_eq!(board.views()[0].lag_events(), None, "{name}: not seen yet");
+        let (status, entry) = entry();
+        assert_eq!(status.views()[0].lag_events(), None, "{name}: not seen yet");
         entry.group(&group);
         if let Some((done, last)) = reading {
-            entry.status(&status(done, last));
+            entry.status(&seen(done, last));
         }
-        assert_eq!(board.views()[0].lag_events(), expected, "{name}");
+        assert_eq!(status.views()[0].lag_events(), expected, "{name}");
     }
 }
 
 #[test]
 fn the_age_of_the_oldest_open_event_outlasts_a_disconnection() {
-    let (board, entry) = entry();
+    let (status, entry) = entry();
     let created = 1_700_000_000;
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_090);
-    let lag = || board.views()[0].lag_time(now);
+    let lag = || status.views()[0].lag_time(now);
     assert_eq!(lag(), None, "not seen yet");
     entry.group(&group(None, Some(0), Some(9)));
     let open = Status {
         oldest_created: Some(created * TICKS_PER_SECOND),
-        ..status(Some(4), Some(9))
+        ..seen(Some(4), Some(9))
     };
     entry.status(&open);
     assert_eq!(lag(), Some(Duration::from_secs(90)));
     // Everything was given back: nothing is held, and yet nothing was done.
-    entry.status(&status(Some(4), Some(9)));
+    entry.status(&seen(Some(4), Some(9)));
     assert_eq!(lag(), Some(Duration::from_secs(90)));
-    entry.status(&status(Some(9), Some(9)));
+    entry.status(&seen(Some(9), Some(9)));
     assert_eq!(lag(), Some(Duration::ZERO));
 }
 
 #[test]
 fn a_stall_is_unhealthy_until_something_moves() {
-    let (board, entry) = entry();
-    let is_stalled = || board.views()[0].is_stalled();
+    let (status, entry) = entry();
+    let is_stalled = || status.views()[0].is_stalled();
     entry.failed("it stood still".to_owned(), true);
     assert!(is_stalled());
     entry.begin();
-    entry.status(&status(None, Some(9)));
+    entry.status(&seen(None, Some(9)));
     assert!(
         is_stalled(),
         "the first reading of a new run is no progress"
     );
     entry.status(&Status {
         progress: 1,
-        ..status(Some(0), Some(9))
+        ..seen(Some(0), Some(9))
     });
     assert!(!is_stalled());
     entry.failed("it panicked".to_owned(), false);
@@ -160,11 +160,11 @@ fn a_stall_is_unhealthy_until_something_moves() {
 
 #[test]
 fn the_summary_names_what_is_not_running_and_why() {
-    let board = Board::new();
-    assert_eq!(board.summary(), "no subscriptions configured");
+    let status = ProcessStatus::new();
+    assert_eq!(status.summary(), "no subscriptions configured");
     let entries: Vec<_> = (0..6)
         .map(|number| {
-            board.add(&SubscriptionKey {
+            status.add(&SubscriptionKey {
                 stream: "$ce-orders".into(),
                 group: format!("g{number}").into(),
             })
@@ -173,45 +173,45 @@ fn the_summary_names_what_is_not_running_and_why() {
     for entry in &entries {
         entry.state(PipelineState::Running);
     }
-    assert_eq!(board.summary(), "6 subscriptions running");
+    assert_eq!(status.summary(), "6 subscriptions running");
     entries[0].trouble(Side::Destination, "the destination refused\nthe connection");
     entries[0].state(PipelineState::Retrying(Side::Destination));
     entries[1].state(PipelineState::Standby);
     let expected = "4 subscriptions running, 1 retrying: $ce-orders::g0 (the destination refused the connection), \
                     1 standby: $ce-orders::g1 (another consumer has the group)";
-    assert_eq!(board.summary(), expected);
+    assert_eq!(status.summary(), expected);
     for entry in &entries[1..] {
         entry.state(PipelineState::Stopped("denied".to_owned()));
     }
     assert!(
-        board
+        status
             .summary()
             .ends_with("$ce-orders::g3 (denied) and 2 more"),
         "{}",
-        board.summary()
+        status.summary()
     );
     let held = Status {
         held: [1, 0, 2, 0],
-        ..status(None, None)
+        ..seen(None, None)
     };
     entries[0].status(&held);
     assert!(
-        board.summary().ends_with(", 3 streams held"),
+        status.summary().ends_with(", 3 streams held"),
         "{}",
-        board.summary()
+        status.summary()
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_history_keeps_ten_minutes_and_no_more() {
-    let (board, entry) = entry();
+    let (status, entry) = entry();
     // As often as the supervisor ticks, for a quarter of an hour, ten events a second.
     for _ in 0..1_800 {
-        board.sample(Instant::now());
+        status.sample(Instant::now());
         entry.copied(5, 0);
         tokio::time::advance(Duration::from_millis(500)).await;
     }
-    let histories = board.histories();
+    let histories = status.histories();
     let (key, samples) = &histories[0];
     assert_eq!(key.to_string(), "$ce-customer::g");
     assert_eq!(samples.len(), 120);
@@ -222,28 +222,28 @@ async fn the_history_keeps_ten_minutes_and_no_more() {
         "{samples:?}"
     );
     assert_eq!((last.lag, last.state), (None, "connecting"));
-    assert_eq!(board.views()[0].rate, 10.0);
-    board.remove(key);
-    assert!(board.histories().is_empty(), "gone with its subscription");
+    assert_eq!(status.views()[0].rate, 10.0);
+    status.remove(key);
+    assert!(status.histories().is_empty(), "gone with its subscription");
 }
 
 #[test]
 fn the_last_error_is_kept_whoever_it_came_from() {
-    let (board, entry) = entry();
+    let (status, entry) = entry();
     entry.trouble(Side::Destination, "connection refused");
-    let last = board.views()[0].last_error.clone();
+    let last = status.views()[0].last_error.clone();
     assert_eq!(last.expect("an error").0, "connection refused");
     entry.failed("it panicked".to_owned(), false);
-    let last = board.views()[0].last_error.clone();
+    let last = status.views()[0].last_error.clone();
     assert_eq!(last.expect("an error").0, "it panicked");
 }
 
 #[test]
 fn what_a_side_answers_follows_the_state_at_once() {
-    let (board, entry) = entry();
-    let answers = |side| board.views()[0].answers(side);
+    let (status, entry) = entry();
+    let answers = |side| status.views()[0].answers(side);
     assert_eq!(answers(Side::Destination), None);
-    entry.status(&status(None, None));
+    entry.status(&seen(None, None));
     entry.state(PipelineState::Retrying(Side::Destination));
     assert_eq!(answers(Side::Destination), Some(false));
     assert_eq!(answers(Side::Source), Some(true));

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::outcome::Absent;
 use super::reading::{Failure, Reader, patiently};
 use super::seen::Fingerprint;
-use super::shelf::Page;
+use super::side_buffer::Page;
 use crate::cluster::client::LogPlace;
 use crate::config::settings::SubscriptionSettings;
 use crate::source::history::parked_stream;
@@ -44,7 +44,7 @@ pub(super) struct Backlog {
 
 impl Backlog {
     /// Looks at it. The parked queue is read after the checkpoint, so that what is parked below it is there.
-    pub(super) async fn look(
+    pub(super) async fn lookup(
         source: &Reader,
         subscription: &SubscriptionSettings,
         group: Option<&GroupSeen>,

@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use crate::cluster::client::Client;
 use crate::config::settings::{OnConflict, OnMissingHistory, SubscriptionSettings};
 use crate::destination::event_store::EventStore;
-use crate::pipeline::replicate::{self, Call, Observer, Outcome, Pipeline, core_settings};
-use crate::source::chosen::{Choice, Chosen, Fate};
-use ditto_core::port::{GroupSeen, Side, Status, Tell};
+use crate::pipeline::replicate::{self, Call, Observer, Pipeline, core_settings};
+use crate::source::selected::{Choice, Outcome, Selected};
+use ditto_core::port::{GroupSeen, Report, Side, Status};
 
 /// Bytes of events that it may hold.
 const BUDGET: usize = 16 * 1024 * 1024;
@@ -32,7 +32,7 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Brought {
     /// What became of each choice, in order.
-    pub fates: Vec<(Choice, Fate)>,
+    pub fates: Vec<(Choice, Outcome)>,
     /// Why it ended before all was decided.
     pub cut_short: Option<String>,
 }
@@ -45,7 +45,7 @@ pub async fn bring(
     observer: Arc<dyn Observer>,
     stop: &mut watch::Receiver<bool>,
 ) -> Brought {
-    let chosen = Arc::new(Chosen::new(source, choices.clone()));
+    let selected = Arc::new(Selected::new(source, choices.clone()));
     let (stopping, stopped) = watch::channel(None);
     let (progress, progressing) = watch::channel(0);
     let observer = Arc::new(Progressing {
@@ -63,14 +63,14 @@ pub async fn bring(
     let running = replicate::run(Pipeline {
         key: subscription.key(),
         settings: core_settings(&replication, true),
-        source: chosen.clone(),
+        source: selected.clone(),
         destination: Arc::new(EventStore::new(destination)),
         observer,
         budget,
         stop: stopped,
     });
     let watching = async {
-        let why = decided(chosen.open(), progressing, stop).await;
+        let why = decided(selected.open(), progressing, stop).await;
         stopping.send_replace(Some(Instant::now() + SHUTDOWN));
         why
     };
@@ -81,13 +81,13 @@ pub async fn bring(
             why
         }
         outcome = &mut running => match outcome {
-            Outcome::Refused(text) => Some(text),
-            Outcome::Stalled => Some("nothing moved for a minute".to_owned()),
-            Outcome::Stopped { .. } => None,
+            replicate::Outcome::Refused(text) => Some(text),
+            replicate::Outcome::Stalled => Some("nothing moved for a minute".to_owned()),
+            replicate::Outcome::Stopped { .. } => None,
         },
     };
-    let fates = chosen.fates();
-    let is_open = fates.contains(&Fate::Open);
+    let fates = selected.fates();
+    let is_open = fates.contains(&Outcome::Open);
     Brought {
         fates: choices.into_iter().zip(fates).collect(),
         cut_short: why.filter(|_| is_open),
@@ -129,8 +129,8 @@ struct Progressing {
 }
 
 impl Observer for Progressing {
-    fn tell(&self, what: &Tell) {
-        self.inner.tell(what);
+    fn report(&self, what: &Report) {
+        self.inner.report(what);
     }
 
     fn received(&self, deliveries: u64) {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::class::{Class, What};
 use super::exact::{Links, differences, is_left_out};
 use super::outcome::{Absent, Comparison, Facts, Outcome, Step};
-use super::shelf::{Front, Shelf};
+use super::side_buffer::{Front, SideBuffer};
 use crate::cluster::client::notes;
 use ditto_core::event::{Event, StreamName};
 
@@ -113,8 +113,8 @@ struct Lacking {
 /// The comparison of one stream.
 #[derive(Debug)]
 pub(super) struct ByIds {
-    source: Shelf,
-    destination: Shelf,
+    source: SideBuffer,
+    destination: SideBuffer,
     outcome: Outcome,
     links: Links,
     part: Part,
@@ -136,8 +136,8 @@ impl ByIds {
     /// Compares from this revision of the source on.
     pub(super) fn new(stream: StreamName, from: u64, links: Links, part: Part) -> Self {
         Self {
-            source: Shelf::new(from),
-            destination: Shelf::new(0),
+            source: SideBuffer::new(from),
+            destination: SideBuffer::new(0),
             outcome: Outcome::new(stream),
             links,
             part,
@@ -320,11 +320,11 @@ impl Comparison for ByIds {
         }
     }
 
-    fn source(&mut self) -> &mut Shelf {
+    fn source(&mut self) -> &mut SideBuffer {
         &mut self.source
     }
 
-    fn destination(&mut self) -> &mut Shelf {
+    fn destination(&mut self) -> &mut SideBuffer {
         &mut self.destination
     }
 

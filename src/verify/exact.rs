@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::class::{Class, What};
 use super::outcome::{Absent, Comparison, Facts, Outcome, Step};
-use super::shelf::{Front, Shelf};
+use super::side_buffer::{Front, SideBuffer};
 use ditto_core::event::{Event, StreamName};
 
 /// So many events are looked at to find out how two streams of different events belong together.
@@ -23,8 +23,8 @@ const REMEMBERED: usize = 512;
 /// The comparison of one stream.
 #[derive(Debug)]
 pub(super) struct Exact {
-    source: Shelf,
-    destination: Shelf,
+    source: SideBuffer,
+    destination: SideBuffer,
     outcome: Outcome,
     links: Links,
     /// The first revision that the source has not handed out yet.
@@ -53,8 +53,8 @@ impl Exact {
     /// Compares from this revision on.
     pub(super) fn new(stream: StreamName, from: u64, links: Links) -> Self {
         Self {
-            source: Shelf::new(from),
-            destination: Shelf::new(from),
+            source: SideBuffer::new(from),
+            destination: SideBuffer::new(from),
             outcome: Outcome::new(stream),
             links,
             expected: from,
@@ -136,8 +136,8 @@ impl Exact {
             return;
         };
         let revision = here.revision;
-        let place = |shelf: &Shelf, id: Uuid| {
-            let event = shelf.events().skip(1).find(|event| event.id == id)?;
+        let place = |side_buffer: &SideBuffer, id: Uuid| {
+            let event = side_buffer.events().skip(1).find(|event| event.id == id)?;
             Some(event.revision - revision)
         };
         let skipped = place(&self.source, there.id);
@@ -259,11 +259,11 @@ impl Comparison for Exact {
         }
     }
 
-    fn source(&mut self) -> &mut Shelf {
+    fn source(&mut self) -> &mut SideBuffer {
         &mut self.source
     }
 
-    fn destination(&mut self) -> &mut Shelf {
+    fn destination(&mut self) -> &mut SideBuffer {
         &mut self.destination
     }
 

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::lost;
 use super::reading::{Failure, Reader};
 use super::seen::Fingerprint;
-use super::shelf::Page;
+use super::side_buffer::Page;
 use crate::source::decode::stream_of;
 use crate::source::log::Scope;
 use ditto_core::event::{Event, StreamName};

@@ -21,7 +21,7 @@ pub mod resume;
 mod room;
 mod run;
 mod seen;
-mod shelf;
+mod side_buffer;
 mod stream;
 mod whose;
 

@@ -3,7 +3,7 @@
 //! Pure. Keeps a bounded number of findings a stream; all events are counted.
 
 use super::class::{Class, Counts, Finding, What};
-use super::shelf::Shelf;
+use super::side_buffer::SideBuffer;
 use ditto_core::event::StreamName;
 
 /// More findings of one stream are only counted.
@@ -28,9 +28,9 @@ pub(super) trait Comparison {
     /// Compares what is there, and says what is needed to go on.
     fn step(&mut self) -> Step;
     /// Source side.
-    fn source(&mut self) -> &mut Shelf;
+    fn source(&mut self) -> &mut SideBuffer;
     /// Destination side.
-    fn destination(&mut self) -> &mut Shelf;
+    fn destination(&mut self) -> &mut SideBuffer;
     /// What the destination lacks.
     fn absent(&self) -> Option<Absent>;
     /// Parked events count if they stand above this revision.

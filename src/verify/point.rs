@@ -88,8 +88,8 @@ impl Point {
         self.tally.add(&outcome.counts);
         self.tally.left_out_events += from;
         let is_told = |one: &&Finding| one.is_told() || self.is_strict && one.class.is_uncopied();
-        let told: Vec<&Finding> = outcome.findings.iter().filter(is_told).collect();
-        told.into_iter().for_each(|finding| self.keep(finding));
+        let reported: Vec<&Finding> = outcome.findings.iter().filter(is_told).collect();
+        reported.into_iter().for_each(|finding| self.keep(finding));
         if self.keeps_repairs && self.repairs.len() < MOST_REPAIRS {
             self.repairs.extend(outcome.repair);
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::shelf::Page;
+use super::side_buffer::Page;
 use crate::cluster::client::{Client, LogPlace, ReadStream, StreamPage};
 use crate::cluster::{Class, Error};
 use ditto_core::event::{Event, StreamName};

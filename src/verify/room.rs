@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::shelf::AHEAD_BYTES;
+use super::side_buffer::AHEAD_BYTES;
 
 /// All comparisons together. One of the largest events that servers take (16 MiB) has it for itself alone.
 const BUDGET: usize = 64 * 1024 * 1024;

@@ -148,7 +148,7 @@ async fn prepare(
     let source = Reader::new(job.source.clone());
     let stream = &job.subscription.stream;
     let group = group(job, watcher).await?;
-    let (backlog, notes) = Backlog::look(&source, &job.subscription, group.as_ref()).await?;
+    let (backlog, notes) = Backlog::lookup(&source, &job.subscription, group.as_ref()).await?;
     notes.iter().for_each(|note| watcher.note(note));
     if point.end.is_none() && job.streams.is_empty() {
         point.end = source.last(stream).await?;
@@ -182,7 +182,7 @@ async fn prepare(
 /// The group as it is; `None` if there is none yet.
 async fn group(job: &Job, watcher: &mut dyn Watcher) -> Result<Option<GroupSeen>, Failure> {
     let subscription = Subscription::new(job.source.clone(), job.subscription.clone());
-    match subscription.look().await {
+    match subscription.lookup().await {
         Ok(seen) => Ok(Some(seen)),
         Err(refusal) if refusal.why == JoinRefusal::Missing => Ok(None),
         Err(refusal) if refusal.why == JoinRefusal::Denied => {

@@ -141,8 +141,8 @@ mod tests {
                 .collect::<HashSet<_>>()
         };
         let (first, second) = (below(1), below(2));
-        for chosen in [&first, &second] {
-            assert!((350..650).contains(&chosen.len()), "{}", chosen.len());
+        for selected in [&first, &second] {
+            assert!((350..650).contains(&selected.len()), "{}", selected.len());
         }
         assert_ne!(first, second);
         assert_eq!(first, below(1));

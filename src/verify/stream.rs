@@ -11,14 +11,14 @@ use super::exact::{Exact, Links};
 use super::outcome::{Comparison, Facts, Outcome, Step, Whose};
 use super::reading::{Failure, Pace, Reader, patiently};
 use super::room::{Place, Room};
-use super::shelf::{Page, Shelf};
+use super::side_buffer::{Page, SideBuffer};
 use super::whose::{is_refused, is_truncated, whose};
 use crate::cluster::Class as ErrorClass;
 use crate::cluster::Error;
 use crate::destination::Destination as _;
 use crate::destination::event_store::EventStore;
 use ditto_core::event::StreamName;
-use ditto_core::port::{LookRange, LookResult};
+use ditto_core::port::{LookupRange, LookupResult};
 
 /// What all comparisons of a run share.
 #[derive(Debug)]
@@ -102,8 +102,8 @@ async fn judge<C: Comparison>(
 }
 
 /// The revision to read from, if a page is wanted and there is more.
-fn next(shelf: &Shelf, wanted: bool) -> Option<u64> {
-    (wanted && !shelf.is_ended()).then(|| shelf.next())
+fn next(side_buffer: &SideBuffer, wanted: bool) -> Option<u64> {
+    (wanted && !side_buffer.is_ended()).then(|| side_buffer.next())
 }
 
 async fn page(
@@ -173,27 +173,27 @@ pub(super) async fn deleted(
     stream: &StreamName,
 ) -> Result<Option<&'static str>, Failure> {
     let store = EventStore::new(reader.client().clone());
-    let looked = patiently(|| look_at_metadata(&store, reader, stream)).await?;
-    Ok(match looked {
-        LookResult::SoftDeleted => Some("the stream was deleted at the destination"),
-        LookResult::Tombstoned => Some("the stream was tombstoned at the destination"),
+    let looked_up = patiently(|| look_up_metadata(&store, reader, stream)).await?;
+    Ok(match looked_up {
+        LookupResult::SoftDeleted => Some("the stream was deleted at the destination"),
+        LookupResult::Tombstoned => Some("the stream was tombstoned at the destination"),
         _ => None,
     })
 }
 
-async fn look_at_metadata(
+async fn look_up_metadata(
     store: &EventStore,
     reader: &Reader,
     stream: &StreamName,
-) -> Result<LookResult, Error> {
-    let looked = store.look(stream.clone(), LookRange::Metadata, usize::MAX);
-    match looked.await {
-        LookResult::Failed => Err(Error::new(
+) -> Result<LookupResult, Error> {
+    let looked_up = store.lookup(stream.clone(), LookupRange::Metadata, usize::MAX);
+    match looked_up.await {
+        LookupResult::Failed => Err(Error::new(
             reader.client().side(),
             ErrorClass::Transient,
             "read a stream's metadata",
             "no answer",
         )),
-        looked => Ok(looked),
+        looked_up => Ok(looked_up),
     }
 }

@@ -8,14 +8,14 @@ use serde::Deserialize;
 
 use super::outcome::Whose;
 use super::reading::{Failure, patiently};
-use super::shelf::Page;
+use super::side_buffer::Page;
 use super::stream::Context;
 use crate::cluster::client::{ReadStream, StreamPage, notes};
 use crate::cluster::{Class, Error};
 use crate::destination::Destination as _;
 use crate::destination::event_store::EventStore;
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::LookResult;
+use ditto_core::port::LookupResult;
 
 const PAGE_BYTES: usize = 256 * 1024;
 
@@ -86,7 +86,7 @@ async fn ask(context: &Context, stream: &StreamName, event: Event) -> Result<Who
     let store = EventStore::new(client.clone());
     let asked = patiently(|| async {
         match store.recognise(stream.clone(), event.clone()).await {
-            LookResult::Failed => Err(Error::new(
+            LookupResult::Failed => Err(Error::new(
                 client.side(),
                 Class::Transient,
                 "ask whose a stream is",
@@ -96,12 +96,12 @@ async fn ask(context: &Context, stream: &StreamName, event: Event) -> Result<Who
         }
     });
     Ok(match asked.await? {
-        LookResult::Recognised => Whose::Ours,
-        LookResult::Foreign => Whose::Foreign,
-        LookResult::Denied => {
+        LookupResult::Recognised => Whose::Ours,
+        LookupResult::Foreign => Whose::Foreign,
+        LookupResult::Denied => {
             unproven("give the user permission to write it, and verify can ask the destination")
         }
-        LookResult::Unproven(text) => unproven(&text),
+        LookupResult::Unproven(text) => unproven(&text),
         _ => unproven("it was deleted meanwhile"),
     })
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use devstore::{Options, User};
 use ditto::config::cluster::{ClusterKeys, PasswordSource};
-use ditto_core::port::{HeldReason, PipelineState, Tell};
+use ditto_core::port::{HeldReason, PipelineState, Report};
 
 use crate::support::copying::BUDGET;
 use crate::support::servers::{cluster, cluster_as};
@@ -82,7 +82,9 @@ async fn a_destination_password_that_becomes_wrong_and_right_again_loses_nothing
     std::fs::write(&file, "new").unwrap();
     servers.until_equal().await;
     assert_eq!(
-        copying.seen.count(|tell| matches!(tell, Tell::Held { .. })),
+        copying
+            .seen
+            .count(|report| matches!(report, Report::Held { .. })),
         0
     );
 }
@@ -126,8 +128,8 @@ async fn holds_one_stream(acl: &str, missing: &str) {
         BUDGET,
     );
     crate::support::until("the stream is held for what is missing", || {
-        let held = copying.seen.count(|tell| {
-            matches!(tell, Tell::Held { stream, reason: HeldReason::Refused, text, .. }
+        let held = copying.seen.count(|report| {
+            matches!(report, Report::Held { stream, reason: HeldReason::Refused, text, .. }
                 if stream.as_str() == "customer-1" && text == missing)
         });
         if held == 1 { Ok(()) } else { Err(held) }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use devstore::{Ending, Fault, FaultKind, Server, Startup};
-use ditto_core::port::Tell;
+use ditto_core::port::Report;
 
 use crate::support::groups::{self, eager};
 use crate::support::{Copying, Servers, seed, subscription, until};
@@ -42,7 +42,7 @@ async fn survives(name: &str, fault: Fault, on: impl Fn(&Servers) -> &Server) {
     assert_eq!(
         copying
             .seen
-            .count(|tell| matches!(tell, Tell::Held { .. } | Tell::Parked { .. })),
+            .count(|report| matches!(report, Report::Held { .. } | Report::Parked { .. })),
         0,
         "{name}"
     );
@@ -118,7 +118,7 @@ async fn an_event_whose_call_ends_four_times_in_a_row_is_not_parked() {
     assert_eq!(
         copying
             .seen
-            .count(|tell| matches!(tell, Tell::Held { .. } | Tell::Parked { .. })),
+            .count(|report| matches!(report, Report::Held { .. } | Report::Parked { .. })),
         0
     );
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use devstore::store::Expected;
 use devstore::{Fault, FaultKind};
-use ditto_core::port::Tell;
+use ditto_core::port::Report;
 use eventstore::{PersistentSubscriptionSettings, SystemConsumerStrategy};
 
 use crate::support::compare::events;
@@ -50,7 +50,12 @@ async fn events_acknowledged_by_another_consumer_are_copied() {
         () = writing => {}
     }
     servers.until_equal().await;
-    assert!(copying.seen.count(|tell| matches!(tell, Tell::Hole { .. })) > 0);
+    assert!(
+        copying
+            .seen
+            .count(|report| matches!(report, Report::Hole { .. }))
+            > 0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,7 +89,12 @@ async fn what_a_checkpoint_jumped_over_is_copied() {
     servers.source.faults().clear();
     servers.source.start_again().await.unwrap();
     servers.until_equal().await;
-    assert!(copying.seen.count(|tell| matches!(tell, Tell::Hole { .. })) > 0);
+    assert!(
+        copying
+            .seen
+            .count(|report| matches!(report, Report::Hole { .. }))
+            > 0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,7 +128,7 @@ async fn what_the_server_parked_by_itself_is_copied_and_stays_parked() {
     assert_eq!(
         copying
             .seen
-            .count(|tell| matches!(tell, Tell::ServerParked { .. })),
+            .count(|report| matches!(report, Report::ServerParked { .. })),
         5
     );
     assert_eq!(groups::seen(&servers.source, &settings).await.parked, 5);
@@ -140,7 +150,12 @@ async fn events_lost_by_a_pinned_group_at_a_restart_are_copied() {
     servers.source.start_again().await.unwrap();
     servers.until_equal().await;
     servers.until_written(40).await;
-    assert!(copying.seen.count(|tell| matches!(tell, Tell::Hole { .. })) > 0);
+    assert!(
+        copying
+            .seen
+            .count(|report| matches!(report, Report::Hole { .. }))
+            > 0
+    );
 }
 
 /// A pinned group whose checkpoint lies behind events that nobody was sent; `None` if it does not come to that in time.
@@ -206,13 +221,13 @@ async fn a_long_gap_is_read_in_pages_while_other_streams_go_on() {
     assert_eq!(
         copying
             .seen
-            .count(|tell| matches!(tell, Tell::RepairStarted { .. })),
+            .count(|report| matches!(report, Report::RepairStarted { .. })),
         1
     );
     assert_eq!(
         copying
             .seen
-            .count(|tell| matches!(tell, Tell::RepairEnded { events: 5_000, .. })),
+            .count(|report| matches!(report, Report::RepairEnded { events: 5_000, .. })),
         1
     );
 }

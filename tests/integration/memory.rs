@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use devstore::store::{Expected, Proposed};
 use devstore::{Fault, FaultKind};
-use ditto_core::port::Tell;
+use ditto_core::port::Report;
 use eventstore::PersistentSubscriptionSettings;
 
 use crate::support::groups;
@@ -74,7 +74,7 @@ async fn ten_subscriptions_with_hardly_any_memory_get_on_while_streams_wait_for_
         until("it is told", || {
             match pipeline
                 .seen
-                .count(|tell| matches!(tell, Tell::RepairEnded { .. }))
+                .count(|report| matches!(report, Report::RepairEnded { .. }))
             {
                 4 => Ok(()),
                 other => Err(other),

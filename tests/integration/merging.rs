@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use devstore::store::{Expected, Proposed};
 use devstore::{AppendLimit, Options};
-use ditto_core::port::Tell;
+use ditto_core::port::Report;
 
 use crate::support::groups::{self, eager};
 use crate::support::{Copying, Servers, event, seed, subscription};
@@ -30,9 +30,9 @@ async fn max_append_events_is_kept() {
     let copying = Copying::start(&servers, settings);
     servers.until_equal().await;
     let longest = |longest| {
-        copying
-            .seen
-            .count(|tell| matches!(tell, Tell::Copied { events, .. } if events.len() > longest))
+        copying.seen.count(
+            |report| matches!(report, Report::Copied { events, .. } if events.len() > longest),
+        )
     };
     assert_eq!(longest(7), 0);
 }
@@ -116,8 +116,8 @@ async fn revisions_acknowledged_by_another_consumer_are_repaired() {
     servers.until_equal().await;
     servers.until_written(9).await;
     let repaired = |revision| {
-        copying.seen.count(|tell| {
-            matches!(tell, Tell::Copied { events, .. }
+        copying.seen.count(|report| {
+            matches!(report, Report::Copied { events, .. }
                 if events.iter().any(|event| event.repaired && event.revision == revision))
         })
     };

@@ -6,7 +6,7 @@ use devstore::store::Expected;
 use ditto::cluster::Side;
 use ditto::source::Source;
 use ditto::source::subscription::Subscription;
-use ditto_core::port::{HeldReason, PipelineState, ReadFrom, SourcePage, Tell};
+use ditto_core::port::{HeldReason, PipelineState, ReadFrom, Report, SourcePage};
 
 use crate::support::compare::events;
 use crate::support::servers::client;
@@ -57,8 +57,8 @@ async fn a_tombstone_at_the_destination_holds_a_stream_of_any_name() {
         .unwrap();
     let copying = Copying::start(&servers, subscription(CATEGORY, "übernahme"));
     until("the stream is held, the other copied", || {
-        let held = copying.seen.count(|tell| {
-            matches!(tell, Tell::Held { stream, reason, .. }
+        let held = copying.seen.count(|report| {
+            matches!(report, Report::Held { stream, reason, .. }
                 if stream.as_str() == "größe-1" && *reason == HeldReason::Conflict)
         });
         let copied = events(servers.destination.store(), "größe-2").len();

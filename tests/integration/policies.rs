@@ -6,7 +6,7 @@ use devstore::store::Expected;
 use devstore::{Generation, Options};
 use ditto::config::settings::{OnConflict, OnMissingHistory, SubscriptionSettings};
 use ditto::pipeline::replicate::Outcome;
-use ditto_core::port::{HeldReason, PipelineState, Tell};
+use ditto_core::port::{HeldReason, PipelineState, Report};
 
 use crate::support::compare::events;
 use crate::support::groups::{self, eager};
@@ -36,7 +36,7 @@ async fn with_history_gone() -> (Servers, SubscriptionSettings) {
 fn held(copying: &Copying, wanted: HeldReason) -> usize {
     copying
         .seen
-        .count(|tell| matches!(tell, Tell::Held { reason, .. } if *reason == wanted))
+        .count(|report| matches!(report, Report::Held { reason, .. } if *reason == wanted))
 }
 
 fn revisions(servers: &Servers, stream: &str) -> Vec<u64> {
@@ -72,7 +72,7 @@ async fn a_conflict_may_be_skipped() {
     assert_eq!(
         copying
             .seen
-            .count(|tell| matches!(tell, Tell::Passed { .. })),
+            .count(|report| matches!(report, Report::Passed { .. })),
         3
     );
     assert_eq!(groups::seen(&servers.source, &settings).await.parked, 0);
@@ -94,7 +94,7 @@ async fn every_subscription_has_policies_of_its_own() {
     assert_eq!(
         skipping
             .seen
-            .count(|tell| matches!(tell, Tell::Passed { .. })),
+            .count(|report| matches!(report, Report::Passed { .. })),
         3
     );
     assert_eq!(groups::seen(&servers.source, &skips).await.parked, 0);
@@ -227,7 +227,7 @@ async fn metadata_is_written_before_the_first_event_and_only_where_there_is_none
     assert_eq!(
         copying
             .seen
-            .count(|tell| matches!(tell, Tell::MetadataKept { .. })),
+            .count(|report| matches!(report, Report::MetadataKept { .. })),
         1
     );
 }
@@ -352,7 +352,7 @@ async fn an_event_larger_than_a_message_is_held_with_the_servers_words() {
         let words = "the destination ended the call each time: Received message exceeds the maximum configured message \
                      size.";
         let held = copying.seen.count(
-            |tell| matches!(tell, Tell::Held { reason: HeldReason::Refused, text, .. } if text.contains(words)),
+            |report| matches!(report, Report::Held { reason: HeldReason::Refused, text, .. } if text.contains(words)),
         );
         if held == 1 { Ok(()) } else { Err(held) }
     })

@@ -80,6 +80,6 @@ async fn a_tombstoned_checkpoint_stream_is_warned_of() {
         .unwrap();
     let own = client(Side::Source, &servers.source);
     let inspected = Subscription::new(own, settings).inspect().await.unwrap();
-    let told = |text: &String| text.contains("checkpoint stream was deleted for good");
-    assert!(inspected.warnings.iter().any(told));
+    let reported = |text: &String| text.contains("checkpoint stream was deleted for good");
+    assert!(inspected.warnings.iter().any(reported));
 }

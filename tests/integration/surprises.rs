@@ -3,7 +3,7 @@
 use devstore::store::Expected;
 use ditto::config::settings::SubscriptionSettings;
 use ditto_core::event::SkipReason;
-use ditto_core::port::{HeldReason, Tell};
+use ditto_core::port::{HeldReason, Report};
 
 use crate::support::compare::events;
 use crate::support::groups::{self, eager};
@@ -19,7 +19,7 @@ async fn with_group(stream: &str) -> (Servers, SubscriptionSettings) {
 fn skipped(copying: &Copying, wanted: SkipReason) -> usize {
     copying
         .seen
-        .count(|tell| matches!(tell, Tell::Skipped { reason } if *reason == wanted))
+        .count(|report| matches!(report, Report::Skipped { reason } if *reason == wanted))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,7 +155,7 @@ async fn events_that_the_category_does_not_link_come_with_the_streams_next_event
     assert!(
         copying
             .seen
-            .count(|tell| matches!(tell, Tell::RepairStarted { .. }))
+            .count(|report| matches!(report, Report::RepairStarted { .. }))
             > 0
     );
 }
@@ -179,7 +179,9 @@ async fn a_stream_whose_head_moves_is_copied_from_where_it_begins_now() {
     let copied: Vec<_> = events(servers.destination.store(), "customer-1");
     assert_eq!(copied.len(), 6);
     assert_eq!(
-        copying.seen.count(|tell| matches!(tell, Tell::Held { .. })),
+        copying
+            .seen
+            .count(|report| matches!(report, Report::Held { .. })),
         0
     );
 }
@@ -200,8 +202,8 @@ async fn a_stream_that_was_deleted_at_the_destination_is_held() {
     let copying = Copying::start(&servers, settings.clone());
     groups::until_checkpoint(&servers.source, &settings, 5).await;
     for stream in ["customer-soft", "customer-hard"] {
-        let held = copying.seen.count(|tell| {
-            matches!(tell, Tell::Held { stream: name, reason: HeldReason::Conflict, .. } if name.as_str() == stream)
+        let held = copying.seen.count(|report| {
+            matches!(report, Report::Held { stream: name, reason: HeldReason::Conflict, .. } if name.as_str() == stream)
         });
         assert_eq!(held, 1, "{stream}");
     }

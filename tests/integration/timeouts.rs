@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ditto_core::port::{PipelineState, Tell};
+use ditto_core::port::{PipelineState, Report};
 use eventstore::PersistentSubscriptionSettings;
 
 use crate::support::groups::{self, eager};
@@ -51,7 +51,7 @@ async fn a_throttle_takes_no_more_than_it_can_work_off_in_time() {
     servers.until_equal().await;
     groups::until_checkpoint(&servers.source, &settings, 119).await;
     // A join for a larger buffer may bring again what was just copied; nothing may time out.
-    let timed_out = |tell: &Tell| matches!(tell, Tell::TimedOut { .. });
+    let timed_out = |report: &Report| matches!(report, Report::TimedOut { .. });
     assert_eq!(copying.seen.count(timed_out), 0);
     assert_eq!(groups::seen(&servers.source, &settings).await.parked, 0);
 }
@@ -95,12 +95,12 @@ async fn a_repair_of_200_000_events_holds_up_no_other_stream() {
     }
     servers.until_equal().await;
     let others = copying.seen.last(
-        |tell| matches!(tell, Tell::Copied { stream, .. } if stream.as_str() != "customer-long"),
+        |report| matches!(report, Report::Copied { stream, .. } if stream.as_str() != "customer-long"),
     );
-    let repaired = copying.seen.first(|tell| {
+    let repaired = copying.seen.first(|report| {
         matches!(
-            tell,
-            Tell::RepairEnded {
+            report,
+            Report::RepairEnded {
                 events: 200_000,
                 ..
             }

@@ -9,7 +9,7 @@ use ditto::cluster::client::Client;
 use ditto::config::cluster::{ClusterKeys, PasswordSource};
 use ditto::config::settings::SubscriptionSettings;
 use ditto::verify::End;
-use ditto_core::port::{PipelineState, Tell};
+use ditto_core::port::{PipelineState, Report};
 
 use crate::support::copying::BUDGET;
 use crate::support::servers::{cluster, cluster_as};
@@ -36,10 +36,9 @@ fn category() -> SubscriptionSettings {
 }
 
 fn unseen(copying: &Copying, first: u64, last: u64) -> bool {
-    copying
-        .seen
-        .count(|tell| matches!(tell, Tell::Unseen { from, to } if (*from, *to) == (first, last)))
-        == 1
+    copying.seen.count(
+        |report| matches!(report, Report::Unseen { from, to } if (*from, *to) == (first, last)),
+    ) == 1
 }
 
 async fn is_copied_though_unseen(metadata: &str, last: u64) {
@@ -86,7 +85,7 @@ async fn links_truncated_while_ditto_was_away_are_found() {
     assert_eq!(
         copying
             .seen
-            .count(|tell| matches!(tell, Tell::Unseen { to: 7, .. })),
+            .count(|report| matches!(report, Report::Unseen { to: 7, .. })),
         1
     );
 }
@@ -183,8 +182,8 @@ async fn an_operator_who_accepts_gets_the_other_events() {
         }
     })
     .await;
-    let accepted = Tell::UnseenAccepted { from: 0, to: 3 };
-    assert_eq!(copying.seen.count(|tell| *tell == accepted), 1);
+    let accepted = Report::UnseenAccepted { from: 0, to: 3 };
+    assert_eq!(copying.seen.count(|report| *report == accepted), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,10 +191,10 @@ async fn verify_compares_streams_whose_links_are_gone() {
     let servers = Servers::start().await;
     three_streams(&servers);
     truncate(&servers, r#"{"$tb":5}"#);
-    let (end, point, told) = verifying::run(&job(&servers, &category(), |_| {})).await;
+    let (end, point, reported) = verifying::run(&job(&servers, &category(), |_| {})).await;
     assert_eq!((end, point.tally.compared), (End::Complete, 3));
     let not_seen = |note: &String| note.contains("can no longer be read");
-    assert!(!told.notes.iter().any(not_seen), "{:?}", told.notes);
+    assert!(!reported.notes.iter().any(not_seen), "{:?}", reported.notes);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,8 +205,12 @@ async fn verify_says_which_numbers_it_could_not_see() {
     std::fs::write(&file, "x").unwrap();
     let source = Client::connect(Side::Source, reader(&servers, &file));
     let job = job(&servers, &category(), |job| job.source = source);
-    let (end, point, told) = verifying::run(&job).await;
+    let (end, point, reported) = verifying::run(&job).await;
     assert_eq!((end, point.tally.refused), (End::Complete, 1));
     let names_them = |note: &String| note.contains("numbers 0 to 3 can no longer be read");
-    assert!(told.notes.iter().any(names_them), "{:?}", told.notes);
+    assert!(
+        reported.notes.iter().any(names_them),
+        "{:?}",
+        reported.notes
+    );
 }

@@ -263,13 +263,16 @@ async fn consume(servers: &Servers, count: usize) {
     groups::until_checkpoint(&servers.source, &settings, count as u64 - 1).await;
 }
 
-fn told(findings: &[Finding]) -> BTreeMap<String, Vec<Expectation>> {
-    let mut told: BTreeMap<String, Vec<Expectation>> = BTreeMap::new();
+fn reported(findings: &[Finding]) -> BTreeMap<String, Vec<Expectation>> {
+    let mut reported: BTreeMap<String, Vec<Expectation>> = BTreeMap::new();
     for one in findings {
         let row = (one.class, one.what, one.revision, one.events);
-        told.entry(one.stream.to_string()).or_default().push(row);
+        reported
+            .entry(one.stream.to_string())
+            .or_default()
+            .push(row);
     }
-    told
+    reported
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -301,7 +304,7 @@ async fn every_difference_is_found_and_named_and_nothing_else_while_events_are_c
         .iter()
         .map(|one| (format!("customer-{}", one.name), vec![one.expected]))
         .collect();
-    let mut found = told(&seen.findings);
+    let mut found = reported(&seen.findings);
     // What is on its way right now is behind, and may be told.
     found.retain(|_, rows| rows.iter().any(|row| row.0 != Class::Behind));
     assert_eq!(found, expected);

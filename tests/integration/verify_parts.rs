@@ -20,16 +20,19 @@ async fn what_the_group_has_not_come_to_is_behind_and_what_it_is_done_with_is_mi
         let events = &point.tally.events;
         (events.of(Class::Missing), events.of(Class::Behind))
     };
-    let (end, point, told) = verifying::run(&job(&servers, &settings, |_| {})).await;
+    let (end, point, reported) = verifying::run(&job(&servers, &settings, |_| {})).await;
     assert_eq!((end, behind(&point)), (End::Complete, (0, 60)));
-    assert!(told.notes[0].contains("no checkpoint yet"), "{told:?}");
+    assert!(
+        reported.notes[0].contains("no checkpoint yet"),
+        "{reported:?}"
+    );
     groups::create(&servers.source, "$ce-customer", "ditto", eager()).await;
     groups::foreign_consumer(&servers.source, "$ce-customer", "ditto", 25, false).await;
     groups::until_checkpoint(&servers.source, &settings, 24).await;
-    let (end, point, told) = verifying::run(&job(&servers, &settings, |_| {})).await;
-    assert_eq!((end, told.notes), (End::Complete, Vec::new()));
+    let (end, point, reported) = verifying::run(&job(&servers, &settings, |_| {})).await;
+    assert_eq!((end, reported.notes), (End::Complete, Vec::new()));
     assert_eq!(behind(&point), (25, 35));
-    let half: Vec<_> = told
+    let half: Vec<_> = reported
         .findings
         .iter()
         .filter(|one| one.stream.as_str() == "customer-2")
@@ -166,16 +169,16 @@ async fn copies_with_revisions_of_their_own_are_compared_by_ids_in_their_order()
     let copying = Copying::start(&servers, settings.clone());
     groups::until_checkpoint(&servers.source, &settings, 79).await;
     let compared = job(&servers, &settings, |_| {});
-    let (end, point, told) = verifying::run(&compared).await;
-    assert_eq!((end, told.findings), (End::Complete, Vec::new()));
+    let (end, point, reported) = verifying::run(&compared).await;
+    assert_eq!((end, reported.findings), (End::Complete, Vec::new()));
     assert_eq!(point.tally.events.of(Class::Equal), 80);
     copying.stop().await;
     // Another program takes what comes next, and copies nothing.
     seed(source, "customer-3", 3);
     groups::foreign_consumer(&servers.source, "$ce-customer", "ditto", 3, false).await;
     groups::until_checkpoint(&servers.source, &settings, 82).await;
-    let (_, point, told) = verifying::run(&compared).await;
-    assert_eq!(point.tally.events.of(Class::Missing), 3, "{told:?}");
+    let (_, point, reported) = verifying::run(&compared).await;
+    assert_eq!(point.tally.events.of(Class::Missing), 3, "{reported:?}");
     assert_eq!(point.tally.events.of(Class::Equal), 80);
 }
 

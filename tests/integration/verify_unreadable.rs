@@ -23,7 +23,7 @@ fn last(store: &Store, stream: &str) -> Option<u64> {
 
 /// What is told of one stream, and the servers: `copied` of the source's events and then `foreign` ones are at the
 /// destination, truncated up to this revision.
-async fn told(
+async fn reported(
     here: u64,
     (copied, foreign): (u64, u64),
     truncated: u64,
@@ -66,7 +66,7 @@ async fn truncated_foreign_stream_is_told_as_different() {
             [(Different, Unreadable, 0, 10), (Behind, AsClassed, 10, 2)],
         ),
     ] {
-        let (mut rows, texts) = told(here, (0, 10), 10, false).await;
+        let (mut rows, texts) = reported(here, (0, 10), 10, false).await;
         rows.sort_by_key(|row| (row.0 as u8, row.1 as u8));
         let mut expected = expected.to_vec();
         expected.sort_by_key(|row| (row.0 as u8, row.1 as u8));
@@ -78,7 +78,7 @@ async fn truncated_foreign_stream_is_told_as_different() {
 #[tokio::test(flavor = "multi_thread")]
 async fn truncated_copy_is_told_as_truncated_by_another_writer() {
     for (truncated, cut) in [(10, 10), (4, 4)] {
-        let (rows, texts) = told(10, (10, 0), truncated, false).await;
+        let (rows, texts) = reported(10, (10, 0), truncated, false).await;
         let expected = (Class::AgedAtDestination, What::Truncated, 0, cut);
         assert_eq!(rows, [expected]);
         assert!(
@@ -112,7 +112,7 @@ async fn copies_behind_truncated_foreign_events_are_told() {
 async fn unreadable_stream_without_proof_is_unverified() {
     // A single event: the append that asks could write it. Or verify is not to send any.
     for (count, read_only, why) in [(1, false, "revision 0"), (10, true, "read_only")] {
-        let (rows, texts) = told(count, (count, 0), count, read_only).await;
+        let (rows, texts) = reported(count, (count, 0), count, read_only).await;
         assert_eq!(rows, [(Class::Unverified, What::AsClassed, 0, count)]);
         assert!(texts[0].contains(why), "{texts:?}");
     }

@@ -9,8 +9,8 @@ use ditto::config::load::{Environment, load};
 use ditto::daemon::{Control, Finish, Launch, Notifier, Parts, Run, Running, run};
 use ditto::metrics::Metrics;
 use ditto::pipeline::replicate::Outcome;
-use ditto::status::Board;
-use ditto_core::port::{PipelineState, Tell};
+use ditto::status::ProcessStatus;
+use ditto_core::port::{PipelineState, Report};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -61,7 +61,7 @@ impl Launch for Scripted {
                 Script::Refuse => return Outcome::Refused("as scripted".to_owned()),
                 Script::Obey | Script::Ignore => {}
             }
-            run.observer.tell(&Tell::State(PipelineState::Running));
+            run.observer.report(&Report::State(PipelineState::Running));
             if script == Script::Ignore {
                 std::future::pending::<()>().await;
             }
@@ -80,7 +80,7 @@ struct Daemon {
     _folder: tempfile::TempDir,
     control: mpsc::Sender<Control>,
     events: mpsc::UnboundedReceiver<Event>,
-    board: Arc<Board>,
+    board: Arc<ProcessStatus>,
     metrics: Arc<Metrics>,
     task: JoinHandle<Finish>,
 }
@@ -104,14 +104,14 @@ impl Daemon {
             ),
             events: sender,
         };
-        let board = Board::new();
+        let board = ProcessStatus::new();
         let metrics = Metrics::new().expect("metrics");
         metrics.show(board.clone()).expect("gauges");
         let path = file.clone();
         let parts = Parts {
             launcher: Arc::new(launcher),
             pipelines: tokio::runtime::Handle::current(),
-            board: board.clone(),
+            status: board.clone(),
             metrics: metrics.clone(),
             notifier: Notifier::default(),
             control: requests,

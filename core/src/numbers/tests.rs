@@ -83,8 +83,8 @@ fn a_hundred_thousand_gaps_cost_an_input_as_much_as_one() {
         numbers.due(at(GAPS), PATIENCE);
     }
     assert_eq!(numbers.due(at(GAPS), PATIENCE), None);
-    let looked_at = numbers.gaps.looked_at.get();
-    assert!(looked_at < 10 * GAPS, "{looked_at} looks at a gap");
+    let looked_up_at = numbers.gaps.looked_up_at.get();
+    assert!(looked_up_at < 10 * GAPS, "{looked_up_at} looks at a gap");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
-    AppendId, ConnId, LeaveReason, LogPosition, LookId, Moment, ReadId, Side, Tell, WriteId,
+    AppendId, LeaveReason, LogPosition, LookupId, Moment, ReadId, Report, SessionId, Side, WriteId,
 };
 use crate::event::{Event, StreamName};
 
@@ -34,7 +34,7 @@ pub enum Expected {
 
 /// What to read of a destination stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LookRange {
+pub enum LookupRange {
     /// Only `$$S`: has it been soft-deleted?
     Metadata,
     /// Forwards from a revision; if the stream is not found, `$$S` too.
@@ -80,33 +80,33 @@ pub enum Command {
     /// Look at the group (create it if allowed), then join with this buffer size: [`Input::Joined`] or [`Input::Refused`].
     Join {
         /// Buffer size to ask for.
-        credit: u32,
+        buffer_size: u32,
     },
     /// Send what is acknowledged, then leave: [`Input::Left`].
     Leave {
-        /// The stay to end.
-        conn: ConnId,
+        /// The session to end.
+        session: SessionId,
         /// Why, to be handed back.
         why: LeaveReason,
     },
     /// Take deliveries from the subscription, or do not for now.
     Poll {
         /// Which stay.
-        conn: ConnId,
+        session: SessionId,
         /// Whether to take.
         on: bool,
     },
     /// Acknowledge.
     Ack {
-        /// The stay that they were delivered over.
-        conn: ConnId,
+        /// The session that they were delivered over.
+        session: SessionId,
         /// Ids to acknowledge.
         ids: Vec<Uuid>,
     },
     /// Park at the source.
     Park {
-        /// The stay that they were delivered over.
-        conn: ConnId,
+        /// The session that they were delivered over.
+        session: SessionId,
         /// Ids to park.
         ids: Vec<Uuid>,
         /// Begins with [`OWN_REASON`].
@@ -125,23 +125,23 @@ pub enum Command {
         /// It may be the one that ends its calls: it goes over a call of its own, and no other append does.
         alone: bool,
     },
-    /// Look at a destination stream: [`Input::Looked`].
-    Look {
+    /// Look at a destination stream: [`Input::LookedUp`].
+    Lookup {
         /// Id for the answer.
-        look: LookId,
+        lookup: LookupId,
         /// Stream to look at.
         stream: StreamName,
         /// What to read.
-        range: LookRange,
+        range: LookupRange,
         /// Stop reading when this many bytes of events were read (at least one event is read).
         max_bytes: usize,
     },
     /// Does the destination's stream hold exactly this event at its revision, which is the stream's last or below it?
     /// An append of the event with the revision before it expected: recognised as stored or refused, never written
-    /// (`protocol.md` §5.1.12). [`Input::Looked`].
+    /// (`protocol.md` §5.1.12). [`Input::LookedUp`].
     Recognise {
         /// Id for the answer.
-        look: LookId,
+        lookup: LookupId,
         /// Stream to ask about.
         stream: StreamName,
         /// The source's event; its revision is 1 or more.
@@ -150,7 +150,7 @@ pub enum Command {
     /// May this stream be written? An append of no events that cannot succeed (`protocol.md` §15.2): [`Input::RightsSeen`].
     AskRights {
         /// Id for the answer.
-        ask: LookId,
+        ask: LookupId,
         /// Stream to ask about.
         stream: StreamName,
     },
@@ -234,7 +234,7 @@ pub enum Command {
         left: usize,
     },
     /// For logs and metrics only.
-    Tell(Tell),
+    Report(Report),
 }
 
 #[cfg(test)]

@@ -7,17 +7,17 @@ use std::time::Duration;
 /// Monotonic time since the pipeline's start. The core has no clock of its own.
 pub type Moment = Duration;
 
-/// One stay in the subscription: given by the loop, never used twice.
+/// One session in the subscription: given by the loop, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnId(pub u64);
+pub struct SessionId(pub u64);
 
 /// Identifies an append from its first sending to its answer; sent again under the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AppendId(pub u64);
 
-/// Identifies a look at a destination stream.
+/// Identifies a lookup at a destination stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LookId(pub u64);
+pub struct LookupId(pub u64);
 
 /// Identifies a read at the source (of a stream, of links, of parked entries).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{AppendId, ConnId, LookId, Moment, ReadId, Side, WriteId};
+use super::{AppendId, LookupId, Moment, ReadId, SessionId, Side, WriteId};
 use crate::event::{Event, Item, StreamName};
 
 /// What GetInfo says of the group, as far as the core decides by it (`protocol.md` §8.11).
@@ -52,16 +52,16 @@ pub enum JoinRefusal {
     Unavailable,
 }
 
-/// How a stay in the subscription ended, or why ditto ends it.
+/// How a session in the subscription ended, or why ditto ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LeaveReason {
     /// The server ended it: dropped, restarted, connection lost.
     Ended,
     /// Deliveries would wait past the message timeout: nothing came from the destination, or polling is paused.
     Waiting,
-    /// To join again with another credit.
-    Credit,
-    /// Nothing was delivered for long although there is more: a new stay may bring it.
+    /// To join again with another buffer size.
+    BufferSize,
+    /// Nothing was delivered for long although there is more: a new session may bring it.
     Quiet,
     /// The pipeline stops.
     Stopping,
@@ -91,9 +91,9 @@ pub enum AppendOutcome {
     NoAnswer,
 }
 
-/// What a look found.
+/// What a lookup found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LookResult {
+pub enum LookupResult {
     /// The stream exists. `last` is the number of its last event ever (readable or not); `events` are what was
     /// readable of the range asked for, ascending.
     Tail {
@@ -110,7 +110,7 @@ pub enum LookResult {
     SoftDeleted,
     /// It was tombstoned.
     Tombstoned,
-    /// The metadata says nothing of a deletion: the answer to [`LookRange::Metadata`].
+    /// The metadata says nothing of a deletion: the answer to [`LookupRange::Metadata`].
     NotDeleted,
     /// No right to read it; to [`super::Command::Recognise`]: to write it.
     Denied,
@@ -249,12 +249,12 @@ pub enum MetadataOutcome {
 /// What the loop reports.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// Confirmed by the server. `credit` is the buffer size that was asked for.
+    /// Confirmed by the server. `buffer_size` is the buffer size that was asked for.
     Joined {
-        /// The new stay.
-        conn: ConnId,
-        /// Buffer size of this stay.
-        credit: u32,
+        /// The new session.
+        session: SessionId,
+        /// Buffer size of this session.
+        buffer_size: u32,
         /// The group as it was just before joining.
         group: GroupSeen,
     },
@@ -263,17 +263,17 @@ pub enum Input {
         /// Why.
         why: JoinRefusal,
     },
-    /// The stay is over; nothing of it will come or be sent any more.
+    /// The session is over; nothing of it will come or be sent any more.
     Left {
         /// Which stay.
-        conn: ConnId,
+        session: SessionId,
         /// [`LeaveReason::Ended`] if the server ended it, otherwise the reason of the command.
         why: LeaveReason,
     },
     /// The subscription handed something over.
     Delivery {
-        /// The stay that it came over.
-        conn: ConnId,
+        /// The session that it came over.
+        session: SessionId,
         /// What to acknowledge: the link's id if it came through a link (`protocol.md` §8.6).
         ack: Uuid,
         /// Number of the original event in the subscription's stream; `None` for a replayed parked entry.
@@ -300,17 +300,17 @@ pub enum Input {
         /// The server's own words for it, or what ditto found.
         said: String,
     },
-    /// A look was answered.
-    Looked {
+    /// A lookup was answered.
+    LookedUp {
         /// Which.
-        look: LookId,
+        lookup: LookupId,
         /// What it found.
-        result: LookResult,
+        result: LookupResult,
     },
     /// Rights were asked for and answered.
     RightsSeen {
         /// Which question.
-        ask: LookId,
+        ask: LookupId,
         /// What the server said.
         rights: Rights,
     },

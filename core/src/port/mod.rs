@@ -6,16 +6,16 @@
 mod command;
 mod ids;
 mod input;
+mod report;
 mod settings;
-mod tell;
 
 pub use self::command::{
-    Command, Expected, LookRange, OWN_REASON, ReadFrom, StopReason, own_reason,
+    Command, Expected, LookupRange, OWN_REASON, ReadFrom, StopReason, own_reason,
 };
-pub use self::ids::{AppendId, ConnId, LookId, Moment, ReadId, Side, WriteId};
+pub use self::ids::{AppendId, LookupId, Moment, ReadId, SessionId, Side, WriteId};
 pub use self::input::{
     AppendOutcome, GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LogPage, LogPosition,
-    LookResult, MetadataOutcome, ParkedEntry, ParkedPage, Rights, SourcePage,
+    LookupResult, MetadataOutcome, ParkedEntry, ParkedPage, Rights, SourcePage,
 };
+pub use self::report::{CopiedEvent, DuplicateReason, HeldReason, PipelineState, Report, Status};
 pub use self::settings::{CoreSettings, Feed, Mode, OnConflict, OnMissingHistory, OnUnverified};
-pub use self::tell::{CopiedEvent, DuplicateReason, HeldReason, PipelineState, Status, Tell};

@@ -55,7 +55,7 @@ pub enum Mode {
     /// `skip_version_check`: ids in order behind the destination's own tail.
     Behind,
     /// The destination has no revisions (Kinesis): nothing is looked at, order is kept, a refused event is parked.
-    Unnumbered,
+    AppendOnly,
 }
 
 /// Policy for a destination stream that holds something else.

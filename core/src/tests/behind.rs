@@ -1,6 +1,6 @@
 //! `skip_version_check`: copies behind the destination's own tail, found again by id.
 
-use super::super::port::{AppendOutcome, CoreSettings, LookResult, Mode, Tell};
+use super::super::port::{AppendOutcome, CoreSettings, LookupResult, Mode, Report};
 use super::{Bench, event, settings, stranger};
 use crate::event::Event;
 
@@ -69,7 +69,7 @@ fn what_the_source_wrote_long_after_the_newest_copy_is_not_looked_for() {
 fn a_run_is_ascending_and_need_not_be_consecutive() {
     let mut bench = bench();
     bench.deliver("s-1", 5);
-    bench.looked(LookResult::NotFound);
+    bench.looked_up(LookupResult::NotFound);
     bench.deliver("s-1", 8);
     bench.deliver("s-1", 12);
     bench.written(0);
@@ -113,7 +113,7 @@ fn a_search_goes_back_until_an_event_25_hours_older_than_the_original() {
 fn somebody_else_in_the_stream_makes_every_delivery_be_looked_for() {
     let mut bench = bench();
     bench.deliver("s-1", 5);
-    bench.looked(LookResult::NotFound);
+    bench.looked_up(LookupResult::NotFound);
     bench.commands();
     bench.append_answered(AppendOutcome::WrongRevision);
     assert_eq!(bench.commands(), ["look s-1 back from end"]);
@@ -128,14 +128,14 @@ fn somebody_else_in_the_stream_makes_every_delivery_be_looked_for() {
 fn an_event_older_than_the_newest_copy_is_searched_and_told_when_late() {
     let mut bench = bench();
     bench.deliver("s-1", 5);
-    bench.looked(LookResult::NotFound);
+    bench.looked_up(LookupResult::NotFound);
     bench.written(0);
     bench.commands();
     bench.deliver("s-1", 3);
     assert_eq!(bench.commands(), ["look s-1 back from end"]);
     bench.found(0, vec![copy(5, 0)]);
     assert_eq!(bench.commands(), ["append s-1 after 0: 3"]);
-    assert!(bench.tells().contains(&Tell::Late {
+    assert!(bench.reports().contains(&Report::Late {
         stream: "s-1".into(),
         revision: 3
     }));
@@ -149,7 +149,7 @@ fn a_stream_is_nobody_elses_again_once_a_copy_is_its_last_event() {
     ] {
         let mut bench = bench();
         bench.deliver("s-1", 5);
-        bench.looked(LookResult::NotFound);
+        bench.looked_up(LookupResult::NotFound);
         bench.append_answered(AppendOutcome::WrongRevision);
         bench.found(0, vec![stranger("s-1", 0)]);
         bench.written(1);
@@ -174,7 +174,7 @@ fn what_was_looked_for_is_not_looked_for_again() {
         ..settings()
     });
     bench.deliver("s-1", 5);
-    bench.looked(LookResult::NotFound);
+    bench.looked_up(LookupResult::NotFound);
     bench.deliver("s-1", 6);
     bench.append_answered(AppendOutcome::WrongRevision);
     bench.found(0, vec![stranger("s-1", 0)]);
@@ -187,7 +187,7 @@ fn what_was_looked_for_is_not_looked_for_again() {
 fn an_older_event_that_came_meanwhile_is_looked_for() {
     let mut bench = bench();
     bench.deliver("s-1", 8);
-    bench.looked(LookResult::NotFound);
+    bench.looked_up(LookupResult::NotFound);
     bench.deliver("s-1", 5);
     bench.commands();
     bench.written(0);

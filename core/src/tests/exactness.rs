@@ -1,15 +1,16 @@
-//! Every row of the table of looks, and the streams that are held for what they found.
+//! Every row of the table of lookups, and the streams that are held for what they found.
 
 use std::time::Duration;
 
 use super::super::port::{
-    AppendOutcome, CoreSettings, DuplicateReason, Input, LookResult, OnUnverified, SourcePage, Tell,
+    AppendOutcome, CoreSettings, DuplicateReason, Input, LookupResult, OnUnverified, Report,
+    SourcePage,
 };
 use super::{Bench, event, events, settings, stranger};
 
 #[test]
 fn a_tail_just_before_what_waits_is_compared_with_the_sources_event() {
-    let mut bench = Bench::looking(settings());
+    let mut bench = Bench::looking_up(settings());
     bench.found(4, events("s-1", [4]));
     assert_eq!(bench.commands(), ["source s-1 from 4 count 1"]);
     bench.source_events(events("s-1", [4]), 9);
@@ -18,15 +19,15 @@ fn a_tail_just_before_what_waits_is_compared_with_the_sources_event() {
 
 #[test]
 fn what_is_there_with_the_same_id_is_acknowledged() {
-    let mut bench = Bench::looking(settings());
+    let mut bench = Bench::looking_up(settings());
     bench.found(7, events("s-1", [4, 5]));
     assert_eq!(bench.commands(), ["ack 0"]);
-    let found = Tell::Duplicate {
+    let found = Report::Duplicate {
         stream: "s-1".into(),
         revision: 5,
         reason: DuplicateReason::Found,
     };
-    assert!(bench.tells().contains(&found));
+    assert!(bench.reports().contains(&found));
     bench.deliver("s-1", 6);
     assert_eq!(
         bench.commands(),
@@ -36,13 +37,13 @@ fn what_is_there_with_the_same_id_is_acknowledged() {
 }
 
 /// What waits is revision 5 of a stream whose destination ends at `tail` and shows only `shown`; the source shows `here`.
-fn looked_at(
+fn looked_up_at(
     policy: OnUnverified,
     tail: u64,
     shown: impl IntoIterator<Item = u64>,
     here: SourcePage,
 ) -> Bench {
-    let mut bench = Bench::looking(CoreSettings {
+    let mut bench = Bench::looking_up(CoreSettings {
         on_unverified: policy,
         ..settings()
     });
@@ -63,8 +64,8 @@ pub(super) fn source(revisions: impl IntoIterator<Item = u64>, last: u64) -> Sou
     }
 }
 
-fn unreadable(revision: u64) -> Tell {
-    Tell::Duplicate {
+fn unreadable(revision: u64) -> Report {
+    Report::Duplicate {
         stream: "s-1".into(),
         revision,
         reason: DuplicateReason::Unreadable,
@@ -75,11 +76,11 @@ fn unreadable(revision: u64) -> Tell {
 fn unreadable_events_before_the_sources_own_tail_are_acknowledged() {
     // The destination's last event is the source's last, or one before it.
     for last in [7, 9] {
-        let mut bench = looked_at(OnUnverified::Hold, 7, [7], source([7], last));
+        let mut bench = looked_up_at(OnUnverified::Hold, 7, [7], source([7], last));
         assert_eq!(bench.commands(), ["source s-1 from 7 count 1", "ack 0"]);
-        let tells = bench.tells();
-        assert!(tells.contains(&unreadable(5)));
-        assert!(tells.contains(&Tell::Unreadable {
+        let reports = bench.reports();
+        assert!(reports.contains(&unreadable(5)));
+        assert!(reports.contains(&Report::Unreadable {
             stream: "s-1".into(),
             from: 5,
             tail: 7,
@@ -93,9 +94,9 @@ fn unreadable_tail_is_asked_about_before_anything_passes() {
         (7, "recognise 7 in s-1", "ack 0"),
         (4, "recognise 4 in s-1", "append s-1 after 4: 5"),
     ] {
-        let mut bench = looked_at(OnUnverified::Hold, tail, [], source([tail], 9));
+        let mut bench = looked_up_at(OnUnverified::Hold, tail, [], source([tail], 9));
         assert_eq!(bench.commands().pop().as_deref(), Some(recognised));
-        bench.looked(LookResult::Recognised);
+        bench.looked_up(LookupResult::Recognised);
         assert_eq!(bench.commands(), [passed]);
     }
 }
@@ -103,9 +104,9 @@ fn unreadable_tail_is_asked_about_before_anything_passes() {
 #[test]
 fn unreadable_tail_of_another_writer_holds_the_stream() {
     for tail in [7, 4] {
-        let mut bench = looked_at(OnUnverified::Pass, tail, [], source([tail], 9));
+        let mut bench = looked_up_at(OnUnverified::Pass, tail, [], source([tail], 9));
         bench.commands();
-        bench.looked(LookResult::Foreign);
+        bench.looked_up(LookupResult::Foreign);
         assert_eq!(
             bench.commands(),
             [format!("look s-1 from {tail} count 1")],
@@ -124,8 +125,8 @@ fn unreadable_tail_of_another_writer_holds_the_stream() {
 
 #[test]
 fn refused_tail_that_is_no_longer_the_last_is_looked_at_again() {
-    let mut bench = looked_at(OnUnverified::Hold, 7, [], source([7], 9));
-    bench.looked(LookResult::Foreign);
+    let mut bench = looked_up_at(OnUnverified::Hold, 7, [], source([7], 9));
+    bench.looked_up(LookupResult::Foreign);
     bench.commands();
     bench.found(8, events("s-1", [8]));
     assert_eq!(bench.commands(), ["look s-1 from 4 count 2"]);
@@ -146,25 +147,25 @@ fn unreadable_tail_that_nothing_proves_is_a_matter_of_policy() {
             "the server cannot be asked",
             7,
             source([7], 9),
-            Some(LookResult::Unproven(
+            Some(LookupResult::Unproven(
                 "a dry run sends no appends".to_owned(),
             )),
         ),
     ] {
         for policy in [OnUnverified::Hold, OnUnverified::Pass] {
-            let mut bench = looked_at(policy, tail, [], here.clone());
+            let mut bench = looked_up_at(policy, tail, [], here.clone());
             bench.commands();
             answer
                 .iter()
-                .for_each(|answer| bench.looked(answer.clone()));
+                .for_each(|answer| bench.looked_up(answer.clone()));
             let held = bench.core.status().held;
-            let told = bench.tells().contains(&Tell::Unverified {
+            let reported = bench.reports().contains(&Report::Unverified {
                 stream: "s-1".into(),
                 revision: tail,
             });
             match policy {
-                OnUnverified::Hold => assert_eq!((held, told), ([0, 0, 0, 1], false), "{name}"),
-                OnUnverified::Pass => assert_eq!((held, told), ([0; 4], true), "{name}"),
+                OnUnverified::Hold => assert_eq!((held, reported), ([0, 0, 0, 1], false), "{name}"),
+                OnUnverified::Pass => assert_eq!((held, reported), ([0; 4], true), "{name}"),
             }
         }
     }
@@ -185,7 +186,7 @@ fn unreadable_first_event_is_never_asked_about() {
 #[test]
 fn tail_after_the_sources_end_holds_the_stream_once_it_is_certain() {
     for shown in [vec![], vec![7]] {
-        let mut bench = looked_at(OnUnverified::Pass, 7, shown.clone(), source([], 6));
+        let mut bench = looked_up_at(OnUnverified::Pass, 7, shown.clone(), source([], 6));
         for _ in 0..6 {
             assert_eq!(bench.core.status().held, [0; 4], "a node may be behind");
             bench.pass(Duration::from_secs(4));
@@ -206,12 +207,12 @@ fn tail_after_the_sources_end_holds_the_stream_once_it_is_certain() {
 
 #[test]
 fn readable_tail_that_is_gone_from_the_source_is_taken_as_equal() {
-    let mut bench = looked_at(OnUnverified::Hold, 4, [4], source([], 9));
+    let mut bench = looked_up_at(OnUnverified::Hold, 4, [4], source([], 9));
     assert_eq!(
         bench.commands().last().map(String::as_str),
         Some("append s-1 after 4: 5")
     );
-    assert!(bench.tells().contains(&Tell::Unverified {
+    assert!(bench.reports().contains(&Report::Unverified {
         stream: "s-1".into(),
         revision: 4
     }));
@@ -219,9 +220,9 @@ fn readable_tail_that_is_gone_from_the_source_is_taken_as_equal() {
 
 #[test]
 fn stream_truncated_by_another_writer_is_told_once() {
-    let mut bench = Bench::looking(settings());
+    let mut bench = Bench::looking_up(settings());
     for _ in 0..2 {
-        bench.looked(LookResult::Tail {
+        bench.looked_up(LookupResult::Tail {
             last: 5,
             events: events("s-1", [5]),
             truncate_before: Some(4),
@@ -229,20 +230,23 @@ fn stream_truncated_by_another_writer_is_told_once() {
         bench.source(source([0], 9));
         bench.pass(Duration::from_secs(1));
     }
-    let truncated = Tell::Truncated {
+    let truncated = Report::Truncated {
         stream: "s-1".into(),
         destination: 4,
         source: 0,
     };
-    let told = bench.tells().into_iter().filter(|tell| *tell == truncated);
-    assert_eq!(told.count(), 1);
+    let reported = bench
+        .reports()
+        .into_iter()
+        .filter(|report| *report == truncated);
+    assert_eq!(reported.count(), 1);
 }
 
 #[test]
 fn stream_that_begins_with_its_first_event_is_not_truncated() {
     for (truncate_before, source_first) in [(None, 0), (Some(0), 0), (Some(4), 4), (Some(4), 5)] {
-        let mut bench = Bench::looking(settings());
-        bench.looked(LookResult::Tail {
+        let mut bench = Bench::looking_up(settings());
+        bench.looked_up(LookupResult::Tail {
             last: 5,
             events: events("s-1", [5]),
             truncate_before,
@@ -250,28 +254,28 @@ fn stream_that_begins_with_its_first_event_is_not_truncated() {
         let asks = bench.commands().len() == 2;
         assert_eq!(asks, truncate_before > Some(0));
         bench.source(source([source_first], 9));
-        let tells = bench.tells();
-        let told = tells
+        let reports = bench.reports();
+        let reported = reports
             .iter()
-            .any(|tell| matches!(tell, Tell::Truncated { .. }));
-        assert!(!told, "{truncate_before:?}");
+            .any(|report| matches!(report, Report::Truncated { .. }));
+        assert!(!reported, "{truncate_before:?}");
     }
 }
 
 #[test]
 fn stream_whose_reads_alone_fail_is_held_and_pauses_no_other() {
     for failure in [
-        LookResult::Refused("cannot be read".to_owned()),
-        LookResult::Failed,
+        LookupResult::Refused("cannot be read".to_owned()),
+        LookupResult::Failed,
     ] {
-        let mut bench = Bench::looking(settings());
+        let mut bench = Bench::looking_up(settings());
         for attempt in 0..6 {
             bench.pass(Duration::from_millis(1));
             let other = format!("s-{}", attempt + 2);
             bench.deliver(&other, 0);
-            bench.looked_of(&other, LookResult::NotDeleted);
+            bench.lookup_of(&other, LookupResult::NotDeleted);
             bench.written(0);
-            bench.looked_of("s-1", failure.clone());
+            bench.lookup_of("s-1", failure.clone());
             let commands = bench.commands();
             assert!(
                 !commands.contains(&"probe".to_owned()),
@@ -291,12 +295,12 @@ fn stream_whose_reads_alone_fail_is_held_and_pauses_no_other() {
 
 #[test]
 fn equal_id_with_other_content_is_told() {
-    let mut bench = Bench::looking(settings());
+    let mut bench = Bench::looking_up(settings());
     let mut changed = event("s-1", 5);
     changed.data = bytes::Bytes::from_static(b"[]");
     bench.found(5, vec![changed]);
     assert_eq!(bench.commands(), ["ack 0"]);
-    assert!(bench.tells().contains(&Tell::Differs {
+    assert!(bench.reports().contains(&Report::Differs {
         stream: "s-1".into(),
         revision: 5
     }));
@@ -306,7 +310,7 @@ fn equal_id_with_other_content_is_told() {
 fn a_wrong_expected_revision_leads_to_the_full_look() {
     let mut bench = Bench::joined(settings());
     bench.deliver("s-1", 0);
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     bench.commands();
     bench.append_answered(AppendOutcome::WrongRevision);
     assert_eq!(bench.commands(), ["look s-1 from 0 count 1"]);
@@ -316,8 +320,8 @@ fn a_wrong_expected_revision_leads_to_the_full_look() {
 
 #[test]
 fn a_look_or_read_that_fails_is_asked_again() {
-    let mut bench = Bench::looking(settings());
-    bench.looked(LookResult::Failed);
+    let mut bench = Bench::looking_up(settings());
+    bench.looked_up(LookupResult::Failed);
     assert_eq!(bench.commands(), Vec::<String>::new());
     bench.pass(Duration::from_millis(200));
     assert_eq!(bench.commands(), ["probe"]);
@@ -326,7 +330,7 @@ fn a_look_or_read_that_fails_is_asked_again() {
         reachable: true,
     });
     assert_eq!(bench.commands(), ["look s-1 from 4 count 2"]);
-    bench.looked(LookResult::NotFound);
+    bench.looked_up(LookupResult::NotFound);
     bench.source(SourcePage::Failed);
     bench.commands();
     bench.pass(Duration::from_secs(1));
@@ -335,7 +339,7 @@ fn a_look_or_read_that_fails_is_asked_again() {
 
 #[test]
 fn a_comparison_with_a_node_that_is_behind_is_made_again_later() {
-    let mut bench = Bench::looking(settings());
+    let mut bench = Bench::looking_up(settings());
     bench.found(2, events("s-1", [2]));
     bench.commands();
     bench.source(source([2], 4));

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::super::port::{HeldReason, Input, LookResult, Side, SourcePage};
+use super::super::port::{HeldReason, Input, LookupResult, Side, SourcePage};
 use super::{Bench, settings};
 
 #[test]
@@ -30,7 +30,7 @@ fn a_repair_that_is_refused_for_ten_seconds_holds_its_stream() {
 
 #[test]
 fn a_comparison_that_the_source_refuses_holds_its_stream_in_time() {
-    let mut bench = Bench::looking(settings());
+    let mut bench = Bench::looking_up(settings());
     let held = (0..60).find_map(|second| {
         bench.found(2, Vec::new());
         bench.source(SourcePage::Refused("no".to_owned()));
@@ -46,9 +46,9 @@ fn a_comparison_that_the_source_refuses_holds_its_stream_in_time() {
 
 #[test]
 fn a_stream_refused_after_an_outage_is_held_without_the_pauses_of_the_outage() {
-    let mut bench = Bench::looking(settings());
+    let mut bench = Bench::looking_up(settings());
     for _ in 0..12 {
-        bench.looked(LookResult::Failed);
+        bench.looked_up(LookupResult::Failed);
         bench.pass(Duration::from_secs(31));
         bench.input(Input::Reachable {
             side: Side::Destination,
@@ -56,7 +56,7 @@ fn a_stream_refused_after_an_outage_is_held_without_the_pauses_of_the_outage() {
         });
     }
     let held = (0..60).find(|_| {
-        bench.looked_of("s-1", LookResult::Refused("no".to_owned()));
+        bench.lookup_of("s-1", LookupResult::Refused("no".to_owned()));
         bench.pass(Duration::from_secs(1));
         !bench.core.status().held_streams.is_empty()
     });
@@ -76,7 +76,7 @@ fn looks_that_fail_in_turn_prove_nothing_of_each_other() {
     });
     for round in 0..40 {
         bench.pass(Duration::from_secs(4));
-        bench.looked_of(["s-1", "s-2"][round % 2], LookResult::Failed);
+        bench.lookup_of(["s-1", "s-2"][round % 2], LookupResult::Failed);
     }
     assert_eq!(bench.core.status().held_streams, []);
 }

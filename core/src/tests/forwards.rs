@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::super::port::{
-    AppendOutcome, GroupSeen, HeldReason, Input, LinkPage, LookResult, PipelineState, Side,
+    AppendOutcome, GroupSeen, HeldReason, Input, LinkPage, LookupResult, PipelineState, Side,
     SourcePage,
 };
 use super::{Bench, event, events, group, settings};
@@ -27,7 +27,7 @@ fn hole() -> Bench {
         },
     );
     bench.deliver_as(11, Item::Event(event("s-9", 0)));
-    bench.looked_of("s-9", LookResult::NotDeleted);
+    bench.lookup_of("s-9", LookupResult::NotDeleted);
     bench.append_answered(AppendOutcome::Written(0));
     bench
 }

@@ -1,11 +1,13 @@
-//! Streams that are held for what a look found: by policy, again after a while, and for how long.
+//! Streams that are held for what a lookup found: by policy, again after a while, and for how long.
 //!
 //! Never decides whose a stream is: that is in `exactness`.
 
 use std::time::Duration;
 
 use super::super::placeholder_id;
-use super::super::port::{AppendOutcome, CoreSettings, HeldReason, LookResult, OnConflict, Tell};
+use super::super::port::{
+    AppendOutcome, CoreSettings, HeldReason, LookupResult, OnConflict, Report,
+};
 use super::exactness::source;
 use super::{Bench, event, events, settings, stranger};
 use crate::event::Event;
@@ -24,16 +26,18 @@ fn conflicts() -> Vec<Story> {
             bench.source_events(events("s-1", [4]), 9);
         }),
         ("soft-deleted", |bench| {
-            bench.looked(LookResult::SoftDeleted)
+            bench.looked_up(LookupResult::SoftDeleted)
         }),
-        ("tombstoned", |bench| bench.looked(LookResult::Tombstoned)),
+        ("tombstoned", |bench| {
+            bench.looked_up(LookupResult::Tombstoned)
+        }),
     ]
 }
 
 #[test]
 fn a_conflict_holds_the_stream_and_parks_its_deliveries() {
     for (name, happens) in conflicts() {
-        let mut bench = Bench::looking(settings());
+        let mut bench = Bench::looking_up(settings());
         happens(&mut bench);
         let last = bench.commands().pop().unwrap_or_default();
         assert!(
@@ -52,22 +56,22 @@ fn a_conflict_holds_the_stream_and_parks_its_deliveries() {
 #[test]
 fn a_conflict_acknowledges_or_stops_by_policy() {
     for (name, happens) in conflicts() {
-        let mut bench = Bench::looking(CoreSettings {
+        let mut bench = Bench::looking_up(CoreSettings {
             on_conflict: OnConflict::Skip,
             ..settings()
         });
         happens(&mut bench);
         assert_eq!(bench.commands().pop().as_deref(), Some("ack 0"), "{name}");
-        let passed = Tell::Passed {
+        let passed = Report::Passed {
             stream: "s-1".into(),
             revision: 5,
             reason: HeldReason::Conflict,
         };
-        assert!(bench.tells().contains(&passed), "{name}");
+        assert!(bench.reports().contains(&passed), "{name}");
         if !name.contains("id") {
             continue;
         }
-        let mut bench = Bench::looking(CoreSettings {
+        let mut bench = Bench::looking_up(CoreSettings {
             on_conflict: OnConflict::Stop,
             ..settings()
         });
@@ -108,8 +112,8 @@ fn a_policy_stop_takes_no_more_while_it_finishes_what_is_in_flight() {
 
 #[test]
 fn a_held_stream_holds_up_no_other() {
-    let mut bench = Bench::looking(settings());
-    bench.looked(LookResult::SoftDeleted);
+    let mut bench = Bench::looking_up(settings());
+    bench.looked_up(LookupResult::SoftDeleted);
     bench.commands();
     bench.deliver("s-2", 0);
     assert_eq!(bench.commands(), ["look s-2 metadata"]);
@@ -117,7 +121,7 @@ fn a_held_stream_holds_up_no_other() {
 
 #[test]
 fn a_held_stream_is_looked_at_again_after_a_minute_and_goes_on() {
-    let mut bench = Bench::looking(settings());
+    let mut bench = Bench::looking_up(settings());
     bench.found(5, vec![stranger("s-1", 5)]);
     bench.commands();
     bench.pass(Duration::from_secs(59));
@@ -126,7 +130,7 @@ fn a_held_stream_is_looked_at_again_after_a_minute_and_goes_on() {
     bench.pass(Duration::from_secs(2));
     bench.deliver("s-1", 7);
     assert_eq!(bench.commands(), ["look s-1 from 6 count 2"]);
-    bench.tells();
+    bench.reports();
     bench.found(4, events("s-1", [4]));
     bench.commands();
     bench.source_events(events("s-1", [4]), 9);
@@ -136,7 +140,7 @@ fn a_held_stream_is_looked_at_again_after_a_minute_and_goes_on() {
         ["source s-1 from 5 count 2"],
         "what was parked is repaired"
     );
-    assert!(bench.tells().contains(&Tell::Released {
+    assert!(bench.reports().contains(&Report::Released {
         stream: "s-1".into()
     }));
     assert_eq!(bench.core.status().held, [0, 0, 0, 0]);
@@ -144,7 +148,7 @@ fn a_held_stream_is_looked_at_again_after_a_minute_and_goes_on() {
 
 #[test]
 fn an_event_that_a_placeholder_stands_for_is_parked_and_its_stream_goes_on() {
-    let mut bench = Bench::looking(settings());
+    let mut bench = Bench::looking_up(settings());
     bench.deliver("s-1", 6);
     bench.commands();
     let placeholder = Event {
@@ -197,8 +201,8 @@ fn a_conflict_that_is_found_again_is_told_once() {
         bench.found(1, vec![stranger("s-1", 1)]);
         bench.source(source([1], revision));
     }
-    let tells = bench.tells().into_iter();
-    let held = tells.filter(|tell| matches!(tell, Tell::Held { .. }));
+    let reports = bench.reports().into_iter();
+    let held = reports.filter(|report| matches!(report, Report::Held { .. }));
     assert_eq!(held.count(), 1);
     assert_eq!(bench.core.status().held, [1, 0, 0, 0]);
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::port::{GroupSeen, Input, LeaveReason, LinkPage, LookResult, ParkedPage, Tell};
+use super::super::port::{
+    GroupSeen, Input, LeaveReason, LinkPage, LookupResult, ParkedPage, Report,
+};
 use super::super::{ENTRY_OVERHEAD, RESERVE_BYTES};
 use super::sweeping::links;
 use super::{Bench, event, group, settings};
@@ -42,7 +44,7 @@ fn holes_are_read_only_while_the_reserve_has_room() {
         },
     );
     bench.deliver_as(6, Item::Event(event("s-9", 0)));
-    bench.looked_of("s-9", LookResult::NotDeleted);
+    bench.lookup_of("s-9", LookupResult::NotDeleted);
     let large = |number: u64| {
         let large = Event {
             data: Bytes::from(vec![0; RESERVE_BYTES / 4]),
@@ -59,7 +61,7 @@ fn holes_are_read_only_while_the_reserve_has_room() {
     );
     links(&mut bench, vec![large(2)]);
     assert_eq!(bench.commands(), ["look s-2 metadata"]);
-    bench.looked_of("s-1", LookResult::NotDeleted);
+    bench.lookup_of("s-1", LookupResult::NotDeleted);
     bench.written(0);
     assert_eq!(
         bench.commands(),
@@ -89,13 +91,13 @@ fn a_number_delivered_while_its_page_is_read_is_no_hole() {
         },
     });
     assert_eq!(bench.core.status().progress, before + 1, "a page is one");
-    bench.looked_of("s-1", LookResult::NotDeleted);
+    bench.lookup_of("s-1", LookupResult::NotDeleted);
     bench.written(0);
     assert!(
         !bench
-            .tells()
+            .reports()
             .iter()
-            .any(|tell| matches!(tell, Tell::Hole { .. }))
+            .any(|report| matches!(report, Report::Hole { .. }))
     );
 }
 
@@ -103,7 +105,7 @@ fn a_number_delivered_while_its_page_is_read_is_no_hole() {
 fn pages_that_fail_are_read_ever_less_often() {
     let mut holes = Bench::joined(settings());
     holes.deliver_as(3, Item::Event(event("s-1", 0)));
-    holes.looked_of("s-1", LookResult::NotDeleted);
+    holes.lookup_of("s-1", LookupResult::NotDeleted);
     let mut parked = Bench::joined(settings());
     let fails = |bench: &mut Bench, holes: bool| {
         let read = bench.last_read();
@@ -131,7 +133,7 @@ fn pages_that_fail_are_read_ever_less_often() {
 fn a_tombstone_on_a_page_covers_no_number() {
     let mut bench = Bench::joined(settings());
     bench.deliver_as(3, Item::Event(event("s-1", 0)));
-    bench.looked_of("s-1", LookResult::NotDeleted);
+    bench.lookup_of("s-1", LookupResult::NotDeleted);
     bench.commands();
     links(
         &mut bench,
@@ -149,7 +151,7 @@ fn holes_are_read_only_while_joined_and_not_stopping() {
         let mut bench = Bench::joined(settings());
         bench.deliver_as(3, Item::Event(event("s-1", 0)));
         let read = bench.last_read();
-        bench.looked_of("s-1", LookResult::NotDeleted);
+        bench.lookup_of("s-1", LookupResult::NotDeleted);
         if stops {
             let deadline = Duration::from_secs(60);
             bench.input(Input::Stop { deadline });
@@ -217,7 +219,7 @@ fn a_full_reserve_leaves_one_repair_its_page() {
         },
     );
     bench.deliver_as(3, Item::Event(event("s-9", 0)));
-    bench.looked_of("s-9", LookResult::NotDeleted);
+    bench.lookup_of("s-9", LookupResult::NotDeleted);
     bench.written(0);
     let large = |number: u64| {
         let large = Event {
@@ -227,7 +229,7 @@ fn a_full_reserve_leaves_one_repair_its_page() {
         (number, Item::Event(large))
     };
     bench.deliver_as(4, Item::Event(event("s-8", 0)));
-    bench.looked_of("s-8", LookResult::NotDeleted);
+    bench.lookup_of("s-8", LookupResult::NotDeleted);
     bench.written(0);
     links(&mut bench, vec![large(1), large(2)]);
     bench.commands();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::port::{CoreSettings, Input, LeaveReason, SourcePage, Tell};
+use super::super::port::{CoreSettings, Input, LeaveReason, Report, SourcePage};
 use super::{Bench, event, group, settings};
 use crate::event::Item;
 
@@ -15,7 +15,7 @@ fn wait(bench: &mut Bench, seconds: u64) {
 }
 
 fn times_out(bench: &mut Bench, number: u64) -> bool {
-    bench.tells().contains(&Tell::TimedOut { number })
+    bench.reports().contains(&Report::TimedOut { number })
 }
 
 #[test]
@@ -26,12 +26,12 @@ fn a_copy_that_comes_after_the_answer_means_less_credit() {
     bench.written(1);
     bench.commands();
     bench.deliver_as(1, Item::Event(event("s-1", 1)));
-    assert_eq!(bench.commands(), ["ack 1", "leave Credit"]);
+    assert_eq!(bench.commands(), ["ack 1", "leave BufferSize"]);
     assert!(times_out(&mut bench, 1));
-    bench.left(LeaveReason::Credit);
+    bench.left(LeaveReason::BufferSize);
     bench.join(group());
     bench.commands();
-    // Over another stay: the acknowledgement may have been lost.
+    // Over another session: the acknowledgement may have been lost.
     bench.deliver_as(1, Item::Event(event("s-1", 1)));
     assert_eq!(bench.commands(), ["ack 1"]);
 }
@@ -70,9 +70,9 @@ fn a_frozen_process_is_not_blamed_on_the_credit() {
         }
         bench.written(1);
         let left = bench.commands();
-        let credit = |line: &String| line.contains("Credit");
-        assert!(!left.iter().any(credit), "{left:?}");
-        assert_eq!(bench.core.status().credit, 100);
+        let buffer_size = |line: &String| line.contains("BufferSize");
+        assert!(!left.iter().any(buffer_size), "{left:?}");
+        assert_eq!(bench.core.status().buffer_size, 100);
     }
 }
 
@@ -98,7 +98,7 @@ fn a_slow_destination_still_means_less_credit() {
         bench.written(answered);
     }
     let last = bench.commands().pop();
-    assert_eq!(last.as_deref(), Some("leave Credit"));
+    assert_eq!(last.as_deref(), Some("leave BufferSize"));
 }
 
 #[test]
@@ -115,10 +115,13 @@ fn a_budget_for_one_at_a_time_means_less_credit_in_time() {
         wait(&mut bench, 1);
         bench.written(revision);
         revision += 1;
-        bench.commands().iter().any(|line| line == "leave Credit")
+        bench
+            .commands()
+            .iter()
+            .any(|line| line == "leave BufferSize")
     });
     assert_eq!(left, Some(14), "after a quarter of the message timeout");
-    bench.left(LeaveReason::Credit);
+    bench.left(LeaveReason::BufferSize);
     let asked = bench.commands();
     assert!(
         ["join 15", "join 16", "join 17"].contains(&asked[0].as_str()),
@@ -146,7 +149,7 @@ fn a_delivery_of_an_earlier_stay_is_answered_late_without_blame() {
     let mut bench = Bench::joined(settings());
     bench.begun("s-1");
     bench.deliver("s-1", 1);
-    bench.left(LeaveReason::Credit);
+    bench.left(LeaveReason::BufferSize);
     bench.join(group());
     for _ in 0..70 {
         wait(&mut bench, 1);
@@ -158,7 +161,7 @@ fn a_delivery_of_an_earlier_stay_is_answered_late_without_blame() {
     bench.commands();
     bench.written(1);
     assert_eq!(bench.commands(), NOTHING);
-    assert_eq!(bench.core.status().credit, 100);
+    assert_eq!(bench.core.status().buffer_size, 100);
 }
 
 #[test]
@@ -166,7 +169,7 @@ fn a_delivery_of_the_next_stay_is_no_second_copy() {
     let mut bench = Bench::joined(settings());
     bench.begun("s-1");
     bench.deliver("s-1", 1);
-    bench.left(LeaveReason::Credit);
+    bench.left(LeaveReason::BufferSize);
     bench.join(group());
     bench.commands();
     bench.deliver_as(1, Item::Event(event("s-1", 1)));

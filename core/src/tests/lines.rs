@@ -4,11 +4,11 @@
 
 use uuid::Uuid;
 
-use super::super::port::{Command, Expected, LookRange, ReadFrom};
+use super::super::port::{Command, Expected, LookupRange, ReadFrom};
 
 pub(super) fn line_of(command: Command) -> String {
     match command {
-        Command::Join { credit } => format!("join {credit}"),
+        Command::Join { buffer_size } => format!("join {buffer_size}"),
         Command::Leave { why, .. } => format!("leave {why:?}"),
         Command::Poll { on: true, .. } => "resume".to_owned(),
         Command::Poll { on: false, .. } => "pause".to_owned(),
@@ -33,13 +33,13 @@ pub(super) fn line_of(command: Command) -> String {
             let revisions = revisions.join(" ");
             format!("append {stream} after {expected}: {revisions}{alone}")
         }
-        Command::Look { stream, range, .. } => match range {
-            LookRange::Metadata => format!("look {stream} metadata"),
-            LookRange::Forwards { from, count } => {
+        Command::Lookup { stream, range, .. } => match range {
+            LookupRange::Metadata => format!("look {stream} metadata"),
+            LookupRange::Forwards { from, count } => {
                 format!("look {stream} from {from} count {count}")
             }
-            LookRange::Backwards { from: None, .. } => format!("look {stream} back from end"),
-            LookRange::Backwards {
+            LookupRange::Backwards { from: None, .. } => format!("look {stream} back from end"),
+            LookupRange::Backwards {
                 from: Some(from), ..
             } => format!("look {stream} back from {from}"),
         },
@@ -78,7 +78,7 @@ pub(super) fn line_of(command: Command) -> String {
         Command::AskGroup => "ask group".to_owned(),
         Command::Probe { .. } => "probe".to_owned(),
         Command::Finished { why, left } => format!("finished {why:?} left {left}"),
-        Command::WakeAt { .. } | Command::Tell(_) => String::new(),
+        Command::WakeAt { .. } | Command::Report(_) => String::new(),
     }
 }
 

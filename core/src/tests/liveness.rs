@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::super::port::{
-    GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LookResult, ParkedPage, PipelineState,
+    GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LookupResult, ParkedPage, PipelineState,
     Side,
 };
 use super::{Bench, event, group, settings};
@@ -100,7 +100,7 @@ fn source_is_not_said_to_fail_once_nothing_waits_for_it() {
         page: ParkedPage::Entries(Vec::new()),
     });
     bench.deliver_as(2, Item::Event(event("s-1", 0)));
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     bench.written(0);
     bench.input(Input::LinksRead {
         read: bench.last_read(),
@@ -111,7 +111,7 @@ fn source_is_not_said_to_fail_once_nothing_waits_for_it() {
     bench.input(Input::GroupSeen(group.clone()));
     assert_eq!(state(&bench), failing, "the hole will be read again");
     bench.deliver_as(1, Item::Event(event("s-2", 0)));
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     bench.written(0);
     pass(&mut bench, 1);
     assert_eq!(state(&bench), failing);

@@ -1,10 +1,10 @@
-//! Joining, leaving, standing by, credit and stopping.
+//! Joining, leaving, standing by, buffer size and stopping.
 
 use std::time::Duration;
 
 use super::super::port::{
-    AppendOutcome, CoreSettings, GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LookResult,
-    PipelineState, Side,
+    AppendOutcome, CoreSettings, GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage,
+    LookupResult, PipelineState, Side,
 };
 use super::{Bench, event, group, settings};
 use crate::event::Item;
@@ -35,7 +35,7 @@ fn a_refused_join_is_tried_again_as_the_reason_demands() {
         ),
     ] {
         let mut bench = Bench::joined(settings());
-        bench.left(LeaveReason::Credit);
+        bench.left(LeaveReason::BufferSize);
         assert_eq!(bench.commands(), ["join 100"]);
         bench.input(Input::Refused { why });
         assert_eq!(bench.core.status().state, state);
@@ -50,7 +50,7 @@ fn a_refused_join_is_tried_again_as_the_reason_demands() {
 fn a_stopped_pipeline_looks_again_soon_and_then_less_often() {
     let mut bench = Bench::joined(settings());
     for round in 0..2 {
-        bench.left(LeaveReason::Credit);
+        bench.left(LeaveReason::BufferSize);
         bench.commands();
         bench.input(Input::Refused {
             why: JoinRefusal::Denied,
@@ -79,7 +79,7 @@ fn a_stopped_pipeline_looks_again_soon_and_then_less_often() {
 #[test]
 fn a_stopped_pipeline_joins_when_the_group_is_there_again() {
     let mut bench = Bench::joined(settings());
-    bench.left(LeaveReason::Credit);
+    bench.left(LeaveReason::BufferSize);
     bench.input(Input::Refused {
         why: JoinRefusal::Missing,
     });
@@ -95,7 +95,7 @@ fn a_standby_drops_what_waits_and_keeps_what_is_in_flight() {
     bench.deliver("s-1", 1);
     bench.deliver("s-1", 2);
     bench.deliver("s-2", 7);
-    bench.left(LeaveReason::Credit);
+    bench.left(LeaveReason::BufferSize);
     bench.input(Input::Refused {
         why: JoinRefusal::Taken,
     });
@@ -147,7 +147,7 @@ fn a_silent_destination_makes_ditto_leave_before_the_server_takes_events_back() 
 fn what_comes_while_the_destination_is_away_makes_ditto_leave_too() {
     let mut bench = Bench::joined(settings());
     bench.deliver("s-1", 1);
-    bench.looked(LookResult::Failed);
+    bench.looked_up(LookupResult::Failed);
     bench.left(LeaveReason::Ended);
     bench.pass(Duration::from_secs(1));
     // The probe goes unanswered for long, and the group lets ditto in again.
@@ -218,8 +218,8 @@ fn a_number_delivered_twice_over_one_stay_means_less_credit() {
     bench.deliver("s-1", 1);
     bench.commands();
     bench.deliver_as(1, Item::Event(event("s-1", 1)));
-    assert_eq!(bench.commands(), ["leave Credit"]);
-    bench.left(LeaveReason::Credit);
+    assert_eq!(bench.commands(), ["leave BufferSize"]);
+    bench.left(LeaveReason::BufferSize);
     assert_eq!(
         bench.commands(),
         ["join 1"],
@@ -263,7 +263,7 @@ fn deliveries_of_an_ended_stay_are_ignored() {
     bench.commands();
     bench.deliver("s-1", 0);
     bench.append_answered(AppendOutcome::Written(0));
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     assert_eq!(bench.commands(), NOTHING);
 }
 
@@ -322,7 +322,7 @@ fn stays_that_end_at_once_stop_nothing_by_themselves() {
 #[test]
 fn a_source_that_is_away_is_asked_ever_less_often() {
     let mut bench = Bench::joined(settings());
-    bench.left(LeaveReason::Credit);
+    bench.left(LeaveReason::BufferSize);
     for after in [200, 400, 800, 1600, 3200] {
         assert_eq!(bench.commands(), ["join 100"]);
         let why = JoinRefusal::Unavailable;

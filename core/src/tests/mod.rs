@@ -2,6 +2,7 @@
 //!
 //! The harness never answers by itself; a test says what the servers answer.
 
+mod append_only;
 mod behind;
 mod exactness;
 mod failing;
@@ -16,11 +17,10 @@ mod parking;
 mod refusals;
 mod repairs;
 mod rights;
+mod sessions;
 mod spine;
-mod stays;
 mod stopping;
 mod sweeping;
-mod unnumbered;
 mod unseen;
 mod waits;
 mod words;
@@ -34,9 +34,9 @@ use uuid::Uuid;
 use self::lines::line_of;
 use super::Core;
 use super::port::{
-    AppendId, AppendOutcome, Command, ConnId, CoreSettings, Feed, GroupSeen, Input, LeaveReason,
-    LookId, LookResult, Mode, Moment, OnConflict, OnMissingHistory, OnUnverified, ParkedPage,
-    ReadId, Side, SourcePage, Tell, WriteId,
+    AppendId, AppendOutcome, Command, CoreSettings, Feed, GroupSeen, Input, LeaveReason, LookupId,
+    LookupResult, Mode, Moment, OnConflict, OnMissingHistory, OnUnverified, ParkedPage, ReadId,
+    Report, SessionId, Side, SourcePage, WriteId,
 };
 use crate::event::{Event, Item, StreamName};
 
@@ -102,22 +102,22 @@ pub(super) fn stranger(stream: &str, revision: u64) -> Event {
 pub(super) struct Bench {
     pub(super) core: Core,
     pub(super) now: Duration,
-    conn: ConnId,
+    session: SessionId,
     next_number: u64,
     log: Vec<String>,
-    tells: Vec<Tell>,
+    reports: Vec<Report>,
     /// When the core last asked to be woken.
     wake: Option<Moment>,
     /// Deliveries are taken: the newest word on polling.
     polling: bool,
     /// Newest ids by kind, for the answers.
     append: u64,
-    look: u64,
+    lookup: u64,
     /// The newest look of each stream.
-    looks: HashMap<StreamName, LookId>,
+    lookups: HashMap<StreamName, LookupId>,
     read: u64,
     write: u64,
-    /// What a look at the parked queue brings, at once; `None`: a test says.
+    /// What a lookup at the parked queue brings, at once; `None`: a test says.
     pub(super) queue: Option<ParkedPage>,
     /// The destination answers at once when it is asked for want of anything else.
     pub(super) answers_asks: bool,
@@ -142,17 +142,17 @@ impl Bench {
         let mut bench = Self {
             core: Core::new(settings),
             now: Duration::ZERO,
-            conn: ConnId(0),
+            session: SessionId(0),
             next_number: group
                 .checkpoint
                 .map_or(group.start.unwrap_or(0), |number| number + 1),
             log: Vec::new(),
-            tells: Vec::new(),
+            reports: Vec::new(),
             wake: None,
             polling: false,
             append: 0,
-            look: 0,
-            looks: HashMap::new(),
+            lookup: 0,
+            lookups: HashMap::new(),
             read: 0,
             write: 0,
             queue: Some(ParkedPage::Entries(Vec::new())),
@@ -165,7 +165,7 @@ impl Bench {
     }
 
     /// A bench on which revision 5 of an unknown stream waits and the full look is under way.
-    pub(super) fn looking(settings: CoreSettings) -> Self {
+    pub(super) fn looking_up(settings: CoreSettings) -> Self {
         let mut bench = Self::joined(settings);
         bench.deliver("s-1", 5);
         assert_eq!(bench.commands(), ["look s-1 from 4 count 2"]);
@@ -173,15 +173,15 @@ impl Bench {
     }
 
     pub(super) fn join(&mut self, group: GroupSeen) {
-        self.conn = ConnId(self.conn.0 + 1);
-        let credit = self.core.status().credit;
+        self.session = SessionId(self.session.0 + 1);
+        let buffer_size = self.core.status().buffer_size;
         let before = self.log.len();
         self.input(Input::Joined {
-            conn: self.conn,
-            credit,
+            session: self.session,
+            buffer_size,
             group,
         });
-        // Every test joins, and a stay that takes nothing would fail in most of them: one line less in each.
+        // Every test joins, and a session that takes nothing would fail in most of them: one line less in each.
         if self.polling {
             let resumed = self.log[before..].iter().position(|line| line == "resume");
             self.log.remove(before + resumed.unwrap());
@@ -199,7 +199,7 @@ impl Bench {
     pub(super) fn left(&mut self, why: LeaveReason) {
         self.polling = false;
         self.input(Input::Left {
-            conn: self.conn,
+            session: self.session,
             why,
         });
     }
@@ -216,11 +216,11 @@ impl Bench {
         let before = out.len();
         out.retain(|command| !asks || !matches!(command, Command::Probe { .. }));
         let asked = out.len() < before;
-        let looks: Vec<ReadId> = out.iter().filter_map(looks_at_queue).collect();
+        let lookups: Vec<ReadId> = out.iter().filter_map(looks_at_queue).collect();
         for command in out {
             self.note(command);
         }
-        for (read, page) in looks.into_iter().zip(self.queue.clone()) {
+        for (read, page) in lookups.into_iter().zip(self.queue.clone()) {
             self.input(Input::ParkedRead { read, page });
         }
         if asked {
@@ -258,15 +258,15 @@ impl Bench {
         self.next_number = self.next_number.max(number + 1);
         let ack = Uuid::from_u128(u128::from(number));
         self.input(Input::Delivery {
-            conn: self.conn,
+            session: self.session,
             ack,
             number: Some(number),
             item,
         });
     }
 
-    pub(super) fn newest_look(&self) -> u64 {
-        self.look
+    pub(super) fn newest_lookup(&self) -> u64 {
+        self.lookup
     }
 
     pub(super) fn newest_append(&self) -> AppendId {
@@ -307,22 +307,22 @@ impl Bench {
         });
     }
 
-    pub(super) fn looked(&mut self, result: LookResult) {
-        self.input(Input::Looked {
-            look: LookId(self.look),
+    pub(super) fn looked_up(&mut self, result: LookupResult) {
+        self.input(Input::LookedUp {
+            lookup: LookupId(self.lookup),
             result,
         });
     }
 
     /// Answers the newest look of this stream, if it was not answered.
-    pub(super) fn looked_of(&mut self, stream: &str, result: LookResult) {
-        if let Some(look) = self.looks.remove(&StreamName::from(stream)) {
-            self.input(Input::Looked { look, result });
+    pub(super) fn lookup_of(&mut self, stream: &str, result: LookupResult) {
+        if let Some(lookup) = self.lookups.remove(&StreamName::from(stream)) {
+            self.input(Input::LookedUp { lookup, result });
         }
     }
 
     pub(super) fn found(&mut self, last: u64, events: Vec<Event>) {
-        self.looked(LookResult::Tail {
+        self.looked_up(LookupResult::Tail {
             last,
             events,
             truncate_before: None,
@@ -351,10 +351,10 @@ impl Bench {
     /// A stream whose first event was copied.
     pub(super) fn begun(&mut self, stream: &str) {
         self.deliver(stream, 0);
-        self.looked(LookResult::NotDeleted);
+        self.looked_up(LookupResult::NotDeleted);
         self.written(0);
         self.commands();
-        self.tells();
+        self.reports();
     }
 
     /// The commands since the last call, a line each.
@@ -362,21 +362,21 @@ impl Bench {
         std::mem::take(&mut self.log)
     }
 
-    pub(super) fn tells(&mut self) -> Vec<Tell> {
-        std::mem::take(&mut self.tells)
+    pub(super) fn reports(&mut self) -> Vec<Report> {
+        std::mem::take(&mut self.reports)
     }
 
     fn note(&mut self, command: Command) {
         // A page holds some events of an ordinary size, or is only asked for what it is.
-        if let Command::Look { max_bytes, .. }
+        if let Command::Lookup { max_bytes, .. }
         | Command::ReadSource { max_bytes, .. }
         | Command::ReadLinks { max_bytes, .. } = &command
         {
             assert!(*max_bytes == 1 || *max_bytes >= 64 * 1024, "{command:?}");
         }
         let line = match &command {
-            Command::Tell(tell) => {
-                self.tells.push(tell.clone());
+            Command::Report(report) => {
+                self.reports.push(report.clone());
                 return;
             }
             Command::WakeAt { at } => {
@@ -391,11 +391,14 @@ impl Bench {
                 self.append = append.0;
                 line_of(command)
             }
-            Command::Look { look, stream, .. }
-            | Command::Recognise { look, stream, .. }
-            | Command::AskRights { ask: look, stream } => {
-                self.look = look.0;
-                self.looks.insert(stream.clone(), *look);
+            Command::Lookup { lookup, stream, .. }
+            | Command::Recognise { lookup, stream, .. }
+            | Command::AskRights {
+                ask: lookup,
+                stream,
+            } => {
+                self.lookup = lookup.0;
+                self.lookups.insert(stream.clone(), *lookup);
                 line_of(command)
             }
             Command::WriteMetadata { write, .. } => {

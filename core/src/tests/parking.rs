@@ -1,10 +1,10 @@
-//! Parking waits for a look at the queue, and a queue that is gone stops the subscription.
+//! Parking waits for a lookup at the queue, and a queue that is gone stops the subscription.
 
 use std::time::Duration;
 
 use super::super::port::{
-    AppendOutcome, CoreSettings, Input, JoinRefusal, LeaveReason, LookResult, OnConflict,
-    ParkedEntry, ParkedPage, PipelineState, Side, Tell,
+    AppendOutcome, CoreSettings, Input, JoinRefusal, LeaveReason, LookupResult, OnConflict,
+    ParkedEntry, ParkedPage, PipelineState, Report, Side,
 };
 use super::{Bench, event, group, settings, stranger};
 use crate::event::Item;
@@ -45,8 +45,10 @@ fn parks(bench: &mut Bench) -> Vec<String> {
 }
 
 fn is_told(bench: &mut Bench) -> bool {
-    let tells = bench.tells();
-    tells.iter().any(|tell| matches!(tell, Tell::Parked { .. }))
+    let reports = bench.reports();
+    reports
+        .iter()
+        .any(|report| matches!(report, Report::Parked { .. }))
 }
 
 fn stopped(bench: &Bench) -> bool {
@@ -61,9 +63,9 @@ fn a_copy_that_comes_after_the_parking_was_late_on_its_way() {
     let mut bench = wants_to_park(OnConflict::Park);
     queue_read(&mut bench, ParkedPage::Entries(Vec::new()));
     assert_eq!(parks(&mut bench), ["park 1"]);
-    assert!(!bench.tells().contains(&Tell::TimedOut { number: 1 }));
+    assert!(!bench.reports().contains(&Report::TimedOut { number: 1 }));
     bench.deliver_as(1, Item::Event(event("s-1", 1)));
-    assert!(bench.tells().contains(&Tell::TimedOut { number: 1 }));
+    assert!(bench.reports().contains(&Report::TimedOut { number: 1 }));
 }
 
 #[test]
@@ -150,7 +152,7 @@ fn a_queue_that_may_not_be_read_is_parked_in() {
 fn a_second_copy_of_what_waits_to_be_parked_is_parked_once() {
     let mut bench = wants_to_park(OnConflict::Park);
     bench.deliver_as(1, Item::Event(event("s-1", 1)));
-    bench.looked(LookResult::Failed);
+    bench.looked_up(LookupResult::Failed);
     assert_eq!(bench.commands(), ["queue"]);
     queue_read(&mut bench, ParkedPage::Entries(Vec::new()));
     assert_eq!(parks(&mut bench), ["park 1"]);
@@ -203,7 +205,7 @@ fn a_queue_that_cannot_be_read_is_tried_ever_less_often() {
 #[test]
 fn what_was_not_parked_when_the_stay_ended_comes_again() {
     let mut bench = wants_to_park(OnConflict::Park);
-    bench.left(LeaveReason::Credit);
+    bench.left(LeaveReason::BufferSize);
     bench.commands();
     let status = bench.core.status();
     queue_read(&mut bench, ParkedPage::Entries(Vec::new()));
@@ -221,7 +223,7 @@ fn what_was_not_parked_when_the_stay_ended_comes_again() {
 #[test]
 fn a_standby_does_not_stop_for_a_queue_that_is_gone() {
     let mut bench = wants_to_park(OnConflict::Park);
-    bench.left(LeaveReason::Credit);
+    bench.left(LeaveReason::BufferSize);
     bench.input(Input::Refused {
         why: JoinRefusal::Taken,
     });
@@ -263,7 +265,7 @@ fn a_conflict_found_after_the_stay_parks_nothing() {
     bench.begun("s-1");
     bench.deliver("s-1", 1);
     bench.append_answered(AppendOutcome::WrongRevision);
-    bench.left(LeaveReason::Credit);
+    bench.left(LeaveReason::BufferSize);
     bench.join(group());
     bench.commands();
     bench.found(1, vec![event("s-1", 0), stranger("s-1", 1)]);
@@ -275,7 +277,7 @@ fn a_conflict_found_after_the_stay_parks_nothing() {
 #[test]
 fn a_queue_that_is_gone_hides_no_other_reason_to_be_stopped() {
     let mut bench = wants_to_park(OnConflict::Park);
-    bench.left(LeaveReason::Credit);
+    bench.left(LeaveReason::BufferSize);
     bench.input(Input::Refused {
         why: JoinRefusal::Missing,
     });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::port::{
-    AppendOutcome, CoreSettings, HeldReason, Input, Mode, PipelineState, Side, Tell,
+    AppendOutcome, CoreSettings, HeldReason, Input, Mode, PipelineState, Report, Side,
 };
 use super::{Bench, event, events, settings};
 
@@ -96,7 +96,7 @@ fn a_single_event_over_a_named_limit_holds_its_stream() {
 #[test]
 fn a_refused_event_of_a_destination_without_revisions_is_parked_and_the_stream_goes_on() {
     let mut bench = Bench::joined(CoreSettings {
-        mode: Mode::Unnumbered,
+        mode: Mode::AppendOnly,
         ..settings()
     });
     bench.deliver("s-1", 0);
@@ -209,10 +209,10 @@ fn no_right_to_read_the_source_stream_holds_the_stream() {
         parked.starts_with("park 1 ditto: refused: no right to read this stream at the source"),
         "{parked}"
     );
-    let held = bench.tells().into_iter().any(|tell| {
+    let held = bench.reports().into_iter().any(|report| {
         matches!(
-            tell,
-            Tell::Held {
+            report,
+            Report::Held {
                 reason: HeldReason::Refused,
                 ..
             }

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::super::port::{
-    AppendOutcome, CoreSettings, HeldReason, Input, LookResult, MetadataOutcome, OnMissingHistory,
-    OnUnverified, PipelineState, SourcePage, Tell,
+    AppendOutcome, CoreSettings, HeldReason, Input, LookupResult, MetadataOutcome,
+    OnMissingHistory, OnUnverified, PipelineState, Report, SourcePage,
 };
 use super::{Bench, events, settings};
 
 #[test]
 fn a_tail_further_back_is_repaired() {
-    let mut bench = Bench::looking(settings());
+    let mut bench = Bench::looking_up(settings());
     bench.found(2, Vec::new());
     assert_eq!(
         bench.commands(),
@@ -25,13 +25,13 @@ fn a_tail_further_back_is_repaired() {
     assert_eq!(bench.core.status().progress, before + 1, "a page is one");
     bench.written(5);
     assert_eq!(bench.commands(), ["ack 0"]);
-    let tells = bench.tells();
-    assert!(tells.contains(&Tell::RepairStarted {
+    let reports = bench.reports();
+    assert!(reports.contains(&Report::RepairStarted {
         stream: "s-1".into(),
         from: 3,
         to: 5
     }));
-    assert!(tells.contains(&Tell::RepairEnded {
+    assert!(reports.contains(&Report::RepairEnded {
         stream: "s-1".into(),
         events: 2
     }));
@@ -39,8 +39,8 @@ fn a_tail_further_back_is_repaired() {
 
 #[test]
 fn a_stream_that_is_not_there_is_repaired_from_its_beginning() {
-    let mut bench = Bench::looking(settings());
-    bench.looked(LookResult::NotFound);
+    let mut bench = Bench::looking_up(settings());
+    bench.looked_up(LookupResult::NotFound);
     assert_eq!(bench.commands(), ["source s-1 from 0 count 5"]);
 }
 
@@ -66,8 +66,8 @@ fn history_that_the_source_lacks_holds_the_stream_and_names_the_first_readable_r
         ("stream deleted", SourcePage::SoftDeleted, 5),
         ("stream tombstoned", SourcePage::Tombstoned, 5),
     ] {
-        let mut bench = Bench::looking(settings());
-        bench.looked(LookResult::NotFound);
+        let mut bench = Bench::looking_up(settings());
+        bench.looked_up(LookupResult::NotFound);
         bench.source(page);
         let last = bench.commands().pop().unwrap_or_default();
         let expected = format!(
@@ -79,8 +79,8 @@ fn history_that_the_source_lacks_holds_the_stream_and_names_the_first_readable_r
 
 #[test]
 fn a_hole_in_the_middle_of_a_repair_is_missing_history_too() {
-    let mut bench = Bench::looking(settings());
-    bench.looked(LookResult::NotFound);
+    let mut bench = Bench::looking_up(settings());
+    bench.looked_up(LookupResult::NotFound);
     bench.source_events(events("s-1", [0, 1, 4]), 9);
     assert_eq!(
         bench.commands(),
@@ -96,23 +96,23 @@ fn a_hole_in_the_middle_of_a_repair_is_missing_history_too() {
     bench.written(1);
     assert_eq!(bench.commands(), ["source s-1 from 2 count 3"]);
     bench.source_events(events("s-1", [4]), 9);
-    let held = Tell::Held {
+    let held = Report::Held {
         stream: "s-1".into(),
         revision: 2,
         reason: HeldReason::MissingHistory,
         text: "revision 2 is no longer at the source, the next one that ditto has is 4".to_owned(),
     };
-    assert!(bench.tells().contains(&held));
+    assert!(bench.reports().contains(&held));
 }
 
 #[test]
 fn missing_history_is_filled_with_placeholders_where_that_is_the_policy() {
-    let mut bench = Bench::looking(CoreSettings {
+    let mut bench = Bench::looking_up(CoreSettings {
         on_missing_history: OnMissingHistory::Fill,
         max_append_events: 2,
         ..settings()
     });
-    bench.looked(LookResult::NotFound);
+    bench.looked_up(LookupResult::NotFound);
     bench.source_events(events("s-1", [3, 4]), 9);
     assert_eq!(
         bench.commands(),
@@ -133,10 +133,10 @@ fn missing_history_is_filled_with_placeholders_where_that_is_the_policy() {
         ["source s-1 from 3 count 2", "append s-1 after 2: 3 4"]
     );
     let counts: Vec<u64> = bench
-        .tells()
+        .reports()
         .into_iter()
-        .filter_map(|tell| {
-            if let Tell::Placeholders { count, .. } = tell {
+        .filter_map(|report| {
+            if let Report::Placeholders { count, .. } = report {
                 Some(count)
             } else {
                 None
@@ -148,11 +148,11 @@ fn missing_history_is_filled_with_placeholders_where_that_is_the_policy() {
 
 #[test]
 fn missing_history_stops_the_subscription_where_that_is_the_policy() {
-    let mut bench = Bench::looking(CoreSettings {
+    let mut bench = Bench::looking_up(CoreSettings {
         on_missing_history: OnMissingHistory::Stop,
         ..settings()
     });
-    bench.looked(LookResult::NotFound);
+    bench.looked_up(LookupResult::NotFound);
     bench.source(SourcePage::SoftDeleted);
     assert_eq!(bench.commands().pop().as_deref(), Some("leave Stopping"));
 }
@@ -162,7 +162,7 @@ fn a_repair_goes_on_page_by_page_and_reads_ahead() {
     let mut bench = Bench::joined(settings());
     bench.deliver("s-1", 1200);
     bench.commands();
-    bench.looked(LookResult::NotFound);
+    bench.looked_up(LookupResult::NotFound);
     assert_eq!(bench.commands(), ["source s-1 from 0 count 500"]);
     bench.source_events(events("s-1", 0..500), 1200);
     let commands = bench.commands();
@@ -184,12 +184,12 @@ fn placeholders_that_somebody_was_ahead_of_are_never_compared_with_what_is_there
         ("nothing readable", 3, Vec::new()),
         ("all but the last", 3, events("s-1", [3])),
     ] {
-        let mut bench = Bench::looking(CoreSettings {
+        let mut bench = Bench::looking_up(CoreSettings {
             on_missing_history: OnMissingHistory::Fill,
             on_unverified: OnUnverified::Pass,
             ..settings()
         });
-        bench.looked(LookResult::NotFound);
+        bench.looked_up(LookupResult::NotFound);
         bench.source(SourcePage::Tombstoned);
         let write = bench.last_write();
         bench.input(Input::MetadataDone {
@@ -227,11 +227,11 @@ fn page_of_a_node_that_is_behind_is_read_again() {
         },
         SourcePage::NotFound,
     ] {
-        let mut bench = Bench::looking(CoreSettings {
+        let mut bench = Bench::looking_up(CoreSettings {
             on_missing_history: OnMissingHistory::Fill,
             ..settings()
         });
-        bench.looked(LookResult::NotFound);
+        bench.looked_up(LookupResult::NotFound);
         bench.source(page);
         assert_eq!(bench.commands(), ["source s-1 from 0 count 5"]);
         bench.pass(Duration::from_millis(200));
@@ -248,7 +248,7 @@ fn page_of_a_node_that_is_behind_is_read_again() {
 #[test]
 fn delivery_after_a_read_was_asked_proves_no_node_behind() {
     let running = |bench: &Bench| bench.core.status().state == PipelineState::Running;
-    let mut bench = Bench::looking(settings());
+    let mut bench = Bench::looking_up(settings());
     bench.found(2, Vec::new());
     // It was written at the source after the page was read.
     bench.deliver("s-1", 6);
@@ -339,7 +339,7 @@ fn a_repair_is_over_when_its_gap_is_closed() {
 
 #[test]
 fn the_tail_itself_is_acknowledged_if_it_came_meanwhile() {
-    let mut bench = Bench::looking(settings());
+    let mut bench = Bench::looking_up(settings());
     bench.found(2, Vec::new());
     bench.deliver("s-1", 2);
     bench.commands();
@@ -350,11 +350,11 @@ fn the_tail_itself_is_acknowledged_if_it_came_meanwhile() {
 
 #[test]
 fn what_was_copied_is_told_with_where_it_came_from() {
-    let mut bench = Bench::looking(CoreSettings {
+    let mut bench = Bench::looking_up(CoreSettings {
         on_missing_history: OnMissingHistory::Fill,
         ..settings()
     });
-    bench.looked(LookResult::NotFound);
+    bench.looked_up(LookupResult::NotFound);
     bench.source_events(events("s-1", [3, 4]), 9);
     let write = bench.last_write();
     let outcome = MetadataOutcome::Written;
@@ -363,19 +363,19 @@ fn what_was_copied_is_told_with_where_it_came_from() {
     bench.source_events(events("s-1", [3, 4]), 9);
     bench.pass(Duration::from_millis(700));
     bench.written(5);
-    let tells = bench.tells();
-    let placeholders: Vec<u64> = tells
+    let reports = bench.reports();
+    let placeholders: Vec<u64> = reports
         .iter()
-        .filter_map(|tell| match tell {
-            Tell::Placeholders { count, .. } => Some(*count),
+        .filter_map(|report| match report {
+            Report::Placeholders { count, .. } => Some(*count),
             _ => None,
         })
         .collect();
     assert_eq!(placeholders, [3]);
-    let copied: Vec<_> = tells
+    let copied: Vec<_> = reports
         .into_iter()
-        .filter_map(|tell| match tell {
-            Tell::Copied { events, took, .. } => Some((took.as_millis(), events)),
+        .filter_map(|report| match report {
+            Report::Copied { events, took, .. } => Some((took.as_millis(), events)),
             _ => None,
         })
         .flat_map(|(took, events)| events.into_iter().map(move |event| (took, event)))

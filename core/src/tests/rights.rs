@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::port::{
-    AppendOutcome, Input, LookId, LookResult, MetadataOutcome, PipelineState, Rights, Tell,
+    AppendOutcome, Input, LookupId, LookupResult, MetadataOutcome, PipelineState, Report, Rights,
 };
 use super::{Bench, settings};
 
@@ -11,7 +11,7 @@ use super::{Bench, settings};
 const PATIENCE: Duration = Duration::from_secs(15);
 
 fn rights(bench: &mut Bench, rights: Rights) {
-    let ask = LookId(bench.newest_look());
+    let ask = LookupId(bench.newest_lookup());
     bench.input(Input::RightsSeen { ask, rights });
 }
 
@@ -20,7 +20,7 @@ fn denied_after_a_write() -> Bench {
     let mut bench = Bench::joined(settings());
     bench.begun("s-1");
     bench.deliver("s-2", 0);
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     bench.append_answered(AppendOutcome::Denied);
     assert_eq!(
         bench.commands(),
@@ -42,7 +42,7 @@ fn denied_stream_is_held_once_another_was_allowed() {
         ["look s-2 from 0 count 1"],
         "tried again at once"
     );
-    bench.looked(LookResult::NotFound);
+    bench.looked_up(LookupResult::NotFound);
     bench.append_answered(AppendOutcome::Denied);
     let commands = bench.commands();
     assert_eq!(commands[0], "append s-2 after nothing: 0");
@@ -61,7 +61,7 @@ fn accepted_append_elsewhere_proves_a_denial_sent_before_it() {
     bench.commands();
     bench.written(1);
     assert_eq!(bench.commands(), ["look s-2 from 0 count 1", "ack 2"]);
-    bench.looked(LookResult::NotFound);
+    bench.looked_up(LookupResult::NotFound);
     bench.append_answered(AppendOutcome::Denied);
     assert_eq!(bench.core.status().held, [0, 0, 1, 0]);
 }
@@ -75,7 +75,7 @@ fn append_sent_before_the_denial_proves_nothing() {
     let earlier = bench.newest_append();
     bench.pass(Duration::from_millis(1));
     bench.deliver("s-2", 0);
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     bench.append_answered(AppendOutcome::Denied);
     bench.commands();
     bench.answered(earlier, AppendOutcome::Written(1));
@@ -96,7 +96,7 @@ fn rights_lost_everywhere_stop_the_subscription_and_park_nothing() {
             {
                 bench.append_answered(AppendOutcome::Denied);
             }
-            bench.looked(LookResult::NotFound);
+            bench.looked_up(LookupResult::NotFound);
             bench.append_answered(AppendOutcome::Denied);
             seen.extend(bench.commands());
         }
@@ -118,7 +118,7 @@ fn streams_denied_before_anything_was_written_hold_nothing() {
     let mut bench = Bench::joined(settings());
     for stream in ["a-1", "b-1", "c-1", "d-1"] {
         bench.deliver(stream, 0);
-        bench.looked(LookResult::NotDeleted);
+        bench.looked_up(LookupResult::NotDeleted);
         bench.append_answered(AppendOutcome::Denied);
     }
     let commands = bench.commands();
@@ -138,7 +138,7 @@ fn rights_that_come_back_in_time_cost_nothing() {
     rights(&mut bench, Rights::Denied);
     bench.pass(Duration::from_secs(1));
     bench.commands();
-    bench.looked_of("s-2", LookResult::NotFound);
+    bench.lookup_of("s-2", LookupResult::NotFound);
     assert!(
         bench
             .commands()
@@ -155,11 +155,11 @@ fn denied_read_is_proven_by_a_read_of_another_stream() {
     let mut bench = Bench::joined(settings());
     bench.begun("s-1");
     bench.deliver("s-2", 0);
-    bench.looked(LookResult::Denied);
+    bench.looked_up(LookupResult::Denied);
     assert_eq!(bench.commands(), ["look s-2 metadata", "look s-1 metadata"]);
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     assert_eq!(bench.commands(), ["look s-2 from 0 count 1"]);
-    bench.looked(LookResult::Denied);
+    bench.looked_up(LookupResult::Denied);
     assert_eq!(bench.core.status().held, [0, 0, 1, 0]);
 }
 
@@ -168,14 +168,15 @@ fn denied_read_of_metadata_is_reported_as_that() {
     let mut bench = Bench::joined(settings());
     bench.begun("s-1");
     bench.deliver("s-2", 0);
-    bench.looked(LookResult::MetadataDenied);
+    bench.looked_up(LookupResult::MetadataDenied);
     assert_eq!(bench.commands(), ["look s-2 metadata", "look s-1 metadata"]);
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     assert_eq!(bench.commands(), ["look s-2 from 0 count 1"]);
-    bench.looked(LookResult::MetadataDenied);
+    bench.looked_up(LookupResult::MetadataDenied);
     let text = "no right to read this stream's metadata ($mr) at the destination";
-    let is_told = |tell: &Tell| matches!(tell, Tell::Held { text: told, .. } if told == text);
-    assert!(bench.tells().iter().any(is_told));
+    let is_told =
+        |report: &Report| matches!(report, Report::Held { text: reported, .. } if reported == text);
+    assert!(bench.reports().iter().any(is_told));
 }
 
 #[test]
@@ -185,7 +186,7 @@ fn denied_metadata_is_not_taken_for_a_denied_stream_at_once() {
         ..settings()
     });
     bench.deliver("s-1", 0);
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     let write = bench.last_write();
     bench.input(Input::MetadataDone {
         write,
@@ -202,22 +203,22 @@ fn denied_metadata_is_not_taken_for_a_denied_stream_at_once() {
 #[test]
 fn denied_read_elsewhere_proves_nothing() {
     for answer in [
-        LookResult::Denied,
-        LookResult::Failed,
-        LookResult::Refused("no".to_owned()),
+        LookupResult::Denied,
+        LookupResult::Failed,
+        LookupResult::Refused("no".to_owned()),
     ] {
         let mut bench = Bench::joined(settings());
         bench.begun("s-1");
         bench.deliver("s-2", 0);
-        bench.looked(LookResult::Denied);
+        bench.looked_up(LookupResult::Denied);
         bench.commands();
-        bench.looked_of("s-1", answer);
+        bench.lookup_of("s-1", answer);
         assert_eq!(bench.commands(), [""; 0]);
         // Asked again after a pause, in which the stream itself is tried as well.
         bench.pass(Duration::from_millis(200));
         let asked = bench.commands();
         assert_eq!(asked, ["look s-1 metadata", "look s-2 from 0 count 1"]);
-        bench.looked_of("s-2", LookResult::Denied);
+        bench.lookup_of("s-2", LookupResult::Denied);
         assert_eq!(bench.core.status().held, [0; 4]);
     }
 }
@@ -232,7 +233,7 @@ fn rights_lost_everywhere_are_noticed_after_a_quarter_to_the_moment() {
         },
     );
     bench.deliver("s-1", 0);
-    bench.looked(LookResult::Denied);
+    bench.looked_up(LookupResult::Denied);
     bench.pass(Duration::from_millis(2_599));
     assert_eq!(bench.core.status().state, PipelineState::Running);
     bench.pass(Duration::from_millis(1));
@@ -244,12 +245,12 @@ fn rights_are_asked_for_once_at_a_time_and_after_a_pause() {
     let mut bench = denied_after_a_write();
     let denies = |bench: &mut Bench, stream: &str| {
         bench.deliver(stream, 0);
-        bench.looked_of(stream, LookResult::NotDeleted);
+        bench.lookup_of(stream, LookupResult::NotDeleted);
         bench.append_answered(AppendOutcome::Denied);
         let commands = bench.commands();
         commands.contains(&"ask rights s-1".to_owned())
     };
-    let asked = LookId(bench.newest_look());
+    let asked = LookupId(bench.newest_lookup());
     assert!(!denies(&mut bench, "s-3"), "one question is under way");
     bench.input(Input::RightsSeen {
         ask: asked,
@@ -268,14 +269,14 @@ fn rights_are_asked_for_once_at_a_time_and_after_a_pause() {
 fn rights_that_cannot_be_proven_are_asked_for_ever_less_often() {
     let mut bench = denied_after_a_write();
     for after in [200, 400, 800, 1600] {
-        let ask = bench.looks[&"s-1".into()];
+        let ask = bench.lookups[&"s-1".into()];
         bench.input(Input::RightsSeen {
             ask,
             rights: Rights::Unknown,
         });
         bench.pass(Duration::from_millis(after - 1));
-        assert_eq!(bench.looks[&"s-1".into()], ask, "{after} ms");
+        assert_eq!(bench.lookups[&"s-1".into()], ask, "{after} ms");
         bench.pass(Duration::from_millis(1));
-        assert_ne!(bench.looks[&"s-1".into()], ask, "{after} ms");
+        assert_ne!(bench.lookups[&"s-1".into()], ask, "{after} ms");
     }
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::port::{AppendOutcome, CoreSettings, DuplicateReason, Input, LookResult, Tell};
+use super::super::port::{
+    AppendOutcome, CoreSettings, DuplicateReason, Input, LookupResult, Report,
+};
 use super::{Bench, event, settings};
 use crate::event::{Event, Item, SkipReason};
 
@@ -13,7 +15,7 @@ fn a_new_stream_is_looked_at_written_and_only_then_acknowledged() {
     let mut bench = Bench::joined(settings());
     bench.deliver("s-1", 0);
     assert_eq!(bench.commands(), ["look s-1 metadata"]);
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     assert_eq!(bench.commands(), ["append s-1 after nothing: 0"]);
     bench.written(0);
     assert_eq!(bench.commands(), ["ack 0"]);
@@ -80,7 +82,7 @@ fn an_append_stops_merging_at_its_limits_but_takes_one_event_always() {
             .for_each(|revision| bench.deliver("s-1", *revision));
         bench.append_answered(AppendOutcome::WrongRevision);
         bench.commands();
-        // After the look everything waits at once.
+        // After the lookup everything waits at once.
         bench.found(0, vec![event("s-1", 0)]);
         bench.source_events(vec![event("s-1", 0)], 3);
         let sent = bench.commands().pop();
@@ -119,12 +121,12 @@ fn a_second_delivery_joins_the_first_and_both_are_acknowledged() {
     assert_eq!(bench.commands(), ["ack 1 2"]);
     bench.deliver("s-1", 1);
     assert_eq!(bench.commands(), ["ack 3"], "known without any I/O");
-    let known = Tell::Duplicate {
+    let known = Report::Duplicate {
         stream: "s-1".into(),
         revision: 1,
         reason: DuplicateReason::Known,
     };
-    assert!(bench.tells().contains(&known));
+    assert!(bench.reports().contains(&known));
 }
 
 #[test]
@@ -153,7 +155,7 @@ fn answers_to_unknown_ids_are_ignored() {
     assert_eq!(bench.commands(), ["ack 1"]);
     bench.written(1);
     bench.append_answered(AppendOutcome::WrongRevision);
-    bench.looked(LookResult::Tombstoned);
+    bench.looked_up(LookupResult::Tombstoned);
     assert_eq!(bench.commands(), Vec::<String>::new());
 }
 
@@ -170,7 +172,7 @@ fn what_is_never_copied_is_acknowledged_at_once() {
         let mut bench = Bench::joined(settings());
         bench.deliver_as(0, item);
         assert_eq!(bench.commands(), ["ack 0"]);
-        assert!(bench.tells().contains(&Tell::Skipped { reason }));
+        assert!(bench.reports().contains(&Report::Skipped { reason }));
     }
 }
 
@@ -213,7 +215,7 @@ fn time_to_live_is_written_before_the_first_event() {
         ..settings()
     });
     bench.deliver("s-1", 0);
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     assert_eq!(
         bench.commands(),
         ["look s-1 metadata", "metadata s-1 Some(86400s) None"]
@@ -224,7 +226,7 @@ fn time_to_live_is_written_before_the_first_event() {
         outcome: super::super::port::MetadataOutcome::Exists,
     });
     assert_eq!(bench.commands(), ["append s-1 after nothing: 0"]);
-    assert!(bench.tells().contains(&Tell::MetadataKept {
+    assert!(bench.reports().contains(&Report::MetadataKept {
         stream: "s-1".into()
     }));
 }
@@ -281,7 +283,7 @@ fn every_answer_is_progress() {
     bench.deliver("s-1", 0);
     let progress = |bench: &Bench| bench.core.status().progress;
     let begun = progress(&bench);
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     assert_eq!(progress(&bench), begun + 1);
     bench.written(0);
     assert_eq!(progress(&bench), begun + 3, "written and acknowledged");
@@ -289,7 +291,7 @@ fn every_answer_is_progress() {
 
 #[test]
 fn the_compared_tail_is_known_though_older_events_wait_to_be_looked_at() {
-    let mut bench = Bench::looking(settings());
+    let mut bench = Bench::looking_up(settings());
     bench.found(4, vec![event("s-1", 4)]);
     bench.source_events(vec![event("s-1", 4)], 9);
     bench.deliver("s-1", 2);

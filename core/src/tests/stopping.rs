@@ -69,7 +69,7 @@ fn stopping_leaves_before_the_server_takes_events_back_and_goes_on_waiting_for_a
 #[test]
 fn stopping_waits_for_a_join_until_the_deadline_only() {
     let mut bench = Bench::joined(settings());
-    bench.left(LeaveReason::Credit);
+    bench.left(LeaveReason::BufferSize);
     assert_eq!(bench.commands(), ["join 100"]);
     bench.input(Input::Stop {
         deadline: Duration::from_secs(10),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::super::port::{
-    CoreSettings, GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LookResult,
-    MetadataOutcome, OnMissingHistory, ParkedEntry, ParkedPage, ReadId, SourcePage, Tell,
+    CoreSettings, GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LookupResult,
+    MetadataOutcome, OnMissingHistory, ParkedEntry, ParkedPage, ReadId, Report, SourcePage,
 };
 use super::super::stall::StallDetector;
 use super::{Bench, event, group, settings};
@@ -38,14 +38,14 @@ fn what_lies_between_the_checkpoint_and_the_first_delivery_is_read_at_once() {
         ],
     );
     assert_eq!(bench.commands(), ["look s-2 metadata"]);
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     bench.written(0);
     assert_eq!(
         bench.commands(),
         ["append s-2 after nothing: 0"],
         "nothing to acknowledge"
     );
-    assert!(bench.tells().contains(&Tell::Hole {
+    assert!(bench.reports().contains(&Report::Hole {
         number: 10,
         stream: "s-2".into(),
         revision: 0
@@ -67,9 +67,9 @@ fn a_hole_that_the_destination_has_is_not_counted() {
     bench.found(3, vec![event("s-2", 3)]);
     assert!(
         !bench
-            .tells()
+            .reports()
             .iter()
-            .any(|tell| matches!(tell, Tell::Hole { .. }))
+            .any(|report| matches!(report, Report::Hole { .. }))
     );
     assert_eq!(bench.core.status().done_up_to, Some(10));
 }
@@ -138,12 +138,12 @@ fn what_the_server_parked_by_itself_is_copied_and_what_ditto_parked_is_not() {
         page: ParkedPage::Entries(Vec::new()),
     });
     assert_eq!(bench.commands(), Vec::<String>::new());
-    let told = Tell::ServerParked {
+    let reported = Report::ServerParked {
         entry: 1,
         reason: "Reached retry count of 10".to_owned(),
         never: None,
     };
-    assert!(bench.tells().contains(&told));
+    assert!(bench.reports().contains(&reported));
     let seen = |bench: &mut Bench, parked| {
         bench.input(Input::GroupSeen(GroupSeen { parked, ..group() }));
         bench.commands()
@@ -170,12 +170,12 @@ fn a_parked_entry_without_an_event_is_not_reported_as_copied() {
         read,
         page: ParkedPage::Entries(vec![unresolved]),
     });
-    let told = Tell::ServerParked {
+    let reported = Report::ServerParked {
         entry: 0,
         reason: "Reached retry count of 10".to_owned(),
         never: Some(SkipReason::Unresolved),
     };
-    assert!(bench.tells().contains(&told));
+    assert!(bench.reports().contains(&reported));
 }
 
 #[test]
@@ -191,20 +191,20 @@ fn a_parked_stream_that_may_not_be_read_is_said_once() {
         ..group()
     }));
     let said = bench
-        .tells()
+        .reports()
         .iter()
-        .filter(|tell| matches!(tell, Tell::ParkedUnreadable))
+        .filter(|report| matches!(report, Report::ParkedUnreadable))
         .count();
     assert_eq!(said, 1);
 }
 
 #[test]
 fn a_delivery_that_was_let_go_does_not_keep_a_quiet_group_from_being_read() {
-    let mut bench = Bench::looking(CoreSettings {
+    let mut bench = Bench::looking_up(CoreSettings {
         on_missing_history: OnMissingHistory::Fill,
         ..settings()
     });
-    bench.looked(LookResult::NotFound);
+    bench.looked_up(LookupResult::NotFound);
     bench.source(SourcePage::SoftDeleted);
     let write = bench.last_write();
     bench.input(Input::MetadataDone {
@@ -309,7 +309,7 @@ fn a_standby_that_takes_over_gives_the_group_its_first_seconds_again() {
     };
     let mut bench = Bench::joined(settings());
     bench.pass(Duration::from_secs(60));
-    bench.left(LeaveReason::Credit);
+    bench.left(LeaveReason::BufferSize);
     bench.input(Input::Refused {
         why: JoinRefusal::Taken,
     });
@@ -331,7 +331,7 @@ fn a_stay_with_deliveries_that_wait_is_not_quiet() {
         ..group()
     }));
     bench.deliver("s-2", 3);
-    bench.looked(LookResult::NotFound);
+    bench.looked_up(LookupResult::NotFound);
     bench.commands();
     bench.pass(Duration::from_secs(100));
     assert_eq!(bench.commands(), [""; 0], "its repair is slow");
@@ -367,7 +367,7 @@ fn a_standby_reads_the_parked_queue_from_its_beginning() {
     let read = bench.last_read();
     let page = ParkedPage::Entries(Vec::new());
     bench.input(Input::ParkedRead { read, page });
-    bench.left(LeaveReason::Credit);
+    bench.left(LeaveReason::BufferSize);
     bench.input(Input::Refused {
         why: JoinRefusal::Taken,
     });

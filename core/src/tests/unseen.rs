@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::super::port::{
-    CoreSettings, Feed, GroupSeen, Input, LeaveReason, LinkPage, LogPage, LogPosition, LookResult,
-    Mode, PipelineState, SourcePage, Tell,
+    CoreSettings, Feed, GroupSeen, Input, LeaveReason, LinkPage, LogPage, LogPosition,
+    LookupResult, Mode, PipelineState, Report, SourcePage,
 };
 use super::{Bench, event, events, group, settings};
 use crate::event::{Item, SkipReason, StreamName};
@@ -62,7 +62,7 @@ fn is_searching(bench: &Bench) -> bool {
 fn nothing_is_acknowledged_before_the_first_number_is_known() {
     let mut bench = Bench::joined(category());
     bench.deliver("s-1", 0);
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     bench.written(0);
     assert_eq!(
         bench.commands(),
@@ -78,12 +78,12 @@ fn nothing_is_acknowledged_before_the_first_number_is_known() {
 fn lost_numbers_end_the_stay_without_acknowledgements() {
     let mut bench = Bench::joined(category());
     bench.deliver_as(5, Item::Event(event("s-1", 0)));
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     bench.written(0);
     bench.commands();
     first_is(&mut bench, 5);
     assert_eq!(bench.commands(), ["leave Waiting", "search the log"]);
-    assert!(bench.tells().contains(&Tell::Unseen { from: 0, to: 4 }));
+    assert!(bench.reports().contains(&Report::Unseen { from: 0, to: 4 }));
     assert!(is_searching(&bench));
     bench.left(super::LeaveReason::Waiting);
     assert_eq!(bench.commands(), Vec::<String>::new(), "does not join");
@@ -96,7 +96,7 @@ fn found_streams_are_copied_before_the_next_join() {
     log(&mut bench, found(&[("s-2", 1), ("s-2", 0)], Some(70)));
     assert_eq!(bench.commands(), ["source s-2 tail"]);
     bench.source_events(events("s-2", [1]), 1);
-    bench.looked(LookResult::NotFound);
+    bench.looked_up(LookupResult::NotFound);
     bench.source_events(events("s-2", [0]), 1);
     bench.written(1);
     assert_eq!(
@@ -111,7 +111,7 @@ fn found_streams_are_copied_before_the_next_join() {
     log(&mut bench, found(&[("s-2", 1)], None));
     bench.pass(Duration::from_secs(1));
     assert_eq!(bench.commands(), ["join 100"], "known streams cost nothing");
-    assert!(bench.tells().contains(&Tell::UnseenFound {
+    assert!(bench.reports().contains(&Report::UnseenFound {
         from: 0,
         to: 4,
         events: 3
@@ -163,7 +163,7 @@ fn a_log_that_cannot_be_searched_stops_the_subscription() {
 #[test]
 fn lost_numbers_need_the_operator_where_nothing_is_looked_up() {
     let bench = searching(CoreSettings {
-        mode: Mode::Unnumbered,
+        mode: Mode::AppendOnly,
         ..category()
     });
     let state = bench.core.status().state;
@@ -186,7 +186,7 @@ fn events_found_are_copied_one_by_one_without_version_check() {
         ["look s-2 back from end", "source s-2 from 7 count 1"]
     );
     bench.source_events(events("s-2", [8]), 9);
-    bench.looked(LookResult::NotFound);
+    bench.looked_up(LookupResult::NotFound);
     bench.written(0);
     bench.pass(Duration::from_secs(1));
     assert_eq!(
@@ -204,8 +204,8 @@ fn accepted_numbers_are_passed_over_and_said_once() {
     });
     first_is(&mut bench, 5);
     assert_eq!(bench.commands(), Vec::<String>::new(), "stays");
-    let accepted = Tell::UnseenAccepted { from: 0, to: 4 };
-    assert!(bench.tells().contains(&accepted));
+    let accepted = Report::UnseenAccepted { from: 0, to: 4 };
+    assert!(bench.reports().contains(&accepted));
     assert_eq!(bench.core.status().done_up_to, Some(4));
     assert_eq!(bench.core.status().state, PipelineState::Running);
 }
@@ -217,9 +217,9 @@ fn acceptance_does_not_cover_later_numbers() {
         ..category()
     });
     first_is(&mut bench, 5);
-    let tells = bench.tells();
-    assert!(tells.contains(&Tell::UnseenAccepted { from: 0, to: 2 }));
-    assert!(tells.contains(&Tell::Unseen { from: 3, to: 4 }));
+    let reports = bench.reports();
+    assert!(reports.contains(&Report::UnseenAccepted { from: 0, to: 2 }));
+    assert!(reports.contains(&Report::Unseen { from: 3, to: 4 }));
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn a_page_that_ends_below_the_question_is_asked_again() {
 fn an_unanswered_question_ends_the_stay_in_time() {
     let mut bench = Bench::joined(category());
     bench.deliver("s-1", 0);
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     bench.written(0);
     bench.commands();
     let read = bench.last_read();
@@ -279,7 +279,7 @@ fn an_unanswered_question_ends_the_stay_in_time() {
 fn a_whole_stream_of_unreadable_links_is_searched_for() {
     let mut bench = Bench::joined(category());
     page(&mut bench, Vec::new(), 4);
-    assert!(bench.tells().contains(&Tell::Unseen { from: 0, to: 4 }));
+    assert!(bench.reports().contains(&Report::Unseen { from: 0, to: 4 }));
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn a_hole_that_cannot_be_read_any_more_is_lost() {
     bench.pass(Duration::from_secs(120));
     assert_eq!(bench.commands(), ["links from 1 count 2"]);
     page(&mut bench, vec![(3, Item::Event(event("s-1", 1)))], 3);
-    assert!(bench.tells().contains(&Tell::Unseen { from: 1, to: 2 }));
+    assert!(bench.reports().contains(&Report::Unseen { from: 1, to: 2 }));
 }
 
 #[test]
@@ -330,7 +330,7 @@ fn a_link_that_the_group_drops_is_copied_before_acknowledging() {
     assert_eq!(bench.commands(), ["links from 4 count 1"], "at once");
     let read = bench.last_read();
     bench.deliver_as(5, Item::Event(event("s-1", 0)));
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     bench.written(0);
     assert!(!bench.commands().contains(&"ack 5".to_owned()));
     let items = vec![(4, Item::Event(event("s-2", 0)))];
@@ -338,7 +338,7 @@ fn a_link_that_the_group_drops_is_copied_before_acknowledging() {
         read,
         page: LinkPage::Items { items, last: 5 },
     });
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     assert!(!bench.commands().contains(&"ack 5".to_owned()));
     bench.written(0);
     assert_eq!(bench.commands(), ["ack 5"]);
@@ -349,7 +349,7 @@ fn a_link_that_the_group_delivers_needs_no_waiting() {
     let mut bench = behind_the_checkpoint();
     bench.deliver_as(4, Item::Event(event("s-1", 0)));
     bench.deliver_as(5, Item::Event(event("s-2", 0)));
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     bench.commands();
     bench.written(0);
     assert_eq!(bench.commands(), ["ack 5"]);
@@ -364,7 +364,7 @@ fn a_delivery_that_comes_again_in_doubt_is_not_looked_for() {
     let read = bench.last_read();
     for (number, stream) in [(0, "s-1"), (1, "s-2")] {
         bench.deliver_as(number, Item::Event(event(stream, 0)));
-        bench.looked(LookResult::NotDeleted);
+        bench.looked_up(LookupResult::NotDeleted);
         bench.written(0);
     }
     bench.commands();
@@ -421,7 +421,7 @@ fn parking_waits_until_the_first_number_is_known() {
     let mut bench = Bench::joined(category());
     let read = bench.last_read();
     bench.deliver("s-1", 0);
-    bench.looked(LookResult::Tombstoned);
+    bench.looked_up(LookupResult::Tombstoned);
     let parks = |commands: Vec<String>| commands.iter().any(|line| line.starts_with("park 0"));
     assert!(!parks(bench.commands()));
     let items = vec![(0, Item::Never(SkipReason::Unresolved))];
@@ -464,7 +464,7 @@ fn a_first_number_that_is_not_written_yet_is_not_read_at_once() {
         read: bench.last_read(),
         page: nothing.clone(),
     });
-    bench.left(LeaveReason::Credit);
+    bench.left(LeaveReason::BufferSize);
     bench.join(GroupSeen {
         checkpoint: Some(1),
         ..beyond

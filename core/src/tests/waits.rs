@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::port::{GroupSeen, Input, LookResult, SourcePage};
+use super::super::port::{GroupSeen, Input, LookupResult, SourcePage};
 use super::{Bench, group, settings};
 
 const NOTHING: [String; 0] = [];
@@ -24,8 +24,8 @@ fn waits(bench: &mut Bench) -> u128 {
 
 #[test]
 fn a_read_that_keeps_failing_is_tried_ever_less_often() {
-    let mut bench = Bench::looking(settings());
-    bench.looked(LookResult::NotFound);
+    let mut bench = Bench::looking_up(settings());
+    bench.looked_up(LookupResult::NotFound);
     let waited: Vec<u128> = (0..10)
         .map(|_| {
             bench.commands();
@@ -90,8 +90,8 @@ fn the_status_names_the_time_at_which_a_hole_is_read() {
 
 #[test]
 fn a_time_to_be_woken_at_is_asked_for_once() {
-    let mut bench = Bench::looking(settings());
-    bench.looked(LookResult::NotFound);
+    let mut bench = Bench::looking_up(settings());
+    bench.looked_up(LookupResult::NotFound);
     bench.source(SourcePage::Failed);
     let wake = bench.wake().unwrap();
     for milliseconds in [1, 2, 3] {

@@ -1,4 +1,4 @@
-//! What the source says of the group and of other stays, and what it says nothing about.
+//! What the source says of the group and of other sessions, and what it says nothing about.
 //!
 //! Never leaves for the destination's sake: that is in `membership`.
 
@@ -7,7 +7,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::super::port::{
-    ConnId, GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LookResult, PipelineState, Side,
+    GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LookupResult, PipelineState, SessionId,
+    Side,
 };
 use super::{Bench, group, settings};
 use crate::event::{Item, SkipReason, TOMBSTONE_REVISION};
@@ -19,7 +20,7 @@ fn the_number_of_a_tombstone_is_no_number() {
     let mut bench = Bench::joined(settings());
     bench.begun("s-1");
     let tombstone = Input::Delivery {
-        conn: ConnId(1),
+        session: SessionId(1),
         ack: Uuid::from_u128(77),
         number: Some(TOMBSTONE_REVISION),
         item: Item::Never(SkipReason::Tombstone),
@@ -29,7 +30,7 @@ fn the_number_of_a_tombstone_is_no_number() {
     bench.pass(Duration::from_secs(300));
     assert_eq!(bench.commands(), NOTHING, "no gap to read");
     assert_eq!(bench.core.status().done_up_to, Some(0));
-    bench.left(LeaveReason::Credit);
+    bench.left(LeaveReason::BufferSize);
     bench.join(GroupSeen {
         checkpoint: Some(TOMBSTONE_REVISION),
         last_number: Some(TOMBSTONE_REVISION),
@@ -44,15 +45,15 @@ fn words_of_another_stay_change_nothing() {
     let mut bench = Bench::joined(settings());
     let others = |bench: &mut Bench| {
         bench.input(Input::Left {
-            conn: ConnId(99),
+            session: SessionId(99),
             why: LeaveReason::Ended,
         });
         bench.input(Input::Refused {
             why: JoinRefusal::Taken,
         });
         bench.input(Input::Joined {
-            conn: ConnId(98),
-            credit: 100,
+            session: SessionId(98),
+            buffer_size: 100,
             group: group(),
         });
     };
@@ -66,7 +67,7 @@ fn words_of_another_stay_change_nothing() {
     bench.pass(Duration::from_secs(15));
     assert_eq!(bench.commands(), ["leave Waiting"]);
     others(&mut bench);
-    bench.looked(LookResult::NotDeleted);
+    bench.looked_up(LookupResult::NotDeleted);
     bench.written(0);
     bench.pass(Duration::from_secs(3));
     assert_eq!(bench.commands(), ["append s-1 after nothing: 0"]);
@@ -83,7 +84,7 @@ fn a_group_that_cannot_be_seen_matters_only_outside_of_it() {
     let mut bench = Bench::joined(settings());
     let unavailable = JoinRefusal::Unavailable;
     assert_eq!(unseen(&mut bench, unavailable), PipelineState::Running);
-    bench.left(LeaveReason::Credit);
+    bench.left(LeaveReason::BufferSize);
     for why in [JoinRefusal::Missing, JoinRefusal::Denied] {
         assert_eq!(unseen(&mut bench, why), PipelineState::Running, "{why:?}");
     }
@@ -136,10 +137,10 @@ fn stays_that_brought_something_or_lasted_are_no_sign_of_a_deleted_stream() {
             bench.pass(Duration::from_secs(1));
             bench.join(group());
         }
-        let looks = bench
+        let lookups = bench
             .commands()
             .contains(&"links from 0 count 1".to_owned());
-        assert_eq!(looks, !brings && lasts == 0, "{brings} {lasts}");
+        assert_eq!(lookups, !brings && lasts == 0, "{brings} {lasts}");
     }
 }
 

@@ -132,7 +132,7 @@ fn answer_of_another_does_not_clear_a_suspect_that_ended_its_call() {
     assert_eq!(trial.next(at(1)), Next::SendAlone(A));
     trial.call_ended(at(1), 9, vec![A]);
     trial.answered(C);
-    trial.look_answered();
+    trial.lookup_answered();
     assert_eq!(trial.next(at(1)), Next::Probe, "was it the append?");
 }
 
@@ -235,7 +235,7 @@ fn suspect_that_a_server_is_not_ready_for_is_tried_again() {
 #[test]
 fn look_that_fails_closes_until_a_read_is_answered() {
     let mut trial = Trial::new();
-    trial.look_failed(at(1));
+    trial.lookup_failed(at(1));
     assert!(trial.is_away() && !trial.is_open());
     assert_eq!(trial.next(at(1)), Next::Wait);
     assert_eq!(trial.next(at(2)), Next::Probe);
@@ -283,7 +283,7 @@ fn suspect_on_its_way_needs_no_probe_when_others_are_answered() {
     assert_eq!(trial.next(at(1)), Next::Probe);
     trial.probed(at(1), true);
     assert_eq!(trial.next(at(1)), Next::SendAlone(A));
-    trial.look_failed(at(1));
+    trial.lookup_failed(at(1));
     trial.answered(C);
     assert_eq!(trial.next(at(2)), Next::Wait);
 }
@@ -319,10 +319,10 @@ fn end_with_another_lane_counts_against_nobody() {
 fn read_that_is_answered_says_nothing_of_appends_that_wait() {
     let mut trial = Trial::new();
     trial.not_ready(at(1), A);
-    trial.look_answered();
+    trial.lookup_answered();
     assert!(trial.is_away());
     assert_eq!(trial.next(at(2)), Next::SendAlone(A));
-    trial.look_answered();
+    trial.lookup_answered();
     assert!(trial.is_away(), "it is on its way");
     trial.answered(A);
     assert!(!trial.is_away());

@@ -17,7 +17,7 @@ const CLOCKS_APART: i64 = 60;
 pub(super) enum Finding {
     /// As it should be.
     Fine(String),
-    /// Works, and is worth a look.
+    /// Works, and is worth a lookup.
     Warning(String),
     /// Does not work, with what to do.
     Problem(String),
@@ -99,13 +99,13 @@ async fn side(client: &Client, findings: &mut Vec<Finding>) -> bool {
     let who = login.map_or("anonymous".to_owned(), |login| {
         format!("user {:?}", login.user)
     });
-    let looked = async {
+    let looked_up = async {
         let leader = client.leader().await?;
         let features = client.features().await?;
         client.probe().await?;
         Ok::<_, Error>((leader, features))
     };
-    match looked.await {
+    match looked_up.await {
         Ok((leader, features)) => {
             let version = if features.version.is_empty() {
                 "unknown"

@@ -18,7 +18,7 @@ use crate::config::settings::{Settings, SubscriptionKey, SubscriptionSettings};
 use crate::log::{audit, message_id};
 use crate::parked::{self, Kind, Parked, Queue};
 use crate::pipeline::replicate::Unobserved;
-use crate::source::chosen::{Choice, Fate};
+use crate::source::selected::{Choice, Outcome};
 use crate::verify::bring;
 use ditto_core::event::StreamName;
 
@@ -102,13 +102,13 @@ async fn one(
             stop.asked(),
         )
         .await;
-        for (choice, fate) in &brought.fates {
-            match fate {
-                Fate::There => drop(there.insert(choice.clone())),
-                Fate::Refused(why) => {
+        for (choice, outcome) in &brought.fates {
+            match outcome {
+                Outcome::There => drop(there.insert(choice.clone())),
+                Outcome::Refused(why) => {
                     complain(&format!("{key}: {} is not brought: {why}", choice.stream));
                 }
-                Fate::Open => {}
+                Outcome::Open => {}
             }
         }
         is_done &= there.len() == brought.fates.len();
@@ -294,7 +294,7 @@ fn note(key: &SubscriptionKey, stream: &StreamName, parked: &Parked) {
 async fn forget(source: &Client, key: &SubscriptionKey, queue: &Queue, done: &Done) -> bool {
     let before = queue.done_before(|kind, stream| done.contains(&(kind, stream.clone())));
     if before == 0 {
-        tell_staying(key, queue, before);
+        report_staying(key, queue, before);
         return true;
     }
     if let Err(error) = parked::truncate(source, key, before).await {
@@ -305,12 +305,12 @@ async fn forget(source: &Client, key: &SubscriptionKey, queue: &Queue, done: &Do
         return false;
     }
     if before < queue.end {
-        tell_staying(key, queue, before);
+        report_staying(key, queue, before);
     }
     true
 }
 
-fn tell_staying(key: &SubscriptionKey, queue: &Queue, before: u64) {
+fn report_staying(key: &SubscriptionKey, queue: &Queue, before: u64) {
     let mut all = queue.streams.iter();
     let first = all.find(|(_, parked)| parked.oldest.entry == before);
     let of = first.map_or_else(String::new, |((_, stream), _)| format!(" (of {stream})"));

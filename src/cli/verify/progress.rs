@@ -21,7 +21,7 @@ pub(super) struct Indicator {
     bar: ProgressBar,
     name: String,
     began: Instant,
-    told: Instant,
+    reported: Instant,
 }
 
 impl Indicator {
@@ -36,7 +36,7 @@ impl Indicator {
             bar,
             name,
             began: Instant::now(),
-            told: Instant::now(),
+            reported: Instant::now(),
         }
     }
 
@@ -56,8 +56,8 @@ impl Indicator {
                 grouped(progress.events),
                 grouped(progress.streams)
             ));
-        } else if self.told.elapsed() >= LINE_EVERY {
-            self.told = Instant::now();
+        } else if self.reported.elapsed() >= LINE_EVERY {
+            self.reported = Instant::now();
             complain(&line(&self.name, progress, rate, seconds));
         }
     }

@@ -13,7 +13,7 @@ use crate::cli::{Exit, complain, say_json};
 use crate::cluster::client::Client;
 use crate::config::settings::SubscriptionSettings;
 use crate::pipeline::replicate::Unobserved;
-use crate::source::chosen::{Choice, Fate};
+use crate::source::selected::{Choice, Outcome};
 use crate::verify::{self, End, Finding, Job, Point, Progress, Repair, Scope, Watcher, bring};
 
 /// Streams of the plan that are shown by name.
@@ -121,9 +121,9 @@ async fn one(
     )
     .await;
     let mut there = Vec::new();
-    for ((_, fate), repair) in brought.fates.iter().zip(repairs) {
-        tell(arguments, &repair, fate);
-        if *fate == Fate::There {
+    for ((_, outcome), repair) in brought.fates.iter().zip(repairs) {
+        report(arguments, &repair, outcome);
+        if *outcome == Outcome::There {
             there.push(repair);
         }
     }
@@ -165,11 +165,11 @@ async fn one(
     })
 }
 
-fn tell(arguments: &Arguments, repair: &Repair, fate: &Fate) {
-    let (done, why) = match fate {
-        Fate::There => (true, ""),
-        Fate::Refused(why) => (false, why.as_str()),
-        Fate::Open => (false, "not decided"),
+fn report(arguments: &Arguments, repair: &Repair, outcome: &Outcome) {
+    let (done, why) = match outcome {
+        Outcome::There => (true, ""),
+        Outcome::Refused(why) => (false, why.as_str()),
+        Outcome::Open => (false, "not decided"),
     };
     if arguments.json {
         let line = json!({ "repair": {

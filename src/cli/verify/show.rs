@@ -263,8 +263,8 @@ fn report(points: &[Point], tally: &Tally, took: Duration) -> String {
         .flat_map(|point| &point.findings)
         .take(KEPT_FINDINGS)
         .map(|finding| {
-            let told = finding.to_string();
-            format!("{}\n    {}", escape::line(&told), finding.advice())
+            let reported = finding.to_string();
+            format!("{}\n    {}", escape::line(&reported), finding.advice())
         })
         .collect();
     if !findings.is_empty() {

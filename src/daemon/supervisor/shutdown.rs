@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use super::{Finish, Supervisor};
-use crate::daemon::keeper::Wanted;
 use crate::daemon::signals::Control;
+use crate::daemon::subscription_task::Wanted;
 use crate::log::message_id;
 
 /// While stopping, what is left is named this often.
@@ -31,9 +31,9 @@ impl Supervisor {
         self.want_stop(deadline);
         let mut clean = true;
         let mut nag = Instant::now() + NAG;
-        while !self.keepers.is_empty() {
+        while !self.subscription_tasks.is_empty() {
             tokio::select! {
-                Some(ended) = self.keepers.join_next() => match ended {
+                Some(ended) = self.subscription_tasks.join_next() => match ended {
                     Ok((key, was_clean)) => {
                         clean &= was_clean;
                         self.kept.remove(&key);

@@ -3,7 +3,7 @@
 //! Names no type of a client library: it talks through ditto's own client. Never expects "any" revision.
 
 mod appends;
-mod look;
+mod lookup;
 mod metadata;
 mod recognise;
 
@@ -14,7 +14,7 @@ pub use appends::EventStoreAppends;
 use crate::cluster::client::Client;
 use crate::destination::Destination;
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::{LookRange, LookResult, MetadataOutcome, Rights};
+use ditto_core::port::{LookupRange, LookupResult, MetadataOutcome, Rights};
 
 /// An Event Store to write to. Its reads share one connection; each pipeline's appends have their own.
 #[derive(Clone, Debug)]
@@ -37,11 +37,16 @@ impl Destination for EventStore {
         EventStoreAppends::new(&self.client)
     }
 
-    async fn look(&self, stream: StreamName, range: LookRange, max_bytes: usize) -> LookResult {
-        look::look(&self.client, stream, range, max_bytes).await
+    async fn lookup(
+        &self,
+        stream: StreamName,
+        range: LookupRange,
+        max_bytes: usize,
+    ) -> LookupResult {
+        lookup::lookup(&self.client, stream, range, max_bytes).await
     }
 
-    async fn recognise(&self, stream: StreamName, event: Event) -> LookResult {
+    async fn recognise(&self, stream: StreamName, event: Event) -> LookupResult {
         recognise::recognise(&self.client, &stream, event).await
     }
 

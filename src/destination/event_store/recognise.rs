@@ -4,15 +4,15 @@
 
 use crate::cluster::client::{AppendOutcome, Client, Expected};
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::{LookResult, Rights};
+use ditto_core::port::{LookupResult, Rights};
 
 /// No stream is ever at this revision: an append that expects it is judged and refused (`protocol.md` §15.2).
 pub(super) const NEVER_REACHED: u64 = i64::MAX as u64 - 1;
 
 /// Whether the stream holds this event at its revision (`protocol.md` §5.1.12).
-pub(super) async fn recognise(client: &Client, stream: &StreamName, event: Event) -> LookResult {
+pub(super) async fn recognise(client: &Client, stream: &StreamName, event: Event) -> LookupResult {
     let Some(before) = event.revision.checked_sub(1) else {
-        return LookResult::Unproven("an append to an empty stream would be written".to_owned());
+        return LookupResult::Unproven("an append to an empty stream would be written".to_owned());
     };
     let revision = event.revision;
     let answer = client
@@ -26,16 +26,16 @@ pub(super) async fn recognise(client: &Client, stream: &StreamName, event: Event
         |error| AppendOutcome::of_error(&error),
         AppendOutcome::Written,
     ) {
-        AppendOutcome::Written(last) if last == revision => LookResult::Recognised,
-        AppendOutcome::WrongRevision => LookResult::Foreign,
-        AppendOutcome::Deleted => LookResult::Tombstoned,
-        AppendOutcome::Denied => LookResult::Denied,
+        AppendOutcome::Written(last) if last == revision => LookupResult::Recognised,
+        AppendOutcome::WrongRevision => LookupResult::Foreign,
+        AppendOutcome::Deleted => LookupResult::Tombstoned,
+        AppendOutcome::Denied => LookupResult::Denied,
         AppendOutcome::TooLarge { .. } => {
-            LookResult::Unproven("the event is larger than the destination accepts".to_owned())
+            LookupResult::Unproven("the event is larger than the destination accepts".to_owned())
         }
-        AppendOutcome::Refused(text) => LookResult::Unproven(text),
+        AppendOutcome::Refused(text) => LookupResult::Unproven(text),
         AppendOutcome::Written(_) | AppendOutcome::NotReady | AppendOutcome::NoAnswer => {
-            LookResult::Failed
+            LookupResult::Failed
         }
     }
 }

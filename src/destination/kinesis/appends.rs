@@ -19,7 +19,7 @@ use tracing::debug;
 use super::accused::Dock;
 use super::error::Failure;
 use super::record::Record;
-use super::waiting::{Fate, Waiting, WaitingRoom};
+use super::waiting::{Outcome, Waiting, WaitingRoom};
 use super::{CALL, PUT, Shared};
 use crate::destination::{Answer, Append, Appends};
 use ditto_core::port::{AppendId, AppendOutcome};
@@ -143,22 +143,25 @@ impl KinesisAppends {
             self.call_ended(sent, why);
             return;
         }
-        let fate = |result: &PutRecordsResultEntry| {
+        let outcome = |result: &PutRecordsResultEntry| {
             if result.error_code().is_none() && result.sequence_number().is_some() {
-                Fate::Stored
+                Outcome::Stored
             } else {
-                Fate::Again
+                Outcome::Again
             }
         };
         let fates = sent.iter().zip(results);
-        let fates = fates.map(|(sent, result)| (sent.record.key.as_str(), fate(result)));
+        let fates = fates.map(|(sent, result)| (sent.record.key.as_str(), outcome(result)));
         self.room.learn(Instant::now(), jitter(), fates);
-        if results.iter().any(|result| fate(result) == Fate::Stored) {
+        if results
+            .iter()
+            .any(|result| outcome(result) == Outcome::Stored)
+        {
             self.convict(call);
         }
         let mut throttled = 0;
         for (mut waiting, result) in sent.into_iter().zip(results) {
-            if fate(result) == Fate::Stored {
+            if outcome(result) == Outcome::Stored {
                 let stored = AppendOutcome::Written(waiting.revision);
                 self.answer(waiting.append, stored);
                 self.control = Some(waiting.record);
@@ -179,7 +182,7 @@ impl KinesisAppends {
     fn all_again(&mut self, sent: Vec<Waiting>) {
         let fates = sent
             .iter()
-            .map(|waiting| (waiting.record.key.as_str(), Fate::Again));
+            .map(|waiting| (waiting.record.key.as_str(), Outcome::Again));
         self.room.learn(Instant::now(), jitter(), fates);
         self.count_throttled(sent.len() as u64);
         for mut waiting in sent {

@@ -4,8 +4,8 @@
 
 mod accused;
 mod appends;
+mod dry_run;
 mod error;
-mod preview;
 mod record;
 mod waiting;
 
@@ -22,13 +22,13 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
 
 pub use appends::KinesisAppends;
-pub use preview::{KinesisPreview, PreviewedRecords};
+pub use dry_run::{DryRunRecords, KinesisDryRun};
 
 use self::error::Failure;
 use crate::config::settings::KinesisSettings;
 use crate::destination::Destination;
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::{LookRange, LookResult, MetadataOutcome, Rights};
+use ditto_core::port::{LookupRange, LookupResult, MetadataOutcome, Rights};
 
 /// Nothing waits longer for an answer of AWS, finding credentials included.
 const CALL: Duration = Duration::from_secs(10);
@@ -165,8 +165,8 @@ impl Shared {
 
     /// The limit as it is now: asked for, unless that was just done. Without the right to ask it is the usual one.
     async fn limit_now(&self) -> Result<usize, Failure> {
-        let (known, looked) = *self.limit.lock().unwrap_or_else(PoisonError::into_inner);
-        if looked.is_some_and(|at| at.elapsed() < LIMIT_COUNTS) {
+        let (known, looked_up) = *self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked_up.is_some_and(|at| at.elapsed() < LIMIT_COUNTS) {
             return Ok(known);
         }
         let limit = match self.describe().await {
@@ -220,13 +220,18 @@ impl Destination for Kinesis {
     }
 
     /// Never asked for without revisions.
-    async fn look(&self, _stream: StreamName, _range: LookRange, _max_bytes: usize) -> LookResult {
-        LookResult::Failed
+    async fn lookup(
+        &self,
+        _stream: StreamName,
+        _range: LookupRange,
+        _max_bytes: usize,
+    ) -> LookupResult {
+        LookupResult::Failed
     }
 
     /// Never asked for without revisions.
-    async fn recognise(&self, _stream: StreamName, _event: Event) -> LookResult {
-        LookResult::Failed
+    async fn recognise(&self, _stream: StreamName, _event: Event) -> LookupResult {
+        LookupResult::Failed
     }
 
     /// Rights are those of the data stream; a refused call is asked about by describing it.

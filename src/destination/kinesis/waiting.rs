@@ -38,7 +38,7 @@ pub(super) struct Waiting {
 
 /// What came of one record of a call that was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Outcome {
     /// It is stored.
     Stored,
     /// It is not, and may be sent again.
@@ -123,13 +123,13 @@ impl WaitingRoom {
         &mut self,
         now: Instant,
         jitter: f64,
-        fates: impl Iterator<Item = (&'a str, Fate)>,
+        fates: impl Iterator<Item = (&'a str, Outcome)>,
     ) {
         let mut seen: HashMap<usize, (u32, u32)> = HashMap::new();
-        for (key, fate) in fates {
+        for (key, outcome) in fates {
             let (refused, all) = seen.entry(slice_of(key)).or_default();
             *all += 1;
-            *refused += u32::from(fate == Fate::Again);
+            *refused += u32::from(outcome == Outcome::Again);
         }
         for (slice, (refused, all)) in seen {
             self.slices[slice].learn(now, jitter, f64::from(refused) / f64::from(all));
@@ -227,7 +227,7 @@ mod tests {
             room.learn(
                 now,
                 1.0,
-                [(hot, Fate::Again), (cool, Fate::Stored)].into_iter(),
+                [(hot, Outcome::Again), (cool, Outcome::Stored)].into_iter(),
             );
             room.push(waiting(1, hot, 1));
             pauses.push(room.due(now).map_or(0, |at| (at - now).as_millis()));
@@ -244,14 +244,14 @@ mod tests {
         let mut room = WaitingRoom::new();
         let now = Instant::now();
         let refused = |room: &mut WaitingRoom, refused: usize, all: usize, jitter| {
-            let fate = |number| {
+            let outcome = |number| {
                 if number < refused {
-                    Fate::Again
+                    Outcome::Again
                 } else {
-                    Fate::Stored
+                    Outcome::Stored
                 }
             };
-            room.learn(now, jitter, (0..all).map(|number| ("hot", fate(number))));
+            room.learn(now, jitter, (0..all).map(|number| ("hot", outcome(number))));
             room.push(waiting(1, "hot", 1));
             let due = room.due(now).map_or(0, |at| (at - now).as_millis());
             room.take_call(now + LONGEST_PAUSE);

@@ -6,9 +6,9 @@ use super::Outcome;
 use super::drive::{Done, Loop, Machine};
 use super::observer::Call;
 use crate::destination::{Append, Appends, Destination};
-use crate::source::{Source, Stay};
+use crate::source::{Session, Source};
 use ditto_core::port::{
-    Command, ConnId, Input, LeaveReason, PipelineState, Side, StopReason, Tell,
+    Command, Input, LeaveReason, PipelineState, Report, SessionId, Side, StopReason,
 };
 
 impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
@@ -43,15 +43,17 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
                 events,
                 alone,
             }),
-            Command::Ack { conn, ids } => self.with_stay(conn, |stay| stay.ack(ids)),
-            Command::Park { conn, ids, reason } => {
-                self.with_stay(conn, |stay| stay.park(ids, reason))
-            }
-            Command::Poll { conn, on } => self.with_stay(conn, |stay| stay.poll(on)),
-            Command::Tell(tell) => self.tell(&tell),
+            Command::Ack { session, ids } => self.with_session(session, |session| session.ack(ids)),
+            Command::Park {
+                session,
+                ids,
+                reason,
+            } => self.with_session(session, |session| session.park(ids, reason)),
+            Command::Poll { session, on } => self.with_session(session, |session| session.poll(on)),
+            Command::Report(report) => self.report(&report),
             Command::WakeAt { at } => self.timers.wake_at(at),
-            Command::Join { credit } => self.join(credit),
-            Command::Leave { conn, why } => self.leave(conn, why),
+            Command::Join { buffer_size } => self.join(buffer_size),
+            Command::Leave { session, why } => self.leave(session, why),
             Command::AskGroup => self.ask_group(),
             Command::Finished { why, left } => return Some(self.finished(why, left)),
             read => self.start(read),
@@ -64,25 +66,25 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         let source = self.pipeline.source.clone();
         let destination = self.pipeline.destination.clone();
         match command {
-            Command::Look {
-                look,
+            Command::Lookup {
+                lookup,
                 stream,
                 range,
                 max_bytes,
-            } => self.operations.start(Call::Look, async move {
-                let result = destination.look(stream, range, max_bytes).await;
-                Done::Input(Input::Looked { look, result })
+            } => self.operations.start(Call::Lookup, async move {
+                let result = destination.lookup(stream, range, max_bytes).await;
+                Done::Input(Input::LookedUp { lookup, result })
             }),
             Command::Recognise {
-                look,
+                lookup,
                 stream,
                 event,
-            } => self.operations.start(Call::Look, async move {
+            } => self.operations.start(Call::Lookup, async move {
                 let result = destination.recognise(stream, event).await;
-                Done::Input(Input::Looked { look, result })
+                Done::Input(Input::LookedUp { lookup, result })
             }),
             Command::AskRights { ask, stream } => {
-                self.operations.start(Call::Look, async move {
+                self.operations.start(Call::Lookup, async move {
                     let rights = destination.rights(stream).await;
                     Done::Input(Input::RightsSeen { ask, rights })
                 });
@@ -160,41 +162,52 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         }
     }
 
-    fn join(&mut self, credit: u32) {
+    fn join(&mut self, buffer_size: u32) {
         let source = self.pipeline.source.clone();
         self.operations.start(Call::Join, async move {
-            let result = source.join(credit).await;
-            Done::Joined { credit, result }
+            let result = source.join(buffer_size).await;
+            Done::Joined {
+                buffer_size,
+                result,
+            }
         });
     }
 
-    fn leave(&mut self, conn: ConnId, why: LeaveReason) {
-        if let Some(current) = self.current.as_mut().filter(|current| current.conn == conn) {
+    fn leave(&mut self, session: SessionId, why: LeaveReason) {
+        if let Some(current) = self
+            .current
+            .as_mut()
+            .filter(|current| current.id == session)
+        {
             current.leaving = Some(why);
-            current.stay.leave();
+            current.session.leave();
         }
     }
 
-    /// What is meant for a stay that is over is dropped: the server hands its deliveries over again.
-    fn with_stay(&self, conn: ConnId, act: impl FnOnce(&S::Stay)) {
-        if let Some(current) = self.current.as_ref().filter(|current| current.conn == conn) {
-            act(&current.stay);
+    /// What is meant for a session that is over is dropped: the server hands its deliveries over again.
+    fn with_session(&self, session: SessionId, act: impl FnOnce(&S::Session)) {
+        if let Some(current) = self
+            .current
+            .as_ref()
+            .filter(|current| current.id == session)
+        {
+            act(&current.session);
         }
     }
 
-    fn tell(&mut self, tell: &Tell) {
-        if let Tell::State(state) = tell {
+    fn report(&mut self, report: &Report) {
+        if let Report::State(state) = report {
             self.state = state.clone();
             if let PipelineState::Retrying(side) = state {
                 self.retrying(*side);
             }
         }
-        if let Tell::Copied { took, .. } = tell {
+        if let Report::Copied { took, .. } = report {
             let observer = &self.pipeline.observer;
             observer.call(Call::Append, D::SYSTEM, *took);
         }
-        self.journal.tell(tell);
-        self.pipeline.observer.tell(tell);
+        self.journal.report(report);
+        self.pipeline.observer.report(report);
     }
 
     /// A side does not answer: why, as its client says, or as was last heard.

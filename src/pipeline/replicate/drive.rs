@@ -12,10 +12,10 @@ use super::timers::Timers;
 use super::troubles::Troubles;
 use super::{Outcome, Pipeline};
 use crate::destination::{Answer, Appends, Destination};
-use crate::source::{Arrival, Delivered, Joined, Refusal, Source, Stay};
+use crate::source::{Arrival, Delivered, Joined, Refusal, Session, Source};
 use ditto_core::Core;
 use ditto_core::port::{
-    Command, ConnId, GroupSeen, Input, LeaveReason, Moment, PipelineState, Side, Status,
+    Command, GroupSeen, Input, LeaveReason, Moment, PipelineState, SessionId, Side, Status,
 };
 use ditto_core::stall::StallDetector;
 
@@ -67,7 +67,7 @@ pub(super) async fn drive<M: Machine, S: Source, D: Destination>(
 pub(super) enum Done<T> {
     /// To a join.
     Joined {
-        credit: u32,
+        buffer_size: u32,
         result: Result<Joined<T>, Refusal>,
     },
     /// To a probe: why the side does not answer, if it does not.
@@ -75,7 +75,7 @@ pub(super) enum Done<T> {
         side: Side,
         result: Result<(), String>,
     },
-    /// To a look at the group.
+    /// To a lookup at the group.
     Group(Result<GroupSeen, Refusal>),
     /// To anything else.
     Input(Input),
@@ -92,10 +92,10 @@ enum Woken<T> {
     Stop { open: bool },
 }
 
-/// The present stay.
+/// The present session.
 pub(super) struct Current<T> {
-    pub(super) conn: ConnId,
-    pub(super) stay: T,
+    pub(super) id: SessionId,
+    pub(super) session: T,
     pub(super) leaving: Option<LeaveReason>,
 }
 
@@ -104,8 +104,8 @@ pub(super) struct Loop<M, S: Source, D: Destination> {
     machine: M,
     pub(super) pipeline: Pipeline<S, D>,
     pub(super) appends: D::Appends,
-    pub(super) operations: Operations<Done<S::Stay>>,
-    pub(super) current: Option<Current<S::Stay>>,
+    pub(super) operations: Operations<Done<S::Session>>,
+    pub(super) current: Option<Current<S::Session>>,
     pub(super) commands: Vec<Command>,
     pub(super) timers: Timers,
     pub(super) journal: Journal,
@@ -146,7 +146,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         }
     }
 
-    async fn wait(&mut self) -> Woken<S::Stay> {
+    async fn wait(&mut self) -> Woken<S::Session> {
         tokio::select! {
             arrival = next_arrival(self.current.as_mut(), &mut self.arrived) => Woken::Arrival(arrival),
             () = self.appends.answers(&mut self.answers) => Woken::Answers,
@@ -157,7 +157,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         }
     }
 
-    fn take(&mut self, woken: Woken<S::Stay>) -> Option<Outcome> {
+    fn take(&mut self, woken: Woken<S::Session>) -> Option<Outcome> {
         match woken {
             Woken::Arrival(Arrival::Deliveries) => self.deliveries(),
             Woken::Arrival(Arrival::Over { why }) => self.over(why),
@@ -187,7 +187,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
     }
 
     fn deliveries(&mut self) {
-        let Some(conn) = self.current.as_ref().map(|current| current.conn) else {
+        let Some(session) = self.current.as_ref().map(|current| current.id) else {
             self.arrived.clear();
             return;
         };
@@ -195,7 +195,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         let now = self.timers.now();
         for Delivered { ack, number, item } in self.arrived.drain(..) {
             let input = Input::Delivery {
-                conn,
+                session,
                 ack,
                 number,
                 item,
@@ -205,7 +205,12 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
     }
 
     fn over(&mut self, text: Option<String>) {
-        let Some(Current { conn, leaving, .. }) = self.current.take() else {
+        let Some(Current {
+            id: session,
+            leaving,
+            ..
+        }) = self.current.take()
+        else {
             return;
         };
         match leaving {
@@ -218,7 +223,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
             }
         }
         let why = leaving.unwrap_or(LeaveReason::Ended);
-        self.feed(Input::Left { conn, why });
+        self.feed(Input::Left { session, why });
     }
 
     fn answers(&mut self) {
@@ -257,7 +262,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         self.troubles.note(side, text);
     }
 
-    fn done(&mut self, finished: Finished<Done<S::Stay>>) {
+    fn done(&mut self, finished: Finished<Done<S::Session>>) {
         let system = match finished.call.side() {
             Side::Source => SOURCE,
             Side::Destination => D::SYSTEM,
@@ -265,7 +270,10 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         let observer = &self.pipeline.observer;
         observer.call(finished.call, system, finished.took);
         match finished.result {
-            Done::Joined { credit, result } => self.joined(credit, result),
+            Done::Joined {
+                buffer_size,
+                result,
+            } => self.joined(buffer_size, result),
             Done::Group(result) => self.group_asked(result),
             Done::Probed { side, result } => {
                 let reachable = result.is_ok();
@@ -293,7 +301,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         }
     }
 
-    fn joined(&mut self, credit: u32, result: Result<Joined<S::Stay>, Refusal>) {
+    fn joined(&mut self, buffer_size: u32, result: Result<Joined<S::Session>, Refusal>) {
         let joined = match result {
             Ok(joined) => joined,
             Err(refusal) => {
@@ -303,21 +311,21 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
                 return;
             }
         };
-        // The core has one stay at a time; were there an older one, its end must be reported before the new one.
+        // The core has one session at a time; were there an older one, its end must be reported before the new one.
         self.over(None);
         self.joins += 1;
-        let conn = ConnId(self.joins);
-        self.journal.joined(credit, joined.warnings);
+        let session = SessionId(self.joins);
+        self.journal.joined(buffer_size, joined.warnings);
         self.pipeline.observer.group(&joined.group);
         self.current = Some(Current {
-            conn,
-            stay: joined.stay,
+            id: session,
+            session: joined.session,
             leaving: None,
         });
         let group = joined.group;
         self.feed(Input::Joined {
-            conn,
-            credit,
+            session,
+            buffer_size,
             group,
         });
     }
@@ -385,12 +393,12 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
     }
 }
 
-async fn next_arrival<T: Stay>(
+async fn next_arrival<T: Session>(
     current: Option<&mut Current<T>>,
     arrived: &mut VecDeque<Delivered>,
 ) -> Arrival {
     match current {
-        Some(current) => current.stay.arrivals(arrived).await,
+        Some(current) => current.session.arrivals(arrived).await,
         None => std::future::pending().await,
     }
 }

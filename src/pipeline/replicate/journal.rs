@@ -1,6 +1,6 @@
 //! What an operator reads in the log about one pipeline: constant texts with fields, and one summary a minute.
 //!
-//! Here is what concerns the pipeline as a whole; `tells` has the lines about streams and events. Never decides anything.
+//! Here is what concerns the pipeline as a whole; `reports` has the lines about streams and events. Never decides anything.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -38,7 +38,7 @@ macro_rules! line {
     };
 }
 
-mod tells;
+mod reports;
 
 impl Journal {
     /// The log of this subscription.
@@ -57,9 +57,9 @@ impl Journal {
         }
     }
 
-    /// The server confirmed a stay.
-    pub(super) fn joined(&mut self, credit: u32, warnings: Vec<String>) {
-        line!(self, info, credit, "joined the subscription");
+    /// The server confirmed a session.
+    pub(super) fn joined(&mut self, buffer_size: u32, warnings: Vec<String>) {
+        line!(self, info, buffer_size, "joined the subscription");
         for text in &warnings {
             if !self.warnings.contains(text) {
                 line!(self, warn, hint = %text, "check how the subscription is set up");
@@ -87,12 +87,12 @@ impl Journal {
         line!(self, debug, reason = %refusal.text, "could not look at the group");
     }
 
-    /// A stay ended as asked.
+    /// A session ended as asked.
     pub(super) fn left(&self) {
         line!(self, info, "left the subscription");
     }
 
-    /// A stay was ended by the server, or by a broken connection.
+    /// A session was ended by the server, or by a broken connection.
     pub(super) fn thrown_out(&self, why: &str) {
         line!(self, warn, reason = %why, "the subscription ended");
     }

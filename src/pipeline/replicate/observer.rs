@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-use ditto_core::port::{GroupSeen, Side, Status, Tell};
+use ditto_core::port::{GroupSeen, Report, Side, Status};
 
 /// Told of one pipeline's doings, from that pipeline's task. Must be quick: the pipeline waits meanwhile.
 pub trait Observer: Send + Sync {
     /// Something happened; the same that is logged.
-    fn tell(&self, what: &Tell) {
+    fn report(&self, what: &Report) {
         let _ = what;
     }
 
@@ -59,7 +59,7 @@ pub enum Call {
     /// Reading a source stream, the subscription's stream, or what was parked.
     SourceRead,
     /// Looking at a destination stream.
-    Look,
+    Lookup,
     /// An append, from its first sending to its answer.
     Append,
     /// Writing metadata.
@@ -76,7 +76,7 @@ impl Call {
             Self::Join => "join",
             Self::Group => "group_info",
             Self::SourceRead => "read",
-            Self::Look => "look",
+            Self::Lookup => "look",
             Self::Append => "append",
             Self::Metadata => "write_metadata",
             Self::Probe(_) => "probe",
@@ -88,7 +88,7 @@ impl Call {
     pub fn side(self) -> Side {
         match self {
             Self::Join | Self::Group | Self::SourceRead => Side::Source,
-            Self::Look | Self::Append | Self::Metadata => Side::Destination,
+            Self::Lookup | Self::Append | Self::Metadata => Side::Destination,
             Self::Probe(side) => side,
         }
     }

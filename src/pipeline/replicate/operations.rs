@@ -97,7 +97,7 @@ mod tests {
         let mut operations = Operations::new();
         for number in 0..3 * UNDER_WAY {
             let (under_way, most) = (under_way.clone(), most.clone());
-            operations.start(Call::Look, async move {
+            operations.start(Call::Lookup, async move {
                 most.fetch_max(
                     under_way.fetch_add(1, Ordering::SeqCst) + 1,
                     Ordering::SeqCst,

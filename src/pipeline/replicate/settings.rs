@@ -41,7 +41,7 @@ fn feed(stream: &StreamName) -> Feed {
 pub fn core_settings(replication: &Replication, numbered: bool) -> CoreSettings {
     CoreSettings {
         mode: match (numbered, replication.skip_version_check) {
-            (false, _) => Mode::Unnumbered,
+            (false, _) => Mode::AppendOnly,
             (true, true) => Mode::Behind,
             (true, false) => Mode::Exact,
         },

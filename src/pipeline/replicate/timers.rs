@@ -1,4 +1,4 @@
-//! The loop's times: the pipeline's clock, the second's tick, the core's wish to be woken, the look at the group.
+//! The loop's times: the pipeline's clock, the second's tick, the core's wish to be woken, the lookup at the group.
 //!
 //! Never decides what is done when a time has come.
 

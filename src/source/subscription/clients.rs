@@ -1,6 +1,6 @@
 //! The crate's client of one subscription: made when needed, thrown away when it is dead.
 //!
-//! Each client has a thread of its own, on which its connection and the stays over it live. So throwing a client away
+//! Each client has a thread of its own, on which its connection and the sessions over it live. So throwing a client away
 //! really ends them (the crate's connection task has no other end), and whatever the crate does to the thread it runs
 //! on, it does to its own. Never decides when to try again.
 
@@ -37,7 +37,7 @@ pub(super) struct Clients {
 struct State {
     live: Option<Live>,
     failures: u32,
-    last_stay: Option<Instant>,
+    last_session: Option<Instant>,
 }
 
 /// A client, and the runtime that its connection lives on.
@@ -122,15 +122,15 @@ impl Clients {
         }
     }
 
-    /// A stay is over: the server may take a moment to see it.
-    pub(super) fn stay_ended(&self) {
-        self.state().last_stay = Some(Instant::now());
+    /// A session is over: the server may take a moment to see it.
+    pub(super) fn session_ended(&self) {
+        self.state().last_session = Some(Instant::now());
     }
 
-    /// Whether a stay of ditto's own may still be counted by the server.
-    pub(super) fn may_be_own_stay(&self) -> bool {
+    /// Whether a session of ditto's own may still be counted by the server.
+    pub(super) fn may_be_own_session(&self) -> bool {
         self.state()
-            .last_stay
+            .last_session
             .is_some_and(|ended| ended.elapsed() < SERVER_SEES_END)
     }
 

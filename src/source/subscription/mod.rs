@@ -10,7 +10,7 @@ pub mod fuzzing;
 mod group;
 mod listing;
 mod reader;
-mod stay;
+mod session;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -26,18 +26,18 @@ use tokio::time::timeout;
 use self::clients::{Clients, Usable};
 use self::group::Info;
 use self::listing::Listed;
-use self::stay::SubscriptionCall;
+use self::session::SubscriptionCall;
 use crate::cluster::client::{Client, ReadStream, StreamPage, connection_name};
 use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionSettings;
-use crate::source::desk::DeskStay;
+use crate::source::handoff::HandoffSession;
 use crate::source::{Joined, Refusal, Source, empty, history, log, parked};
 use ditto_core::event::StreamName;
 use ditto_core::port::{
     GroupSeen, JoinRefusal, LinkPage, LogPage, LogPosition, ParkedPage, ReadFrom, SourcePage,
 };
 
-/// Between two attempts while the server may still count ditto's own last stay.
+/// Between two attempts while the server may still count ditto's own last session.
 const SHORT_PAUSE: Duration = Duration::from_millis(100);
 
 /// One group, as a source.
@@ -112,7 +112,7 @@ impl Subscription {
     }
 
     /// How far the group is, as it is: never creates one, and does not judge it.
-    pub(crate) async fn look(&self) -> Result<GroupSeen, Refusal> {
+    pub(crate) async fn lookup(&self) -> Result<GroupSeen, Refusal> {
         let usable = self.clients.get().await?;
         let info = self.info(&usable).await?;
         Ok(self.seen(&info).await?)
@@ -222,9 +222,13 @@ impl Subscription {
     }
 
     /// Enters the group and waits for the confirmation, which some servers never send (`protocol.md` §14.2).
-    async fn enter(&self, usable: &Usable, credit: u32) -> Result<PersistentSubscription, Error> {
+    async fn enter(
+        &self,
+        usable: &Usable,
+        buffer_size: u32,
+    ) -> Result<PersistentSubscription, Error> {
         let options = SubscribeToPersistentSubscriptionOptions::default()
-            .buffer_size(usize::try_from(credit).unwrap_or(usize::MAX));
+            .buffer_size(usize::try_from(buffer_size).unwrap_or(usize::MAX));
         let options = match usable.client.credentials.clone() {
             Some(credentials) => options.authenticated(credentials),
             None => options,
@@ -258,16 +262,16 @@ impl Subscription {
         }
     }
 
-    /// Enters, with patience for a stay of ditto's own that the server has not seen end.
+    /// Enters, with patience for a session of ditto's own that the server has not seen end.
     async fn enter_patiently(
         &self,
         usable: &Usable,
-        credit: u32,
+        buffer_size: u32,
     ) -> Result<PersistentSubscription, Error> {
         loop {
-            match self.enter(usable, credit).await {
+            match self.enter(usable, buffer_size).await {
                 Err(error)
-                    if *error.class() == Class::GroupTaken && self.clients.may_be_own_stay() =>
+                    if *error.class() == Class::GroupTaken && self.clients.may_be_own_session() =>
                 {
                     tokio::time::sleep(SHORT_PAUSE).await;
                 }
@@ -311,21 +315,21 @@ impl Subscription {
 }
 
 impl Source for Subscription {
-    type Stay = DeskStay;
+    type Session = HandoffSession;
 
-    async fn join(&self, credit: u32) -> Result<Joined<DeskStay>, Refusal> {
+    async fn join(&self, buffer_size: u32) -> Result<Joined<HandoffSession>, Refusal> {
         let usable = self.clients.get().await?;
         let info = self.prepare(&usable).await?;
         let group = self.seen(&info).await?;
         let mut warnings = self.warnings(&info).await;
         warnings.extend(self.without_events(&group).await);
         let call = SubscriptionCall {
-            call: self.enter_patiently(&usable, credit).await?,
+            call: self.enter_patiently(&usable, buffer_size).await?,
             stream: self.settings.stream.clone(),
             side: self.own.side(),
         };
         Ok(Joined {
-            stay: stay::start(call, credit, &usable, self.clients.clone()),
+            session: session::start(call, buffer_size, &usable, self.clients.clone()),
             group,
             warnings,
         })

@@ -1,4 +1,4 @@
-//! The task of one stay: the only owner of the call. Hands deliveries over, sends acknowledgements in portions.
+//! The task of one session: the only owner of the call. Hands deliveries over, sends acknowledgements in portions.
 //!
 //! Never decides what is acknowledged, and never waits for the pipeline with acknowledgements unsent.
 
@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep, timeout};
 use uuid::Uuid;
 
 use crate::source::Delivered;
-use crate::source::desk::{Desk, View};
+use crate::source::handoff::{Handoff, View};
 
 /// An acknowledgement waits at most this long for others to go with it.
 const LATEST: Duration = Duration::from_millis(20);
@@ -46,7 +46,7 @@ pub(super) trait Call: Send {
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
-/// How a stay ended.
+/// How a session ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End<E> {
     /// As asked, everything sent.
@@ -58,10 +58,10 @@ pub(super) enum End<E> {
 }
 
 /// Reads until told to leave, or until the call fails. The call has ended when this returns.
-pub(super) async fn read<C: Call>(call: C, credit: u32, desk: &Desk) -> End<C::Error> {
+pub(super) async fn read<C: Call>(call: C, buffer_size: u32, handoff: &Handoff) -> End<C::Error> {
     let mut reader = Reader {
         call,
-        portion: portion(credit),
+        portion: portion(buffer_size),
         acks: Vec::new(),
         parks: Vec::new(),
         outstanding: 0,
@@ -69,15 +69,15 @@ pub(super) async fn read<C: Call>(call: C, credit: u32, desk: &Desk) -> End<C::E
         last_sent: None,
         latest: Box::pin(tokio::time::sleep(Duration::ZERO)),
     };
-    match reader.run(desk).await {
+    match reader.run(handoff).await {
         Ok(()) => End::Left,
         Err(end) => end,
     }
 }
 
-/// No more than a quarter of the credit: the server fills up what is acknowledged while the rest is worked on.
-fn portion(credit: u32) -> usize {
-    usize::try_from(credit / 4)
+/// No more than a quarter of the buffer size: the server fills up what is acknowledged while the rest is worked on.
+fn portion(buffer_size: u32) -> usize {
+    usize::try_from(buffer_size / 4)
         .unwrap_or(MOST_IDS)
         .clamp(1, MOST_IDS)
 }
@@ -95,14 +95,14 @@ struct Reader<C> {
 }
 
 impl<C: Call> Reader<C> {
-    async fn run(&mut self, desk: &Desk) -> Result<(), End<C::Error>> {
+    async fn run(&mut self, handoff: &Handoff) -> Result<(), End<C::Error>> {
         let mut view = View {
             room: true,
-            orders: true,
+            requests: true,
         };
         loop {
-            if view.orders {
-                view = self.take_orders(desk);
+            if view.requests {
+                view = self.take_orders(handoff);
             }
             self.send_due().await?;
             if self.leave {
@@ -111,24 +111,24 @@ impl<C: Call> Reader<C> {
             }
             tokio::select! {
                 biased;
-                () = desk.something_for_reader() => view.orders = true,
+                () = handoff.something_for_reader() => view.requests = true,
                 () = self.latest.as_mut(), if !self.acks.is_empty() => self.send_acks(0).await?,
                 delivered = self.call.next(), if view.room => {
-                    view = desk.put(delivered.map_err(End::Failed)?);
+                    view = handoff.put(delivered.map_err(End::Failed)?);
                     self.outstanding += 1;
                 }
             }
         }
     }
 
-    fn take_orders(&mut self, desk: &Desk) -> View {
-        let (orders, view) = desk.take_orders();
-        if self.acks.is_empty() && !orders.acks.is_empty() {
+    fn take_orders(&mut self, handoff: &Handoff) -> View {
+        let (requests, view) = handoff.take_orders();
+        if self.acks.is_empty() && !requests.acks.is_empty() {
             self.latest.as_mut().reset(Instant::now() + LATEST);
         }
-        self.acks.extend(orders.acks);
-        self.parks.extend(orders.parks);
-        self.leave = orders.leave;
+        self.acks.extend(requests.acks);
+        self.parks.extend(requests.parks);
+        self.leave = requests.leave;
         view
     }
 

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::verify::shelf::Page;
+use crate::verify::side_buffer::Page;
 
 type Row = (Class, What, u64, u64);
 
@@ -46,10 +46,10 @@ fn events(text: &str) -> Vec<Event> {
     all
 }
 
-fn put(shelf: &mut Shelf, text: &str, size: usize) {
+fn put(side_buffer: &mut SideBuffer, text: &str, size: usize) {
     let all = events(text);
-    let from = shelf.next();
-    shelf.put(match all.len().checked_sub(1) {
+    let from = side_buffer.next();
+    side_buffer.put(match all.len().checked_sub(1) {
         None => Page::Absent,
         Some(last) => Page::Found {
             events: all

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::verify::outcome::Whose;
-use crate::verify::shelf::Page;
+use crate::verify::side_buffer::Page;
 
 type Row = (Class, What, u64, u64);
 
@@ -317,11 +317,11 @@ fn a_long_stream_of_other_events_is_told_once() {
             })
             .collect()
     };
-    for (shelf, first) in [
+    for (side_buffer, first) in [
         (&mut comparison.source, 10_000),
         (&mut comparison.destination, 90_000),
     ] {
-        shelf.put(Page::Found {
+        side_buffer.put(Page::Found {
             events: many(first),
             first: None,
             last: 4_999,

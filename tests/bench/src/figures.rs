@@ -18,7 +18,7 @@ use crate::spread::Spread;
 /// Sizes of an append among which the sink ceiling takes the best.
 const MERGED: [u32; 4] = [1, 5, 20, 100];
 
-/// ditto's largest credit. More events of a stream than its share of this can never wait together, whoever copies.
+/// ditto's largest buffer size. More events of a stream than its share of this can never wait together, whoever copies.
 const MOST_WAITING: u32 = 10_000;
 
 /// How long each size is tried to find the best.

@@ -12,7 +12,7 @@ use ditto::daemon::{Launch, Launcher, Run};
 use ditto::metrics::Metrics;
 use ditto::pipeline::replicate::{Observer, Outcome};
 use ditto_core::event::StreamName;
-use ditto_core::port::{PipelineState, Status, Tell};
+use ditto_core::port::{PipelineState, Report, Status};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -146,46 +146,46 @@ impl Drop for Copying {
 /// Remembers everything that it was told.
 #[derive(Default)]
 pub(crate) struct Recorder {
-    tells: Mutex<Vec<Tell>>,
+    reports: Mutex<Vec<Report>>,
 }
 
 impl Recorder {
     /// The present state.
     pub(crate) fn state(&self) -> Option<PipelineState> {
-        let tells = self.tells.lock().unwrap();
-        tells.iter().rev().find_map(|tell| match tell {
-            Tell::State(state) => Some(state.clone()),
+        let reports = self.reports.lock().unwrap();
+        reports.iter().rev().find_map(|report| match report {
+            Report::State(state) => Some(state.clone()),
             _ => None,
         })
     }
 
     /// How often the test matches what was told.
-    pub(crate) fn count(&self, test: impl Fn(&Tell) -> bool) -> usize {
-        self.tells
+    pub(crate) fn count(&self, test: impl Fn(&Report) -> bool) -> usize {
+        self.reports
             .lock()
             .unwrap()
             .iter()
-            .filter(|tell| test(tell))
+            .filter(|report| test(report))
             .count()
     }
 
     /// Where in what was told the first of this kind is.
-    pub(crate) fn first(&self, test: impl Fn(&Tell) -> bool) -> Option<usize> {
-        self.tells.lock().unwrap().iter().position(test)
+    pub(crate) fn first(&self, test: impl Fn(&Report) -> bool) -> Option<usize> {
+        self.reports.lock().unwrap().iter().position(test)
     }
 
     /// Where the last is.
-    pub(crate) fn last(&self, test: impl Fn(&Tell) -> bool) -> Option<usize> {
-        self.tells.lock().unwrap().iter().rposition(test)
+    pub(crate) fn last(&self, test: impl Fn(&Report) -> bool) -> Option<usize> {
+        self.reports.lock().unwrap().iter().rposition(test)
     }
 
     /// Events told as copied.
     pub(crate) fn copied(&self) -> usize {
-        let tells = self.tells.lock().unwrap();
-        tells
+        let reports = self.reports.lock().unwrap();
+        reports
             .iter()
-            .map(|tell| match tell {
-                Tell::Copied { events, .. } => events.len(),
+            .map(|report| match report {
+                Report::Copied { events, .. } => events.len(),
                 _ => 0,
             })
             .sum()
@@ -193,8 +193,8 @@ impl Recorder {
 }
 
 impl Observer for Recorder {
-    fn tell(&self, what: &Tell) {
-        self.tells.lock().unwrap().push(what.clone());
+    fn report(&self, what: &Report) {
+        self.reports.lock().unwrap().push(what.clone());
     }
 
     fn status(&self, _: &Status) {}

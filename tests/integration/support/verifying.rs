@@ -53,7 +53,7 @@ pub(crate) async fn run(job: &Job) -> (End, Point, Told) {
     let (_stop, mut asked) = watch::channel(false);
     let mut point = Point::new(job.subscription.key());
     point.keeps_repairs = true;
-    let mut told = Told::default();
-    let end = verify::run(job, &mut point, &mut told, &mut asked).await;
-    (end, point, told)
+    let mut reported = Told::default();
+    let end = verify::run(job, &mut point, &mut reported, &mut asked).await;
+    (end, point, reported)
 }

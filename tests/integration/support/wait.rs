@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// Only a failing test waits this long.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Between two looks at a condition that nobody announces.
+/// Between two lookups at a condition that nobody announces.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Waits until the condition holds; fails with the last word on why it does not.

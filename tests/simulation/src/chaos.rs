@@ -170,24 +170,32 @@ impl World {
         self.drop_everybody();
     }
 
-    /// The server ends every stay; the dittos notice sooner or later.
+    /// The server ends every session; the dittos notice sooner or later.
     pub(crate) fn drop_everybody(&mut self) {
         for daemon in 0..self.daemons.len() {
-            let Some(conn) = self.daemons[daemon].stay.as_ref().map(|stay| stay.conn) else {
+            let Some(session) = self.daemons[daemon]
+                .membership
+                .as_ref()
+                .map(|membership| membership.session)
+            else {
                 continue;
             };
-            self.broken.insert(conn);
+            self.broken.insert(session);
             let at = self.now + self.dice.time(Duration::ZERO, Duration::from_secs(3));
-            self.agenda.plan(at, Happening::Break { daemon, conn });
+            self.agenda.plan(at, Happening::Break { daemon, session });
         }
     }
 
     /// One connection breaks: one side notices at once, the other maybe much later.
     fn drop_connection(&mut self, daemon: usize) {
-        let Some(conn) = self.daemons[daemon].stay.as_ref().map(|stay| stay.conn) else {
+        let Some(session) = self.daemons[daemon]
+            .membership
+            .as_ref()
+            .map(|membership| membership.session)
+        else {
             return;
         };
-        self.broken.insert(conn);
+        self.broken.insert(session);
         self.group_disturbed = true;
         let late = self.dice.time(Duration::ZERO, Duration::from_secs(20));
         let (server, ditto) = if self.dice.permille(500) {
@@ -196,21 +204,21 @@ impl World {
             (Duration::ZERO, late)
         };
         self.agenda
-            .plan(self.now + server, Happening::Forget { conn });
+            .plan(self.now + server, Happening::Forget { session });
         self.agenda
-            .plan(self.now + ditto, Happening::Break { daemon, conn });
+            .plan(self.now + ditto, Happening::Break { daemon, session });
     }
 
     fn kill(&mut self, daemon: usize) {
         if !self.daemons[daemon].runs() {
             return;
         }
-        if let Some(conn) = self.daemons[daemon].kill() {
-            self.broken.insert(conn);
+        if let Some(session) = self.daemons[daemon].kill() {
+            self.broken.insert(session);
             self.group_disturbed = true;
             let late = self.dice.time(Duration::ZERO, Duration::from_secs(20));
             self.agenda
-                .plan(self.now + late, Happening::Forget { conn });
+                .plan(self.now + late, Happening::Forget { session });
         }
         let at = self.now + self.dice.time(Duration::ZERO, Duration::from_secs(5));
         self.agenda.plan(at, Happening::Start(daemon));

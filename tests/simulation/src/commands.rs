@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use ditto_core::ENTRY_OVERHEAD;
 use ditto_core::event::Item;
-use ditto_core::port::{AppendId, AppendOutcome, Command, ConnId, Input, LeaveReason};
+use ditto_core::port::{AppendId, AppendOutcome, Command, Input, LeaveReason, SessionId};
 
-use crate::daemon::{Given, Stay};
+use crate::daemon::{Given, Membership};
 use crate::fault::Fault;
 use crate::group::Message;
-use crate::world::{Fate, Happening, Phase, Send, World, note};
+use crate::world::{Happening, Outcome, Phase, Send, World, note};
 
 /// A call that brings no answer for this long is given up.
 pub(crate) const GIVE_UP: Duration = Duration::from_secs(10);
@@ -21,16 +21,28 @@ impl World {
     /// Sends a command on its way.
     pub(crate) fn carry_out(&mut self, daemon: usize, command: Command) {
         match command {
-            Command::Ack { conn, ids } => {
-                ids.iter().for_each(|id| self.check_ack(daemon, conn, *id));
-                let at = self.reaches_source(daemon, Duration::from_millis(20));
-                self.agenda.plan(at, Happening::Acks { conn, ids });
-            }
-            Command::Park { conn, ids, reason } => {
+            Command::Ack { session, ids } => {
                 ids.iter()
-                    .for_each(|id| self.check_park(daemon, conn, *id, &reason));
+                    .for_each(|id| self.check_ack(daemon, session, *id));
+                let at = self.reaches_source(daemon, Duration::from_millis(20));
+                self.agenda.plan(at, Happening::Acks { session, ids });
+            }
+            Command::Park {
+                session,
+                ids,
+                reason,
+            } => {
+                ids.iter()
+                    .for_each(|id| self.check_park(daemon, session, *id, &reason));
                 let at = self.reaches_source(daemon, Duration::ZERO);
-                self.agenda.plan(at, Happening::Park { conn, ids, reason });
+                self.agenda.plan(
+                    at,
+                    Happening::Park {
+                        session,
+                        ids,
+                        reason,
+                    },
+                );
             }
             Command::Append {
                 append,
@@ -50,13 +62,13 @@ impl World {
                         stream,
                         expected,
                         events,
-                        fate: Fate::Answered,
+                        outcome: Outcome::Answered,
                     },
                     alone,
                 );
             }
-            Command::Poll { conn, on } => self.poll(daemon, conn, on),
-            Command::Leave { conn, why } => self.leave(daemon, conn, why),
+            Command::Poll { session, on } => self.poll(daemon, session, on),
+            Command::Leave { session, why } => self.leave(daemon, session, why),
             Command::WakeAt { at } => {
                 let at = at.max(self.now);
                 let generation = self.daemons[daemon].generation;
@@ -75,7 +87,7 @@ impl World {
                 self.ask(daemon, command);
             }
             Command::Finished { why, left } => self.finished(daemon, why, left),
-            Command::Tell(tell) => self.check_tell(tell),
+            Command::Report(report) => self.check_tell(report),
             Command::Join { .. } => {
                 self.check_join(daemon);
                 self.daemons[daemon].joining = true;
@@ -99,13 +111,13 @@ impl World {
         );
     }
 
-    /// When something sent over the stay's connection now reaches the source, in order.
+    /// When something sent over the session's connection now reaches the source, in order.
     fn reaches_source(&mut self, daemon: usize, batching: Duration) -> Duration {
         let at = self.now + self.way() + self.dice.time(Duration::ZERO, batching);
-        match self.daemons[daemon].stay.as_mut() {
-            Some(stay) => {
-                stay.reaches = stay.reaches.max(at);
-                stay.reaches
+        match self.daemons[daemon].membership.as_mut() {
+            Some(membership) => {
+                membership.reaches = membership.reaches.max(at);
+                membership.reaches
             }
             None => at,
         }
@@ -115,28 +127,28 @@ impl World {
         let call = self.daemons[daemon].call_for(send.stream, alone);
         let generation = self.daemons[daemon].generation;
         self.daemons[daemon].unanswered.push((send.append, call));
-        send.fate = if self.goes_wrong(Fault::AnswerLost) {
-            Fate::Unheard
+        send.outcome = if self.goes_wrong(Fault::AnswerLost) {
+            Outcome::Unheard
         } else if self.goes_wrong(Fault::AppendLost) {
-            Fate::Lost
+            Outcome::Lost
         } else if self.goes_wrong(Fault::NotReady) {
-            Fate::NotReady
+            Outcome::NotReady
         } else if self.goes_wrong(Fault::OddAnswers) {
-            Fate::Odd
+            Outcome::Odd
         } else {
-            Fate::Answered
+            Outcome::Answered
         };
         let mut at = self.now + self.way();
-        if send.fate == Fate::Unheard
+        if send.outcome == Outcome::Unheard
             && self.options.faults.has(Fault::LateWrites)
             && self.dice.permille(500)
         {
             at += self.dice.time(Duration::ZERO, Duration::from_secs(30));
         }
-        if send.fate != Fate::Answered && send.fate != Fate::NotReady {
+        if send.outcome != Outcome::Answered && send.outcome != Outcome::NotReady {
             self.slow[send.stream] = true;
         }
-        if matches!(send.fate, Fate::Unheard | Fate::Lost) {
+        if matches!(send.outcome, Outcome::Unheard | Outcome::Lost) {
             self.leave_unanswered(daemon, call, send.append);
         }
         self.agenda.plan(
@@ -238,42 +250,49 @@ impl World {
         }
     }
 
-    fn poll(&mut self, daemon: usize, conn: ConnId, on: bool) {
-        let Some(stay) = self.daemons[daemon]
-            .stay
+    fn poll(&mut self, daemon: usize, session: SessionId, on: bool) {
+        let Some(membership) = self.daemons[daemon]
+            .membership
             .as_mut()
-            .filter(|stay| stay.conn == conn && stay.confirmed)
+            .filter(|membership| membership.session == session && membership.confirmed)
         else {
-            self.violate(|| format!("poll over {conn:?}, which is over"));
+            self.violate(|| format!("poll over {session:?}, which is over"));
             return;
         };
-        stay.polling = on;
+        membership.polling = on;
         if on {
             self.agenda
-                .plan(self.now, Happening::Drain { daemon, conn });
+                .plan(self.now, Happening::Drain { daemon, session });
         }
     }
 
-    fn leave(&mut self, daemon: usize, conn: ConnId, why: LeaveReason) {
+    fn leave(&mut self, daemon: usize, session: SessionId, why: LeaveReason) {
         let at = self.reaches_source(daemon, Duration::ZERO);
         let known = self.daemons[daemon]
-            .stay
+            .membership
             .as_mut()
-            .filter(|stay| stay.conn == conn && stay.confirmed);
+            .filter(|membership| membership.session == session && membership.confirmed);
         match known {
-            Some(stay) if !stay.leaving => stay.leaving = true,
+            Some(membership) if !membership.leaving => membership.leaving = true,
             _ => {
-                self.violate(|| format!("leaves {conn:?}, which is over"));
+                self.violate(|| format!("leaves {session:?}, which is over"));
                 return;
             }
         }
-        self.agenda.plan(at, Happening::Leave { daemon, conn, why });
+        self.agenda.plan(
+            at,
+            Happening::Leave {
+                daemon,
+                session,
+                why,
+            },
+        );
     }
 
-    /// A stay that the server said yes to.
-    pub(crate) fn begin_stay(&mut self, daemon: usize, conn: ConnId) {
-        self.daemons[daemon].stay = Some(Stay {
-            conn,
+    /// A session that the server said yes to.
+    pub(crate) fn begin_session(&mut self, daemon: usize, session: SessionId) {
+        self.daemons[daemon].membership = Some(Membership {
+            session,
             confirmed: false,
             polling: false,
             leaving: false,
@@ -286,14 +305,14 @@ impl World {
         });
     }
 
-    /// The stay is over for the loop; what had arrived and was not taken is gone.
-    pub(crate) fn end_stay(&mut self, daemon: usize, conn: ConnId, why: LeaveReason) {
-        let Some(stay) = self.daemons[daemon].stay.take() else {
+    /// The session is over for the loop; what had arrived and was not taken is gone.
+    pub(crate) fn end_session(&mut self, daemon: usize, session: SessionId, why: LeaveReason) {
+        let Some(membership) = self.daemons[daemon].membership.take() else {
             return;
         };
-        self.broken.insert(conn);
-        if stay.confirmed {
-            self.feed(daemon, Input::Left { conn, why });
+        self.broken.insert(session);
+        if membership.confirmed {
+            self.feed(daemon, Input::Left { session, why });
         } else if self.daemons[daemon].joining {
             let why = ditto_core::port::JoinRefusal::Unavailable;
             self.feed(daemon, Input::Refused { why });
@@ -301,29 +320,33 @@ impl World {
     }
 
     /// A delivery reaches the loop.
-    pub(crate) fn arrive(&mut self, daemon: usize, conn: ConnId, message: Message) {
-        if self.broken.contains(&conn) {
+    pub(crate) fn arrive(&mut self, daemon: usize, session: SessionId, message: Message) {
+        if self.broken.contains(&session) {
             return;
         }
-        if let Some(stay) = self.daemons[daemon]
-            .stay
+        if let Some(membership) = self.daemons[daemon]
+            .membership
             .as_mut()
-            .filter(|stay| stay.conn == conn)
+            .filter(|membership| membership.session == session)
         {
-            stay.pipe.push_back(message);
-            self.drain(daemon, conn);
+            membership.pipe.push_back(message);
+            self.drain(daemon, session);
         }
     }
 
     /// Hands over what arrived, while the core takes it.
-    pub(crate) fn drain(&mut self, daemon: usize, conn: ConnId) {
+    pub(crate) fn drain(&mut self, daemon: usize, session: SessionId) {
         loop {
             let runs = self.daemons[daemon].runs() && self.violation.is_none();
             let budget = self.daemons[daemon].budget_now;
-            let Some(stay) = self.daemons[daemon].stay.as_mut() else {
+            let Some(membership) = self.daemons[daemon].membership.as_mut() else {
                 return;
             };
-            if !runs || stay.conn != conn || !stay.confirmed || !stay.polling {
+            if !runs
+                || membership.session != session
+                || !membership.confirmed
+                || !membership.polling
+            {
                 return;
             }
             let Some(Message {
@@ -332,20 +355,20 @@ impl World {
                 target,
                 item,
                 ..
-            }) = stay.pipe.pop_front()
+            }) = membership.pipe.pop_front()
             else {
                 return;
             };
             let with_event = !matches!(item, Item::Never(_));
-            let takes = !stay.leaving;
+            let takes = !membership.leaving;
             let waiting = self.bytes_waiting(daemon);
             let filled = self.daemons[daemon].fills(&self.source, target);
             let bytes = match &item {
                 Item::Event(event) if !filled => event.size() + ENTRY_OVERHEAD,
                 _ => 0,
             };
-            if let Some(stay) = self.daemons[daemon].stay.as_mut() {
-                stay.delivered.push(Given {
+            if let Some(membership) = self.daemons[daemon].membership.as_mut() {
+                membership.delivered.push(Given {
                     ack,
                     target,
                     with_event,
@@ -362,7 +385,7 @@ impl World {
             self.feed(
                 daemon,
                 Input::Delivery {
-                    conn,
+                    session,
                     ack,
                     number,
                     item,
@@ -374,17 +397,17 @@ impl World {
     /// What deliveries without an answer cost; several of one event are held once, and of what waits to be parked the event
     /// itself is not held. Both matter from the budget on.
     fn bytes_waiting(&self, daemon: usize) -> usize {
-        let Some(stay) = &self.daemons[daemon].stay else {
+        let Some(membership) = &self.daemons[daemon].membership else {
             return 0;
         };
-        let all: usize = stay.delivered.iter().map(|given| given.bytes).sum();
+        let all: usize = membership.delivered.iter().map(|given| given.bytes).sum();
         if all < self.daemons[daemon].budget_now {
             return all;
         }
         let mut seen = Vec::new();
         let mut bytes = 0;
         let kept_back = self.may_keep_back(daemon);
-        for given in &stay.delivered {
+        for given in &membership.delivered {
             // What is at the destination waits for nothing but its answer.
             if kept_back && self.may_acknowledge(*given) {
                 continue;
@@ -415,10 +438,15 @@ impl World {
         note!(self, "{daemon} finished, {left} left");
         self.check_finished(daemon, &why);
         self.daemons[daemon].finished = Some(why);
-        if let Some(stay) = self.daemons[daemon].stay.take() {
-            self.broken.insert(stay.conn);
+        if let Some(membership) = self.daemons[daemon].membership.take() {
+            self.broken.insert(membership.session);
             let at = self.now + self.way();
-            self.agenda.plan(at, Happening::Forget { conn: stay.conn });
+            self.agenda.plan(
+                at,
+                Happening::Forget {
+                    session: membership.session,
+                },
+            );
         }
         if !matches!(self.phase, Phase::Stopping(_)) && self.daemons[daemon].stopping.is_some() {
             let at = self.now + self.dice.time(Duration::ZERO, Duration::from_secs(5));

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use ditto_core::port::{AppendId, ConnId, Expected, LeaveReason, ReadId, StopReason};
+use ditto_core::port::{AppendId, Expected, LeaveReason, ReadId, SessionId, StopReason};
 use ditto_core::stall::StallDetector;
 use uuid::Uuid;
 
@@ -16,11 +16,11 @@ use crate::source::{Source, Target, skip};
 /// Lanes of appends: a stream's go over the same one.
 pub(crate) const LANES: usize = 2;
 
-/// One stay in the subscription, from the server's yes to the end.
+/// One session in the subscription, from the server's yes to the end.
 #[derive(Debug)]
-pub(crate) struct Stay {
+pub(crate) struct Membership {
     /// Its id, which is also the consumer's key at the server.
-    pub(crate) conn: ConnId,
+    pub(crate) session: SessionId,
     /// The core was told.
     pub(crate) confirmed: bool,
     /// The core takes deliveries.
@@ -100,8 +100,8 @@ pub(crate) struct Daemon {
     pub(crate) subject: Option<Subject>,
     /// Counts its starts: what was meant for an earlier one is dropped.
     pub(crate) generation: u32,
-    /// The present stay.
-    pub(crate) stay: Option<Stay>,
+    /// The present session.
+    pub(crate) membership: Option<Membership>,
     /// A join was asked for and not answered.
     pub(crate) joining: bool,
     /// Numbers of the present batch calls, one a lane; the last lane is for an append that goes alone. No number is used
@@ -154,7 +154,7 @@ impl Daemon {
         Self {
             subject: None,
             generation: 0,
-            stay: None,
+            membership: None,
             joining: false,
             calls: [0, 1, 2],
             last_call: 2,
@@ -208,13 +208,13 @@ impl Daemon {
         u32::try_from(lane).ok()
     }
 
-    /// Ends the process without a word. The stay, if there was one, is what the server still believes in.
-    pub(crate) fn kill(&mut self) -> Option<ConnId> {
+    /// Ends the process without a word. The session, if there was one, is what the server still believes in.
+    pub(crate) fn kill(&mut self) -> Option<SessionId> {
         self.generation += 1;
         self.subject = None;
         self.joining = false;
         self.frozen_until = Duration::ZERO;
-        self.stay.take().map(|stay| stay.conn)
+        self.membership.take().map(|membership| membership.session)
     }
 
     /// A placeholder for this event is on its way: the event itself is not kept then, it comes again.

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use ditto_core::event::Event;
-use ditto_core::port::{AppendOutcome, Expected, LookRange, LookResult, MetadataOutcome};
+use ditto_core::port::{AppendOutcome, Expected, LookupRange, LookupResult, MetadataOutcome};
 
 use crate::happening::Lost;
 use crate::source::{Kind, Source, created, page, skip};
@@ -76,7 +76,7 @@ pub(crate) struct Destination {
     /// Its streams, in the order of the source's.
     pub(crate) streams: Vec<DestinationStream>,
     /// It has no revisions (Kinesis).
-    pub(crate) unnumbered: bool,
+    pub(crate) append_only: bool,
     /// What the user may no longer do.
     pub(crate) lost: Option<Lost>,
     /// How often rights were lost.
@@ -85,10 +85,10 @@ pub(crate) struct Destination {
 
 impl Destination {
     /// Empty streams.
-    pub(crate) fn new(streams: usize, unnumbered: bool) -> Self {
+    pub(crate) fn new(streams: usize, append_only: bool) -> Self {
         Self {
             streams: (0..streams).map(|_| DestinationStream::default()).collect(),
-            unnumbered,
+            append_only,
             lost: None,
             losses: 0,
         }
@@ -163,7 +163,7 @@ impl Destination {
             return Effect::refused(AppendOutcome::Refused("not to my taste".to_owned()));
         }
         let last = events.last().map_or(0, |event| event.revision);
-        if self.unnumbered {
+        if self.append_only {
             let from = self.store(now, stream, events);
             return Effect {
                 stored_from: Some(from),
@@ -222,9 +222,9 @@ impl Destination {
     }
 
     /// The answer to an append of this event with the revision before it expected (`protocol.md` §5.1.12).
-    pub(crate) fn recognise(&mut self, stream: usize, event: &Event) -> LookResult {
+    pub(crate) fn recognise(&mut self, stream: usize, event: &Event) -> LookupResult {
         if self.streams[stream].denied || self.lost.is_some() {
-            return LookResult::Denied;
+            return LookupResult::Denied;
         }
         let expected = Expected::Exact(event.revision.saturating_sub(1));
         let effect = self.append_expecting(
@@ -234,9 +234,9 @@ impl Destination {
             std::slice::from_ref(event),
         );
         match effect.outcome {
-            AppendOutcome::Written(_) => LookResult::Recognised,
-            AppendOutcome::Deleted => LookResult::Tombstoned,
-            _ => LookResult::Foreign,
+            AppendOutcome::Written(_) => LookupResult::Recognised,
+            AppendOutcome::Deleted => LookupResult::Tombstoned,
+            _ => LookupResult::Foreign,
         }
     }
 
@@ -279,25 +279,30 @@ impl Destination {
         });
     }
 
-    /// A look.
-    pub(crate) fn look(&self, stream: usize, range: LookRange, max_bytes: usize) -> LookResult {
+    /// A lookup.
+    pub(crate) fn lookup(
+        &self,
+        stream: usize,
+        range: LookupRange,
+        max_bytes: usize,
+    ) -> LookupResult {
         let at = &self.streams[stream];
         if at.denied || self.lost == Some(Lost::Everything) {
-            return LookResult::Denied;
+            return LookupResult::Denied;
         }
         if at.broken {
-            return LookResult::Refused("this stream is broken".to_owned());
+            return LookupResult::Refused("this stream is broken".to_owned());
         }
         if at.tombstoned {
-            return LookResult::Tombstoned;
+            return LookupResult::Tombstoned;
         }
         let readable = || at.events.iter().skip(skip(at.first));
         let (backwards, events) = match range {
-            LookRange::Metadata if at.soft_deleted => return LookResult::SoftDeleted,
-            LookRange::Metadata => return LookResult::NotDeleted,
-            _ if at.soft_deleted => return LookResult::SoftDeleted,
-            _ if at.events.is_empty() => return LookResult::NotFound,
-            LookRange::Forwards { from, count } => (
+            LookupRange::Metadata if at.soft_deleted => return LookupResult::SoftDeleted,
+            LookupRange::Metadata => return LookupResult::NotDeleted,
+            _ if at.soft_deleted => return LookupResult::SoftDeleted,
+            _ if at.events.is_empty() => return LookupResult::NotFound,
+            LookupRange::Forwards { from, count } => (
                 false,
                 page(
                     at.events.iter().skip(skip(from.max(at.first))),
@@ -305,7 +310,7 @@ impl Destination {
                     max_bytes,
                 ),
             ),
-            LookRange::Backwards { from, count } => {
+            LookupRange::Backwards { from, count } => {
                 let from = from.unwrap_or(u64::MAX);
                 (
                     true,
@@ -321,7 +326,7 @@ impl Destination {
         if backwards {
             events.reverse();
         }
-        LookResult::Tail {
+        LookupResult::Tail {
             last: at.events.len() as u64 - 1,
             events,
             truncate_before: (!backwards && at.first > 0).then_some(at.first),

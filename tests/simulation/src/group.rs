@@ -48,7 +48,7 @@ struct Outstanding {
 #[derive(Debug)]
 struct Consumer {
     key: u64,
-    credit: u32,
+    buffer_size: u32,
     held: u32,
 }
 
@@ -129,7 +129,7 @@ impl Group {
     }
 
     /// A consumer joins with so many slots.
-    pub(crate) fn join(&mut self, key: u64, credit: u32) -> Result<(), JoinRefusal> {
+    pub(crate) fn join(&mut self, key: u64, buffer_size: u32) -> Result<(), JoinRefusal> {
         if let Presence::Refused(why) = self.presence {
             return Err(why);
         }
@@ -139,7 +139,7 @@ impl Group {
         }
         self.consumers.push(Consumer {
             key,
-            credit,
+            buffer_size,
             held: 0,
         });
         Ok(())
@@ -176,7 +176,7 @@ impl Group {
         let free = self
             .consumers
             .iter()
-            .position(|consumer| consumer.held < consumer.credit)?;
+            .position(|consumer| consumer.held < consumer.buffer_size)?;
         let message = self.next_message(source, dice, reorder)?;
         let key = self.consumers[free].key;
         if self.track(&message, now, key) {

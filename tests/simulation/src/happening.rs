@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use ditto_core::event::Event;
-use ditto_core::port::{AppendId, AppendOutcome, Command, ConnId, Expected, Input, LeaveReason};
+use ditto_core::port::{AppendId, AppendOutcome, Command, Expected, Input, LeaveReason, SessionId};
 use uuid::Uuid;
 
 use crate::fault::Fault;
@@ -23,11 +23,11 @@ pub(crate) enum Happening {
     /// A delivery reaches the loop.
     Arrive {
         daemon: usize,
-        conn: ConnId,
+        session: SessionId,
         message: Message,
     },
     /// The loop looks whether it may hand over what arrived.
-    Drain { daemon: usize, conn: ConnId },
+    Drain { daemon: usize, session: SessionId },
     /// A server carries out a command that is answered.
     Serve {
         daemon: usize,
@@ -56,23 +56,23 @@ pub(crate) enum Happening {
         call: u32,
     },
     /// Acknowledgements reach the group.
-    Acks { conn: ConnId, ids: Vec<Uuid> },
+    Acks { session: SessionId, ids: Vec<Uuid> },
     /// A wish to park reaches the group.
     Park {
-        conn: ConnId,
+        session: SessionId,
         ids: Vec<Uuid>,
         reason: String,
     },
     /// A wish to leave reaches the group.
     Leave {
         daemon: usize,
-        conn: ConnId,
+        session: SessionId,
         why: LeaveReason,
     },
     /// The server notices that a consumer is gone.
-    Forget { conn: ConnId },
-    /// The loop notices that its stay is over.
-    Break { daemon: usize, conn: ConnId },
+    Forget { session: SessionId },
+    /// The loop notices that its session is over.
+    Break { daemon: usize, session: SessionId },
     /// A core wanted to be woken now.
     Wake {
         daemon: usize,
@@ -137,12 +137,12 @@ pub(crate) struct Send {
     pub(crate) stream: usize,
     pub(crate) expected: Expected,
     pub(crate) events: Vec<Event>,
-    pub(crate) fate: Fate,
+    pub(crate) outcome: Outcome,
 }
 
 /// What happens to an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum Outcome {
     /// It is carried out and answered.
     Answered,
     /// It is carried out, the answer is lost.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use ditto_core::port::{ConnId, Input, OnConflict, PipelineState, StopReason};
+use ditto_core::port::{Input, OnConflict, PipelineState, SessionId, StopReason};
 
 use crate::chaos::NOTICED;
 use crate::fault::Fault;
@@ -154,7 +154,10 @@ impl World {
             return self.untold_deletion();
         }
         let joined = |daemon: &&crate::daemon::Daemon| {
-            daemon.stay.as_ref().is_some_and(|stay| stay.confirmed)
+            daemon
+                .membership
+                .as_ref()
+                .is_some_and(|membership| membership.confirmed)
         };
         let Some(base) = self
             .daemons
@@ -211,7 +214,11 @@ impl World {
     /// The cores must know that everything is done.
     fn behind(&self) -> Option<String> {
         let last = self.source.last_number_seen();
-        for daemon in self.daemons.iter().filter(|daemon| daemon.stay.is_some()) {
+        for daemon in self
+            .daemons
+            .iter()
+            .filter(|daemon| daemon.membership.is_some())
+        {
             let status = daemon.subject.as_ref()?.status();
             if daemon.base.is_some_and(|base| Some(base) <= last) && status.done_up_to != last {
                 return Some(format!(
@@ -237,11 +244,11 @@ impl World {
             Some(subject.status())
         });
         for status in statuses {
-            let told = match &status.state {
+            let reported = match &status.state {
                 PipelineState::Stopped(text) => text.contains("deleted for good"),
                 _ => false,
             };
-            if !told {
+            if !reported {
                 return Some(format!(
                     "the stream was deleted for good, and ditto says {:?}",
                     status.state
@@ -259,7 +266,7 @@ impl World {
             self.options.settings.throttle_interval > self.options.group.message_timeout / 4;
         let links_lost = self.source.links_from > 0
             && (self.source.log_denied
-                || self.options.settings.mode == ditto_core::port::Mode::Unnumbered);
+                || self.options.settings.mode == ditto_core::port::Mode::AppendOnly);
         // Who has written somewhere asks there whether it still may, and holds only the stream that is denied.
         let denied = !daemon.wrote
             && (self.destination.streams.iter().any(|stream| stream.denied)
@@ -343,7 +350,7 @@ impl World {
             return;
         };
         // Of a consumer that is gone only the server does not know yet.
-        let gone = taken.consumer == FOREIGN || self.broken.contains(&ConnId(taken.consumer));
+        let gone = taken.consumer == FOREIGN || self.broken.contains(&SessionId(taken.consumer));
         let timeout = self.options.group.message_timeout;
         // What is pushed to a ditto that takes nothing waits, and what waited so has to be answered.
         let frozen = self.daemons.iter().any(|daemon| {

@@ -1,10 +1,10 @@
-//! The group's side of a stay: joining, deliveries on their way, acknowledgements, leaving.
+//! The group's side of a session: joining, deliveries on their way, acknowledgements, leaving.
 //!
 //! Never decides what is delivered next: `group` does.
 
 use std::time::Duration;
 
-use ditto_core::port::{ConnId, Input, JoinRefusal, LeaveReason};
+use ditto_core::port::{Input, JoinRefusal, LeaveReason, SessionId};
 use uuid::Uuid;
 
 use crate::commands::GIVE_UP;
@@ -24,47 +24,48 @@ impl World {
         }
     }
 
-    pub(crate) fn serve_join(&mut self, daemon: usize, credit: u32) {
+    pub(crate) fn serve_join(&mut self, daemon: usize, buffer_size: u32) {
         let group = self.group.seen(&self.source);
         self.last_conn += 1;
-        let conn = ConnId(self.last_conn);
+        let session = SessionId(self.last_conn);
         let refused = self
             .refusal()
-            .map_or_else(|| self.group.join(conn.0, credit), Err);
+            .map_or_else(|| self.group.join(session.0, buffer_size), Err);
         if let Err(why) = refused {
             self.reply(daemon, self.source_away, Input::Refused { why });
             return;
         }
-        self.begin_stay(daemon, conn);
-        note!(self, "{daemon} has {conn:?} with {credit} slots");
+        self.begin_session(daemon, session);
+        note!(self, "{daemon} has {session:?} with {buffer_size} slots");
         let delay = self.way();
         let confirmed = self.now + delay;
         if self.goes_wrong(Fault::Drops) {
             // The confirmation is lost; the loop gives up, the server believes in the consumer for a while.
-            self.broken.insert(conn);
+            self.broken.insert(session);
             self.agenda
-                .plan(self.now + GIVE_UP, Happening::Break { daemon, conn });
+                .plan(self.now + GIVE_UP, Happening::Break { daemon, session });
             let at = self.now + self.dice.time(Duration::ZERO, Duration::from_secs(20));
-            self.agenda.plan(at, Happening::Forget { conn });
+            self.agenda.plan(at, Happening::Forget { session });
             self.group_disturbed = true;
         } else {
             self.plan_input(
                 daemon,
                 delay,
                 Input::Joined {
-                    conn,
-                    credit,
+                    session,
+                    buffer_size,
                     group,
                 },
             );
         }
-        if let Some(stay) = self.daemons[daemon].stay.as_mut() {
-            stay.arrives = confirmed;
+        if let Some(membership) = self.daemons[daemon].membership.as_mut() {
+            membership.arrives = confirmed;
         }
         if self.group.is_faulted() {
             let dropped = confirmed + self.way();
-            self.agenda.plan(dropped, Happening::Break { daemon, conn });
-            self.agenda.plan(dropped, Happening::Forget { conn });
+            self.agenda
+                .plan(dropped, Happening::Break { daemon, session });
+            self.agenda.plan(dropped, Happening::Forget { session });
         }
         self.push_all();
     }
@@ -79,24 +80,24 @@ impl World {
             self.group
                 .push(&self.source, self.now, &mut self.dice, reorder)
         {
-            let conn = ConnId(key);
+            let session = SessionId(key);
             let way = self.now + self.way();
-            let has = |stay: &crate::daemon::Stay| stay.conn == conn;
+            let has = |membership: &crate::daemon::Membership| membership.session == session;
             let Some(daemon) = self
                 .daemons
                 .iter()
-                .position(|daemon| daemon.stay.as_ref().is_some_and(has))
+                .position(|daemon| daemon.membership.as_ref().is_some_and(has))
             else {
                 continue;
             };
             let spacing = self.options.spacing;
-            if let Some(stay) = self.daemons[daemon].stay.as_mut() {
-                stay.arrives = way.max(stay.arrives + spacing);
+            if let Some(membership) = self.daemons[daemon].membership.as_mut() {
+                membership.arrives = way.max(membership.arrives + spacing);
                 self.agenda.plan(
-                    stay.arrives,
+                    membership.arrives,
                     Happening::Arrive {
                         daemon,
-                        conn,
+                        session,
                         message,
                     },
                 );
@@ -110,53 +111,53 @@ impl World {
     }
 
     /// Acknowledgements reach the group, unless their connection broke.
-    pub(crate) fn serve_acks(&mut self, conn: ConnId, ids: &[Uuid]) {
-        if self.group.has(conn.0) && !self.lost_with(conn) {
+    pub(crate) fn serve_acks(&mut self, session: SessionId, ids: &[Uuid]) {
+        if self.group.has(session.0) && !self.lost_with(session) {
             ids.iter().for_each(|id| self.group.ack(*id));
             self.push_all();
         }
     }
 
     /// A wish to park reaches the group, unless its connection broke.
-    pub(crate) fn serve_park(&mut self, conn: ConnId, ids: &[Uuid], reason: &str) {
+    pub(crate) fn serve_park(&mut self, session: SessionId, ids: &[Uuid], reason: &str) {
         let gone = self.group.parking.tombstoned;
         let thaws = self.daemons.iter().map(|daemon| daemon.frozen_until).max();
         let late = |at: Duration| self.now > thaws.unwrap_or_default().max(at) + SEEN_WITHIN;
         if gone.is_some_and(late) && !self.group.parking.denied {
             self.violate(|| "parks in a queue that was deleted for good".to_owned());
         }
-        if self.group.has(conn.0) && !self.lost_with(conn) {
+        if self.group.has(session.0) && !self.lost_with(session) {
             ids.iter().for_each(|id| self.group.park(*id, reason));
             self.push_all();
         }
     }
 
     /// What was sent before a connection broke may have arrived all the same.
-    fn lost_with(&mut self, conn: ConnId) -> bool {
-        self.broken.contains(&conn) && self.dice.permille(700)
+    fn lost_with(&mut self, session: SessionId) -> bool {
+        self.broken.contains(&session) && self.dice.permille(700)
     }
 
     /// A wish to leave reaches the group.
-    pub(crate) fn serve_leave(&mut self, daemon: usize, conn: ConnId, why: LeaveReason) {
-        self.forget(conn);
+    pub(crate) fn serve_leave(&mut self, daemon: usize, session: SessionId, why: LeaveReason) {
+        self.forget(session);
         if self.daemons[daemon]
-            .stay
+            .membership
             .as_ref()
-            .is_some_and(|stay| stay.conn == conn)
+            .is_some_and(|membership| membership.session == session)
         {
             let delay = self.way();
             self.agenda
-                .plan(self.now + delay, Happening::Break { daemon, conn });
-            if let Some(stay) = self.daemons[daemon].stay.as_mut() {
-                stay.left = Some(why);
+                .plan(self.now + delay, Happening::Break { daemon, session });
+            if let Some(membership) = self.daemons[daemon].membership.as_mut() {
+                membership.left = Some(why);
             }
         }
     }
 
     /// The server notices that a consumer is gone.
-    pub(crate) fn forget(&mut self, conn: ConnId) {
-        if self.group.has(conn.0) {
-            self.group.leave(conn.0);
+    pub(crate) fn forget(&mut self, session: SessionId) {
+        if self.group.has(session.0) {
+            self.group.leave(session.0);
             self.push_all();
         }
     }

@@ -79,8 +79,11 @@ impl World {
         // Who leaves may drop everything: it is delivered again. Of two deliveries with one id nobody can tell which was
         // acknowledged.
         let told_apart = !self.options.faults.has(Fault::DuplicateIds);
-        let stays = at.stay.as_ref().filter(|stay| told_apart && !stay.leaving);
-        let least = stays.map_or(0, |stay| {
+        let memberships = at
+            .membership
+            .as_ref()
+            .filter(|membership| told_apart && !membership.leaving);
+        let least = memberships.map_or(0, |membership| {
             // What waits to be parked, or to be acknowledged, is held no more.
             let held = |given: &&Given| match given.target {
                 Target::Event { stream, revision } => {
@@ -88,7 +91,7 @@ impl World {
                 }
                 _ => false,
             };
-            least_waiting(stay.delivered.iter().filter(held))
+            least_waiting(membership.delivered.iter().filter(held))
         });
         let settings = &self.options.settings;
         let placeholders = if settings.on_missing_history == OnMissingHistory::Fill {

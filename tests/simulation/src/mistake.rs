@@ -9,7 +9,7 @@ pub(crate) use self::commands::command;
 
 use ditto_core::event::{Item, StreamName, TOMBSTONE_REVISION};
 use ditto_core::port::{
-    AppendOutcome, Command, Expected, Input, LookResult, ReadFrom, Rights, Side,
+    AppendOutcome, Command, Expected, Input, LookupResult, ReadFrom, Rights, Side,
 };
 
 use crate::mutation::{Memory, Mutation};
@@ -18,8 +18,8 @@ impl Memory {
     /// Remembers what some mistake may need.
     pub(crate) fn note_input(&mut self, input: &Input) {
         match input {
-            Input::Joined { conn, group, .. } => {
-                self.first_stay.get_or_insert(*conn);
+            Input::Joined { session, group, .. } => {
+                self.first_session.get_or_insert(*session);
                 self.delivered.clear();
                 self.answered.clear();
                 self.leaving = false;
@@ -101,22 +101,22 @@ pub(crate) fn before(mutation: Mutation, memory: &mut Memory, input: &Input) -> 
         (
             Mutation::AckBeforeWrite,
             Input::Delivery {
-                conn,
+                session,
                 ack,
                 item: Item::Event(_),
                 ..
             },
         ) => {
             vec![Command::Ack {
-                conn: *conn,
+                session: *session,
                 ids: vec![*ack],
             }]
         }
-        (Mutation::ForgetLateCopies, Input::Delivery { conn, ack, .. })
+        (Mutation::ForgetLateCopies, Input::Delivery { session, ack, .. })
             if memory.answered.contains(ack) && !memory.leaving =>
         {
             vec![Command::Ack {
-                conn: *conn,
+                session: *session,
                 ids: vec![*ack],
             }]
         }
@@ -150,7 +150,7 @@ pub(crate) fn inputs(mutation: Mutation, memory: &mut Memory, input: Input) -> V
         (
             Mutation::EvictBusy,
             Input::Delivery {
-                conn,
+                session,
                 ack,
                 number,
                 item: Item::Event(mut event),
@@ -158,7 +158,7 @@ pub(crate) fn inputs(mutation: Mutation, memory: &mut Memory, input: Input) -> V
         ) => {
             event.stream = memory.renamed(&event.stream);
             vec![Input::Delivery {
-                conn,
+                session,
                 ack,
                 number,
                 item: Item::Event(event),
@@ -217,40 +217,40 @@ fn input(mutation: Mutation, memory: &Memory, input: Input) -> Option<Input> {
         {
             return None;
         }
-        (Mutation::LoseLooks, Input::Looked { .. }) if memory.inputs > 40 => return None,
+        (Mutation::LoseLookups, Input::LookedUp { .. }) if memory.inputs > 40 => return None,
         (Mutation::LoseDeliveries, Input::Delivery { .. }) if memory.inputs.is_multiple_of(11) => {
             return None;
         }
-        (_, Input::Looked { look, result }) => Input::Looked {
-            look,
-            result: looked(mutation, memory, result),
+        (_, Input::LookedUp { lookup, result }) => Input::LookedUp {
+            lookup,
+            result: looked_up(mutation, memory, result),
         },
         (_, input) => pages::page(mutation, memory, input),
     })
 }
 
-/// What a look found, as the core gets it.
-fn looked(mutation: Mutation, memory: &Memory, result: LookResult) -> LookResult {
+/// What a lookup found, as the core gets it.
+fn looked_up(mutation: Mutation, memory: &Memory, result: LookupResult) -> LookupResult {
     match (mutation, result) {
-        (Mutation::NeverGiveUp, LookResult::Refused(_)) => LookResult::Failed,
+        (Mutation::NeverGiveUp, LookupResult::Refused(_)) => LookupResult::Failed,
         (
             Mutation::LastReadableIsTail,
-            LookResult::Tail {
+            LookupResult::Tail {
                 events,
                 truncate_before,
                 ..
             },
         ) => match events.last().map(|event| event.revision) {
-            Some(last) => LookResult::Tail {
+            Some(last) => LookupResult::Tail {
                 last,
                 events,
                 truncate_before,
             },
-            None => LookResult::NotFound,
+            None => LookupResult::NotFound,
         },
         (
             Mutation::CompareNothing,
-            LookResult::Tail {
+            LookupResult::Tail {
                 last,
                 mut events,
                 truncate_before,
@@ -261,7 +261,7 @@ fn looked(mutation: Mutation, memory: &Memory, result: LookResult) -> LookResult
                     event.id = *id;
                 }
             }
-            LookResult::Tail {
+            LookupResult::Tail {
                 last,
                 events,
                 truncate_before,

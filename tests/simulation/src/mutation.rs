@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ditto_core::Core;
 use ditto_core::event::{StreamName, TOMBSTONE_REVISION};
-use ditto_core::port::{AppendId, Command, ConnId, CoreSettings, Input, Moment, Status};
+use ditto_core::port::{AppendId, Command, CoreSettings, Input, Moment, SessionId, Status};
 use uuid::Uuid;
 
 use crate::mistake;
@@ -35,11 +35,11 @@ pub enum Mutation {
     ForgetCallEnded,
     /// A merged append leaves an event out.
     MergePastGap,
-    /// A look is answered by hope.
-    SkipLook,
+    /// A lookup is answered by hope.
+    SkipLookup,
     /// The last readable event is taken for the stream's tail.
     LastReadableIsTail,
-    /// What a look finds is not compared.
+    /// What a lookup finds is not compared.
     CompareNothing,
     /// The pages of a repair are taken without checking the next revision.
     RepairAnyRevision,
@@ -71,7 +71,7 @@ pub enum Mutation {
     AlwaysClean,
     /// Any revision is expected instead of an exact one.
     AnyRevision,
-    /// The stay is never left, however long the destination gives no verdict.
+    /// The session is never left, however long the destination gives no verdict.
     NeverLeave,
     /// A hole's patience begins anew at each delivery.
     ResetHoleClock,
@@ -93,13 +93,13 @@ pub enum Mutation {
     CountTombstone,
     /// A stream that was deleted for good is taken for one that is not there yet.
     ForgetDeletedStream,
-    /// From some time on no look is answered: the core is stuck.
-    LoseLooks,
+    /// From some time on no lookup is answered: the core is stuck.
+    LoseLookups,
     /// Where a group begins at the end, nothing is known before its first delivery.
     ForgetBase,
     /// A delivery that comes again after it was answered is answered, and no more is made of it.
     ForgetLateCopies,
-    /// After the first stay no more than one delivery at a time is asked for.
+    /// After the first session no more than one delivery at a time is asked for.
     AskForOne,
     /// The parked queue is thought to be there, whatever a read says.
     BelieveInQueue,
@@ -126,7 +126,7 @@ impl Mutation {
         Self::ForgetAppendLimit,
         Self::ForgetCallEnded,
         Self::MergePastGap,
-        Self::SkipLook,
+        Self::SkipLookup,
         Self::LastReadableIsTail,
         Self::CompareNothing,
         Self::RepairAnyRevision,
@@ -155,7 +155,7 @@ impl Mutation {
         Self::NeverGiveUp,
         Self::CountTombstone,
         Self::ForgetDeletedStream,
-        Self::LoseLooks,
+        Self::LoseLookups,
         Self::ForgetBase,
         Self::ForgetLateCopies,
         Self::AskForOne,
@@ -188,12 +188,12 @@ pub(crate) struct Memory {
     pub(crate) holes: HashSet<u64>,
     /// Ids delivered, and how often.
     pub(crate) delivered: HashMap<Uuid, u32>,
-    /// Ids answered over this stay.
+    /// Ids answered over this session.
     pub(crate) answered: HashSet<Uuid>,
     /// The core wants to leave.
     pub(crate) leaving: bool,
-    /// The first stay.
-    pub(crate) first_stay: Option<ConnId>,
+    /// The first session.
+    pub(crate) first_session: Option<SessionId>,
     /// Commands kept back.
     pub(crate) late: Vec<Command>,
     /// Inputs seen.

@@ -94,7 +94,7 @@ impl Options {
         let mode = match dice.below(100) {
             0..=79 => Mode::Exact,
             80..=92 => Mode::Behind,
-            _ => Mode::Unnumbered,
+            _ => Mode::AppendOnly,
         };
         let budget = dice.pick(&[1, 300, 2000, 64 << 20, 64 << 20]);
         let mut faults = sensible(faults(seed, dice), mode, feed, budget);
@@ -213,7 +213,7 @@ fn sensible(mut faults: Faults, mode: Mode, feed: Feed, budget: usize) -> Faults
         ],
         // A destination without streams of its own: nothing to look at, to delete or to begin with, and one event of a
         // stream at a time.
-        Mode::Unnumbered => &[
+        Mode::AppendOnly => &[
             Fault::CopiedBefore,
             Fault::MetadataBefore,
             Fault::Stranger,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ditto_core::event::Event;
 use ditto_core::port::{
-    AppendOutcome, ConnId, HeldReason, Input, JoinRefusal, LinkPage, Mode, OnConflict,
-    OnMissingHistory, OnUnverified, StopReason, Tell,
+    AppendOutcome, HeldReason, Input, JoinRefusal, LinkPage, Mode, OnConflict, OnMissingHistory,
+    OnUnverified, Report, SessionId, StopReason,
 };
 use uuid::Uuid;
 
@@ -23,10 +23,14 @@ impl World {
         self.note_memory(daemon, input);
         let at = &mut self.daemons[daemon];
         match input {
-            Input::Joined { conn, group, .. } => {
+            Input::Joined { session, group, .. } => {
                 at.joining = false;
-                if let Some(stay) = at.stay.as_mut().filter(|stay| stay.conn == *conn) {
-                    stay.confirmed = true;
+                if let Some(membership) = at
+                    .membership
+                    .as_mut()
+                    .filter(|membership| membership.session == *session)
+                {
+                    membership.confirmed = true;
                 }
                 if at.base.is_none() {
                     let known = group.checkpoint.map(|number| number + 1).or(group.start);
@@ -45,17 +49,16 @@ impl World {
                     at.base = None;
                 }
             }
-            // What comes over a stay that the core wants to end is nothing to it.
+            // What comes over a session that the core wants to end is nothing to it.
             Input::Delivery {
-                conn,
+                session,
                 number: Some(number),
                 ..
             } if at.base_assumed
                 && Some(*number) < at.base
-                && at
-                    .stay
-                    .as_ref()
-                    .is_some_and(|stay| stay.conn == *conn && !stay.leaving) =>
+                && at.membership.as_ref().is_some_and(|membership| {
+                    membership.session == *session && !membership.leaving
+                }) =>
             {
                 at.base = Some(*number);
                 at.done_checked = *number;
@@ -91,7 +94,8 @@ impl World {
             }
             // A page that tells nothing, or not yet, is followed by another question.
             Input::LinksRead { read, page }
-                if at.first_link == Some(*read) && tells_first(page, self.source.last_number()) =>
+                if at.first_link == Some(*read)
+                    && reports_first(page, self.source.last_number()) =>
             {
                 at.first_link = None;
             }
@@ -104,9 +108,9 @@ impl World {
         }
     }
 
-    /// An acknowledgement: only for what was delivered over this stay, and is at the destination or skipped by rule.
-    pub(crate) fn check_ack(&mut self, daemon: usize, conn: ConnId, id: Uuid) {
-        if let Some(given) = self.take_given(daemon, conn, id, "acknowledges")
+    /// An acknowledgement: only for what was delivered over this session, and is at the destination or skipped by rule.
+    pub(crate) fn check_ack(&mut self, daemon: usize, session: SessionId, id: Uuid) {
+        if let Some(given) = self.take_given(daemon, session, id, "acknowledges")
             && !self.may_acknowledge(given)
             && !self.twin_arrived(given)
         {
@@ -119,16 +123,16 @@ impl World {
         }
     }
 
-    /// Parking: only what was delivered over this stay, with ditto's own reason, in a stream that is really in trouble.
-    pub(crate) fn check_park(&mut self, daemon: usize, conn: ConnId, id: Uuid, reason: &str) {
+    /// Parking: only what was delivered over this session, with ditto's own reason, in a stream that is really in trouble.
+    pub(crate) fn check_park(&mut self, daemon: usize, session: SessionId, id: Uuid, reason: &str) {
         if !reason.starts_with("ditto: ") {
             self.violate(|| format!("parks with the reason {reason:?}"));
         }
-        let Some(given) = self.take_given(daemon, conn, id, "parks") else {
+        let Some(given) = self.take_given(daemon, session, id, "parks") else {
             return;
         };
-        if let Some(stay) = self.daemons[daemon].stay.as_mut() {
-            stay.parked.push(id);
+        if let Some(membership) = self.daemons[daemon].membership.as_mut() {
+            membership.parked.push(id);
         }
         match given.target.stream() {
             Some(stream) if self.in_trouble(stream) => self.held_ever[stream] = true,
@@ -141,20 +145,26 @@ impl World {
 
     /// The delivery that this id answers; none (and a violation) if there is none. Where the source uses an id twice,
     /// several deliveries may have it: the first that may be answered is taken.
-    fn take_given(&mut self, daemon: usize, conn: ConnId, id: Uuid, does: &str) -> Option<Given> {
-        let Some(stay) = self.daemons[daemon]
-            .stay
+    fn take_given(
+        &mut self,
+        daemon: usize,
+        session: SessionId,
+        id: Uuid,
+        does: &str,
+    ) -> Option<Given> {
+        let Some(membership) = self.daemons[daemon]
+            .membership
             .as_ref()
-            .filter(|stay| stay.conn == conn && stay.confirmed)
+            .filter(|membership| membership.session == session && membership.confirmed)
         else {
-            self.violate(|| format!("{does} {id} over {conn:?}, which is over"));
+            self.violate(|| format!("{does} {id} over {session:?}, which is over"));
             return None;
         };
-        if stay.leaving {
-            self.violate(|| format!("{does} {id} over {conn:?} after it wanted to leave"));
+        if membership.leaving {
+            self.violate(|| format!("{does} {id} over {session:?} after it wanted to leave"));
             return None;
         }
-        let mut candidates = stay
+        let mut candidates = membership
             .delivered
             .iter()
             .filter(|given| given.ack == id)
@@ -164,19 +174,22 @@ impl World {
         let taken = taken
             .or_else(|| candidates.find(|given| self.may_acknowledge(*given)))
             .or(first);
-        if taken.is_none() && stay.parked.contains(&id) {
+        if taken.is_none() && membership.parked.contains(&id) {
             return None;
         }
         let Some(taken) = taken else {
             self.violate(|| {
-                format!("{does} {id}, which was not delivered over {conn:?} or is answered already")
+                format!(
+                    "{does} {id}, which was not delivered over {session:?} or is answered already"
+                )
             });
             return None;
         };
-        if let Some(stay) = self.daemons[daemon].stay.as_mut() {
+        if let Some(membership) = self.daemons[daemon].membership.as_mut() {
             // A user's link that is delivered twice stands for two tails, and is answered for each.
             let again = matches!(taken.target, Target::Forward { .. });
-            stay.delivered
+            membership
+                .delivered
                 .retain(|given| again || given.ack != id || given.target != taken.target);
         }
         Some(taken)
@@ -295,9 +308,9 @@ impl World {
     }
 
     /// What the core says must be true, as far as the truth is known here.
-    pub(crate) fn check_tell(&mut self, tell: Tell) {
-        match tell {
-            Tell::Held {
+    pub(crate) fn check_tell(&mut self, report: Report) {
+        match report {
+            Report::Held {
                 stream,
                 revision,
                 reason,
@@ -323,12 +336,12 @@ impl World {
                     });
                 }
             }
-            Tell::Late { stream, revision } => {
+            Report::Late { stream, revision } => {
                 if let Some(index) = self.source.index_of(&stream) {
                     self.late.insert((index, revision));
                 }
             }
-            Tell::RepairStarted { stream, .. } => {
+            Report::RepairStarted { stream, .. } => {
                 if let Some(index) = self.source.index_of(&stream) {
                     self.slow[index] = true;
                 }
@@ -337,10 +350,10 @@ impl World {
         }
     }
 
-    /// A join while joined or joining would be two stays at once.
+    /// A join while joined or joining would be two sessions at once.
     pub(crate) fn check_join(&mut self, daemon: usize) {
         let at = &self.daemons[daemon];
-        if at.joining || at.stay.is_some() {
+        if at.joining || at.membership.is_some() {
             self.violate(|| "joins while it has joined or asked to".to_owned());
         }
     }
@@ -442,7 +455,7 @@ impl Target {
 pub(crate) const FINISH_SLACK: Duration = Duration::from_secs(3);
 
 /// True if this page tells the first readable number of a stream that ends with this one.
-fn tells_first(page: &LinkPage, end: Option<u64>) -> bool {
+fn reports_first(page: &LinkPage, end: Option<u64>) -> bool {
     match page {
         LinkPage::Items { items, last } => !items.is_empty() || Some(*last) >= end,
         LinkPage::NotFound => end.is_none(),

@@ -151,9 +151,9 @@ impl World {
     }
 
     /// Where nothing can be looked at, order is the core's alone: what waits first goes first. (What is refused is set
-    /// aside; if its stay is over by then it is not parked but comes again.)
+    /// aside; if its session is over by then it is not parked but comes again.)
     fn check_turn(&mut self, daemon: usize, stream: usize, events: &[Event]) {
-        let (Mode::Unnumbered, Some(sent)) = (self.options.settings.mode, events.first()) else {
+        let (Mode::AppendOnly, Some(sent)) = (self.options.settings.mode, events.first()) else {
             return;
         };
         if self.refused_possible(stream) {
@@ -166,10 +166,10 @@ impl World {
             } if of == stream && given.taken && given.with_event => Some(revision),
             _ => None,
         };
-        let stay = self.daemons[daemon].stay.as_ref();
+        let membership = self.daemons[daemon].membership.as_ref();
         let lacks = |revision: &u64| !self.arrived(stream, *revision);
-        let first = stay.and_then(|stay| {
-            let waiting = stay.delivered.iter().filter_map(waits);
+        let first = membership.and_then(|membership| {
+            let waiting = membership.delivered.iter().filter_map(waits);
             waiting.filter(lacks).min()
         });
         if let Some(first) = first.filter(|first| *first < sent.revision) {
@@ -203,7 +203,7 @@ impl World {
             let there = &self.destination.streams[stream];
             let times = there.placed[skip(event.revision)].times;
             // A stream that was soft-deleted at the destination may rightly be begun again.
-            if mode != Mode::Unnumbered && times > 1 && !there.disturbed {
+            if mode != Mode::AppendOnly && times > 1 && !there.disturbed {
                 self.violate(|| {
                     format!(
                         "revision {} of s-{stream} is stored {times} times",

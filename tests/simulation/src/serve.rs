@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::{
-    AppendOutcome, Command, Expected, Input, LinkPage, LogPage, LookId, LookRange, LookResult,
-    MetadataOutcome, ParkedPage, ReadId, Rights, Side, SourcePage, WriteId,
+    AppendOutcome, Command, Expected, Input, LinkPage, LogPage, LookupId, LookupRange,
+    LookupResult, MetadataOutcome, ParkedPage, ReadId, Rights, Side, SourcePage, WriteId,
 };
 
 use crate::commands::GIVE_UP;
@@ -15,13 +15,13 @@ use crate::destination::Effect;
 use crate::fault::Fault;
 use crate::mutation::Mutation;
 use crate::options::Feed;
-use crate::world::{Away, Fate, Happening, Part, Send, World, note};
+use crate::world::{Away, Happening, Outcome, Part, Send, World, note};
 
 impl World {
     /// A server carries out a command that is answered.
     pub(crate) fn serve(&mut self, daemon: usize, command: Command) {
         match command {
-            Command::Join { credit } => self.serve_join(daemon, credit),
+            Command::Join { buffer_size } => self.serve_join(daemon, buffer_size),
             Command::AskGroup => {
                 let refusal = self.refusal();
                 let input = match refusal {
@@ -45,17 +45,17 @@ impl World {
                     },
                 );
             }
-            Command::Look {
-                look,
+            Command::Lookup {
+                lookup,
                 stream,
                 range,
                 max_bytes,
-            } => self.serve_look(daemon, look, &stream, range, max_bytes),
+            } => self.serve_lookup(daemon, lookup, &stream, range, max_bytes),
             Command::Recognise {
-                look,
+                lookup,
                 stream,
                 event,
-            } => self.serve_question(daemon, look, &stream, &event),
+            } => self.serve_question(daemon, lookup, &stream, &event),
             Command::AskRights { ask, .. } => {
                 let rights = match (self.destination_away, self.destination.lost) {
                     (Some(_), _) => Rights::Unknown,
@@ -175,12 +175,12 @@ impl World {
         Input::ParkedRead { read, page }
     }
 
-    fn serve_look(
+    fn serve_lookup(
         &mut self,
         daemon: usize,
-        look: LookId,
+        lookup: LookupId,
         stream: &StreamName,
-        range: LookRange,
+        range: LookupRange,
         max_bytes: usize,
     ) {
         let Some(index) = self.source.index_of(stream) else {
@@ -189,35 +189,41 @@ impl World {
         };
         let fails = self.destination_away.is_some() || self.goes_wrong(Fault::ReadFails);
         let result = if fails {
-            LookResult::Failed
+            LookupResult::Failed
         } else {
-            self.destination.look(index, range, max_bytes)
+            self.destination.lookup(index, range, max_bytes)
         };
         self.note_slow_call(index, fails);
         self.reply(
             daemon,
             self.destination_away,
-            Input::Looked { look, result },
+            Input::LookedUp { lookup, result },
         );
     }
 
     /// An append that must be recognised or refused, never written.
-    fn serve_question(&mut self, daemon: usize, look: LookId, stream: &StreamName, event: &Event) {
+    fn serve_question(
+        &mut self,
+        daemon: usize,
+        lookup: LookupId,
+        stream: &StreamName,
+        event: &Event,
+    ) {
         let Some(index) = self.source.index_of(stream) else {
             self.violate(|| format!("asks about {stream}, which is no stream of the source"));
             return;
         };
         let fails = self.destination_away.is_some() || self.goes_wrong(Fault::ReadFails);
         let result = if fails {
-            LookResult::Failed
+            LookupResult::Failed
         } else {
             self.check_question(index, event);
             let lost = self.goes_wrong(Fault::AnswerLost);
             let answer = self.destination.recognise(index, event);
-            if lost { LookResult::Failed } else { answer }
+            if lost { LookupResult::Failed } else { answer }
         };
         self.note_slow_call(index, fails);
-        let input = Input::Looked { look, result };
+        let input = Input::LookedUp { lookup, result };
         self.reply(daemon, self.destination_away, input);
     }
 
@@ -259,7 +265,7 @@ impl World {
     pub(crate) fn serve_append(&mut self, daemon: usize, generation: u32, call: u32, send: Send) {
         let current = self.daemons[daemon].generation == generation
             && self.daemons[daemon].calls.contains(&call);
-        if send.fate == Fate::Lost || (!current && self.dice.permille(500)) {
+        if send.outcome == Outcome::Lost || (!current && self.dice.permille(500)) {
             return;
         }
         let answered = |outcome| Happening::Answer {
@@ -292,7 +298,7 @@ impl World {
             if current {
                 self.end_call(daemon, call, false);
             }
-        } else if send.fate == Fate::Answered {
+        } else if send.outcome == Outcome::Answered {
             self.agenda.plan(back, answered(effect.outcome.clone()));
             if self.goes_wrong(Fault::DoubledAnswers) {
                 let again = back + self.dice.time(Duration::ZERO, Duration::from_secs(5));
@@ -335,10 +341,10 @@ impl World {
 
     /// The answer to an append that the server does not carry out.
     fn unheard_of(&mut self, send: &Send) -> Option<AppendOutcome> {
-        match (self.destination_away, send.fate) {
+        match (self.destination_away, send.outcome) {
             (Some(Away::Hangs), _) => None,
-            (Some(Away::Refuses), _) | (None, Fate::NotReady) => Some(AppendOutcome::NotReady),
-            (None, Fate::Odd) => {
+            (Some(Away::Refuses), _) | (None, Outcome::NotReady) => Some(AppendOutcome::NotReady),
+            (None, Outcome::Odd) => {
                 let next = if let Expected::Exact(revision) = send.expected {
                     revision + 1
                 } else {

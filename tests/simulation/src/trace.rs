@@ -3,33 +3,33 @@
 //! Only text. Never called unless a trace was asked for.
 
 use ditto_core::event::{Event, Item};
-use ditto_core::port::{Command, Input, LinkPage, LookResult, ParkedPage, SourcePage};
+use ditto_core::port::{Command, Input, LinkPage, LookupResult, ParkedPage, SourcePage};
 
 /// An input in one line.
 pub(crate) fn input(input: &Input) -> String {
     match input {
         Input::Delivery {
-            conn,
+            session,
             ack,
             number,
             item: what,
         } => {
             format!(
-                "Delivery {conn:?} {number:?} {} (ack {})",
+                "Delivery {session:?} {number:?} {} (ack {})",
                 item(what),
                 &ack.to_string()[..8]
             )
         }
-        Input::Looked {
-            look,
+        Input::LookedUp {
+            lookup,
             result:
-                LookResult::Tail {
+                LookupResult::Tail {
                     last,
                     events: found,
                     ..
                 },
         } => {
-            format!("Looked {look:?} tail {last}, {}", events(found))
+            format!("Looked {lookup:?} tail {last}, {}", events(found))
         }
         Input::SourceRead {
             read,

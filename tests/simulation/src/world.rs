@@ -6,14 +6,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ditto_core::port::{Command, ConnId, Input, LeaveReason};
+use ditto_core::port::{Command, Input, LeaveReason, SessionId};
 
 use crate::daemon::Daemon;
 use crate::destination::Destination;
 use crate::dice::Dice;
 use crate::fault::Fault;
 use crate::group::{FOREIGN, Group};
-pub(crate) use crate::happening::{Away, Fate, Happening, Lost, Part, Phase, Send};
+pub(crate) use crate::happening::{Away, Happening, Lost, Outcome, Part, Phase, Send};
 use crate::mutation::{Mutation, Subject};
 use crate::options::Options;
 use crate::queue::Agenda;
@@ -45,7 +45,7 @@ pub(crate) struct World {
     /// First number that the first process answered for.
     pub(crate) first_base: Option<u64>,
     /// Connections that carry nothing any more.
-    pub(crate) broken: BTreeSet<ConnId>,
+    pub(crate) broken: BTreeSet<SessionId>,
     pub(crate) last_conn: u64,
     /// By stream: some core said that it holds it.
     pub(crate) held_ever: Vec<bool>,
@@ -87,14 +87,14 @@ impl World {
     /// An empty world; `setup` fills it.
     pub(crate) fn empty(options: Options, mutation: Option<Mutation>, traced: bool) -> Self {
         let source = Source::new(options.streams, options.feed == crate::options::Feed::Plain);
-        let unnumbered = options.settings.mode == ditto_core::port::Mode::Unnumbered;
+        let append_only = options.settings.mode == ditto_core::port::Mode::AppendOnly;
         Self {
             mutation,
             now: Duration::ZERO,
             agenda: Agenda::new(),
             dice: Dice::new(options.seed, 2),
             group: Group::new(options.group, &source),
-            destination: Destination::new(options.streams, unnumbered),
+            destination: Destination::new(options.streams, append_only),
             source_away: None,
             destination_away: None,
             destination_gone: Duration::ZERO,
@@ -152,18 +152,22 @@ impl World {
             } => {
                 let at = &self.daemons[daemon];
                 // A confirmation that its connection did not outlive never comes.
-                let lost = |conn| at.stay.as_ref().is_none_or(|stay| stay.conn != conn);
-                let comes = !matches!(input, Input::Joined { conn, .. } if lost(conn));
+                let lost = |session| {
+                    at.membership
+                        .as_ref()
+                        .is_none_or(|membership| membership.session != session)
+                };
+                let comes = !matches!(input, Input::Joined { session, .. } if lost(session));
                 if at.generation == generation && comes {
                     self.feed(daemon, input);
                 }
             }
             Happening::Arrive {
                 daemon,
-                conn,
+                session,
                 message,
-            } => self.arrive(daemon, conn, message),
-            Happening::Drain { daemon, conn } => self.drain(daemon, conn),
+            } => self.arrive(daemon, session, message),
+            Happening::Drain { daemon, session } => self.drain(daemon, session),
             Happening::Serve {
                 daemon,
                 generation,
@@ -219,18 +223,26 @@ impl World {
     /// What is not meant for one process of a ditto.
     fn happen_to_all(&mut self, what: Happening) {
         match what {
-            Happening::Acks { conn, ids } => self.serve_acks(conn, &ids),
-            Happening::Park { conn, ids, reason } => self.serve_park(conn, &ids, &reason),
-            Happening::Leave { daemon, conn, why } => self.serve_leave(daemon, conn, why),
-            Happening::Forget { conn } => self.forget(conn),
-            Happening::Break { daemon, conn } => {
-                if let Some(stay) = self.daemons[daemon]
-                    .stay
+            Happening::Acks { session, ids } => self.serve_acks(session, &ids),
+            Happening::Park {
+                session,
+                ids,
+                reason,
+            } => self.serve_park(session, &ids, &reason),
+            Happening::Leave {
+                daemon,
+                session,
+                why,
+            } => self.serve_leave(daemon, session, why),
+            Happening::Forget { session } => self.forget(session),
+            Happening::Break { daemon, session } => {
+                if let Some(membership) = self.daemons[daemon]
+                    .membership
                     .as_ref()
-                    .filter(|stay| stay.conn == conn)
+                    .filter(|membership| membership.session == session)
                 {
-                    let why = stay.left.unwrap_or(LeaveReason::Ended);
-                    self.end_stay(daemon, conn, why);
+                    let why = membership.left.unwrap_or(LeaveReason::Ended);
+                    self.end_session(daemon, session, why);
                 }
             }
             Happening::Second => self.second(),

@@ -94,7 +94,7 @@ fn every_check_finds_a_mistake() {
         (Mutation::TellMoreMemory, "bytes are held, but"),
         (Mutation::TellLessMemory, "bytes are held, but"),
         (Mutation::AlwaysClean, "stopped cleanly with"),
-        (Mutation::LoseLooks, "the stall detector ends it"),
+        (Mutation::LoseLookups, "the stall detector ends it"),
         (Mutation::ForgetBase, "the stall detector ends it"),
         (
             Mutation::ForgetLateCopies,

@@ -25,7 +25,7 @@ impl Cluster {
     }
 
     /// What `teller` says from now on about who leads and who is dead.
-    fn tell(&self, teller: usize, leader: Option<usize>, dead: &[usize]) {
+    fn report(&self, teller: usize, leader: Option<usize>, dead: &[usize]) {
         let endpoints: Vec<Endpoint> = (0..3).map(|node| self.endpoint(node)).collect();
         let members: Vec<(&Endpoint, VNodeState, bool)> = (0..3)
             .map(|node| {
@@ -41,7 +41,7 @@ impl Cluster {
     }
 
     fn tell_all(&self, leader: Option<usize>, dead: &[usize]) {
-        (0..3).for_each(|teller| self.tell(teller, leader, dead));
+        (0..3).for_each(|teller| self.report(teller, leader, dead));
     }
 
     fn client(&self, seeds: &[usize]) -> Client {
@@ -95,9 +95,9 @@ async fn a_dead_leader_is_left_also_when_only_its_address_was_a_seed() {
     let client = cluster.client(&[0]);
     assert_eq!(soon(client.leader()).await, Ok(cluster.endpoint(0)));
     cluster.nodes[0].kill();
-    cluster.tell(1, Some(2), &[0]);
+    cluster.report(1, Some(2), &[0]);
     // Node 2 has not noticed yet.
-    cluster.tell(2, Some(0), &[]);
+    cluster.report(2, Some(0), &[]);
     let error = soon(client.probe())
         .await
         .expect_err("the connection is broken");
@@ -199,7 +199,7 @@ async fn a_leader_that_gives_no_answer_is_left_as_soon_as_one_node_names_another
             Class::Timeout
         );
         // The others have not noticed yet.
-        cluster.tell(2, Some(2), &[0]);
+        cluster.report(2, Some(2), &[0]);
         assert_eq!(soon(client.leader()).await, Ok(cluster.endpoint(2)));
     }
 }

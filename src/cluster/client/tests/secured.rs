@@ -165,8 +165,8 @@ async fn a_server_that_speaks_what_is_not_configured_is_told_apart() {
             error.is_transient() && error.kind() == "tls",
             "{parameters}"
         );
-        let told = error.with_hint();
-        assert!(told.contains(hint), "{told}");
+        let reported = error.with_hint();
+        assert!(reported.contains(hint), "{reported}");
     }
 }
 

@@ -9,7 +9,7 @@ use crate::pipeline::replicate::drive::{Machine, drive};
 use crate::pipeline::replicate::{Outcome, run};
 use ditto_core::event::StreamName;
 use ditto_core::port::{
-    AppendId, Command, Expected, Input, LeaveReason, LookId, LookRange, Moment, PipelineState,
+    AppendId, Command, Expected, Input, LeaveReason, LookupId, LookupRange, Moment, PipelineState,
     ReadFrom, ReadId, Side, Status, StopReason, WriteId,
 };
 
@@ -21,8 +21,9 @@ fn word(input: &Input) -> &'static str {
             append: AppendId(1),
             ..
         } => "appended",
-        Input::Looked {
-            look: LookId(2), ..
+        Input::LookedUp {
+            lookup: LookupId(2),
+            ..
         } => "looked",
         Input::MetadataDone {
             write: WriteId(3), ..
@@ -58,15 +59,15 @@ struct Everything {
 
 impl Machine for Everything {
     fn handle(&mut self, _now: Moment, input: Input, out: &mut Vec<Command>) {
-        if let Input::Joined { conn, .. } = input {
+        if let Input::Joined { session, .. } = input {
             out.extend([
-                Command::Poll { conn, on: true },
+                Command::Poll { session, on: true },
                 Command::Ack {
-                    conn,
+                    session,
                     ids: vec![event(0).id],
                 },
                 Command::Park {
-                    conn,
+                    session,
                     ids: vec![event(1).id],
                     reason: "ditto: why".to_owned(),
                 },
@@ -76,12 +77,12 @@ impl Machine for Everything {
         let word = match input {
             Input::Tick if !self.asked => {
                 self.asked = true;
-                out.push(Command::Join { credit: 10 });
+                out.push(Command::Join { buffer_size: 10 });
                 return;
             }
             Input::Budget { .. } | Input::Tick => return,
             Input::Left { why, .. } => {
-                assert_eq!(why, LeaveReason::Credit);
+                assert_eq!(why, LeaveReason::BufferSize);
                 let why = StopReason::Asked { clean: true };
                 out.push(Command::Finished { why, left: 7 });
                 return;
@@ -105,10 +106,10 @@ impl Machine for Everything {
                 "source reachable",
             ];
             assert_eq!(self.inputs, expected);
-            let conn = ditto_core::port::ConnId(1);
+            let session = ditto_core::port::SessionId(1);
             out.push(Command::Leave {
-                conn,
-                why: LeaveReason::Credit,
+                session,
+                why: LeaveReason::BufferSize,
             });
         }
     }
@@ -128,10 +129,10 @@ fn questions() -> [Command; 9] {
             events: vec![event(0)],
             alone: false,
         },
-        Command::Look {
-            look: LookId(2),
+        Command::Lookup {
+            lookup: LookupId(2),
             stream: stream(),
-            range: LookRange::Metadata,
+            range: LookupRange::Metadata,
             max_bytes: 1,
         },
         Command::WriteMetadata {
@@ -169,7 +170,7 @@ fn questions() -> [Command; 9] {
 fn status() -> Status {
     Status {
         state: PipelineState::Standby,
-        credit: 10,
+        buffer_size: 10,
         append_limit: 1,
         events_buffered: 3,
         source_answers: Some(true),

@@ -12,11 +12,11 @@ use uuid::Uuid;
 use crate::config::settings::{Replication, SubscriptionKey};
 use crate::destination::{Answer, Append, Appends, Destination};
 use crate::pipeline::replicate::{Pipeline, Unobserved, core_settings};
-use crate::source::{Arrival, Delivered, Joined, Refusal, Source, Stay};
+use crate::source::{Arrival, Delivered, Joined, Refusal, Session, Source};
 use ditto_core::event::{Event, Item, StreamName};
 use ditto_core::port::{
-    AppendOutcome, CoreSettings, GroupSeen, JoinRefusal, LinkPage, LogPage, LogPosition, LookRange,
-    LookResult, MetadataOutcome, ParkedPage, ReadFrom, Rights, SourcePage,
+    AppendOutcome, CoreSettings, GroupSeen, JoinRefusal, LinkPage, LogPage, LogPosition,
+    LookupRange, LookupResult, MetadataOutcome, ParkedPage, ReadFrom, Rights, SourcePage,
 };
 
 /// What a played source does.
@@ -34,7 +34,7 @@ pub(super) struct SourceScript {
     pub(super) gap: u64,
 }
 
-/// What was asked of a stay.
+/// What was asked of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     Poll(bool),
@@ -48,7 +48,7 @@ pub(super) struct PlayedSource {
     pub(super) asked: Arc<Mutex<Vec<Asked>>>,
 }
 
-pub(super) struct PlayedStay {
+pub(super) struct PlayedSession {
     deliveries: Mutex<VecDeque<Delivered>>,
     asked: Arc<Mutex<Vec<Asked>>>,
     left: Notify,
@@ -69,9 +69,9 @@ impl PlayedSource {
 }
 
 impl Source for PlayedSource {
-    type Stay = PlayedStay;
+    type Session = PlayedSession;
 
-    async fn join(&self, _credit: u32) -> Result<Joined<PlayedStay>, Refusal> {
+    async fn join(&self, _credit: u32) -> Result<Joined<PlayedSession>, Refusal> {
         if let Some(why) = self.script.refuses {
             return Err(Refusal {
                 why,
@@ -88,13 +88,13 @@ impl Source for PlayedSource {
                 }
             })
             .collect();
-        let stay = PlayedStay {
+        let session = PlayedSession {
             deliveries: Mutex::new(deliveries),
             asked: self.asked.clone(),
             left: Notify::new(),
         };
         Ok(Joined {
-            stay,
+            session,
             group: self.seen(),
             warnings: Vec::new(),
         })
@@ -143,13 +143,13 @@ impl Source for PlayedSource {
     }
 }
 
-impl PlayedStay {
+impl PlayedSession {
     fn note(&self, asked: Asked) {
         self.asked.lock().unwrap().push(asked);
     }
 }
 
-impl Stay for PlayedStay {
+impl Session for PlayedSession {
     fn poll(&self, on: bool) {
         self.note(Asked::Poll(on));
     }
@@ -209,15 +209,15 @@ impl Destination for PlayedDestination {
         }
     }
 
-    async fn look(&self, _: StreamName, _: LookRange, _: usize) -> LookResult {
+    async fn lookup(&self, _: StreamName, _: LookupRange, _: usize) -> LookupResult {
         match self.0 {
-            Answering::Away => LookResult::Failed,
-            Answering::Well | Answering::Silent => LookResult::NotFound,
+            Answering::Away => LookupResult::Failed,
+            Answering::Well | Answering::Silent => LookupResult::NotFound,
         }
     }
 
-    async fn recognise(&self, _: StreamName, _: Event) -> LookResult {
-        LookResult::Failed
+    async fn recognise(&self, _: StreamName, _: Event) -> LookupResult {
+        LookupResult::Failed
     }
 
     async fn rights(&self, _: StreamName) -> Rights {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Call, End, LINGER, read};
-use crate::source::desk::Desk;
+use crate::source::handoff::Handoff;
 use crate::source::{Arrival, Delivered};
 use ditto_core::event::{Item, SkipReason};
 
@@ -57,18 +57,18 @@ impl Call for Played {
 }
 
 struct Stage {
-    desk: Arc<Desk>,
+    handoff: Arc<Handoff>,
     deliver: mpsc::UnboundedSender<Result<Delivered, &'static str>>,
     sent: Arc<Mutex<Vec<(Duration, Sent)>>>,
     reader: tokio::task::JoinHandle<End<&'static str>>,
 }
 
 impl Stage {
-    fn new(credit: u32) -> Self {
-        Self::with(credit, false)
+    fn new(buffer_size: u32) -> Self {
+        Self::with(buffer_size, false)
     }
 
-    fn with(credit: u32, stuck: bool) -> Self {
+    fn with(buffer_size: u32, stuck: bool) -> Self {
         let (deliver, deliveries) = mpsc::unbounded_channel();
         let sent = Arc::new(Mutex::new(Vec::new()));
         let call = Played {
@@ -77,15 +77,15 @@ impl Stage {
             start: Instant::now(),
             stuck,
         };
-        let desk = Arc::new(Desk::default());
-        let on_desk = desk.clone();
+        let handoff = Arc::new(Handoff::default());
+        let on_handoff = handoff.clone();
         let reader = tokio::spawn(async move {
-            let end = read(call, credit, &on_desk).await;
-            on_desk.close(None);
+            let end = read(call, buffer_size, &on_handoff).await;
+            on_handoff.close(None);
             end
         });
         Self {
-            desk,
+            handoff,
             deliver,
             sent,
             reader,
@@ -107,13 +107,13 @@ impl Stage {
         }
         let mut taken = VecDeque::new();
         while taken.len() < count {
-            assert_eq!(self.desk.arrivals(&mut taken).await, Arrival::Deliveries);
+            assert_eq!(self.handoff.arrivals(&mut taken).await, Arrival::Deliveries);
         }
         taken.into_iter().map(|delivered| delivered.ack).collect()
     }
 
     fn ack(&self, ids: &[Uuid]) {
-        self.desk.order(|orders| orders.acks.extend(ids));
+        self.handoff.order(|requests| requests.acks.extend(ids));
     }
 
     async fn sent_within(&self, time: Duration) -> Vec<(Duration, Sent)> {
@@ -153,8 +153,8 @@ async fn portions_are_a_quarter_of_the_credit_and_never_more_than_500() {
         (3, 3, vec![1, 1, 1]),
         (10_000, 1000, vec![500, 500]),
     ];
-    for (credit, deliveries, portions) in rows {
-        let stage = Stage::new(credit);
+    for (buffer_size, deliveries, portions) in rows {
+        let stage = Stage::new(buffer_size);
         let ids = stage.deliver(deliveries).await;
         stage.ack(&ids);
         let sent: Vec<_> = stage
@@ -166,7 +166,7 @@ async fn portions_are_a_quarter_of_the_credit_and_never_more_than_500() {
         assert_eq!(
             sent,
             portions.into_iter().map(Sent::Ack).collect::<Vec<_>>(),
-            "credit {credit}"
+            "credit {buffer_size}"
         );
     }
 }
@@ -187,8 +187,8 @@ async fn a_full_portion_goes_at_once_and_the_rest_waits() {
 async fn parking_goes_at_once_with_its_reason() {
     let stage = Stage::new(1000);
     let ids = stage.deliver(4).await;
-    stage.desk.order(|orders| {
-        orders
+    stage.handoff.order(|requests| {
+        requests
             .parks
             .push((ids[..2].to_vec(), "ditto: conflict".to_owned()))
     });
@@ -201,10 +201,10 @@ async fn leaving_sends_everything_and_keeps_the_call_open_a_moment() {
     let stage = Stage::new(1000);
     let ids = stage.deliver(10).await;
     stage.ack(&ids[..3]);
-    stage.desk.order(|orders| orders.leave = true);
+    stage.handoff.order(|requests| requests.leave = true);
     let began = Instant::now();
     assert_eq!(
-        stage.desk.arrivals(&mut VecDeque::new()).await,
+        stage.handoff.arrivals(&mut VecDeque::new()).await,
         Arrival::Over { why: None }
     );
     assert_eq!(began.elapsed(), LINGER);
@@ -219,13 +219,13 @@ async fn leaving_sends_everything_and_keeps_the_call_open_a_moment() {
 async fn nothing_is_taken_while_polling_is_off_and_acknowledgements_still_go_out() {
     let stage = Stage::new(1000);
     let ids = stage.deliver(2).await;
-    stage.desk.poll(false);
+    stage.handoff.poll(false);
     tokio::time::sleep(MS).await;
     stage.deliver.send(Err("the call failed")).unwrap();
     stage.ack(&ids);
     assert_eq!(stage.sent_within(MS).await, [(MS, Sent::Ack(2))]);
     assert!(!stage.reader.is_finished());
-    stage.desk.poll(true);
+    stage.handoff.poll(true);
     assert_eq!(stage.reader.await.unwrap(), End::Failed("the call failed"));
 }
 
@@ -235,7 +235,7 @@ async fn a_connection_that_takes_nothing_ends_the_stay() {
     let ids = stage.deliver(1).await;
     stage.ack(&ids);
     assert_eq!(
-        stage.desk.arrivals(&mut VecDeque::new()).await,
+        stage.handoff.arrivals(&mut VecDeque::new()).await,
         Arrival::Over { why: None }
     );
     assert_eq!(stage.reader.await.unwrap(), End::Stuck);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, bail};
 use ditto::destination::{Answer, Append, Appends, Destination};
-use ditto::source::{Arrival, Stay};
+use ditto::source::{Arrival, Session};
 use ditto_core::event::Item;
 use ditto_core::port::{AppendId, AppendOutcome, Expected};
 use tokio::task::JoinHandle;

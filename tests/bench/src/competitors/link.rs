@@ -9,7 +9,7 @@ use ditto::config::cluster::{ClusterKeys, ClusterSettings, ConnectionString};
 use ditto::config::settings::{NewGroup, Replication, SubscriptionSettings};
 use ditto::destination::event_store::EventStore;
 use ditto::source::Source;
-use ditto::source::desk::DeskStay;
+use ditto::source::handoff::HandoffSession;
 use ditto::source::subscription::Subscription;
 
 use crate::process::Devstore;
@@ -26,12 +26,12 @@ pub(crate) fn client(side: Side, server: &Devstore) -> Result<Client> {
 pub(crate) fn join_task(
     server: &Devstore,
     buffer: u32,
-) -> impl Future<Output = Result<(Subscription, DeskStay)>> + Send + use<> {
+) -> impl Future<Output = Result<(Subscription, HandoffSession)>> + Send + use<> {
     let client = client(Side::Source, server);
     async move { join(client?, buffer).await }
 }
 
-async fn join(client: Client, buffer: u32) -> Result<(Subscription, DeskStay)> {
+async fn join(client: Client, buffer: u32) -> Result<(Subscription, HandoffSession)> {
     let settings = SubscriptionSettings {
         stream: "$ce-bench".into(),
         group: format!("bench-{}", uuid::Uuid::new_v4()).into(),
@@ -45,7 +45,7 @@ async fn join(client: Client, buffer: u32) -> Result<(Subscription, DeskStay)> {
         .join(buffer)
         .await
         .map_err(|refusal| anyhow!("{}", refusal.text))?;
-    Ok((subscription, joined.stay))
+    Ok((subscription, joined.session))
 }
 
 pub(crate) fn event_store(server: &Devstore) -> Result<EventStore> {

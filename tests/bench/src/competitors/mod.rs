@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::cell::Cell;
 use crate::process::{Devstore, Ditto};
 
-/// Until rates are steady. ditto chooses its credit anew after a few seconds; the others have nothing to adapt.
+/// Until rates are steady. ditto chooses its buffer size anew after a few seconds; the others have nothing to adapt.
 const WARM_UP: Duration = Duration::from_secs(2);
 const WARM_UP_OF_DITTO: Duration = Duration::from_secs(5);
 

@@ -1,13 +1,13 @@
 //! What the source can do: the subscription drained and acknowledged, nothing written.
 //!
-//! Uses the credit that ditto begins with.
+//! Uses the buffer size that ditto begins with.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, bail};
-use ditto::source::{Arrival, Stay};
+use ditto::source::{Arrival, Session};
 use tokio::task::JoinHandle;
 
 use super::link;

@@ -53,8 +53,8 @@ fn a_soft_deleted_stream_begins_again_behind_its_tail() {
     let (source, mut destination) = holding(2);
     destination.soft_delete(0);
     assert_eq!(
-        destination.look(0, LookRange::Metadata, 1000),
-        LookResult::SoftDeleted
+        destination.lookup(0, LookupRange::Metadata, 1000),
+        LookupResult::SoftDeleted
     );
     let events = source.streams[0].events[2..3].to_vec();
     let effect = destination.append(&source, Duration::ZERO, 0, Expected::NoStream, &events);
@@ -96,24 +96,24 @@ fn a_look_tells_the_tail_beside_what_can_be_read() {
     let (_, mut destination) = holding(4);
     destination.streams[0].first = 2;
     for (range, readable) in [
-        (LookRange::Forwards { from: 0, count: 1 }, vec![2]),
-        (LookRange::Forwards { from: 9, count: 5 }, vec![]),
+        (LookupRange::Forwards { from: 0, count: 1 }, vec![2]),
+        (LookupRange::Forwards { from: 9, count: 5 }, vec![]),
         (
-            LookRange::Backwards {
+            LookupRange::Backwards {
                 from: None,
                 count: 5,
             },
             vec![2, 3],
         ),
         (
-            LookRange::Backwards {
+            LookupRange::Backwards {
                 from: Some(2),
                 count: 5,
             },
             vec![2],
         ),
     ] {
-        let LookResult::Tail { last, events, .. } = destination.look(0, range, 1000) else {
+        let LookupResult::Tail { last, events, .. } = destination.lookup(0, range, 1000) else {
             panic!("{range:?}")
         };
         assert_eq!(last, 3);

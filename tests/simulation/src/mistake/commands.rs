@@ -2,7 +2,7 @@
 //!
 //! Never gives a command that the core did not give, beside those that a mistake is about.
 
-use ditto_core::port::{Command, Input, LinkPage, LookRange, LookResult, StopReason};
+use ditto_core::port::{Command, Input, LinkPage, LookupRange, LookupResult, StopReason};
 
 use super::real_name;
 use crate::mutation::{Memory, Mutation};
@@ -52,35 +52,35 @@ pub(crate) fn command(
                 alone,
             });
         }
-        (Mutation::SkipLook, Command::Look { look, range, .. }) => {
+        (Mutation::SkipLookup, Command::Lookup { lookup, range, .. }) => {
             let result = match range {
-                LookRange::Metadata => LookResult::NotDeleted,
-                LookRange::Forwards { from, .. } => LookResult::Tail {
+                LookupRange::Metadata => LookupResult::NotDeleted,
+                LookupRange::Forwards { from, .. } => LookupResult::Tail {
                     last: from,
                     events: Vec::new(),
                     truncate_before: None,
                 },
-                LookRange::Backwards { .. } => LookResult::NotFound,
+                LookupRange::Backwards { .. } => LookupResult::NotFound,
             };
-            answers.push(Input::Looked { look, result });
+            answers.push(Input::LookedUp { lookup, result });
         }
-        (Mutation::TakeUnreadable, Command::Recognise { look, .. }) => {
-            answers.push(Input::Looked {
-                look,
-                result: LookResult::Recognised,
+        (Mutation::TakeUnreadable, Command::Recognise { lookup, .. }) => {
+            answers.push(Input::LookedUp {
+                lookup,
+                result: LookupResult::Recognised,
             });
         }
         (
             Mutation::AskBehindTail,
             Command::Recognise {
-                look,
+                lookup,
                 stream,
                 mut event,
             },
         ) => {
             event.revision += 1;
             out.push(Command::Recognise {
-                look,
+                lookup,
                 stream,
                 event,
             });
@@ -98,7 +98,7 @@ fn with_real_name(mut command: Command) -> Command {
                 event.stream = stream.clone();
             }
         }
-        Command::Look { stream, .. }
+        Command::Lookup { stream, .. }
         | Command::Recognise { stream, .. }
         | Command::AskRights { stream, .. }
         | Command::WriteMetadata { stream, .. }
@@ -116,38 +116,38 @@ fn towards_source(
     out: &mut Vec<Command>,
 ) {
     match (mutation, command) {
-        (Mutation::StaleAck, Command::Ack { conn, ids }) => {
+        (Mutation::StaleAck, Command::Ack { session, ids }) => {
             out.push(Command::Ack {
-                conn: memory.first_stay.unwrap_or(conn),
+                session: memory.first_session.unwrap_or(session),
                 ids,
             });
         }
-        (Mutation::ForgetLateCopies, Command::Ack { conn, ids }) => {
+        (Mutation::ForgetLateCopies, Command::Ack { session, ids }) => {
             memory.answered.extend(&ids);
-            out.push(Command::Ack { conn, ids });
+            out.push(Command::Ack { session, ids });
         }
         (Mutation::ForgetLateCopies, leave @ Command::Leave { .. }) => {
             memory.leaving = true;
             out.push(leave);
         }
-        (Mutation::AskForOne, Command::Join { .. }) if memory.first_stay.is_some() => {
-            out.push(Command::Join { credit: 1 });
+        (Mutation::AskForOne, Command::Join { .. }) if memory.first_session.is_some() => {
+            out.push(Command::Join { buffer_size: 1 });
         }
         (Mutation::LateAck, ack @ Command::Ack { .. }) => memory.late.push(ack),
-        (Mutation::ForgetSecondDelivery, Command::Ack { conn, mut ids }) => {
+        (Mutation::ForgetSecondDelivery, Command::Ack { session, mut ids }) => {
             ids.retain(|id| memory.delivered.get(id).is_none_or(|times| *times < 2));
-            out.push(Command::Ack { conn, ids });
+            out.push(Command::Ack { session, ids });
         }
-        (Mutation::ParkHealthy, Command::Ack { conn, mut ids }) => {
+        (Mutation::ParkHealthy, Command::Ack { session, mut ids }) => {
             let parked: Vec<_> = ids
                 .extract_if(.., |_| memory.inputs.is_multiple_of(17))
                 .collect();
             out.push(Command::Park {
-                conn,
+                session,
                 ids: parked,
                 reason: "ditto: for no reason".to_owned(),
             });
-            out.push(Command::Ack { conn, ids });
+            out.push(Command::Ack { session, ids });
         }
         (Mutation::IgnoreBudget, Command::Poll { on: false, .. }) => {}
         (

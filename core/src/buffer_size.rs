@@ -1,6 +1,6 @@
 //! The buffer size asked for when joining: large enough that the server never waits, small enough that nothing times out.
 //!
-//! Pure arithmetic (design "Message timeout and credit"). Never joins or leaves by itself.
+//! Pure arithmetic (design "Message timeout and buffer size"). Never joins or leaves by itself.
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +18,7 @@ const MOST: u32 = 10_000;
 const GROW_EVERY: Duration = Duration::from_secs(60);
 const RECOVER_EVERY: Duration = Duration::from_secs(15);
 
-/// The stay was at its limit at every tick for this long.
+/// The session was at its limit at every tick for this long.
 const FULL_FOR: Duration = Duration::from_secs(3);
 
 /// So many whole seconds are looked at.
@@ -27,11 +27,11 @@ const LATELY: u64 = 5;
 /// Calls, one after the other, that a join consists of at least: the group is looked at, then entered.
 const CALLS_OF_A_JOIN: u32 = 2;
 
-/// The credit and what it is derived from.
+/// The buffer size and what it is derived from.
 #[derive(Clone, Debug)]
-pub(super) struct Credit {
+pub(super) struct BufferSize {
     fixed: Option<u32>,
-    chosen: u32,
+    selected: u32,
     /// A throttle above zero lets only so many through in a quarter of the message timeout.
     throttle: Duration,
     /// What got done, newest last.
@@ -53,13 +53,13 @@ struct Second {
     slowest: Duration,
 }
 
-/// How the stay is at a tick.
+/// How the session is at a tick.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading {
     /// Deliveries without an answer.
     pub(super) here: usize,
-    /// The stay's buffer size.
-    pub(super) credit: u32,
+    /// The session's buffer size.
+    pub(super) buffer_size: u32,
     /// The destination keeps up, and nothing else holds deliveries up.
     pub(super) quick: bool,
     /// To the destination and back.
@@ -68,11 +68,11 @@ pub(super) struct Reading {
     pub(super) message_timeout: Duration,
 }
 
-impl Credit {
+impl BufferSize {
     pub(super) fn new(fixed: Option<u32>, throttle: Duration) -> Self {
         Self {
             fixed,
-            chosen: fixed.unwrap_or(START),
+            selected: fixed.unwrap_or(START),
             throttle,
             seconds: VecDeque::new(),
             here: VecDeque::new(),
@@ -82,11 +82,11 @@ impl Credit {
         }
     }
 
-    /// Buffer size for the next stay. `message_timeout`: the group's, `None` while it is not known.
+    /// Buffer size for the next session. `message_timeout`: the group's, `None` while it is not known.
     pub(super) fn ask(&self, message_timeout: Option<Duration>) -> u32 {
         match message_timeout {
-            Some(timeout) => self.chosen.min(self.most_under_throttle(timeout)).max(1),
-            None if self.throttle.is_zero() => self.chosen,
+            Some(timeout) => self.selected.min(self.most_under_throttle(timeout)).max(1),
+            None if self.throttle.is_zero() => self.selected,
             None => 1,
         }
     }
@@ -138,14 +138,15 @@ impl Credit {
         let oldest = now.saturating_sub(message_timeout / 4).as_secs();
         let lately = self.seconds.iter().filter(|past| past.second >= oldest);
         let done: u32 = lately.map(|past| past.done).sum();
-        self.chosen = done.clamp(1, self.chosen);
+        self.selected = done.clamp(1, self.selected);
         self.full_since = None;
     }
 
     /// Looked at every second. True: leave and join again with more.
-    pub(super) fn should_grow(&mut self, now: Moment, stay: &Reading) -> bool {
-        self.note_here(now, stay.here);
-        let helps = stay.quick && self.more(now, stay) > self.chosen && self.is_full(now, stay);
+    pub(super) fn should_grow(&mut self, now: Moment, session: &Reading) -> bool {
+        self.note_here(now, session.here);
+        let helps =
+            session.quick && self.more(now, session) > self.selected && self.is_full(now, session);
         if !helps {
             self.full_since = None;
             return false;
@@ -161,8 +162,8 @@ impl Credit {
     }
 
     /// Asks for more from the next join on.
-    pub(super) fn grow(&mut self, now: Moment, stay: &Reading) {
-        self.chosen = self.more(now, stay);
+    pub(super) fn grow(&mut self, now: Moment, session: &Reading) {
+        self.selected = self.more(now, session);
         self.grown = Some(now);
         self.full_since = None;
     }
@@ -183,7 +184,7 @@ impl Credit {
 
     /// Less than what is ever chosen by itself: deliveries timed out.
     fn is_small(&self) -> bool {
-        self.chosen < LEAST_CHOSEN.min(self.most())
+        self.selected < LEAST_CHOSEN.min(self.most())
     }
 
     fn most(&self) -> u32 {
@@ -193,7 +194,7 @@ impl Credit {
     /// The server waits for slots. Counted in thousandths of a delivery, for a small buffer is often empty when it is
     /// looked at: what is here on average, and over a long line the acknowledgements that the source does not have yet and
     /// the deliveries in their place, which nothing here counts.
-    fn is_full(&self, now: Moment, stay: &Reading) -> bool {
+    fn is_full(&self, now: Moment, session: &Reading) -> bool {
         let samples = self.here.len().max(1) as u128;
         let here: usize = self.here.iter().map(|(_, here)| here).sum();
         let (done, seconds) = self.done_lately(now);
@@ -201,7 +202,7 @@ impl Credit {
         let out = here as u128 * 1000 / samples
             + u128::from(done) * round_trip / u128::from(seconds.max(1));
         let share = if self.is_small() { 500 } else { 900 };
-        done > 0 && out >= u128::from(stay.credit) * share
+        done > 0 && out >= u128::from(session.buffer_size) * share
     }
 
     /// What got done in the last whole seconds, and how many these are.
@@ -221,23 +222,25 @@ impl Credit {
     /// What to ask for next: as much more as the destination could have taken. What waited for its turn there waits longer
     /// with each delivery that is asked for; the way there and back does not. Twice as much, if twice that wait is a quarter
     /// of the message timeout at most; after time-outs up to what is least chosen, if the wait then is no half of it.
-    fn more(&self, now: Moment, stay: &Reading) -> u32 {
+    fn more(&self, now: Moment, session: &Reading) -> u32 {
         let slowest = self.lately(now).map(|past| past.slowest).max();
-        let waited = slowest.unwrap_or_default().saturating_sub(stay.round_trip);
+        let waited = slowest
+            .unwrap_or_default()
+            .saturating_sub(session.round_trip);
         let waited = waited.as_millis().max(1);
-        let quarter = stay.message_timeout.as_millis() / 4;
+        let quarter = session.message_timeout.as_millis() / 4;
         if self.is_small() {
             let times = u32::try_from(2 * quarter / waited).unwrap_or(u32::MAX);
             let least = LEAST_CHOSEN.min(self.most());
             return match times {
-                0..=1 => self.chosen,
-                times => self.chosen.saturating_mul((times / 2).max(2)).min(least),
+                0..=1 => self.selected,
+                times => self.selected.saturating_mul((times / 2).max(2)).min(least),
             };
         }
         if 2 * waited <= quarter {
-            self.chosen.saturating_mul(2).min(self.most())
+            self.selected.saturating_mul(2).min(self.most())
         } else {
-            self.chosen
+            self.selected
         }
     }
 

@@ -15,13 +15,13 @@ use super::record::Record;
 use super::{Kinesis, Shared};
 use crate::destination::{Answer, Append, Appends, Destination};
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::{AppendOutcome, LookRange, LookResult, MetadataOutcome, Rights};
+use ditto_core::port::{AppendOutcome, LookupRange, LookupResult, MetadataOutcome, Rights};
 
 /// A data stream that nothing is sent to.
 #[derive(Debug)]
-pub struct KinesisPreview(Kinesis);
+pub struct KinesisDryRun(Kinesis);
 
-impl KinesisPreview {
+impl KinesisDryRun {
     /// Looks at what writing to `real` would do.
     #[must_use]
     pub fn new(real: Kinesis) -> Self {
@@ -29,25 +29,30 @@ impl KinesisPreview {
     }
 }
 
-impl Destination for KinesisPreview {
+impl Destination for KinesisDryRun {
     const WRITES: bool = false;
     const NUMBERED: bool = false;
     const SYSTEM: &'static str = "kinesis";
 
-    type Appends = PreviewedRecords;
+    type Appends = DryRunRecords;
 
-    fn appends(&self) -> PreviewedRecords {
-        PreviewedRecords {
+    fn appends(&self) -> DryRunRecords {
+        DryRunRecords {
             shared: self.0.shared.clone(),
             under_way: FuturesUnordered::new(),
         }
     }
 
-    async fn look(&self, stream: StreamName, range: LookRange, max_bytes: usize) -> LookResult {
-        self.0.look(stream, range, max_bytes).await
+    async fn lookup(
+        &self,
+        stream: StreamName,
+        range: LookupRange,
+        max_bytes: usize,
+    ) -> LookupResult {
+        self.0.lookup(stream, range, max_bytes).await
     }
 
-    async fn recognise(&self, stream: StreamName, event: Event) -> LookResult {
+    async fn recognise(&self, stream: StreamName, event: Event) -> LookupResult {
         self.0.recognise(stream, event).await
     }
 
@@ -70,12 +75,12 @@ impl Destination for KinesisPreview {
 }
 
 /// Records that are judged and not sent.
-pub struct PreviewedRecords {
+pub struct DryRunRecords {
     shared: Arc<Shared>,
     under_way: FuturesUnordered<BoxFuture<'static, Answer>>,
 }
 
-impl std::fmt::Debug for PreviewedRecords {
+impl std::fmt::Debug for DryRunRecords {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PreviewedRecords")
             .field("under_way", &self.under_way.len())
@@ -83,7 +88,7 @@ impl std::fmt::Debug for PreviewedRecords {
     }
 }
 
-impl Appends for PreviewedRecords {
+impl Appends for DryRunRecords {
     fn send(&mut self, append: Append) {
         let shared = self.shared.clone();
         self.under_way

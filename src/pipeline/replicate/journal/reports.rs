@@ -9,22 +9,22 @@ use tracing::{Level, debug, enabled, error, info, warn};
 use super::Journal;
 use crate::log::message_id;
 use ditto_core::event::{SkipReason, StreamName};
-use ditto_core::port::{CopiedEvent, Tell};
+use ditto_core::port::{CopiedEvent, Report};
 
 /// Streams of which a difference was already warned about; beyond this many the warning may come again.
 const DIFFERENCES_REMEMBERED: usize = 1_000;
 
 impl Journal {
     /// Something happened.
-    pub(in super::super) fn tell(&mut self, tell: &Tell) {
-        match tell {
-            Tell::Copied {
+    pub(in super::super) fn report(&mut self, report: &Report) {
+        match report {
+            Report::Copied {
                 stream,
                 events,
                 took,
             } => self.copied(stream, events, *took),
-            Tell::State(state) => self.state(state),
-            Tell::Held {
+            Report::State(state) => self.state(state),
+            Report::Held {
                 stream,
                 revision,
                 reason,
@@ -32,10 +32,10 @@ impl Journal {
             } => {
                 line!(self, error, message_id = message_id::STREAM_HELD, ditto.event_stream = %stream, revision, reason = reason.as_str(), detail = %text, read_only = !self.writes, "holding a stream: it is not written to until this is resolved");
             }
-            Tell::Released { stream } => {
+            Report::Released { stream } => {
                 line!(self, info, ditto.event_stream = %stream, "a held stream goes on");
             }
-            Tell::Parked {
+            Report::Parked {
                 stream,
                 revision,
                 reason,
@@ -43,26 +43,26 @@ impl Journal {
             } => {
                 line!(self, debug, ditto.event_stream = %stream, revision, reason = reason.as_str(), detail = %text, read_only = !self.writes, "parked an event");
             }
-            Tell::RepairStarted { stream, from, to } => {
+            Report::RepairStarted { stream, from, to } => {
                 line!(self, info, ditto.event_stream = %stream, from, to, "reading events that were not delivered from the source");
             }
-            Tell::RepairEnded { events: 0, .. } => {}
-            Tell::RepairEnded { stream, events } => {
+            Report::RepairEnded { events: 0, .. } => {}
+            Report::RepairEnded { stream, events } => {
                 line!(self, info, ditto.event_stream = %stream, events, "the gap in a stream is filled");
             }
-            Tell::Differs { stream, revision } => self.differs(stream, *revision),
-            Tell::Unseen { .. }
-            | Tell::UnseenFound { .. }
-            | Tell::UnseenAccepted { .. }
-            | Tell::Gone { .. } => self.unseen(tell),
+            Report::Differs { stream, revision } => self.differs(stream, *revision),
+            Report::Unseen { .. }
+            | Report::UnseenFound { .. }
+            | Report::UnseenAccepted { .. }
+            | Report::Gone { .. } => self.unseen(report),
             other => self.rare(other),
         }
     }
 
     /// Numbers of the subscription's stream that can no longer be read.
-    fn unseen(&self, tell: &Tell) {
-        match tell {
-            Tell::Unseen { from, to } => {
+    fn unseen(&self, report: &Report) {
+        match report {
+            Report::Unseen { from, to } => {
                 line!(
                     self,
                     error,
@@ -74,7 +74,7 @@ impl Journal {
                     "numbers cannot be read any more; searching the source's log for their streams"
                 );
             }
-            Tell::UnseenFound { from, to, events } => {
+            Report::UnseenFound { from, to, events } => {
                 line!(
                     self,
                     info,
@@ -85,7 +85,7 @@ impl Journal {
                     "events of numbers that cannot be read were found in the log; their streams are copied or held"
                 );
             }
-            Tell::UnseenAccepted { from, to } => {
+            Report::UnseenAccepted { from, to } => {
                 line!(
                     self,
                     warn,
@@ -95,7 +95,7 @@ impl Journal {
                     "numbers cannot be read any more; continuing without their events, as configured"
                 );
             }
-            Tell::Gone { from, to } => {
+            Report::Gone { from, to } => {
                 line!(
                     self,
                     warn,
@@ -109,53 +109,53 @@ impl Journal {
         }
     }
 
-    fn rare(&self, tell: &Tell) {
-        match tell {
-            Tell::Unverified { stream, revision } => {
+    fn rare(&self, report: &Report) {
+        match report {
+            Report::Unverified { stream, revision } => {
                 line!(self, info, ditto.event_stream = %stream, revision, "the destination's last event could not be compared with the source's");
             }
-            Tell::Unreadable { stream, from, tail } => {
+            Report::Unreadable { stream, from, tail } => {
                 line!(self, warn, ditto.event_stream = %stream, from, tail, "events of a stream can no longer be read at the destination; they are the source's and count as copied");
             }
-            Tell::Truncated {
+            Report::Truncated {
                 stream,
                 destination,
                 source,
             } => {
                 line!(self, warn, ditto.event_stream = %stream, destination, source, "a stream was truncated by another writer at the destination; ditto continues after its last event");
             }
-            Tell::PassedOver { stream, from, to } => {
+            Report::PassedOver { stream, from, to } => {
                 line!(self, warn, ditto.event_stream = %stream, from, to, "the source no longer has events of a stream that were not delivered; the stream goes on behind them");
             }
-            Tell::Late { stream, revision } => {
+            Report::Late { stream, revision } => {
                 line!(self, warn, ditto.event_stream = %stream, revision, "an event came late and was appended behind newer ones");
             }
-            Tell::Placeholders { stream, count } => {
+            Report::Placeholders { stream, count } => {
                 line!(self, warn, ditto.event_stream = %stream, count, read_only = !self.writes, "wrote placeholders for events that the source no longer has");
             }
-            Tell::Hole {
+            Report::Hole {
                 number,
                 stream,
                 revision,
             } => {
                 line!(self, warn, ditto.event_stream = %stream, number, revision, "the group never delivered an event; copying it all the same");
             }
-            Tell::ServerParked {
+            Report::ServerParked {
                 entry,
                 reason,
                 never,
             } => self.server_parked(*entry, reason, *never),
-            Tell::ParkedUnreadable => {
+            Report::ParkedUnreadable => {
                 line!(
                     self,
                     warn,
                     "no right to read the group's parked events: what the server parks by itself cannot be copied"
                 );
             }
-            Tell::MetadataKept { stream } => {
+            Report::MetadataKept { stream } => {
                 line!(self, warn, ditto.event_stream = %stream, "the stream has metadata already; it is left as it is");
             }
-            Tell::TimedOut { number } => {
+            Report::TimedOut { number } => {
                 line!(
                     self,
                     debug,
@@ -163,22 +163,24 @@ impl Journal {
                     "the server delivered again what had not been acknowledged in time"
                 );
             }
-            Tell::Credit { credit } => line!(self, info, credit, "asking for another buffer size"),
-            Tell::Passed {
+            Report::BufferSize { buffer_size } => {
+                line!(self, info, buffer_size, "asking for another buffer size")
+            }
+            Report::Passed {
                 stream,
                 revision,
                 reason,
             } => {
                 line!(self, debug, ditto.event_stream = %stream, revision, reason = reason.as_str(), "acknowledged without copying, as configured");
             }
-            Tell::Duplicate {
+            Report::Duplicate {
                 stream,
                 revision,
                 reason,
             } => {
                 line!(self, debug, ditto.event_stream = %stream, revision, reason = ?reason, "already at the destination");
             }
-            Tell::Skipped { reason } => {
+            Report::Skipped { reason } => {
                 line!(self, debug, reason = reason.as_str(), "never copied")
             }
             _ => {}

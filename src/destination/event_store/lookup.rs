@@ -11,18 +11,18 @@ use crate::cluster::client::{
 use crate::cluster::{Class, Error};
 use crate::destination::event_store::recognise::NEVER_REACHED;
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::{LookRange, LookResult};
+use ditto_core::port::{LookupRange, LookupResult};
 
 /// Reads what is asked for.
-pub(super) async fn look(
+pub(super) async fn lookup(
     client: &Client,
     stream: StreamName,
-    range: LookRange,
+    range: LookupRange,
     max_bytes: usize,
-) -> LookResult {
-    let looked = match range {
-        LookRange::Metadata => deletion(client, &stream).await,
-        LookRange::Forwards { from, count } => {
+) -> LookupResult {
+    let looked_up = match range {
+        LookupRange::Metadata => deletion(client, &stream).await,
+        LookupRange::Forwards { from, count } => {
             let start = StartAt::Revision(from);
             let direction = Direction::Forwards;
             // Both at once: what the metadata says is worth no round trip of its own.
@@ -33,7 +33,7 @@ pub(super) async fn look(
             .await;
             found.map(|found| with_truncation(found, truncated))
         }
-        LookRange::Backwards { from, count } => {
+        LookupRange::Backwards { from, count } => {
             let start = from.map_or(StartAt::End, StartAt::Revision);
             events(
                 client,
@@ -46,24 +46,24 @@ pub(super) async fn look(
             .await
         }
     };
-    match looked {
+    match looked_up {
         Ok(result) => result,
         Err(error) => match error.class() {
-            Class::Denied => LookResult::Denied,
-            Class::MetadataDenied => LookResult::MetadataDenied,
+            Class::Denied => LookupResult::Denied,
+            Class::MetadataDenied => LookupResult::MetadataDenied,
             Class::Unreadable => unreadable(client, &stream, &error).await,
-            _ => LookResult::Failed,
+            _ => LookupResult::Failed,
         },
     }
 }
 
 /// What an append that cannot succeed tells of a stream that cannot be read: a tombstone, whose error a read cannot show
 /// if the name is not ASCII (`protocol.md` §9, §15.2).
-async fn unreadable(client: &Client, stream: &StreamName, error: &Error) -> LookResult {
+async fn unreadable(client: &Client, stream: &StreamName, error: &Error) -> LookupResult {
     let expected = Expected::Exact(NEVER_REACHED);
     match client.append(stream, expected, &[]).await {
-        Err(answer) if *answer.class() == Class::Deleted => LookResult::Tombstoned,
-        _ => LookResult::Refused(error.with_hint()),
+        Err(answer) if *answer.class() == Class::Deleted => LookupResult::Tombstoned,
+        _ => LookupResult::Refused(error.with_hint()),
     }
 }
 
@@ -74,7 +74,7 @@ async fn events(
     direction: Direction,
     count: u32,
     max_bytes: usize,
-) -> Result<LookResult, Error> {
+) -> Result<LookupResult, Error> {
     let read = ReadStream {
         stream: stream.clone(),
         start,
@@ -85,9 +85,9 @@ async fn events(
     };
     let (records, last) = match client.read_proven(read).await? {
         ProvenPage::Found { records, last } => (records, last),
-        ProvenPage::NotFound => return Ok(LookResult::NotFound),
-        ProvenPage::SoftDeleted => return Ok(LookResult::SoftDeleted),
-        ProvenPage::Tombstoned => return Ok(LookResult::Tombstoned),
+        ProvenPage::NotFound => return Ok(LookupResult::NotFound),
+        ProvenPage::SoftDeleted => return Ok(LookupResult::SoftDeleted),
+        ProvenPage::Tombstoned => return Ok(LookupResult::Tombstoned),
     };
     let mut events: Vec<Event> = records
         .into_iter()
@@ -96,16 +96,16 @@ async fn events(
     if direction == Direction::Backwards {
         events.reverse();
     }
-    Ok(LookResult::Tail {
+    Ok(LookupResult::Tail {
         last,
         events,
         truncate_before: None,
     })
 }
 
-fn with_truncation(found: LookResult, truncated: Option<u64>) -> LookResult {
+fn with_truncation(found: LookupResult, truncated: Option<u64>) -> LookupResult {
     match found {
-        LookResult::Tail { last, events, .. } => LookResult::Tail {
+        LookupResult::Tail { last, events, .. } => LookupResult::Tail {
             last,
             events,
             truncate_before: truncated,
@@ -125,19 +125,19 @@ async fn truncation(client: &Client, stream: &StreamName) -> Option<u64> {
 }
 
 /// Whether the metadata of a stream says that it was soft-deleted.
-async fn deletion(client: &Client, stream: &StreamName) -> Result<LookResult, Error> {
+async fn deletion(client: &Client, stream: &StreamName) -> Result<LookupResult, Error> {
     let read = ReadStream::newest(stream.metadata_stream());
     Ok(match client.read_stream(read).await.map_err(of_metadata)? {
         StreamPage::Found { records, .. } => {
             let newest = records.into_iter().find_map(|record| record.event);
             if newest.is_some_and(|event| says_deleted(&event)) {
-                LookResult::SoftDeleted
+                LookupResult::SoftDeleted
             } else {
-                LookResult::NotDeleted
+                LookupResult::NotDeleted
             }
         }
-        StreamPage::NotFound => LookResult::NotDeleted,
-        StreamPage::Tombstoned => LookResult::Tombstoned,
+        StreamPage::NotFound => LookupResult::NotDeleted,
+        StreamPage::Tombstoned => LookupResult::Tombstoned,
     })
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::super::port::{CoreSettings, Input, LeaveReason, LookResult, Side};
+use super::super::port::{CoreSettings, Input, LeaveReason, LookupResult, Side};
 use super::{Bench, event, group, settings};
 use crate::event::Item;
 
@@ -20,16 +20,16 @@ fn leaves(bench: &mut Bench) -> bool {
 }
 
 /// Joined again with a buffer size of one, half a second after a tick: a delivery had timed out.
-fn with_credit_of_one() -> Bench {
+fn with_buffer_size_of_one() -> Bench {
     let mut bench = Bench::joined(settings());
     bench.begun("s-1");
     bench.deliver("s-1", 1);
     bench.deliver_as(1, Item::Event(event("s-1", 1)));
-    bench.left(LeaveReason::Credit);
+    bench.left(LeaveReason::BufferSize);
     bench.written(1);
     wait(&mut bench, 500);
     bench.join(group());
-    assert_eq!(bench.core.status().credit, 1);
+    assert_eq!(bench.core.status().buffer_size, 1);
     bench.commands();
     bench
 }
@@ -51,18 +51,22 @@ fn leaves_within_a_minute(bench: &mut Bench, answered_after: u64) -> Option<u64>
 #[test]
 fn credit_grows_by_how_soon_answers_come() {
     // As much as fits into half a quarter of the message timeout, and none once appends wait for a second.
-    for (answered_after, credit) in [(600, 25), (900, 16), (1_500, 1), (2_000, 1)] {
-        let mut bench = with_credit_of_one();
+    for (answered_after, buffer_size) in [(600, 25), (900, 16), (1_500, 1), (2_000, 1)] {
+        let mut bench = with_buffer_size_of_one();
         let grew = leaves_within_a_minute(&mut bench, answered_after).is_some();
-        bench.left(LeaveReason::Credit);
-        assert_eq!(bench.core.status().credit, credit, "{answered_after} ms");
-        assert_eq!(grew, credit > 1, "{answered_after} ms");
+        bench.left(LeaveReason::BufferSize);
+        assert_eq!(
+            bench.core.status().buffer_size,
+            buffer_size,
+            "{answered_after} ms"
+        );
+        assert_eq!(grew, buffer_size > 1, "{answered_after} ms");
     }
 }
 
 #[test]
 fn the_smallest_credit_stays_while_the_budget_is_narrow() {
-    let mut bench = with_credit_of_one();
+    let mut bench = with_buffer_size_of_one();
     bench.input(Input::Budget { bytes: 1 });
     assert_eq!(leaves_within_a_minute(&mut bench, 900), None);
 }
@@ -75,13 +79,13 @@ fn a_throttle_keeps_full_stays_from_joining_for_more() {
         ..settings()
     });
     // The throttle is the reason that so many wait, and there is no more to ask for.
-    bench.left(LeaveReason::Credit);
+    bench.left(LeaveReason::BufferSize);
     bench.join(group());
-    assert_eq!(bench.core.status().credit, 15);
+    assert_eq!(bench.core.status().buffer_size, 15);
     wait(&mut bench, 500);
     let copy = |bench: &mut Bench, stream: u64| {
         bench.deliver(&format!("s-{stream}"), 0);
-        bench.looked(LookResult::NotDeleted);
+        bench.looked_up(LookupResult::NotDeleted);
     };
     (0..15).for_each(|stream| copy(&mut bench, stream));
     assert!(!leaves(&mut bench));
@@ -148,10 +152,10 @@ fn short_pauses_far_apart_cost_no_credit() {
 
 #[test]
 fn what_waits_long_for_its_next_try_is_a_reason_to_leave() {
-    let mut bench = Bench::looking(settings());
+    let mut bench = Bench::looking_up(settings());
     let left = (0..9).any(|_| {
         // Its look is not answered, and then the destination is.
-        bench.looked(LookResult::Failed);
+        bench.looked_up(LookupResult::Failed);
         wait(&mut bench, 200);
         bench.input(Input::Reachable {
             side: Side::Destination,

@@ -4,13 +4,15 @@
 
 use super::Core;
 use super::decide::{self, Finding};
-use super::port::{Command, DuplicateReason, LookId, LookRange, LookResult, Mode, Moment, Tell};
+use super::port::{
+    Command, DuplicateReason, LookupId, LookupRange, LookupResult, Mode, Moment, Report,
+};
 use super::queue::Queue;
 use super::rights::Denied;
-use super::stream::{LookStep, Looking, State};
+use super::stream::{LookingUp, LookupStep, State};
 use crate::event::{Event, StreamName};
 
-/// Events and bytes of a look's page.
+/// Events and bytes of a lookup's page.
 const PAGE: u64 = 200;
 pub(super) const PAGE_BYTES: usize = 64 * 1024;
 
@@ -19,12 +21,12 @@ const AT_ONCE: usize = 256;
 
 /// How many looks may be under way, by how large their pages were: a page holds one event at least, however large.
 #[derive(Clone, Debug)]
-pub(super) struct LookRoom {
+pub(super) struct LookupRoom {
     /// The largest page of late; before the first, that of an event as large as older servers take.
     largest: usize,
 }
 
-impl LookRoom {
+impl LookupRoom {
     pub(super) fn new() -> Self {
         Self {
             largest: 1024 * 1024,
@@ -43,35 +45,37 @@ impl LookRoom {
 }
 
 impl Core {
-    pub(super) fn pump_looks(&mut self) {
+    pub(super) fn pump_lookups(&mut self) {
         if self.ending.is_some() {
             return;
         }
-        while self.trial.is_open() && self.looks.len() < self.look_room.at_once(self.budget.looks) {
-            let Some(name) = self.look_line.pop_front() else {
+        while self.trial.is_open()
+            && self.lookups.len() < self.lookup_room.at_once(self.budget.lookups)
+        {
+            let Some(name) = self.lookup_line.pop_front() else {
                 return;
             };
-            self.start_look(&name);
+            self.start_lookup(&name);
         }
     }
 
-    fn start_look(&mut self, name: &StreamName) {
+    fn start_lookup(&mut self, name: &StreamName) {
         let mode = self.settings.mode;
         let Some(stream) = self.streams.get_mut(name) else {
             return;
         };
-        let State::Looking(looking) = &stream.state else {
+        let State::LookingUp(looking_up) = &stream.state else {
             return;
         };
-        let Looking {
-            step: LookStep::Wanted,
+        let LookingUp {
+            step: LookupStep::Wanted,
             was_held,
-        } = &**looking
+        } = &**looking_up
         else {
             return;
         };
         let Some(first) = stream.queue.first() else {
-            // What wanted the look was dropped meanwhile.
+            // What wanted the lookup was dropped meanwhile.
             stream.state = was_held.clone().map_or(State::Unknown, State::Held);
             self.rest(name);
             return;
@@ -80,14 +84,14 @@ impl Core {
         if mode == Mode::Behind {
             self.start_search(name);
         } else if quick {
-            let look = self.look(name, LookRange::Metadata);
-            self.set_step(name, LookStep::Metadata(look));
+            let lookup = self.lookup(name, LookupRange::Metadata);
+            self.set_step(name, LookupStep::Metadata(lookup));
         } else {
-            self.full_look(name);
+            self.full_lookup(name);
         }
     }
 
-    fn full_look(&mut self, name: &StreamName) {
+    fn full_lookup(&mut self, name: &StreamName) {
         let Some(queue) = self.streams.get(name).map(|stream| &stream.queue) else {
             return;
         };
@@ -95,115 +99,121 @@ impl Core {
             queue.first().unwrap_or_default(),
             queue.last().unwrap_or_default(),
         );
-        self.full_look_from(name, first.saturating_sub(1), last);
+        self.full_lookup_from(name, first.saturating_sub(1), last);
     }
 
-    fn full_look_from(&mut self, name: &StreamName, from: u64, last: u64) {
+    fn full_lookup_from(&mut self, name: &StreamName, from: u64, last: u64) {
         let count = (last - from + 1).min(PAGE);
-        let range = LookRange::Forwards {
+        let range = LookupRange::Forwards {
             from,
             count: u32::try_from(count).unwrap_or(1),
         };
-        let look = self.look(name, range);
-        self.set_step(name, LookStep::Full { look, from });
+        let lookup = self.lookup(name, range);
+        self.set_step(name, LookupStep::Full { lookup, from });
     }
 
-    pub(super) fn look(&mut self, name: &StreamName, range: LookRange) -> LookId {
-        let look = LookId(self.next_id());
-        self.looks.insert(look, (name.clone(), self.now));
-        self.out.push(Command::Look {
-            look,
+    pub(super) fn lookup(&mut self, name: &StreamName, range: LookupRange) -> LookupId {
+        let lookup = LookupId(self.next_id());
+        self.lookups.insert(lookup, (name.clone(), self.now));
+        self.out.push(Command::Lookup {
+            lookup,
             stream: name.clone(),
             range,
             max_bytes: PAGE_BYTES,
         });
-        look
+        lookup
     }
 
-    pub(super) fn set_step(&mut self, name: &StreamName, next: LookStep) {
-        if let Some(State::Looking(looking)) =
+    pub(super) fn set_step(&mut self, name: &StreamName, next: LookupStep) {
+        if let Some(State::LookingUp(looking_up)) =
             self.streams.get_mut(name).map(|stream| &mut stream.state)
         {
-            looking.step = next;
+            looking_up.step = next;
         }
     }
 
-    pub(super) fn on_looked(&mut self, look: LookId, result: LookResult) {
-        if self.on_reading_asked(look, &result) {
+    pub(super) fn on_looked_up(&mut self, lookup: LookupId, result: LookupResult) {
+        if self.on_reading_asked(lookup, &result) {
             return;
         }
-        let Some((name, sent)) = self.looks.remove(&look) else {
+        let Some((name, sent)) = self.lookups.remove(&lookup) else {
             return;
         };
         match result {
-            LookResult::Failed => return self.look_failed(&name, sent),
-            LookResult::Refused(text) => return self.look_refused(&name, text),
+            LookupResult::Failed => return self.lookup_failed(&name, sent),
+            LookupResult::Refused(text) => return self.lookup_refused(&name, text),
             _ => {}
         }
-        if let LookResult::Tail { events, .. } = &result {
-            self.look_room.brought(events.iter().map(Event::size).sum());
+        if let LookupResult::Tail { events, .. } = &result {
+            self.lookup_room
+                .brought(events.iter().map(Event::size).sum());
         }
-        self.trial.look_answered();
+        self.trial.lookup_answered();
         self.verdict();
         self.progress += 1;
         let Some(stream) = self.streams.get_mut(&name) else {
             return;
         };
-        let State::Looking(looking) = &stream.state else {
+        let State::LookingUp(looking_up) = &stream.state else {
             return;
         };
-        let step = looking.step.clone();
-        if !step.waits_for(look) {
+        let step = looking_up.step.clone();
+        if !step.waits_for(lookup) {
             return;
         }
         if stream.queue.is_empty() {
             // What waited was dropped meanwhile.
-            stream.state = looking.was_held.clone().map_or(State::Unknown, State::Held);
+            stream.state = looking_up
+                .was_held
+                .clone()
+                .map_or(State::Unknown, State::Held);
             self.rest(&name);
             return;
         }
         match (step, result) {
-            (_, LookResult::SoftDeleted) => {
+            (_, LookupResult::SoftDeleted) => {
                 self.conflict(&name, "the stream was deleted at the destination")
             }
-            (_, LookResult::Tombstoned) => {
+            (_, LookupResult::Tombstoned) => {
                 self.conflict(&name, "the stream was tombstoned at the destination")
             }
-            (LookStep::Asked { .. }, LookResult::Denied) => {
-                self.look_denied(&name, sent, Denied::Write)
+            (LookupStep::Asked { .. }, LookupResult::Denied) => {
+                self.lookup_denied(&name, sent, Denied::Write)
             }
-            (_, LookResult::Denied) => self.look_denied(&name, sent, Denied::Read),
-            (_, LookResult::MetadataDenied) => self.look_denied(&name, sent, Denied::ReadMetadata),
-            (LookStep::Search(search), result) => self.on_search_page(&name, search, result),
-            (LookStep::Tail(tail), result) => self.on_destination_tail(&name, tail, result),
-            (LookStep::Refused { tail, .. }, result) => {
+            (_, LookupResult::Denied) => self.lookup_denied(&name, sent, Denied::Read),
+            (_, LookupResult::MetadataDenied) => {
+                self.lookup_denied(&name, sent, Denied::ReadMetadata)
+            }
+            (LookupStep::Search(search), result) => self.on_search_page(&name, search, result),
+            (LookupStep::Tail(tail), result) => self.on_destination_tail(&name, tail, result),
+            (LookupStep::Refused { tail, .. }, result) => {
                 self.on_refusal_confirmed(&name, &tail, &result)
             }
-            (LookStep::Asked { tail, .. }, result) => self.on_recognised(&name, tail, result),
+            (LookupStep::Asked { tail, .. }, result) => self.on_recognised(&name, tail, result),
             (
-                LookStep::Full { from, .. },
-                LookResult::Tail {
+                LookupStep::Full { from, .. },
+                LookupResult::Tail {
                     last,
                     events,
                     truncate_before,
                 },
             ) => {
                 self.note_truncation(&name, truncate_before);
-                self.on_full_look(&name, from, last, &events);
+                self.on_full_lookup(&name, from, last, &events);
             }
             _ => self.aligned(&name, None),
         }
     }
 
-    fn on_full_look(&mut self, name: &StreamName, from: u64, last: u64, events: &[Event]) {
+    fn on_full_lookup(&mut self, name: &StreamName, from: u64, last: u64, events: &[Event]) {
         let Some(queue) = self.streams.get(name).map(|stream| &stream.queue) else {
             return;
         };
         let waits_to = queue.last().unwrap_or_default();
-        match decide::full_look(queue, from, last, events) {
+        match decide::full_lookup(queue, from, last, events) {
             Finding::There { revisions, differs } => self.there(name, &revisions, differs),
             Finding::Conflict(clash) => self.conflict_at(name, clash.revision, clash.text()),
-            Finding::Short { from } => self.full_look_from(name, from, waits_to.max(from)),
+            Finding::Short { from } => self.full_lookup_from(name, from, waits_to.max(from)),
             Finding::Tail {
                 tail,
                 event,
@@ -220,7 +230,7 @@ impl Core {
         differs: Vec<u64>,
     ) {
         for revision in differs {
-            self.tell(Tell::Differs {
+            self.report(Report::Differs {
                 stream: name.clone(),
                 revision,
             });
@@ -250,7 +260,7 @@ impl Core {
         self.aligned(name, tail);
     }
 
-    /// The look decided that the stream can be written.
+    /// The lookup decided that the stream can be written.
     pub(super) fn aligned(&mut self, name: &StreamName, tail: Option<u64>) {
         self.release(name);
         if let Some(stream) = self.streams.get_mut(name) {
@@ -268,20 +278,20 @@ impl Core {
     /// A held stream was looked at and may go on.
     pub(super) fn release(&mut self, name: &StreamName) {
         if self.held.remove(name).is_some() {
-            self.tell(Tell::Released {
+            self.report(Report::Released {
                 stream: name.clone(),
             });
         }
     }
 
-    fn look_denied(&mut self, name: &StreamName, sent: Moment, what: Denied) {
+    fn lookup_denied(&mut self, name: &StreamName, sent: Moment, what: Denied) {
         let Some(stream) = self.streams.get(name) else {
             return;
         };
         let was_held =
-            matches!(&stream.state, State::Looking(looking) if looking.was_held.is_some());
+            matches!(&stream.state, State::LookingUp(looking_up) if looking_up.was_held.is_some());
         if was_held {
-            self.look_later(name);
+            self.lookup_later(name);
         } else {
             self.denied(name, what, sent);
         }
@@ -302,11 +312,11 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::super::budget::LOOK_BYTES;
-    use super::{AT_ONCE, LookRoom};
+    use super::{AT_ONCE, LookupRoom};
 
     #[test]
     fn looks_under_way_hold_no_more_than_their_room() {
-        let mut room = LookRoom::new();
+        let mut room = LookupRoom::new();
         for _ in 0..100 {
             room.brought(300);
         }

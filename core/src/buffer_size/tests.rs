@@ -12,9 +12,9 @@ fn the_first_credit_is_the_operators_or_chosen_and_fits_the_throttle() {
         (None, 10, 1500),
         (Some(50), 10, 50),
     ] {
-        let credit = Credit::new(fixed, Duration::from_millis(throttle_ms));
+        let buffer_size = BufferSize::new(fixed, Duration::from_millis(throttle_ms));
         assert_eq!(
-            credit.ask(Some(TIMEOUT)),
+            buffer_size.ask(Some(TIMEOUT)),
             expected,
             "{fixed:?} {throttle_ms}"
         );
@@ -25,7 +25,7 @@ fn the_first_credit_is_the_operators_or_chosen_and_fits_the_throttle() {
 fn a_throttle_above_a_quarter_of_the_timeout_cannot_work() {
     for (throttle, cannot) in [(15, false), (16, true), (60, true)] {
         assert_eq!(
-            Credit::new(None, Duration::from_secs(throttle)).throttle_cannot_work(TIMEOUT),
+            BufferSize::new(None, Duration::from_secs(throttle)).throttle_cannot_work(TIMEOUT),
             cannot
         );
     }
@@ -34,12 +34,12 @@ fn a_throttle_above_a_quarter_of_the_timeout_cannot_work() {
 #[test]
 fn after_a_timeout_the_credit_is_what_got_done_in_a_quarter_of_it() {
     for (outcomes, expected) in [(0, 1), (7, 7), (100_000, START)] {
-        let mut credit = Credit::new(None, Duration::ZERO);
-        (0..outcomes).for_each(|_| credit.outcome(Duration::from_secs(100)));
-        credit.shrink(Duration::from_secs(110), TIMEOUT);
-        assert_eq!(credit.ask(Some(TIMEOUT)), expected);
+        let mut buffer_size = BufferSize::new(None, Duration::ZERO);
+        (0..outcomes).for_each(|_| buffer_size.outcome(Duration::from_secs(100)));
+        buffer_size.shrink(Duration::from_secs(110), TIMEOUT);
+        assert_eq!(buffer_size.ask(Some(TIMEOUT)), expected);
     }
-    let mut old = Credit::new(None, Duration::ZERO);
+    let mut old = BufferSize::new(None, Duration::ZERO);
     old.outcome(Duration::from_secs(10));
     old.outcome(Duration::from_secs(10));
     old.shrink(Duration::from_secs(100), TIMEOUT);
@@ -51,24 +51,24 @@ fn after_a_timeout_the_credit_is_what_got_done_in_a_quarter_of_it() {
 }
 
 /// Seconds at which it grew, of 200, while so many of 5,000 are here and so many get done a second.
-fn grew(credit: &mut Credit, here: usize, quick: bool, done: u32) -> Vec<u64> {
+fn grew(buffer_size: &mut BufferSize, here: usize, quick: bool, done: u32) -> Vec<u64> {
     let mut grew = Vec::new();
-    let stay = Reading {
+    let session = Reading {
         here,
-        credit: START,
+        buffer_size: START,
         quick,
         round_trip: Duration::ZERO,
         message_timeout: TIMEOUT,
     };
     for second in 0..200 {
         let now = Duration::from_secs(second);
-        if credit.should_grow(now, &stay) {
-            credit.grow(now, &stay);
+        if buffer_size.should_grow(now, &session) {
+            buffer_size.grow(now, &session);
             grew.push(second);
         }
-        (0..done).for_each(|_| credit.outcome(now));
+        (0..done).for_each(|_| buffer_size.outcome(now));
         // Whoever comes last waits for all that is here.
-        credit.waited(
+        buffer_size.waited(
             now,
             Duration::from_millis(here as u64 * 1000 / u64::from(done)),
         );
@@ -79,39 +79,39 @@ fn grew(credit: &mut Credit, here: usize, quick: bool, done: u32) -> Vec<u64> {
 /// A line with this round trip to the source, a destination with this one that takes so many a second: what is asked
 /// for after so many seconds, of a source that always has more.
 fn recovered(source: u64, destination: u64, most: u64, seconds: u64) -> u32 {
-    let mut credit = Credit::new(None, Duration::ZERO);
-    credit.shrink(Duration::ZERO, TIMEOUT);
-    credit.joined(Duration::from_millis(2 * source));
+    let mut buffer_size = BufferSize::new(None, Duration::ZERO);
+    buffer_size.shrink(Duration::ZERO, TIMEOUT);
+    buffer_size.joined(Duration::from_millis(2 * source));
     let (mut done, mut here) = (0, 0);
     for second in 1..=seconds {
         let now = Duration::from_secs(second);
-        let asked = u64::from(credit.ask(Some(TIMEOUT)));
+        let asked = u64::from(buffer_size.ask(Some(TIMEOUT)));
         // Thousandths of a second that a delivery takes from the push to its acknowledgement.
         let queued = asked * 1000 / most;
         let cycle = source + destination + queued;
         done += asked * 1000;
         while done >= cycle {
             done -= cycle;
-            credit.outcome(now - Duration::from_millis(1));
+            buffer_size.outcome(now - Duration::from_millis(1));
         }
-        credit.waited(
+        buffer_size.waited(
             now - Duration::from_millis(1),
             Duration::from_millis(destination + queued),
         );
         // A small buffer is empty at some ticks.
         here = here % 1000 + asked * 1000 * (destination + queued) / cycle;
-        let stay = Reading {
+        let session = Reading {
             here: usize::try_from(here / 1000).unwrap(),
-            credit: u32::try_from(asked).unwrap(),
+            buffer_size: u32::try_from(asked).unwrap(),
             quick: true,
             round_trip: Duration::from_millis(destination),
             message_timeout: TIMEOUT,
         };
-        if credit.should_grow(now, &stay) {
-            credit.grow(now, &stay);
+        if buffer_size.should_grow(now, &session) {
+            buffer_size.grow(now, &session);
         }
     }
-    credit.ask(Some(TIMEOUT))
+    buffer_size.ask(Some(TIMEOUT))
 }
 
 #[test]
@@ -144,46 +144,50 @@ fn it_grows_after_being_full_for_a_while_and_not_when_that_would_not_help() {
             "10,000 would not be done in a quarter of the message timeout",
         ),
     ] {
-        let mut credit = Credit::new(None, Duration::ZERO);
-        assert_eq!(grew(&mut credit, here, quick, done), expected, "{why}");
+        let mut buffer_size = BufferSize::new(None, Duration::ZERO);
+        assert_eq!(grew(&mut buffer_size, here, quick, done), expected, "{why}");
         let asked = if expected.is_empty() { START } else { MOST };
-        assert_eq!(credit.ask(Some(TIMEOUT)), asked, "{why}");
+        assert_eq!(buffer_size.ask(Some(TIMEOUT)), asked, "{why}");
     }
 }
 
 #[test]
 fn it_grows_at_most_once_a_minute() {
-    let mut credit = Credit::new(None, Duration::ZERO);
-    (0..1_000).for_each(|_| credit.outcome(Duration::ZERO));
-    credit.shrink(Duration::ZERO, TIMEOUT);
-    assert_eq!(grew(&mut credit, 5000, true, 1000), [4, 64, 124, 184]);
+    let mut buffer_size = BufferSize::new(None, Duration::ZERO);
+    (0..1_000).for_each(|_| buffer_size.outcome(Duration::ZERO));
+    buffer_size.shrink(Duration::ZERO, TIMEOUT);
+    assert_eq!(grew(&mut buffer_size, 5000, true, 1000), [4, 64, 124, 184]);
 }
 
 #[test]
 fn what_is_on_a_long_way_counts_as_out() {
     for (join, here, expected) in [(400, 2_800, &[4][..]), (400, 2_000, &[]), (4, 2_800, &[])] {
-        let mut credit = Credit::new(None, Duration::ZERO);
-        credit.joined(Duration::from_secs(9));
-        credit.joined(Duration::from_millis(join));
-        assert_eq!(grew(&mut credit, here, true, 9_000), expected, "{join} ms");
+        let mut buffer_size = BufferSize::new(None, Duration::ZERO);
+        buffer_size.joined(Duration::from_secs(9));
+        buffer_size.joined(Duration::from_millis(join));
+        assert_eq!(
+            grew(&mut buffer_size, here, true, 9_000),
+            expected,
+            "{join} ms"
+        );
     }
 }
 
-fn stay(here: usize, credit: u32, round_trip: u64) -> Reading {
+fn session(here: usize, buffer_size: u32, round_trip: u64) -> Reading {
     Reading {
         here,
-        credit,
+        buffer_size,
         quick: true,
         round_trip: Duration::from_millis(round_trip),
         message_timeout: TIMEOUT,
     }
 }
 
-/// A credit that timeouts have made this small, or that is as it was chosen.
-fn chosen(fixed: Option<u32>, chosen: u32) -> Credit {
-    let mut credit = Credit::new(fixed, Duration::ZERO);
-    credit.chosen = chosen;
-    credit
+/// A buffer size that timeouts have made this small, or that is as it was chosen.
+fn selected(fixed: Option<u32>, selected: u32) -> BufferSize {
+    let mut buffer_size = BufferSize::new(fixed, Duration::ZERO);
+    buffer_size.selected = selected;
+    buffer_size
 }
 
 #[test]
@@ -210,10 +214,10 @@ fn what_waited_decides_how_much_more_is_asked_for() {
         (Some(50), 10, 1, 0, 50),
         (Some(50), 10, 5_000, 0, 30),
     ] {
-        let mut credit = chosen(fixed, now);
-        credit.waited(Duration::from_secs(9), Duration::from_millis(waited));
-        credit.waited(Duration::from_secs(9), Duration::from_millis(1));
-        let asked = credit.more(Duration::from_secs(10), &stay(1, now, round_trip));
+        let mut buffer_size = selected(fixed, now);
+        buffer_size.waited(Duration::from_secs(9), Duration::from_millis(waited));
+        buffer_size.waited(Duration::from_secs(9), Duration::from_millis(1));
+        let asked = buffer_size.more(Duration::from_secs(10), &session(1, now, round_trip));
         assert_eq!(asked, more, "{fixed:?}: {now}, {waited} ms");
     }
 }
@@ -228,9 +232,9 @@ fn only_the_last_five_whole_seconds_count() {
         (10, false),
         (11, false),
     ] {
-        let mut credit = chosen(None, 2_000);
-        (0..3).for_each(|_| credit.outcome(Duration::from_secs(second)));
-        let (done, seconds) = credit.done_lately(Duration::from_millis(10_900));
+        let mut buffer_size = selected(None, 2_000);
+        (0..3).for_each(|_| buffer_size.outcome(Duration::from_secs(second)));
+        let (done, seconds) = buffer_size.done_lately(Duration::from_millis(10_900));
         let expected = if counts { (3, 10 - second) } else { (0, 0) };
         assert_eq!((done, seconds), expected, "second {second}");
     }
@@ -252,64 +256,67 @@ fn a_stay_is_full_by_what_is_here_and_on_its_way() {
         (10, &[4], 1, 0, false),
         (10, &[4, 5, 6], 1, 0, true),
     ] {
-        let mut credit = chosen(None, now);
+        let mut buffer_size = selected(None, now);
         let at = |second: usize| Duration::from_secs(100 + second as u64);
         for (second, here) in here.iter().enumerate() {
-            credit.note_here(at(second), *here);
+            buffer_size.note_here(at(second), *here);
         }
         let last = at(here.len());
-        (0..done).for_each(|_| credit.outcome(last - Duration::from_secs(1)));
-        credit.joined(Duration::from_millis(2 * round_trip));
-        let is_full = credit.is_full(last, &stay(0, now, 0));
+        (0..done).for_each(|_| buffer_size.outcome(last - Duration::from_secs(1)));
+        buffer_size.joined(Duration::from_millis(2 * round_trip));
+        let is_full = buffer_size.is_full(last, &session(0, now, 0));
         assert_eq!(is_full, full, "{now}: {here:?} {done} {round_trip}");
     }
 }
 
 #[test]
 fn what_is_here_is_averaged_over_five_seconds() {
-    let mut credit = chosen(None, 2_000);
+    let mut buffer_size = selected(None, 2_000);
     for (second, here) in (0..8).enumerate() {
         let now = Duration::from_secs(second as u64);
-        credit.note_here(now, here);
+        buffer_size.note_here(now, here);
         // Another input in the same second is no other sample.
-        credit.note_here(now + Duration::from_millis(500), 99);
+        buffer_size.note_here(now + Duration::from_millis(500), 99);
     }
-    let here: Vec<usize> = credit.here.iter().map(|(_, here)| *here).collect();
+    let here: Vec<usize> = buffer_size.here.iter().map(|(_, here)| *here).collect();
     assert_eq!(here, [3, 4, 5, 6, 7]);
 }
 
 #[test]
 fn what_got_done_is_remembered_for_ten_minutes_at_most() {
-    let mut credit = chosen(None, 2_000);
-    (0..2_000).for_each(|second| credit.outcome(Duration::from_secs(second)));
-    assert_eq!(credit.seconds.len(), 600);
-    assert_eq!(credit.seconds.back().map(|last| last.second), Some(1_999));
+    let mut buffer_size = selected(None, 2_000);
+    (0..2_000).for_each(|second| buffer_size.outcome(Duration::from_secs(second)));
+    assert_eq!(buffer_size.seconds.len(), 600);
+    assert_eq!(
+        buffer_size.seconds.back().map(|last| last.second),
+        Some(1_999)
+    );
 }
 
 #[test]
 fn a_timeout_counts_the_whole_quarter_before_it() {
-    let mut credit = chosen(None, 2_000);
-    (0..5).for_each(|_| credit.outcome(Duration::from_secs(84)));
-    (0..7).for_each(|_| credit.outcome(Duration::from_secs(85)));
-    credit.shrink(Duration::from_secs(100), TIMEOUT);
-    assert_eq!(credit.ask(Some(TIMEOUT)), 7);
+    let mut buffer_size = selected(None, 2_000);
+    (0..5).for_each(|_| buffer_size.outcome(Duration::from_secs(84)));
+    (0..7).for_each(|_| buffer_size.outcome(Duration::from_secs(85)));
+    buffer_size.shrink(Duration::from_secs(100), TIMEOUT);
+    assert_eq!(buffer_size.ask(Some(TIMEOUT)), 7);
 }
 
 #[test]
 fn a_small_credit_grows_four_times_as_often() {
     for (now, expected) in [(20, &[3, 18, 33][..]), (2_000, &[3, 63])] {
-        let mut credit = chosen(None, now);
+        let mut buffer_size = selected(None, now);
         let mut grew = Vec::new();
         for second in 0..65 {
             let at = Duration::from_secs(100 + second);
-            credit.outcome(at - Duration::from_secs(1));
-            let asked = credit.ask(Some(TIMEOUT));
+            buffer_size.outcome(at - Duration::from_secs(1));
+            let asked = buffer_size.ask(Some(TIMEOUT));
             // It waits so long that it grows twofold at most.
-            credit.waited(at - Duration::from_secs(1), Duration::from_millis(7_500));
-            let full = stay(asked as usize, asked, 0);
-            if credit.should_grow(at, &full) && grew.len() < 3 {
-                credit.grow(at, &full);
-                assert_eq!(credit.ask(Some(TIMEOUT)), 2 * asked);
+            buffer_size.waited(at - Duration::from_secs(1), Duration::from_millis(7_500));
+            let full = session(asked as usize, asked, 0);
+            if buffer_size.should_grow(at, &full) && grew.len() < 3 {
+                buffer_size.grow(at, &full);
+                assert_eq!(buffer_size.ask(Some(TIMEOUT)), 2 * asked);
                 grew.push(second);
             }
         }
@@ -319,17 +326,17 @@ fn a_small_credit_grows_four_times_as_often() {
 
 #[test]
 fn a_stay_that_was_not_full_once_begins_to_count_anew() {
-    let mut credit = chosen(None, 2_000);
+    let mut buffer_size = selected(None, 2_000);
     let mut grew = Vec::new();
     for second in 0..12 {
         let at = Duration::from_secs(100 + second);
-        credit.outcome(at - Duration::from_secs(1));
+        buffer_size.outcome(at - Duration::from_secs(1));
         let slow = second == 2;
         let reading = Reading {
             quick: !slow,
-            ..stay(2_000, 2_000, 0)
+            ..session(2_000, 2_000, 0)
         };
-        if credit.should_grow(at, &reading) {
+        if buffer_size.should_grow(at, &reading) {
             grew.push(second);
         }
     }
@@ -344,10 +351,10 @@ fn the_throttle_lets_so_many_through_in_a_quarter() {
         (15_000, 60_000, 1),
         (60_000, 60_000, 1),
     ] {
-        let credit = Credit::new(None, Duration::from_millis(throttle));
-        assert_eq!(credit.ask(None), 1, "the group is not known");
-        let asked = credit.ask(Some(Duration::from_millis(timeout)));
+        let buffer_size = BufferSize::new(None, Duration::from_millis(throttle));
+        assert_eq!(buffer_size.ask(None), 1, "the group is not known");
+        let asked = buffer_size.ask(Some(Duration::from_millis(timeout)));
         assert_eq!(asked, most, "{throttle} {timeout}");
     }
-    assert_eq!(Credit::new(None, Duration::ZERO).ask(None), START);
+    assert_eq!(BufferSize::new(None, Duration::ZERO).ask(None), START);
 }

@@ -1,11 +1,11 @@
 //! A destination without revisions: order, gaps and repeats as far as one process can know. Never looks.
 
-use super::super::port::{AppendOutcome, CoreSettings, Mode, SourcePage, Tell};
+use super::super::port::{AppendOutcome, CoreSettings, Mode, Report, SourcePage};
 use super::{Bench, events, settings};
 
 fn bench() -> Bench {
     Bench::joined(CoreSettings {
-        mode: Mode::Unnumbered,
+        mode: Mode::AppendOnly,
         ..settings()
     })
 }
@@ -92,12 +92,12 @@ fn history_that_cannot_be_read_is_passed_over_and_written_if_it_comes() {
         bench.commands();
         bench.source(page);
         assert_eq!(bench.commands(), ["append s-1 after 6: 7"]);
-        let told = Tell::PassedOver {
+        let reported = Report::PassedOver {
             stream: "s-1".into(),
             from: 5,
             to: 7,
         };
-        assert!(bench.tells().contains(&told));
+        assert!(bench.reports().contains(&reported));
         bench.written(7);
         bench.commands();
         bench.deliver("s-1", 6);

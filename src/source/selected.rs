@@ -11,7 +11,7 @@ use futures_util::stream;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::desk::{Desk, DeskStay};
+use super::handoff::{Handoff, HandoffSession};
 use super::{Delivered, Joined, Refusal, Source, history};
 use crate::cluster::client::Client;
 use ditto_core::event::{Event, Item, StreamName};
@@ -38,7 +38,7 @@ pub struct Choice {
 
 /// What became of a choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Outcome {
     /// Not decided yet.
     Open,
     /// The destination has it.
@@ -49,7 +49,7 @@ pub enum Fate {
 
 /// The source.
 #[derive(Debug)]
-pub struct Chosen {
+pub struct Selected {
     client: Client,
     work: Arc<Work>,
 }
@@ -57,21 +57,21 @@ pub struct Chosen {
 #[derive(Debug)]
 struct Work {
     choices: Vec<Choice>,
-    fates: Mutex<Vec<Fate>>,
+    fates: Mutex<Vec<Outcome>>,
     open: watch::Sender<usize>,
 }
 
 impl Work {
-    fn lock(&self) -> MutexGuard<'_, Vec<Fate>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Outcome>> {
         self.fates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn decide(&self, at: usize, fate: Fate) {
+    fn decide(&self, at: usize, outcome: Outcome) {
         let is_first = {
             let mut fates = self.lock();
             match fates.get_mut(at) {
-                Some(known @ Fate::Open) => {
-                    *known = fate;
+                Some(known @ Outcome::Open) => {
+                    *known = outcome;
                     true
                 }
                 _ => false,
@@ -83,12 +83,12 @@ impl Work {
     }
 }
 
-impl Chosen {
+impl Selected {
     /// Hands over these, read from the Event Store that `client` talks to.
     #[must_use]
     pub fn new(client: Client, choices: Vec<Choice>) -> Self {
         let (open, _) = watch::channel(choices.len());
-        let fates = Mutex::new(vec![Fate::Open; choices.len()]);
+        let fates = Mutex::new(vec![Outcome::Open; choices.len()]);
         Self {
             client,
             work: Arc::new(Work {
@@ -107,7 +107,7 @@ impl Chosen {
 
     /// What became of each, in the order in which they were chosen.
     #[must_use]
-    pub fn fates(&self) -> Vec<Fate> {
+    pub fn fates(&self) -> Vec<Outcome> {
         self.work.lock().clone()
     }
 }
@@ -124,23 +124,23 @@ fn seen() -> GroupSeen {
     }
 }
 
-impl Source for Chosen {
-    type Stay = DeskStay;
+impl Source for Selected {
+    type Session = HandoffSession;
 
-    async fn join(&self, credit: u32) -> Result<Joined<DeskStay>, Refusal> {
-        let desk = Arc::new(Desk::default());
+    async fn join(&self, buffer_size: u32) -> Result<Joined<HandoffSession>, Refusal> {
+        let handoff = Arc::new(Handoff::default());
         let reader = Reader {
             client: self.client.clone(),
             work: self.work.clone(),
-            desk: desk.clone(),
-            credit: credit as usize,
+            handoff: handoff.clone(),
+            buffer_size: buffer_size as usize,
         };
         let reader = tokio::spawn(async move {
             let why = reader.read().await;
-            reader.desk.close(why);
+            reader.handoff.close(why);
         });
         Ok(Joined {
-            stay: DeskStay::new(desk, reader),
+            session: HandoffSession::new(handoff, reader),
             group: seen(),
             warnings: Vec::new(),
         })
@@ -186,12 +186,12 @@ impl Source for Chosen {
     }
 }
 
-/// The task behind a stay.
+/// The task behind a session.
 struct Reader {
     client: Client,
     work: Arc<Work>,
-    desk: Arc<Desk>,
-    credit: usize,
+    handoff: Arc<Handoff>,
+    buffer_size: usize,
 }
 
 impl Reader {
@@ -205,29 +205,30 @@ impl Reader {
         let mut waiting: usize = 0;
         let mut exhausted = false;
         loop {
-            let (orders, view) = self.desk.take_orders();
-            for id in orders.acks {
+            let (requests, view) = self.handoff.take_orders();
+            for id in requests.acks {
                 waiting = waiting.saturating_sub(1);
-                self.work.decide(index(id), Fate::There);
+                self.work.decide(index(id), Outcome::There);
             }
-            for (ids, reason) in orders.parks {
+            for (ids, reason) in requests.parks {
                 for id in ids {
                     waiting = waiting.saturating_sub(1);
-                    self.work.decide(index(id), Fate::Refused(reason.clone()));
+                    self.work
+                        .decide(index(id), Outcome::Refused(reason.clone()));
                 }
             }
-            if orders.leave {
+            if requests.leave {
                 return None;
             }
-            if exhausted || !view.room || waiting >= self.credit {
-                self.desk.something_for_reader().await;
+            if exhausted || !view.room || waiting >= self.buffer_size {
+                self.handoff.something_for_reader().await;
                 continue;
             }
             match events.next().await {
                 None => exhausted = true,
                 Some((at, Ok(Some(event)))) => {
                     waiting += 1;
-                    self.desk.put(Delivered {
+                    self.handoff.put(Delivered {
                         ack: Uuid::from_u128(at as u128),
                         number: None,
                         item: Item::Event(event),
@@ -235,7 +236,7 @@ impl Reader {
                 }
                 Some((at, Ok(None))) => {
                     let text = "it is no longer at the source".to_owned();
-                    self.work.decide(at, Fate::Refused(text));
+                    self.work.decide(at, Outcome::Refused(text));
                 }
                 Some((_, Err(why))) => return Some(why),
             }
@@ -245,7 +246,7 @@ impl Reader {
     fn undecided(&self) -> Vec<usize> {
         let fates = self.work.lock();
         let all = fates.iter().enumerate();
-        all.filter(|(_, fate)| **fate == Fate::Open)
+        all.filter(|(_, outcome)| **outcome == Outcome::Open)
             .map(|(at, _)| at)
             .collect()
     }
@@ -266,13 +267,13 @@ impl Reader {
             )),
             SourcePage::Denied => {
                 let text = format!("no right to read {stream} at the source");
-                self.work.decide(at, Fate::Refused(text.clone()));
+                self.work.decide(at, Outcome::Refused(text.clone()));
                 Ok(None)
             }
             // It lasts, and is this stream's alone.
             SourcePage::Refused(text) => {
                 let text = format!("it cannot be read at the source: {text}");
-                self.work.decide(at, Fate::Refused(text));
+                self.work.decide(at, Outcome::Refused(text));
                 Ok(None)
             }
             SourcePage::Failed => Err(format!("{stream} could not be read at the source")),

@@ -1,7 +1,7 @@
 //! `read_only`: everything is told as if it were done, and nothing is.
 
 use ditto::config::settings::SubscriptionSettings;
-use ditto_core::port::{HeldReason, Tell};
+use ditto_core::port::{HeldReason, Report};
 
 use crate::support::groups::{self, eager};
 use crate::support::{Copying, Servers, seed, subscription, until};
@@ -35,10 +35,10 @@ async fn nothing_is_written_and_the_group_stays_as_it_is() {
     })
     .await;
     until("the conflict is told", || {
-        match copying.seen.count(|tell| {
+        match copying.seen.count(|report| {
             matches!(
-                tell,
-                Tell::Held {
+                report,
+                Report::Held {
                     reason: HeldReason::Conflict,
                     ..
                 }

@@ -12,7 +12,9 @@ use lru::LruCache;
 
 use super::{Answer, Append, Appends, Destination};
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::{AppendOutcome, Expected, LookRange, LookResult, MetadataOutcome, Rights};
+use ditto_core::port::{
+    AppendOutcome, Expected, LookupRange, LookupResult, MetadataOutcome, Rights,
+};
 
 /// Streams whose virtual tail is remembered; about 200 bytes each.
 const KNOWN_STREAMS: usize = 100_000;
@@ -21,12 +23,12 @@ const PAGE_BYTES: usize = 1024 * 1024;
 
 /// A destination that is only looked at.
 #[derive(Debug)]
-pub struct Preview<D> {
+pub struct DryRun<D> {
     real: Arc<D>,
     tails: Arc<Tails>,
 }
 
-impl<D: Destination> Preview<D> {
+impl<D: Destination> DryRun<D> {
     /// Looks at what writing to `real` would do.
     #[must_use]
     pub fn new(real: Arc<D>) -> Self {
@@ -37,35 +39,40 @@ impl<D: Destination> Preview<D> {
     }
 }
 
-impl<D: Destination> Destination for Preview<D> {
+impl<D: Destination> Destination for DryRun<D> {
     const WRITES: bool = false;
 
-    type Appends = PreviewAppends<D>;
+    type Appends = DryRunAppends<D>;
 
-    fn appends(&self) -> PreviewAppends<D> {
-        PreviewAppends {
+    fn appends(&self) -> DryRunAppends<D> {
+        DryRunAppends {
             real: self.real.clone(),
             tails: self.tails.clone(),
             under_way: FuturesUnordered::new(),
         }
     }
 
-    async fn look(&self, stream: StreamName, range: LookRange, max_bytes: usize) -> LookResult {
-        let found = self.real.look(stream.clone(), range, max_bytes).await;
+    async fn lookup(
+        &self,
+        stream: StreamName,
+        range: LookupRange,
+        max_bytes: usize,
+    ) -> LookupResult {
+        let found = self.real.lookup(stream.clone(), range, max_bytes).await;
         let Some(tail) = self.tails.get(&stream) else {
             return found;
         };
         match found {
-            LookResult::Tail {
+            LookupResult::Tail {
                 last,
                 events,
                 truncate_before,
-            } if last < tail => LookResult::Tail {
+            } if last < tail => LookupResult::Tail {
                 last: tail,
                 events,
                 truncate_before,
             },
-            LookResult::NotFound => LookResult::Tail {
+            LookupResult::NotFound => LookupResult::Tail {
                 last: tail,
                 events: Vec::new(),
                 truncate_before: None,
@@ -74,8 +81,8 @@ impl<D: Destination> Destination for Preview<D> {
         }
     }
 
-    async fn recognise(&self, _stream: StreamName, _event: Event) -> LookResult {
-        LookResult::Unproven("a dry run sends no appends".to_owned())
+    async fn recognise(&self, _stream: StreamName, _event: Event) -> LookupResult {
+        LookupResult::Unproven("a dry run sends no appends".to_owned())
     }
 
     async fn rights(&self, _stream: StreamName) -> Rights {
@@ -127,13 +134,13 @@ impl Tails {
 }
 
 /// Appends that are judged as the server would judge them, and not sent.
-pub struct PreviewAppends<D> {
+pub struct DryRunAppends<D> {
     real: Arc<D>,
     tails: Arc<Tails>,
     under_way: FuturesUnordered<BoxFuture<'static, Answer>>,
 }
 
-impl<D> std::fmt::Debug for PreviewAppends<D> {
+impl<D> std::fmt::Debug for DryRunAppends<D> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PreviewAppends")
             .field("under_way", &self.under_way.len())
@@ -141,7 +148,7 @@ impl<D> std::fmt::Debug for PreviewAppends<D> {
     }
 }
 
-impl<D: Destination> Appends for PreviewAppends<D> {
+impl<D: Destination> Appends for DryRunAppends<D> {
     fn send(&mut self, append: Append) {
         let (real, tails) = (self.real.clone(), self.tails.clone());
         self.under_way.push(Box::pin(async move {
@@ -180,19 +187,19 @@ async fn judge<D: Destination>(real: &D, tails: &Tails, append: Append) -> Appen
         tails.set(&stream, last);
         return AppendOutcome::Written(last);
     }
-    let range = LookRange::Forwards {
+    let range = LookupRange::Forwards {
         from: first,
         count: u32::try_from(count).unwrap_or(u32::MAX),
     };
-    let there = match real.look(stream.clone(), range, PAGE_BYTES).await {
-        LookResult::NotFound if first == 0 => None,
-        LookResult::Tail { last: tail, .. } if tail + 1 == first => None,
-        LookResult::Tail {
+    let there = match real.lookup(stream.clone(), range, PAGE_BYTES).await {
+        LookupResult::NotFound if first == 0 => None,
+        LookupResult::Tail { last: tail, .. } if tail + 1 == first => None,
+        LookupResult::Tail {
             last: tail, events, ..
         } if tail >= last => Some(events),
-        LookResult::Tombstoned => return AppendOutcome::Deleted,
-        LookResult::Denied | LookResult::MetadataDenied => return AppendOutcome::Denied,
-        LookResult::Failed => return AppendOutcome::NoAnswer,
+        LookupResult::Tombstoned => return AppendOutcome::Deleted,
+        LookupResult::Denied | LookupResult::MetadataDenied => return AppendOutcome::Denied,
+        LookupResult::Failed => return AppendOutcome::NoAnswer,
         _ => return AppendOutcome::WrongRevision,
     };
     match there {
@@ -219,8 +226,8 @@ mod tests {
     use ditto_core::port::AppendId;
     use uuid::Uuid;
 
-    /// A destination that answers every look in one way.
-    struct Canned(LookResult);
+    /// A destination that answers every lookup in one way.
+    struct Canned(LookupResult);
 
     struct NoAppends;
 
@@ -239,17 +246,17 @@ mod tests {
             NoAppends
         }
 
-        async fn look(
+        async fn lookup(
             &self,
             _stream: StreamName,
-            _range: LookRange,
+            _range: LookupRange,
             _max_bytes: usize,
-        ) -> LookResult {
+        ) -> LookupResult {
             self.0.clone()
         }
 
-        async fn recognise(&self, _: StreamName, _: Event) -> LookResult {
-            LookResult::Failed
+        async fn recognise(&self, _: StreamName, _: Event) -> LookupResult {
+            LookupResult::Failed
         }
 
         async fn rights(&self, _: StreamName) -> Rights {
@@ -283,8 +290,8 @@ mod tests {
         }
     }
 
-    fn tail(last: u64, events: Vec<Event>) -> LookResult {
-        LookResult::Tail {
+    fn tail(last: u64, events: Vec<Event>) -> LookupResult {
+        LookupResult::Tail {
             last,
             events,
             truncate_before: None,
@@ -314,7 +321,7 @@ mod tests {
             (
                 "new stream",
                 Expected::NoStream,
-                LookResult::NotFound,
+                LookupResult::NotFound,
                 AppendOutcome::Written(1),
             ),
             (
@@ -350,19 +357,19 @@ mod tests {
             (
                 "no such stream",
                 Expected::Exact(4),
-                LookResult::NotFound,
+                LookupResult::NotFound,
                 wrong,
             ),
             (
                 "tombstoned",
                 Expected::Exact(4),
-                LookResult::Tombstoned,
+                LookupResult::Tombstoned,
                 AppendOutcome::Deleted,
             ),
             (
                 "no answer",
                 Expected::Exact(4),
-                LookResult::Failed,
+                LookupResult::Failed,
                 AppendOutcome::NoAnswer,
             ),
         ];
@@ -375,19 +382,19 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_written_virtually_is_the_tail_of_later_appends_and_looks() {
-        let preview = Preview::new(Arc::new(Canned(LookResult::NotFound)));
+        let dry_run = DryRun::new(Arc::new(Canned(LookupResult::NotFound)));
         for (expected, first) in [(Expected::NoStream, 0), (Expected::Exact(1), 2)] {
-            let judged = judge(&*preview.real, &preview.tails, append(expected, first)).await;
+            let judged = judge(&*dry_run.real, &dry_run.tails, append(expected, first)).await;
             assert_eq!(judged, AppendOutcome::Written(first + 1));
         }
-        let range = LookRange::Forwards { from: 0, count: 1 };
+        let range = LookupRange::Forwards { from: 0, count: 1 };
         assert_eq!(
-            preview.look("s-1".into(), range, 100).await,
+            dry_run.lookup("s-1".into(), range, 100).await,
             tail(3, vec![])
         );
         assert_eq!(
-            preview.look("s-2".into(), range, 100).await,
-            LookResult::NotFound
+            dry_run.lookup("s-2".into(), range, 100).await,
+            LookupResult::NotFound
         );
     }
 }

@@ -37,7 +37,7 @@ impl Page {
 
 /// The events of one side, in the order of their revisions.
 #[derive(Clone, Debug)]
-pub(super) struct Shelf {
+pub(super) struct SideBuffer {
     events: VecDeque<Event>,
     bytes: usize,
     next: u64,
@@ -58,7 +58,7 @@ pub(super) enum Front {
     Unread,
 }
 
-impl Shelf {
+impl SideBuffer {
     /// Nothing is known; to be read from this revision on.
     pub(super) fn new(from: u64) -> Self {
         Self {
@@ -91,7 +91,7 @@ impl Shelf {
         self.ended
     }
 
-    /// Takes in a page, read from [`Shelf::next`] on.
+    /// Takes in a page, read from [`SideBuffer::next`] on.
     pub(super) fn put(&mut self, page: Page) {
         let (events, first, last) = match page {
             Page::Found {
@@ -135,12 +135,12 @@ impl Shelf {
         Some(event)
     }
 
-    /// The events on the shelf.
+    /// The events on the side buffer.
     pub(super) fn events(&self) -> impl Iterator<Item = &Event> {
         self.events.iter()
     }
 
-    /// Whether as many events are on the shelf as anybody may want to look at, as many as there is room for, or all that
+    /// Whether as many events are on the side buffer as anybody may want to look at, as many as there is room for, or all that
     /// there are.
     pub(super) fn holds(&self, count: usize) -> bool {
         let is_full = self.bytes >= AHEAD_BYTES && self.events.len() >= 2;

@@ -1,6 +1,6 @@
-//! Where the pipeline and the reader of one stay meet: deliveries one way, acknowledgements the other.
+//! Where the pipeline and the reader of one session meet: deliveries one way, acknowledgements the other.
 //!
-//! Bounded by count and bytes for deliveries, and by the stay's credit for acknowledgements. Never does I/O.
+//! Bounded by count and bytes for deliveries, and by the session's buffer size for acknowledgements. Never does I/O.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::source::{Arrival, Delivered, Stay};
+use crate::source::{Arrival, Delivered, Session};
 use ditto_core::event::Item;
 
 /// The reader stops taking from the server while this many deliveries lie here; the pipeline takes all at once.
@@ -20,17 +20,17 @@ const MOST_BYTES: usize = 512 * 1024;
 
 /// The meeting place. Locks are held for moments only, and never across a wait.
 #[derive(Debug, Default)]
-pub(super) struct Desk {
-    papers: Mutex<Papers>,
+pub(super) struct Handoff {
+    inner: Mutex<Inner>,
     for_reader: Notify,
     for_pipeline: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Papers {
+struct Inner {
     arrived: VecDeque<Delivered>,
     bytes: usize,
-    orders: Orders,
+    requests: Requests,
     changed: bool,
     paused: bool,
     over: bool,
@@ -39,12 +39,12 @@ struct Papers {
 
 /// What the pipeline wants of the reader, since the reader last looked.
 #[derive(Debug, Default)]
-pub(super) struct Orders {
+pub(super) struct Requests {
     /// To acknowledge.
     pub(super) acks: Vec<Uuid>,
     /// To park, each with its reason.
     pub(super) parks: Vec<(Vec<Uuid>, String)>,
-    /// To end the stay when all that is sent. Once given, for good.
+    /// To end the session when all that is sent. Once given, for good.
     pub(super) leave: bool,
 }
 
@@ -54,29 +54,29 @@ pub(super) struct View {
     /// More deliveries may be taken from the server.
     pub(super) room: bool,
     /// There are new orders.
-    pub(super) orders: bool,
+    pub(super) requests: bool,
 }
 
-impl Desk {
+impl Handoff {
     /// Puts down a delivery.
     pub(super) fn put(&self, delivered: Delivered) -> View {
-        let mut papers = self.lock();
-        papers.bytes += size(&delivered);
-        papers.arrived.push_back(delivered);
-        let view = papers.view();
-        drop(papers);
+        let mut inner = self.lock();
+        inner.bytes += size(&delivered);
+        inner.arrived.push_back(delivered);
+        let view = inner.view();
+        drop(inner);
         self.for_pipeline.notify_one();
         view
     }
 
     /// Takes the orders given since the last time.
-    pub(super) fn take_orders(&self) -> (Orders, View) {
-        let mut papers = self.lock();
-        let leave = papers.orders.leave;
-        let orders = std::mem::take(&mut papers.orders);
-        papers.orders.leave = leave;
-        papers.changed = false;
-        (orders, papers.view())
+    pub(super) fn take_orders(&self) -> (Requests, View) {
+        let mut inner = self.lock();
+        let leave = inner.requests.leave;
+        let requests = std::mem::take(&mut inner.requests);
+        inner.requests.leave = leave;
+        inner.changed = false;
+        (requests, inner.view())
     }
 
     /// Waits until there may be orders or room. Loses nothing when dropped.
@@ -86,19 +86,19 @@ impl Desk {
 
     /// The reader has gone; nothing will be put down any more.
     pub(super) fn close(&self, why: Option<String>) {
-        let mut papers = self.lock();
-        papers.over = true;
-        papers.why = papers.why.take().or(why);
-        drop(papers);
+        let mut inner = self.lock();
+        inner.over = true;
+        inner.why = inner.why.take().or(why);
+        drop(inner);
         self.for_pipeline.notify_one();
     }
 
     /// Gives orders.
-    pub(super) fn order(&self, give: impl FnOnce(&mut Orders)) {
-        let mut papers = self.lock();
-        give(&mut papers.orders);
-        papers.changed = true;
-        drop(papers);
+    pub(super) fn order(&self, give: impl FnOnce(&mut Requests)) {
+        let mut inner = self.lock();
+        give(&mut inner.requests);
+        inner.changed = true;
+        drop(inner);
         self.for_reader.notify_one();
     }
 
@@ -119,16 +119,16 @@ impl Desk {
     }
 
     fn take_arrived(&self, into: &mut VecDeque<Delivered>) -> Option<Arrival> {
-        let mut papers = self.lock();
-        if papers.arrived.is_empty() {
-            return papers.over.then(|| Arrival::Over {
-                why: papers.why.clone(),
+        let mut inner = self.lock();
+        if inner.arrived.is_empty() {
+            return inner.over.then(|| Arrival::Over {
+                why: inner.why.clone(),
             });
         }
-        let was_full = !papers.has_space();
-        into.append(&mut papers.arrived);
-        papers.bytes = 0;
-        drop(papers);
+        let was_full = !inner.has_space();
+        into.append(&mut inner.arrived);
+        inner.bytes = 0;
+        drop(inner);
         if was_full {
             self.for_reader.notify_one();
         }
@@ -136,20 +136,20 @@ impl Desk {
     }
 
     /// A panic elsewhere cannot leave the papers in disorder: nothing here can panic half-way.
-    fn lock(&self) -> MutexGuard<'_, Papers> {
-        self.papers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Papers {
+impl Inner {
     fn has_space(&self) -> bool {
         self.arrived.len() < MOST_DELIVERIES && self.bytes < MOST_BYTES
     }
 
     fn view(&self) -> View {
         View {
-            room: !self.paused && !self.orders.leave && self.has_space(),
-            orders: self.changed,
+            room: !self.paused && !self.requests.leave && self.has_space(),
+            requests: self.changed,
         }
     }
 }
@@ -161,42 +161,43 @@ fn size(delivered: &Delivered) -> usize {
     }
 }
 
-/// A stay whose reader is a task on the other side of a desk. Dropping it cuts the task short.
+/// A session whose reader is a task on the other side of a handoff. Dropping it cuts the task short.
 #[derive(Debug)]
-pub struct DeskStay {
-    desk: Arc<Desk>,
+pub struct HandoffSession {
+    handoff: Arc<Handoff>,
     reader: JoinHandle<()>,
 }
 
-impl DeskStay {
-    pub(super) fn new(desk: Arc<Desk>, reader: JoinHandle<()>) -> Self {
-        Self { desk, reader }
+impl HandoffSession {
+    pub(super) fn new(handoff: Arc<Handoff>, reader: JoinHandle<()>) -> Self {
+        Self { handoff, reader }
     }
 }
 
-impl Stay for DeskStay {
+impl Session for HandoffSession {
     fn poll(&self, on: bool) {
-        self.desk.poll(on);
+        self.handoff.poll(on);
     }
 
     fn ack(&self, ids: Vec<Uuid>) {
-        self.desk.order(|orders| orders.acks.extend(ids));
+        self.handoff.order(|requests| requests.acks.extend(ids));
     }
 
     fn park(&self, ids: Vec<Uuid>, reason: String) {
-        self.desk.order(|orders| orders.parks.push((ids, reason)));
+        self.handoff
+            .order(|requests| requests.parks.push((ids, reason)));
     }
 
     fn leave(&self) {
-        self.desk.order(|orders| orders.leave = true);
+        self.handoff.order(|requests| requests.leave = true);
     }
 
     async fn arrivals(&mut self, into: &mut VecDeque<Delivered>) -> Arrival {
-        self.desk.arrivals(into).await
+        self.handoff.arrivals(into).await
     }
 }
 
-impl Drop for DeskStay {
+impl Drop for HandoffSession {
     fn drop(&mut self) {
         self.reader.abort();
     }
@@ -204,7 +205,7 @@ impl Drop for DeskStay {
 
 #[cfg(test)]
 mod tests {
-    use super::{Desk, MOST_DELIVERIES, View};
+    use super::{Handoff, MOST_DELIVERIES, View};
     use crate::source::{Arrival, Delivered};
     use ditto_core::event::{Item, SkipReason};
     use std::collections::VecDeque;
@@ -220,14 +221,14 @@ mod tests {
 
     #[tokio::test]
     async fn deliveries_come_in_order_and_before_the_end() {
-        let desk = Desk::default();
+        let handoff = Handoff::default();
         (0..5).for_each(|number| {
-            desk.put(delivered(number));
+            handoff.put(delivered(number));
         });
-        desk.close(Some("reset".to_owned()));
-        desk.close(None);
+        handoff.close(Some("reset".to_owned()));
+        handoff.close(None);
         let mut taken = VecDeque::new();
-        assert_eq!(desk.arrivals(&mut taken).await, Arrival::Deliveries);
+        assert_eq!(handoff.arrivals(&mut taken).await, Arrival::Deliveries);
         assert_eq!(
             taken
                 .iter()
@@ -238,38 +239,38 @@ mod tests {
         let over = Arrival::Over {
             why: Some("reset".to_owned()),
         };
-        assert_eq!(desk.arrivals(&mut taken).await, over);
+        assert_eq!(handoff.arrivals(&mut taken).await, over);
         assert_eq!(taken.len(), 5);
     }
 
     #[tokio::test]
     async fn a_full_desk_has_no_room_until_the_pipeline_takes() {
-        let desk = Desk::default();
+        let handoff = Handoff::default();
         let room = (0..MOST_DELIVERIES as u64)
-            .take_while(|number| desk.put(delivered(*number)).room)
+            .take_while(|number| handoff.put(delivered(*number)).room)
             .count();
         assert_eq!(room, MOST_DELIVERIES - 1);
-        desk.arrivals(&mut VecDeque::new()).await;
-        desk.something_for_reader().await;
-        assert!(desk.take_orders().1.room);
+        handoff.arrivals(&mut VecDeque::new()).await;
+        handoff.something_for_reader().await;
+        assert!(handoff.take_orders().1.room);
     }
 
     #[test]
     fn there_is_no_room_while_paused_or_leaving() {
-        let desk = Desk::default();
-        desk.poll(false);
+        let handoff = Handoff::default();
+        handoff.poll(false);
         assert_eq!(
-            desk.take_orders().1,
+            handoff.take_orders().1,
             View {
                 room: false,
-                orders: false
+                requests: false
             }
         );
-        desk.poll(true);
-        assert!(desk.take_orders().1.room);
-        desk.order(|orders| orders.leave = true);
-        let (orders, view) = desk.take_orders();
-        assert!(orders.leave && !view.room);
-        assert!(desk.take_orders().0.leave, "leaving is for good");
+        handoff.poll(true);
+        assert!(handoff.take_orders().1.room);
+        handoff.order(|requests| requests.leave = true);
+        let (requests, view) = handoff.take_orders();
+        assert!(requests.leave && !view.room);
+        assert!(handoff.take_orders().0.leave, "leaving is for good");
     }
 }

@@ -1,6 +1,6 @@
-//! One stay over the crate's call: the task that reads it.
+//! One session over the crate's call: the task that reads it.
 //!
-//! Never outlives what the pipeline holds of it, a [`DeskStay`].
+//! Never outlives what the pipeline holds of it, a [`HandoffSession`].
 
 use std::sync::Arc;
 
@@ -15,45 +15,45 @@ use crate::cluster::client::ResolvedRecord;
 use crate::cluster::{Error, Side};
 use crate::source::Delivered;
 use crate::source::decode::decode;
-use crate::source::desk::{Desk, DeskStay};
+use crate::source::handoff::{Handoff, HandoffSession};
 use ditto_core::event::{Event, StreamName, TOMBSTONE_REVISION};
 
 /// Takes over a call that the server has confirmed.
 pub(super) fn start(
     call: SubscriptionCall,
-    credit: u32,
+    buffer_size: u32,
     usable: &Usable,
     clients: Arc<Clients>,
-) -> DeskStay {
-    let desk = Arc::new(Desk::default());
+) -> HandoffSession {
+    let handoff = Arc::new(Handoff::default());
     let ending = Ending {
-        desk: desk.clone(),
+        handoff: handoff.clone(),
         clients,
     };
     let reader = usable.runtime.spawn(async move {
-        let end = reader::read(call, credit, &ending.desk).await;
-        ending.clients.stay_ended();
+        let end = reader::read(call, buffer_size, &ending.handoff).await;
+        ending.clients.session_ended();
         match end {
-            End::Left => ending.desk.close(None),
+            End::Left => ending.handoff.close(None),
             End::Failed(error) => {
                 ending.clients.failed(&error);
-                ending.desk.close(Some(error.to_string()));
+                ending.handoff.close(Some(error.to_string()));
             }
             End::Stuck => {
                 ending.clients.discard();
-                ending.desk.close(Some(
+                ending.handoff.close(Some(
                     "the connection took no acknowledgements any more".to_owned(),
                 ));
             }
         }
     });
-    DeskStay::new(desk, reader)
+    HandoffSession::new(handoff, reader)
 }
 
-/// Closes the desk however the reader ends: the crate panics when a call ends with OK or names no stream (`protocol.md`
-/// §11 T4, T5), and throwing a client away ends its stays.
+/// Closes the handoff however the reader ends: the crate panics when a call ends with OK or names no stream (`protocol.md`
+/// §11 T4, T5), and throwing a client away ends its sessions.
 struct Ending {
-    desk: Arc<Desk>,
+    handoff: Arc<Handoff>,
     clients: Arc<Clients>,
 }
 
@@ -62,7 +62,7 @@ impl Drop for Ending {
         if std::thread::panicking() {
             self.clients.discard();
         }
-        self.desk.close(Some("the client gave up".to_owned()));
+        self.handoff.close(Some("the client gave up".to_owned()));
     }
 }
 

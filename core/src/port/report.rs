@@ -13,7 +13,7 @@ use crate::event::{SkipReason, StreamName};
 pub enum DuplicateReason {
     /// Ditto wrote or saw it in this process.
     Known,
-    /// A look found it by its id.
+    /// A lookup found it by its id.
     Found,
     /// Its revision is no longer readable at the destination.
     Unreadable,
@@ -73,7 +73,7 @@ pub enum PipelineState {
 
 /// Something that happened, for logs and metrics.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Tell {
+pub enum Report {
     /// Events were written: all of one append.
     Copied {
         /// Stream they are in, both sides.
@@ -268,15 +268,15 @@ pub enum Tell {
         number: u64,
     },
     /// The pipeline asked for another buffer size.
-    Credit {
+    BufferSize {
         /// The new one.
-        credit: u32,
+        buffer_size: u32,
     },
     /// The pipeline's state changed.
     State(PipelineState),
 }
 
-/// One event of [`Tell::Copied`].
+/// One event of [`Report::Copied`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopiedEvent {
     /// Its type.
@@ -296,8 +296,8 @@ pub struct CopiedEvent {
 pub struct Status {
     /// What the pipeline as a whole is doing.
     pub state: PipelineState,
-    /// Buffer size of the present or next stay.
-    pub credit: u32,
+    /// Buffer size of the present or next session.
+    pub buffer_size: u32,
     /// Streams that may have an append in flight.
     pub append_limit: u32,
     /// Appends sent and not answered.

@@ -1,13 +1,13 @@
-//! While joined: is there room, does the destination answer, is the credit right? And when to come back.
+//! While joined: is there room, does the destination answer, is the buffer size right? And when to come back.
 //!
-//! Leaves before the server parks healthy events (design "Message timeout and credit"). Never leaves for one slow stream.
+//! Leaves before the server parks healthy events (design "Message timeout and buffer size"). Never leaves for one slow stream.
 
 use std::time::Duration;
 
 use super::Core;
-use super::credit::Reading;
+use super::buffer_size::Reading;
 use super::member::{Phase, Trouble};
-use super::port::{Command, ConnId, LeaveReason, Moment, Tell};
+use super::port::{Command, LeaveReason, Moment, Report, SessionId};
 
 impl Core {
     pub(super) fn pump_member(&mut self) {
@@ -18,11 +18,11 @@ impl Core {
         match self.member.phase.clone() {
             Phase::Out { join_at } => self.pump_out(join_at),
             Phase::In {
-                conn,
-                credit,
+                session,
+                buffer_size,
                 paused,
                 since,
-            } => self.pump_in(conn, credit, paused, since),
+            } => self.pump_in(session, buffer_size, paused, since),
             Phase::Joining { .. } | Phase::Leaving { .. } | Phase::Finished => {}
         }
     }
@@ -46,11 +46,11 @@ impl Core {
             self.member.trouble = Trouble::None;
             self.member.phase = Phase::Out { join_at: None };
         } else if due {
-            let credit = self
-                .credit
+            let buffer_size = self
+                .buffer_size
                 .ask(self.group.as_ref().map(|group| group.message_timeout));
             self.member.phase = Phase::Joining { since: self.now };
-            self.out.push(Command::Join { credit });
+            self.out.push(Command::Join { buffer_size });
         }
     }
 
@@ -61,7 +61,13 @@ impl Core {
         (answered || nothing_asked) && self.has_room()
     }
 
-    fn pump_in(&mut self, conn: ConnId, credit: u32, paused: Option<Moment>, since: Moment) {
+    fn pump_in(
+        &mut self,
+        session: SessionId,
+        buffer_size: u32,
+        paused: Option<Moment>,
+        since: Moment,
+    ) {
         let quarter = self.message_timeout() / 4;
         if self.waits_for_destination() {
             self.waiting_since.get_or_insert(self.now);
@@ -71,22 +77,22 @@ impl Core {
         }
         let paused = match (paused, self.is_over_budget()) {
             (None, true) => {
-                self.out.push(Command::Poll { conn, on: false });
+                self.out.push(Command::Poll { session, on: false });
                 Some(self.now)
             }
             (Some(_), _) if self.has_room() => {
-                self.out.push(Command::Poll { conn, on: true });
+                self.out.push(Command::Poll { session, on: true });
                 None
             }
             (paused, _) => paused,
         };
         self.member.phase = Phase::In {
-            conn,
-            credit,
+            session,
+            buffer_size,
             since,
             paused,
         };
-        self.note_stay_lasts(since);
+        self.note_session_lasts(since);
         let silent = self
             .waiting_since
             .is_some_and(|since| self.now.saturating_sub(since) >= quarter);
@@ -95,21 +101,21 @@ impl Core {
         if silent || stuck {
             self.leave(LeaveReason::Waiting);
         } else if std::mem::take(&mut self.timed_out) {
-            self.credit.shrink(self.now, self.message_timeout());
-            self.rejoin_with_other_credit();
+            self.buffer_size.shrink(self.now, self.message_timeout());
+            self.rejoin_with_other_buffer_size();
         } else if narrow {
             self.narrow = None;
-            self.credit.shrink(self.now, self.message_timeout());
-            if self.credit.ask(Some(self.message_timeout())) < credit {
-                self.rejoin_with_other_credit();
+            self.buffer_size.shrink(self.now, self.message_timeout());
+            if self.buffer_size.ask(Some(self.message_timeout())) < buffer_size {
+                self.rejoin_with_other_buffer_size();
             }
         }
     }
 
-    fn rejoin_with_other_credit(&mut self) {
-        let credit = self.credit.ask(Some(self.message_timeout()));
-        self.tell(Tell::Credit { credit });
-        self.leave(LeaveReason::Credit);
+    fn rejoin_with_other_buffer_size(&mut self) {
+        let buffer_size = self.buffer_size.ask(Some(self.message_timeout()));
+        self.report(Report::BufferSize { buffer_size });
+        self.leave(LeaveReason::BufferSize);
     }
 
     fn is_over_budget(&self) -> bool {
@@ -122,24 +128,24 @@ impl Core {
     }
 
     pub(super) fn on_tick(&mut self) {
-        let Some(credit) = self.member.credit() else {
+        let Some(buffer_size) = self.member.buffer_size() else {
             return;
         };
         let quick = self.trial.is_open()
             && !self.is_over_budget()
             && self.narrow.is_none()
             && !self.window_is_slow();
-        let stay = Reading {
+        let session = Reading {
             here: self.unacknowledged,
-            credit,
+            buffer_size,
             quick,
             round_trip: self.window.round_trip(),
             message_timeout: self.message_timeout(),
         };
-        if self.credit.should_grow(self.now, &stay) && self.ending.is_none() {
-            self.credit.grow(self.now, &stay);
-            if self.credit.ask(Some(self.message_timeout())) > credit {
-                self.rejoin_with_other_credit();
+        if self.buffer_size.should_grow(self.now, &session) && self.ending.is_none() {
+            self.buffer_size.grow(self.now, &session);
+            if self.buffer_size.ask(Some(self.message_timeout())) > buffer_size {
+                self.rejoin_with_other_buffer_size();
             }
         }
     }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
 use super::launch::{Launch, Run};
-use super::observer::BoardObserver;
+use super::observer::StatusObserver;
 use crate::config::settings::{SubscriptionKey, SubscriptionSettings};
 use crate::log::message_id;
 use crate::metrics::SubscriptionMetrics;
@@ -29,7 +29,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A run that lasted longer did not fail at once: the next pause is short again.
 const LASTED: Duration = Duration::from_secs(60);
 
-/// What a keeper has to bring about.
+/// What a subscription task has to bring about.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Wanted {
     /// Run with these settings.
@@ -38,8 +38,8 @@ pub enum Wanted {
     Stop(Instant),
 }
 
-/// What a keeper works with.
-pub(super) struct Keeper {
+/// What a subscription task works with.
+pub(super) struct SubscriptionTask {
     pub(super) key: SubscriptionKey,
     pub(super) wanted: watch::Receiver<Wanted>,
     pub(super) budget: watch::Receiver<usize>,
@@ -56,7 +56,7 @@ pub(super) struct Keeper {
 /// How a run ended, seen from outside.
 type Ended = Result<Outcome, JoinError>;
 
-impl Keeper {
+impl SubscriptionTask {
     /// Works until a stop is wanted and done. True if everything in flight was brought to an answer.
     pub(super) async fn keep(mut self) -> bool {
         let mut pause = SHORTEST_PAUSE;
@@ -89,7 +89,7 @@ impl Keeper {
         let (stop, stopped) = watch::channel(None);
         let running = self.launcher.launch(Run {
             settings: settings.clone(),
-            observer: Arc::new(BoardObserver {
+            observer: Arc::new(StatusObserver {
                 entry: self.entry.clone(),
                 metrics: self.metrics.clone(),
             }),
@@ -214,7 +214,7 @@ impl Started {
 }
 
 /// Waits until something else than these settings is wanted. For ever if nobody is left to want anything: then the
-/// keeper is about to be dropped too.
+/// subscription task is about to be dropped too.
 async fn changed(wanted: &mut watch::Receiver<Wanted>, settings: &SubscriptionSettings) {
     let differs = |wanted: &Wanted| !matches!(wanted, Wanted::Run(other) if **other == *settings);
     if wanted.wait_for(differs).await.is_err() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::desk::{Desk, DeskStay};
+use super::handoff::{Handoff, HandoffSession};
 use super::subscription::Subscription;
 use super::{Delivered, Joined, Refusal, Source};
 use ditto_core::event::StreamName;
@@ -28,7 +28,7 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A subscription that is only looked at.
 #[derive(Debug)]
-pub struct Preview {
+pub struct DryRun {
     group: Arc<Subscription>,
     resume: Arc<Resume>,
 }
@@ -47,7 +47,7 @@ impl Resume {
     }
 }
 
-impl Preview {
+impl DryRun {
     /// Looks at what `group` would deliver.
     #[must_use]
     pub fn new(group: Subscription) -> Self {
@@ -58,8 +58,8 @@ impl Preview {
     }
 
     /// The group as it is, or as if there were none with a checkpoint.
-    async fn look(&self) -> Result<GroupSeen, Refusal> {
-        let seen = match self.group.look().await {
+    async fn lookup(&self) -> Result<GroupSeen, Refusal> {
+        let seen = match self.group.lookup().await {
             Ok(seen) => seen,
             Err(Refusal {
                 why: JoinRefusal::Missing,
@@ -75,7 +75,7 @@ impl Preview {
             },
             Err(refusal) => return Err(refusal),
         };
-        // Without a checkpoint a preview tells of the whole stream, wherever the group would begin.
+        // Without a checkpoint a dry run tells of the whole stream, wherever the group would begin.
         Ok(GroupSeen {
             start: Some(0),
             message_timeout: seen.message_timeout.max(MESSAGE_TIMEOUT),
@@ -84,24 +84,24 @@ impl Preview {
     }
 }
 
-impl Source for Preview {
-    type Stay = DeskStay;
+impl Source for DryRun {
+    type Session = HandoffSession;
 
-    async fn join(&self, credit: u32) -> Result<Joined<DeskStay>, Refusal> {
-        let group = self.look().await?;
+    async fn join(&self, buffer_size: u32) -> Result<Joined<HandoffSession>, Refusal> {
+        let group = self.lookup().await?;
         let behind = group.checkpoint.map_or(0, |number| number + 1);
         let next = self.resume.get().unwrap_or(behind);
-        let stay = start(self.group.clone(), self.resume.clone(), next, credit);
+        let session = start(self.group.clone(), self.resume.clone(), next, buffer_size);
         let warnings = self.group.without_events(&group).await;
         Ok(Joined {
-            stay,
+            session,
             group,
             warnings: warnings.into_iter().collect(),
         })
     }
 
     async fn group(&self) -> Result<GroupSeen, Refusal> {
-        self.look().await
+        self.lookup().await
     }
 
     async fn read_stream(
@@ -126,7 +126,7 @@ impl Source for Preview {
         self.group.search_log(after).await
     }
 
-    /// What the server parked lies before the checkpoint: a preview is about what comes.
+    /// What the server parked lies before the checkpoint: a dry run is about what comes.
     async fn read_parked(&self, _from: u64, _count: u32) -> ParkedPage {
         ParkedPage::Entries(Vec::new())
     }
@@ -140,33 +140,38 @@ impl Source for Preview {
     }
 }
 
-/// Begins a stay that reads pages instead of joining.
-fn start(group: Arc<Subscription>, resume: Arc<Resume>, next: u64, credit: u32) -> DeskStay {
-    let desk = Arc::new(Desk::default());
+/// Begins a session that reads pages instead of joining.
+fn start(
+    group: Arc<Subscription>,
+    resume: Arc<Resume>,
+    next: u64,
+    buffer_size: u32,
+) -> HandoffSession {
+    let handoff = Arc::new(Handoff::default());
     let mut reader = Reader {
         group,
         resume,
-        desk: desk.clone(),
+        handoff: handoff.clone(),
         next,
-        credit: credit as usize,
+        buffer_size: buffer_size as usize,
         open: BTreeSet::new(),
         page: VecDeque::new(),
     };
     let reader = tokio::spawn(async move {
         let why = reader.read().await;
-        reader.desk.close(why);
+        reader.handoff.close(why);
     });
-    DeskStay::new(desk, reader)
+    HandoffSession::new(handoff, reader)
 }
 
-/// The task behind a stay.
+/// The task behind a session.
 struct Reader {
     group: Arc<Subscription>,
     resume: Arc<Resume>,
-    desk: Arc<Desk>,
+    handoff: Arc<Handoff>,
     /// Next number to read.
     next: u64,
-    credit: usize,
+    buffer_size: usize,
     /// Numbers handed over and not acknowledged.
     open: BTreeSet<u64>,
     page: VecDeque<Delivered>,
@@ -176,23 +181,23 @@ impl Reader {
     /// Until told to leave, or a page cannot be had.
     async fn read(&mut self) -> Option<String> {
         loop {
-            let (orders, view) = self.desk.take_orders();
-            let parked = orders.parks.iter().flat_map(|(ids, _)| ids);
-            for id in orders.acks.iter().chain(parked) {
+            let (requests, view) = self.handoff.take_orders();
+            let parked = requests.parks.iter().flat_map(|(ids, _)| ids);
+            for id in requests.acks.iter().chain(parked) {
                 self.open.remove(&number_of(*id));
             }
             self.resume
                 .set(self.open.first().copied().unwrap_or(self.first_unread()));
-            if orders.leave {
+            if requests.leave {
                 return None;
             }
-            if !view.room || self.open.len() >= self.credit {
-                self.desk.something_for_reader().await;
+            if !view.room || self.open.len() >= self.buffer_size {
+                self.handoff.something_for_reader().await;
                 continue;
             }
             if let Some(delivered) = self.page.pop_front() {
                 self.open.extend(delivered.number);
-                self.desk.put(delivered);
+                self.handoff.put(delivered);
                 continue;
             }
             match self.turn_page().await {
@@ -201,7 +206,7 @@ impl Reader {
                     let ask_again = tokio::time::sleep(ASK_AGAIN);
                     tokio::select! {
                         () = ask_again => {}
-                        () = self.desk.something_for_reader() => {}
+                        () = self.handoff.something_for_reader() => {}
                     }
                 }
                 Err(why) => return Some(why),
