@@ -136,7 +136,7 @@ fn behind(one: &SubscriptionReport, waited: f64) -> Option<String> {
                 .to_owned(),
         );
     }
-    match (one.lag_events, one.looked_up_seconds_ago) {
+    match (one.lag_events, one.looked_seconds_ago) {
         (Some(lag), _) if lag > 0 => Some(format!("{name}: {lag} events behind")),
         (Some(_), Some(ago)) if ago < waited => {
             let left = one.in_flight_events.max(one.buffered_events);

@@ -94,7 +94,7 @@ pub struct SubscriptionReport {
     /// Age of the oldest event that is not acknowledged; absent while the lag is not known.
     pub lag_seconds: Option<f64>,
     /// How long ago the group and the stream's end were looked at.
-    pub looked_up_seconds_ago: Option<f64>,
+    pub looked_seconds_ago: Option<f64>,
     /// Events sent to the destination and not answered.
     pub in_flight_events: usize,
     /// Events in memory, in flight or waiting.
@@ -102,7 +102,7 @@ pub struct SubscriptionReport {
     /// Their bytes.
     pub buffered_bytes: usize,
     /// Buffer size asked for.
-    pub buffer_size: Option<u32>,
+    pub credit: Option<u32>,
     /// Highest number in the stream up to which everything is done.
     pub done_up_to: Option<u64>,
     /// Last number in the stream.
@@ -241,12 +241,11 @@ fn subscription(view: &SubscriptionView) -> SubscriptionReport {
         lag_seconds: view
             .lag_time(SystemTime::now())
             .map(|lag| lag.as_secs_f64()),
-        looked_up_seconds_ago: group
-            .map(|(_, at)| Instant::now().duration_since(*at).as_secs_f64()),
+        looked_seconds_ago: group.map(|(_, at)| Instant::now().duration_since(*at).as_secs_f64()),
         in_flight_events: status.map_or(0, |status| status.events_in_flight),
         buffered_events: status.map_or(0, |status| status.events_buffered),
         buffered_bytes: status.map_or(0, |status| status.bytes_buffered),
-        buffer_size: status.map(|status| status.buffer_size),
+        credit: status.map(|status| status.buffer_size),
         done_up_to: status.and_then(|status| status.done_up_to),
         last_number: status.and_then(|status| status.last_number),
         copied: view.copied,
