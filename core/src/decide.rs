@@ -1,4 +1,4 @@
-//! The table of design "Exactness": what a lookup at the destination means for what waits.
+//! What a lookup at the destination means for what waits.
 //!
 //! Pure functions of what was read and what waits. Never changes a state and gives no command.
 

@@ -22,7 +22,7 @@ pub(super) struct Doubt {
     checkpoint: Option<u64>,
     first_read: Option<ReadId>,
     /// The first readable number, where the checkpoint lies before it: a group that was loaded there drops it
-    /// (`protocol.md` §8.2), and any answer to what lies behind it would cover it. And since when that matters.
+    /// (protocol §8.2), and any answer to what lies behind it would cover it. And since when that matters.
     dropped: Option<(u64, Moment)>,
     /// Lowest number delivered over the present session.
     lowest: Option<u64>,

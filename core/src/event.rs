@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
-/// The revision that Event Store gives a tombstone (`protocol.md` §4.3); no ordinary event has it.
+/// The revision that Event Store gives a tombstone (protocol §4.3); no ordinary event has it.
 pub const TOMBSTONE_REVISION: u64 = i64::MAX as u64;
 
 /// Name of a stream. Cloning shares the text.
@@ -35,7 +35,7 @@ impl StreamName {
     }
 
     /// True for categories, types and correlations: projections fill them with links and nothing else
-    /// (`protocol.md` §6.2).
+    /// (protocol §6.2).
     #[must_use]
     pub fn holds_links(&self) -> bool {
         self.0.starts_with("$ce-") || self.links_parts()
@@ -47,7 +47,7 @@ impl StreamName {
         self.0.starts_with("$et-") || self.0.starts_with("$bc-")
     }
 
-    /// The stream that holds this stream's metadata: `$$` and the name (`protocol.md` §5.2).
+    /// The stream that holds this stream's metadata: `$$` and the name (protocol §5.2).
     #[must_use]
     pub fn metadata_stream(&self) -> Self {
         Self(format!("$${}", self.0).into())
@@ -83,13 +83,13 @@ pub struct Event {
     pub revision: u64,
     /// The event type, an ordinary text.
     pub event_type: Arc<str>,
-    /// The stored JSON flag: all that servers keep of a content type (`protocol.md` §3.5).
+    /// The stored JSON flag: all that servers keep of a content type (protocol §3.5).
     pub is_json: bool,
     /// The payload, byte for byte.
     pub data: Bytes,
     /// The custom metadata, byte for byte.
     pub metadata: Bytes,
-    /// When the server stored it: ticks of 100 ns since 1970-01-01 UTC (`protocol.md` §3.5). Not copied.
+    /// When the server stored it: ticks of 100 ns since 1970-01-01 UTC (protocol §3.5). Not copied.
     pub created: i64,
 }
 
@@ -101,7 +101,7 @@ impl Event {
     }
 
     /// What the event counts for against a server's limits of an append: data, metadata and twice the type. That is how
-    /// the strictest servers count; others leave out metadata and type (`protocol.md` §4.1, §16).
+    /// the strictest servers count; others leave out metadata and type (protocol §4.1, §16).
     #[must_use]
     pub fn append_size(&self) -> usize {
         self.data.len() + self.metadata.len() + 2 * self.event_type.len()
@@ -123,7 +123,7 @@ pub enum Item {
     /// An event to be copied.
     Event(Event),
     /// A user's own link inside a category stream: whatever is at this stream's tail now gets copied
-    /// (`protocol.md` §6.2: the projection copies the link's target, and `$o` names the stream that holds the link).
+    /// (protocol §6.2: the projection copies the link's target, and `$o` names the stream that holds the link).
     Forward(StreamName),
     /// Never copied, by rule.
     Never(SkipReason),

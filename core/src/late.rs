@@ -1,6 +1,6 @@
 //! Deliveries that the server took back, or was about to: signs that the buffer size is too large.
 //!
-//! The server's clock starts when it pushes (`protocol.md` §8.6), so a delivery can be late by what it waits for here, and
+//! The server's clock starts when it pushes (protocol §8.6), so a delivery can be late by what it waits for here, and
 //! by its way in. Never blames the buffer size for a stream that has a reason of its own, or for a frozen process.
 
 use std::time::Duration;

@@ -32,7 +32,7 @@ impl Numbers {
         };
     }
 
-    /// Begins at a number that the group may begin before: its start is "end" (`protocol.md` §8.2), wherever that was.
+    /// Begins at a number that the group may begin before: its start is "end" (protocol §8.2), wherever that was.
     pub(super) fn assume(&mut self, base: u64) {
         self.begin(base);
         self.assumed = true;

@@ -1,7 +1,7 @@
 //! Parking: wishes wait until a read of the parked queue says that it still takes entries, and it is read again after.
 //!
 //! A server goes on without a word when the queue was tombstoned: what is parked is lost, and counts as done
-//! (`protocol.md` §8.8). Never parks there, and never acknowledges in its place: the subscription stops.
+//! (protocol §8.8). Never parks there, and never acknowledges in its place: the subscription stops.
 
 use std::collections::{HashSet, VecDeque};
 

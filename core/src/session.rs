@@ -1,6 +1,6 @@
 //! While joined: is there room, does the destination answer, is the buffer size right? And when to come back.
 //!
-//! Leaves before the server parks healthy events (design "Message timeout and buffer size"). Never leaves for one slow stream.
+//! Leaves before the server parks healthy events (protocol §8.6). Never leaves for one slow stream.
 
 use std::time::Duration;
 

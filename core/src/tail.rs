@@ -196,7 +196,7 @@ impl Core {
         }
     }
 
-    /// A scavenge keeps a stream's last event only (`protocol.md` §15.6): a refusal of one that has others behind it by now
+    /// A scavenge keeps a stream's last event only (protocol §15.6): a refusal of one that has others behind it by now
     /// may mean that it is gone.
     pub(super) fn on_refusal_confirmed(
         &mut self,

@@ -177,7 +177,7 @@ impl Trial {
     }
 
     /// Nobody knows what became of these appends. Unlike an ended call this blames none of them: a server without a
-    /// leader answers reads and leaves appends unanswered (`protocol.md` §14.2).
+    /// leader answers reads and leaves appends unanswered (protocol §14.2).
     pub(super) fn no_answer(&mut self, now: Moment, appends: &[AppendId]) {
         self.not_on_its_way(appends);
         self.freeze(appends);

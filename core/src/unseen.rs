@@ -1,5 +1,5 @@
 //! Numbers of the subscription's stream that can no longer be read and that this process did not see done: the stream
-//! was truncated before the group delivered them, and the group says nothing of it (`protocol.md` §8.10).
+//! was truncated before the group delivered them, and the group says nothing of it (protocol §8.10).
 //!
 //! What was lost keeps ditto out of the group, whose checkpoint stays below it, until its streams are found in the source's
 //! log and each is copied or held. Never closes such a number for another reason, unless the operator accepts it.
@@ -21,7 +21,7 @@ use crate::event::StreamName;
 /// Found streams whose event is being read at once.
 const READ_AT_ONCE: usize = 16;
 
-/// A page of the log is answered within this time: a server looks at a million records a second (`protocol.md` §15.7) and
+/// A page of the log is answered within this time: a server looks at a million records a second (protocol §15.7) and
 /// says nothing before it has found one.
 pub const SEARCH_TIME: Duration = Duration::from_secs(600);
 

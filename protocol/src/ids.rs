@@ -1,4 +1,4 @@
-//! Event ids and correlation ids on the wire: two forms, both of which a server must accept (`protocol.md` §2.1).
+//! Event ids and correlation ids on the wire: two forms, both of which a server must accept (protocol §2.1).
 //!
 //! Never judges an id: the nil id is read like any other.
 

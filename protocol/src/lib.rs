@@ -1,6 +1,6 @@
 //! Event Store's gRPC protocol as generated code, for ditto's own client and for the development server.
 //!
-//! The `.proto` files are written from the wire tables of `protocol.md` §2. Never interprets a message: what an answer
+//! The `.proto` files are written from the wire tables of protocol §2. Never interprets a message: what an answer
 //! means is decided by those who ask.
 
 pub mod ids;
@@ -50,5 +50,5 @@ pub use generated::event_store::client::{
 };
 pub use generated::google::rpc;
 
-/// Beginning of every `type_url` of details in a batch answer (`protocol.md` §2.1).
+/// Beginning of every `type_url` of details in a batch answer (protocol §2.1).
 pub const TYPE_URL_PREFIX: &str = "type.googleapis.com/";

@@ -2,7 +2,7 @@
 //!
 //! The crate gets one endpoint, the leader that ditto's own client found, at the address where it answered, files that
 //! were read and parsed before, and no credentials in its connection string: so most of its traps cannot spring
-//! (`protocol.md` §11 T1, T6, T8, T19 to T23, T36 to T38). Never shares a client: each one is a connection of its own,
+//! (protocol §11 T1, T6, T8, T19 to T23, T36 to T38). Never shares a client: each one is a connection of its own,
 //! and is thrown away when it fails.
 
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use super::{bridge, files, tls};
 use crate::config::cluster::{ClusterSettings, Endpoint, Tls};
 
 const ACTION: &str = "make a client";
-/// Everything but letters, digits and these four: above all no comma, which the crate takes for a host separator (T23).
+/// Everything but letters, digits and these four: above all no comma, which the crate takes for a host separator
+/// (protocol §11 T23).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -25,9 +26,9 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 /// A client of the crate, and whom its calls must name.
 #[derive(Clone)]
 pub struct CrateClient {
-    /// The client. Dead for good after its first failure to connect (T1).
+    /// The client. Dead for good after its first failure to connect (protocol §11 T1).
     pub client: eventstore::Client,
-    /// To be given with each call (T22); `None`: anonymous.
+    /// To be given with each call (protocol §11 T22); `None`: anonymous.
     pub credentials: Option<eventstore::Credentials>,
     /// The node it talks to.
     pub node: Endpoint,
@@ -172,7 +173,8 @@ fn prepare(
 fn connection_string(settings: &ClusterSettings, target: &Target, roots_are_good: bool) -> String {
     let mut parameters: Vec<(&str, String)> = vec![
         ("nodePreference", "leader".to_owned()),
-        // The crate sleeps this long before its first attempt, and makes one attempt less than it is told (T8).
+        // The crate sleeps this long before its first attempt, and makes one attempt less than it is told
+        // (protocol §11 T8).
         ("discoveryInterval", "1".to_owned()),
         (
             "maxDiscoverAttempts",
@@ -201,7 +203,8 @@ fn connection_string(settings: &ClusterSettings, target: &Target, roots_are_good
         Tls::Off => {
             parameters.push(("tls", "false".to_owned()));
             if !roots_are_good {
-                // The crate loads the machine's authorities even without TLS, and panics on a bad one (T19).
+                // The crate loads the machine's authorities even without TLS, and panics on a bad one
+                // (protocol §11 T19).
                 parameters.push(("tlsCaFile", "/dev/null".to_owned()));
             }
         }

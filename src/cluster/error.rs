@@ -1,6 +1,6 @@
 //! What can go wrong with an Event Store, in classes that decide what ditto does next.
 //!
-//! Classed by gRPC code and by the server's `exception` trailer (`protocol.md` §9), never by message text where either
+//! Classed by gRPC code and by the server's `exception` trailer (protocol §9), never by message text where either
 //! says it. Never holds a secret.
 
 mod status;
@@ -76,7 +76,7 @@ pub enum Class {
     /// Refused for another lasting reason.
     Refused,
     /// HTTP 500 without a gRPC status: an error whose trailers would name a stream or group that is not ASCII
-    /// (`protocol.md` §9, last row), or a proxy in trouble. Which of them is not known.
+    /// (protocol §9, last row), or a proxy in trouble. Which of them is not known.
     NoStatus,
     /// This stream cannot be read, while the same node answers reads of others.
     Unreadable,
@@ -84,7 +84,7 @@ pub enum Class {
     Unsupported,
     /// A file or a setting of ditto's own.
     Configuration,
-    /// The crate's client is dead and must be replaced (`protocol.md` §11 T1).
+    /// The crate's client is dead and must be replaced (protocol §11 T1).
     RebuildClient,
 }
 
@@ -125,7 +125,7 @@ impl Error {
         }
     }
 
-    /// What a status means (`protocol.md` §9).
+    /// What a status means (protocol §9).
     #[must_use]
     pub fn from_status(side: Side, action: &'static str, status: &tonic::Status) -> Self {
         let class = status::class(status);
@@ -157,7 +157,7 @@ impl Error {
         }
     }
 
-    /// What an error of the eventstore crate means. It keeps neither trailers nor sources (`protocol.md` §9, end).
+    /// What an error of the eventstore crate means. It keeps neither trailers nor sources (protocol §9, end).
     #[must_use]
     pub fn from_crate(side: Side, action: &'static str, error: &eventstore::Error) -> Self {
         use eventstore::Error as Crate;
@@ -177,7 +177,7 @@ impl Error {
             Crate::UnsupportedFeature => Class::Unsupported,
             Crate::DeadlineExceeded => Class::Timeout,
             Crate::InitializationError(_) => Class::Configuration,
-            // T17: a dropped consumer comes as this.
+            // protocol §11 T17: a dropped consumer comes as this.
             Crate::IllegalStateError(_) => Class::Dropped,
             Crate::WrongExpectedVersion { .. } => Class::WrongRevision,
             Crate::InternalParsingError(_) => Class::Refused,

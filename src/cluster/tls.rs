@@ -1,7 +1,7 @@
 //! TLS as ditto's own client uses it, and the check of every file before any client sees it.
 //!
 //! Never installs a process-wide provider: the crate does that itself and panics if it comes second
-//! (`protocol.md` §11 T18). Never skips verification unless the operator says so.
+//! (protocol §11 T18). Never skips verification unless the operator says so.
 
 mod expiry;
 mod verifier;
@@ -47,7 +47,7 @@ impl TlsMaterial {
                 .map_err(|error| format!("no certificate can be verified: {error}"))?
         } else {
             if let Some(file) = &files.ca_file {
-                // The crate loads it in any case, and panics on a bad one (T19).
+                // The crate loads it in any case, and panics on a bad one (protocol §11 T19).
                 roots_of(file)?;
             }
             Arc::new(Anybody(provider.clone()))
@@ -123,8 +123,8 @@ fn certificates(file: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
     Ok(certificates)
 }
 
-/// The machine's own authorities. The crate panics on a single one that does not parse (T19), so neither may ditto
-/// tolerate it.
+/// The machine's own authorities. The crate panics on a single one that does not parse (protocol §11 T19), so neither
+/// may ditto tolerate it.
 pub(crate) fn native_roots() -> Result<RootCertStore, String> {
     let loaded = rustls_native_certs::load_native_certs();
     if let Some(error) = loaded.errors.first() {

@@ -1,6 +1,6 @@
 //! The pipelines' own runtime, and a way to see whether it still runs.
 //!
-//! A client library that spins can freeze a whole runtime (`protocol.md` §11 T3); the supervisor, which feeds systemd's
+//! A client library that spins can freeze a whole runtime (protocol §11 T3); the supervisor, which feeds systemd's
 //! watchdog, therefore lives on another one. Never runs anything of the supervisor.
 
 use std::time::Duration;

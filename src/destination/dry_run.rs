@@ -169,7 +169,7 @@ impl<D: Destination> Appends for DryRunAppends<D> {
     }
 }
 
-/// What the server would answer (`protocol.md` §5.1): written at the tail, recognised by ids before it, else wrong.
+/// What the server would answer (protocol §5.1): written at the tail, recognised by ids before it, else wrong.
 async fn judge<D: Destination>(real: &D, tails: &Tails, append: Append) -> AppendOutcome {
     let Append {
         stream,

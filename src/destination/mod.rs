@@ -41,14 +41,14 @@ pub trait Destination: Send + Sync + 'static {
     ) -> impl Future<Output = LookupResult> + Send;
 
     /// Whether the stream holds exactly this event at its revision (1 or more), asked by an append that is recognised or
-    /// refused and never written (`protocol.md` §5.1.12).
+    /// refused and never written (protocol §5.1.12).
     fn recognise(
         &self,
         stream: StreamName,
         event: Event,
     ) -> impl Future<Output = LookupResult> + Send;
 
-    /// Whether the stream may be written, asked by an append of no events that cannot succeed (`protocol.md` §15.2).
+    /// Whether the stream may be written, asked by an append of no events that cannot succeed (protocol §15.2).
     fn rights(&self, stream: StreamName) -> impl Future<Output = Rights> + Send;
 
     /// Writes the stream's metadata, if it has none.

@@ -1,6 +1,6 @@
 //! What a group's parked queue holds, by stream; and the end of entries that are done with.
 //!
-//! The queue is a stream of links, one entry for each parking (`protocol.md` §8.8). It is read directly: the server's own
+//! The queue is a stream of links, one entry for each parking (protocol §8.8). It is read directly: the server's own
 //! replay forgets entries before they are done. Never writes an event; the only write is the queue's `$tb`.
 
 #[cfg(feature = "fuzzing")]

@@ -1,7 +1,7 @@
 //! Proof that the event of each entry is at the destination: what a replay asks before it forgets a stream's entries.
 //!
 //! A stream that is at the destination up to its highest parked revision may hold a placeholder in the place of a lower one
-//! (`on_missing_history = "fill"`). The appends here are recognised or refused, and never written (`protocol.md` §5.1.12).
+//! (`on_missing_history = "fill"`). The appends here are recognised or refused, and never written (protocol §5.1.12).
 
 use std::collections::{BTreeMap, BTreeSet};
 

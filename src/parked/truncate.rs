@@ -1,4 +1,4 @@
-//! Forgetting the beginning of a parked queue: its `$tb`, as the server itself sets it (`protocol.md` §8.8).
+//! Forgetting the beginning of a parked queue: its `$tb`, as the server itself sets it (protocol §8.8).
 //!
 //! Everything else in the queue's metadata stays as it is, and `$tb` never goes back.
 

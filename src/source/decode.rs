@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use crate::cluster::client::{ResolvedRecord, notes};
 use ditto_core::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
 
-/// The type of a link (`protocol.md` §6.1).
+/// The type of a link (protocol §6.1).
 const LINK: &str = "$>";
 
 /// Decides what becomes of it. A link is looked at first: what it says of a deletion or of its origin is lost in its
@@ -37,7 +37,7 @@ pub fn decode(record: ResolvedRecord) -> Item {
 /// there are without reading their events; and the event's revision there, if the record says it. `None` for what is
 /// never copied.
 ///
-/// Here, where no target is at hand, the type is what tells a link (`protocol.md` §6.1).
+/// Here, where no target is at hand, the type is what tells a link (protocol §6.1).
 #[must_use]
 pub fn stream_of(record: &Event) -> Option<(StreamName, Option<u64>)> {
     let text = if is_link(record) {
@@ -79,7 +79,7 @@ pub(super) fn by_link(link: &Event) -> Option<Item> {
     };
     match notes.origin.filter(|origin| !origin.is_empty()) {
         // Servers' `$by_category` links to the event itself: the stream in the text is the one in `$o`. Where they
-        // differ, the event in `$o` is a user's own link, and the text is that link's (`protocol.md` §6.2): whatever
+        // differ, the event in `$o` is a user's own link, and the text is that link's (protocol §6.2): whatever
         // it points to, the link is an event of a stream that is copied.
         Some(origin) if origin != stream => Some(if origin.starts_with('$') {
             Item::Never(SkipReason::SystemStream)
@@ -92,7 +92,7 @@ pub(super) fn by_link(link: &Event) -> Option<Item> {
     }
 }
 
-/// The text of a link: `<revision>@<stream>`, split at the first `@` (`protocol.md` §6.1).
+/// The text of a link: `<revision>@<stream>`, split at the first `@` (protocol §6.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LinkText<'a> {
     /// It names an event.
@@ -123,7 +123,7 @@ impl<'a> LinkText<'a> {
     }
 }
 
-/// What the projection notes in a link's metadata (`protocol.md` §6.2). Metadata that is no such JSON says nothing.
+/// What the projection notes in a link's metadata (protocol §6.2). Metadata that is no such JSON says nothing.
 #[derive(Default, Deserialize)]
 struct LinkNotes {
     #[serde(rename = "$o", default)]

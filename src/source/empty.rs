@@ -26,7 +26,7 @@ pub(crate) async fn warning(client: &Client, stream: &StreamName) -> String {
     }
 }
 
-/// The system projection that fills a stream (`protocol.md` §6.2).
+/// The system projection that fills a stream (protocol §6.2).
 fn projection(stream: &StreamName) -> Option<&'static str> {
     let name = stream.as_str();
     [

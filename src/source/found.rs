@@ -1,7 +1,7 @@
 //! The links of parked entries whose numbers lead nowhere, found by reading the whole of the subscription's stream.
 //!
 //! An entry that was parked again after the server's own replay has the number of an entry that the server forgot
-//! (`protocol.md` §8.8). Believes a link only if the stream is readable from its first number on and all links to the same
+//! (protocol §8.8). Believes a link only if the stream is readable from its first number on and all links to the same
 //! event say the same. Never writes.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -92,7 +92,7 @@ async fn link_page(
     }
 }
 
-/// The stream that a group's parked entries are in (`protocol.md` §8.8).
+/// The stream that a group's parked entries are in (protocol §8.8).
 #[must_use]
 pub fn parked_stream(group: &SubscriptionKey) -> StreamName {
     StreamName::new(format!("$persistentsubscription-{group}-parked"))

@@ -1,4 +1,4 @@
-//! Which events a category linked before its first readable link: found in the source's log (`protocol.md` §6.2, §15.6).
+//! Which events a category linked before its first readable link: found in the source's log (protocol §6.2, §15.6).
 //!
 //! Only searches where the log shows that `$by_category` takes the text before the first `-`: what it would find
 //! otherwise nobody subscribed to. Never copies anything.
@@ -62,7 +62,7 @@ impl Scope {
         }
     }
 
-    /// Whether a projection links the event (`protocol.md` §6.2).
+    /// Whether a projection links the event (protocol §6.2).
     fn links(&self, event: &Event) -> bool {
         let is_json = || serde_json::from_slice::<IgnoredAny>(&event.data).is_ok();
         let is_type = match self {

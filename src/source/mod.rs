@@ -134,7 +134,7 @@ pub enum Arrival {
 /// What a session hands over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivered {
-    /// What to acknowledge: the link's id if it came through a link (`protocol.md` §8.6).
+    /// What to acknowledge: the link's id if it came through a link (protocol §8.6).
     pub ack: Uuid,
     /// Number in the subscription's stream; `None` for a replayed parked entry.
     pub number: Option<u64>,

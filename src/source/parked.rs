@@ -1,6 +1,6 @@
 //! What the entries of a group's parked queue stand for, told by the link that was parked.
 //!
-//! An entry keeps only the text of the event that the parked link resolved to (`protocol.md` §8.8). Of a user's own link in
+//! An entry keeps only the text of the event that the parked link resolved to (protocol §8.8). Of a user's own link in
 //! a category that is an event of another stream, which nobody may have subscribed to: the stream that holds the link is
 //! named by the `$o` of the category's link alone. The entry's number leads back to that link. Never takes an entry's
 //! target for the parked event unless the link says so, and never writes.
@@ -51,7 +51,7 @@ impl Traced {
     }
 }
 
-/// What the server writes beside an entry (`protocol.md` §8.8).
+/// What the server writes beside an entry (protocol §8.8).
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Notes {
@@ -133,7 +133,7 @@ pub async fn trace(
 }
 
 /// Looks for the links where they should stand. What was parked again after a replay has the number of its earlier entry
-/// (`protocol.md` §8.8): those are looked for where that entry says.
+/// (protocol §8.8): those are looked for where that entry says.
 async fn round(
     client: &Client,
     group: &SubscriptionKey,
@@ -186,7 +186,7 @@ pub(super) fn by_own_link(target: Target, decided: Option<&Item>) -> Traced {
 }
 
 /// What is known where no link is found. Only categories hold links that stand for another stream than their text names
-/// (`protocol.md` §6.2), and those to `$$…` or a tombstone are notices of deletions.
+/// (protocol §6.2), and those to `$$…` or a tombstone are notices of deletions.
 fn untraced(subscription: &StreamName, target: &Target) -> Traced {
     let (stream, revision) = target;
     if stream.as_str().starts_with("$$") {
@@ -203,7 +203,7 @@ fn untraced(subscription: &StreamName, target: &Target) -> Traced {
 }
 
 /// Entries that can be read in a group's parked queue; `None` if it cannot be read. The server's own count ignores what
-/// other programs truncate (`protocol.md` §8.8).
+/// other programs truncate (protocol §8.8).
 pub(super) async fn readable(client: &Client, group: &SubscriptionKey) -> Option<u64> {
     let read = ReadStream::forwards(parked_stream(group), 0, 1, usize::MAX);
     let StreamPage::Found {

@@ -1,7 +1,7 @@
 //! How far a group is: which events it is done with, and which streams have events in its parked queue.
 //!
 //! A group's checkpoint is a number of its stream; whether an event of another stream lies before it is told by the
-//! places of both in the server's log, since projections link in that order (`protocol.md` §6.2). Never changes a group.
+//! places of both in the server's log, since projections link in that order (protocol §6.2). Never changes a group.
 
 use std::collections::HashMap;
 

@@ -43,7 +43,7 @@ pub(super) struct Exact {
 /// How events get into the subscription's stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Links {
-    /// By a projection, which leaves out what is flagged JSON and is not (`protocol.md` §6.2).
+    /// By a projection, which leaves out what is flagged JSON and is not (protocol §6.2).
     Projected,
     /// As they are, or by somebody's own links.
     All,
@@ -316,7 +316,7 @@ impl Comparison for Exact {
     }
 }
 
-/// Whether projections leave an event out: it is flagged JSON, and is not (`protocol.md` §6.2).
+/// Whether projections leave an event out: it is flagged JSON, and is not (protocol §6.2).
 pub(super) fn is_left_out(event: &Event) -> bool {
     event.is_json && serde_json::from_slice::<IgnoredAny>(&event.data).is_err()
 }

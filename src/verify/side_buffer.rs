@@ -16,7 +16,7 @@ pub(super) enum Page {
     Found {
         /// Readable events, ascending.
         events: Vec<Event>,
-        /// The next revision that is readable, where the page holds none (`protocol.md` §3.2).
+        /// The next revision that is readable, where the page holds none (protocol §3.2).
         first: Option<u64>,
         /// Number of the stream's last event, readable or not.
         last: u64,

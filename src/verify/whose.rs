@@ -1,8 +1,8 @@
 //! Whose a destination stream is whose events cannot be read, and who cut off what cannot be read of it.
 //!
-//! A scavenge keeps each stream's last event (`protocol.md` §15.6), so an append of the source's event of that revision,
-//! behind the revision before it, is recognised if the stream is a copy and refused if it is not (§5.1.12). It is sent only
-//! below the destination's end and never for revision 0: it never writes.
+//! A scavenge keeps each stream's last event (protocol §15.6), so an append of the source's event of that revision,
+//! behind the revision before it, is recognised if the stream is a copy and refused if it is not (protocol §5.1.12). It
+//! is sent only below the destination's end and never for revision 0: it never writes.
 
 use serde::Deserialize;
 
@@ -111,7 +111,7 @@ fn unproven(why: &str) -> Whose {
 }
 
 /// The keys of a stream's metadata that only another writer has set where an event of the source is cut off
-/// (`protocol.md` §5.2): ditto sets `$maxAge`, and `$tb` only below what the source can show.
+/// (protocol §5.2): ditto sets `$maxAge`, and `$tb` only below what the source can show.
 #[derive(Default, Deserialize)]
 struct Cut {
     #[serde(rename = "$tb", default)]

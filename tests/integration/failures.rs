@@ -214,7 +214,7 @@ async fn calls_of_a_starting_source_may_stay_unanswered() {
     }
 }
 
-/// The crate's client is dead for good after the first of these that fails (`protocol.md` §11, T1, T2).
+/// The crate's client is dead for good after the first of these that fails (protocol §11 T1, T2).
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_may_not_say_what_it_can_do() {
     for (fault, times) in [(FaultKind::Unavailable, 3), (FaultKind::Unanswered, 1)] {

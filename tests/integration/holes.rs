@@ -178,7 +178,7 @@ async fn passed_over() -> Option<(Servers, Copying, groups::Foreign)> {
         seed(servers.source.store(), &format!("customer-{number}"), 1);
     }
     // Its only slot is taken, so that the server passes over its other events and counts progress in the order of what
-    // it has sent (`protocol.md` §8.4, §8.7): one answer, and the checkpoint lies after events that nobody was sent.
+    // it has sent (protocol §8.4, §8.7): one answer, and the checkpoint lies after events that nobody was sent.
     let first = foreign.next().await;
     until("the other half is copied", || {
         let copied = copying.seen.copied();

@@ -37,7 +37,7 @@ async fn max_append_events_is_kept() {
     assert_eq!(longest(7), 0);
 }
 
-/// Servers 24.10.4 to 24.10.14 and 25.0 count metadata and types, too (`protocol.md` §16): events that are mostly these
+/// Servers 24.10.4 to 24.10.14 and 25.0 count metadata and types, too (protocol §16): events that are mostly these
 /// fill an append long before their data does.
 #[tokio::test(flavor = "multi_thread")]
 async fn full_appends_are_accepted_at_once() {

@@ -15,7 +15,7 @@ use crate::event::{Event, StreamName};
 pub const OWN_REASON: &str = "ditto: ";
 
 /// The reason without that, of an entry that ditto parked; `None` if the server or another program did. The server puts a
-/// line of its own before it (`protocol.md` §8.6).
+/// line of its own before it (protocol §8.6).
 #[must_use]
 pub fn own_reason(stored: &str) -> Option<&str> {
     stored
@@ -23,7 +23,7 @@ pub fn own_reason(stored: &str) -> Option<&str> {
         .find_map(|line| line.strip_prefix(OWN_REASON))
 }
 
-/// The stream revision an append expects. Never "any" (`protocol.md` §5.1.3: not idempotent across a restart).
+/// The stream revision an append expects. Never "any" (protocol §5.1.3: not idempotent across a restart).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Expected {
     /// The stream holds no event.
@@ -138,7 +138,7 @@ pub enum Command {
     },
     /// Does the destination's stream hold exactly this event at its revision, which is the stream's last or below it?
     /// An append of the event with the revision before it expected: recognised as stored or refused, never written
-    /// (`protocol.md` §5.1.12). [`Input::LookedUp`].
+    /// (protocol §5.1.12). [`Input::LookedUp`].
     Recognise {
         /// Id for the answer.
         lookup: LookupId,
@@ -147,7 +147,7 @@ pub enum Command {
         /// The source's event; its revision is 1 or more.
         event: Event,
     },
-    /// May this stream be written? An append of no events that cannot succeed (`protocol.md` §15.2): [`Input::RightsSeen`].
+    /// May this stream be written? An append of no events that cannot succeed (protocol §15.2): [`Input::RightsSeen`].
     AskRights {
         /// Id for the answer.
         ask: LookupId,

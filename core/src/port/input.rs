@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{AppendId, LookupId, Moment, ReadId, SessionId, Side, WriteId};
 use crate::event::{Event, Item, StreamName};
 
-/// What GetInfo says of the group, as far as the core decides by it (`protocol.md` §8.11).
+/// What GetInfo says of the group, as far as the core decides by it (protocol §8.11).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSeen {
     /// How long the server lets a delivery wait for its acknowledgement before it takes it back.
@@ -21,7 +21,7 @@ pub struct GroupSeen {
     /// The group's configured start: `None` for "end".
     pub start: Option<u64>,
     /// The server's count of parked entries. It rises with each entry that the server parks, but does not fall when another
-    /// program truncates the queue, and it may jump (`protocol.md` §8.8).
+    /// program truncates the queue, and it may jump (protocol §8.8).
     pub parked: u64,
     /// Entries of the parked queue that can be read; `None`: the queue was not read, for example for want of permission.
     pub parked_readable: Option<u64>,
@@ -76,7 +76,7 @@ pub enum AppendOutcome {
     WrongRevision,
     /// Larger than the server accepts.
     TooLarge {
-        /// The limit that the server named, in bytes as it counts them (`protocol.md` §9); `None`: it named none.
+        /// The limit that the server named, in bytes as it counts them (protocol §9); `None`: it named none.
         limit: Option<usize>,
     },
     /// No right to write this stream.
@@ -97,7 +97,7 @@ pub enum LookupResult {
     /// The stream exists. `last` is the number of its last event ever (readable or not); `events` are what was
     /// readable of the range asked for, ascending.
     Tail {
-        /// Last event number (`protocol.md` §3.2 `last_stream_position`).
+        /// Last event number (protocol §3.2 `last_stream_position`).
         last: u64,
         /// The readable events of the range asked for.
         events: Vec<Event>,
@@ -189,7 +189,7 @@ pub enum LinkPage {
 pub struct ParkedEntry {
     /// Its revision in the parked stream.
     pub entry: u64,
-    /// The reason as stored, the server's prefix included (`protocol.md` §8.6, §8.8).
+    /// The reason as stored, the server's prefix included (protocol §8.6, §8.8).
     pub reason: String,
     /// What was parked. The link that was parked tells it; the entry names that link's target alone.
     pub item: Item,
@@ -200,7 +200,7 @@ pub struct ParkedEntry {
 pub enum ParkedPage {
     /// Ascending from the entry asked for; may be fewer than asked for. Empty: the end.
     Entries(Vec<ParkedEntry>),
-    /// The parked stream was tombstoned: what is parked is lost (`protocol.md` §8.8).
+    /// The parked stream was tombstoned: what is parked is lost (protocol §8.8).
     Tombstoned,
     /// No right to read it: the server's own parking cannot be seen.
     Denied,
@@ -208,7 +208,7 @@ pub enum ParkedPage {
     Failed,
 }
 
-/// A record's position in the server's log: the pair that the server gave, never made up (`protocol.md` §3.3).
+/// A record's position in the server's log: the pair that the server gave, never made up (protocol §3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LogPosition {
     /// Commit position.
@@ -274,7 +274,7 @@ pub enum Input {
     Delivery {
         /// The session that it came over.
         session: SessionId,
-        /// What to acknowledge: the link's id if it came through a link (`protocol.md` §8.6).
+        /// What to acknowledge: the link's id if it came through a link (protocol §8.6).
         ack: Uuid,
         /// Number of the original event in the subscription's stream; `None` for a replayed parked entry.
         number: Option<u64>,
@@ -295,7 +295,7 @@ pub enum Input {
         /// Appends without an answer, in the order of sending.
         unanswered: Vec<AppendId>,
         /// It was given up because it gave no answer for too long: that names no culprit, for a server without a
-        /// leader answers reads and leaves appends unanswered (`protocol.md` §14.2).
+        /// leader answers reads and leaves appends unanswered (protocol §14.2).
         silent: bool,
         /// The server's own words for it, or what ditto found.
         said: String,

@@ -158,7 +158,7 @@ pub enum Report {
         tail: u64,
     },
     /// Another writer truncated the destination's stream, or deleted it while ditto wrote it, so that the next append
-    /// revived it (`protocol.md` §5.1.12). Told once a stream.
+    /// revived it (protocol §5.1.12). Told once a stream.
     Truncated {
         /// Which stream.
         stream: StreamName,

@@ -1,6 +1,6 @@
-//! What writes expect and how they end, and the write of one append by itself (`protocol.md` §4.1).
+//! What writes expect and how they end, and the write of one append by itself (protocol §4.1).
 //!
-//! Never expects "any": it is not idempotent across a restart (`protocol.md` §5.1.3).
+//! Never expects "any": it is not idempotent across a restart (protocol §5.1.3).
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub enum AppendOutcome {
     WrongRevision,
     /// Larger than the server accepts.
     TooLarge {
-        /// The limit that it named, in bytes as it counts them (`protocol.md` §9); `None`: it named none.
+        /// The limit that it named, in bytes as it counts them (protocol §9); `None`: it named none.
         limit: Option<usize>,
     },
     /// No right to write this stream.
@@ -73,7 +73,7 @@ impl AppendOutcome {
 impl Client {
     /// Writes one append by a call of its own, and returns the revision of its last event. For metadata, and for what
     /// must not share a call with others. If the stream's name is not ASCII, the call is a batch call of this one append:
-    /// errors of a single one could not be understood (`protocol.md` §9, last row).
+    /// errors of a single one could not be understood (protocol §9, last row).
     ///
     /// # Errors
     /// Everything but success: [`AppendOutcome::of_error`] says what it means for the append.

@@ -1,4 +1,4 @@
-//! Many appends over few long calls (`Streams.BatchAppend`, `protocol.md` §4.2), answered one by one.
+//! Many appends over few long calls (`Streams.BatchAppend`, protocol §4.2), answered one by one.
 //!
 //! Each submitted append is answered exactly once, or listed once in [`BatchEvent::CallEnded`]; late, doubled and
 //! unknown answers are ignored. Never splits, merges or repeats an append, and never has a task of its own: all of it
@@ -48,7 +48,7 @@ pub struct BatchAppend {
     pub stream: StreamName,
     /// What must be there.
     pub expected: Expected,
-    /// In order. Empty only for a question that no append answers with success (`protocol.md` §15.2).
+    /// In order. Empty only for a question that no append answers with success (protocol §15.2).
     pub events: Vec<Event>,
     /// Over a call and a connection of its own, behind all lanes: what it does to them it does to no other append.
     pub alone: bool,

@@ -23,7 +23,7 @@ use super::addresses::{Asking, Resolver, connector};
 use super::encryption;
 use crate::config::cluster::{ClusterSettings, Endpoint, Tls};
 
-/// What a connection may hold unread of one call; the crate's 2 MiB limit reading over long distances (T39, design §10).
+/// What a connection may hold unread of one call; the crate's 2 MiB limit reading over long distances.
 const STREAM_WINDOW: u32 = 4 << 20;
 /// What a connection may hold unread altogether.
 const CONNECTION_WINDOW: u32 = 16 << 20;
@@ -43,7 +43,7 @@ pub struct Features {
     pub group_management: bool,
 }
 
-/// `ditto/HOST/PID`, printable ASCII (`protocol.md` §11 T36): what GetInfo shows of whoever holds a group.
+/// `ditto/HOST/PID`, printable ASCII (protocol §11 T36): what GetInfo shows of whoever holds a group.
 #[must_use]
 pub fn connection_name(settings: &ClusterSettings) -> String {
     if let Some(name) = &settings.connection_name {

@@ -1,6 +1,6 @@
 //! Which node to call: the configured one, the one that gossip calls the leader, or the one that a *not leader* names.
 //!
-//! A node that failed is forgotten, so that the next call looks again (the crate never does: `protocol.md` §11 T6).
+//! A node that failed is forgotten, so that the next call looks again (the crate never does: protocol §11 T6).
 //! One search at a time; whoever waits for it shares its outcome. Never waits without a limit.
 
 use std::collections::BTreeSet;
@@ -58,7 +58,7 @@ struct State {
     failed: Option<Endpoint>,
     /// What the last gossip named.
     members: BTreeSet<Endpoint>,
-    /// A lone node gave no answer: it may be a follower, which leaves batch appends unanswered (`protocol.md` §14.2).
+    /// A lone node gave no answer: it may be a follower, which leaves batch appends unanswered (protocol §14.2).
     suspect: bool,
     /// Searches that failed, and how the last one did.
     failures: u64,
@@ -302,7 +302,7 @@ impl Finder {
     }
 
     /// The clocks of the living members, as the first seed that answers shows them: each has noted its own time in the
-    /// last round of gossip, seconds ago (`protocol.md` §1.2).
+    /// last round of gossip, seconds ago (protocol §1.2).
     pub(super) async fn clocks(&self) -> Result<Vec<Clock>, Error> {
         let members = self.members().await?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -1,6 +1,6 @@
 //! Ditto's own client for every plain call: reads, appends, gossip, the server's features.
 //!
-//! Exists because the crate's client hangs, leaks and never leaves a dead node (`protocol.md` §11 T6, T11, T12, T15,
+//! Exists because the crate's client hangs, leaks and never leaves a dead node (protocol §11 T6, T11, T12, T15,
 //! T26). Every call has a time limit, goes to the leader, and follows a *not leader* at most twice. One that is not
 //! authenticated is made once more if the password file has changed. Never repeats a write whose outcome is not known.
 
@@ -121,7 +121,7 @@ impl Client {
         self.finder.clocks().await
     }
 
-    /// What the leader can do (`protocol.md` §1.1).
+    /// What the leader can do (protocol §1.1).
     ///
     /// # Errors
     /// As [`Client::leader`].

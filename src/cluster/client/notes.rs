@@ -1,6 +1,6 @@
 //! What servers and projections note in JSON beside a record: a link's metadata, a stream's, a parked entry's.
 //!
-//! Never an error: what is no such JSON says nothing (`protocol.md` §5.2, §6.2).
+//! Never an error: what is no such JSON says nothing (protocol §5.2, §6.2).
 
 use serde::de::DeserializeOwned;
 

@@ -21,7 +21,7 @@ const ACTION: &str = "read an event's position";
 pub struct LogPlace {
     /// The revision that was found, in the stream that was read.
     pub revision: u64,
-    /// Position of the record; servers before 22.10 do not say it in reads of streams (`protocol.md` §3.2).
+    /// Position of the record; servers before 22.10 do not say it in reads of streams (protocol §3.3).
     pub position: Option<u64>,
     /// When the server stored it: ticks of 100 ns since 1970.
     pub created: i64,
@@ -40,7 +40,7 @@ impl LogPlace {
 
 impl Client {
     /// The place of the first readable event of a stream from this revision on; of a link, the place of its target, for
-    /// that is the order in which projections link (`protocol.md` §6.2). `None`: nothing is readable from there on.
+    /// that is the order in which projections link (protocol §6.2). `None`: nothing is readable from there on.
     ///
     /// # Errors
     /// As [`Client::read_stream`].

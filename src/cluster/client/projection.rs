@@ -1,7 +1,7 @@
-//! The state of a projection, in the server's own word (`protocol.md` §2.6).
+//! The state of a projection, in the server's own word (protocol §2.6).
 //!
 //! Never starts or stops one, and never blames a node for not answering: a server whose projections are still starting does
-//! not (§14.2), though it answers everything else.
+//! not (protocol §14.2), though it answers everything else.
 
 use ditto_protocol::projections::StatisticsReq;
 use ditto_protocol::projections::statistics_req::Options;

@@ -1,6 +1,6 @@
 //! What a page proves about a stream: that it is not found counts for a deletion only if the same node shows one.
 //!
-//! A node that is behind the others knows neither the stream nor its last event (`protocol.md` §3.2). Never takes two
+//! A node that is behind the others knows neither the stream nor its last event (protocol §3.2). Never takes two
 //! nodes' answers for one.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use super::super::error::{Class, Error};
 use super::{Client, ReadStream, ResolvedRecord, StreamPage, notes};
 use ditto_core::event::Event;
 
-/// `$tb` of a stream that was soft-deleted (`protocol.md` §5.2).
+/// `$tb` of a stream that was soft-deleted (protocol §5.2).
 const DELETED_BEFORE: u64 = i64::MAX as u64;
 
 /// What one node shows of a stream.
@@ -91,13 +91,13 @@ fn newest_says_deleted(records: &[ResolvedRecord]) -> bool {
 }
 
 /// Whether this event of `$$S` says that `S` was soft-deleted. Only a JSON object of the right types counts as metadata
-/// at all (`protocol.md` §5.2).
+/// at all (protocol §5.2).
 #[must_use]
 pub fn says_deleted(event: &Event) -> bool {
     truncated_before(event) == Some(DELETED_BEFORE)
 }
 
-/// The `$tb` that this event of `$$S` sets; `None`: none, or no valid metadata (`protocol.md` §5.2).
+/// The `$tb` that this event of `$$S` sets; `None`: none, or no valid metadata (protocol §5.2).
 #[must_use]
 pub fn truncated_before(event: &Event) -> Option<u64> {
     // What stands beside it may be a number that no type holds.

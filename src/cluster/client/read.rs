@@ -1,4 +1,4 @@
-//! Finite reads of one stream (`protocol.md` §3), in pages with a bound in events and in bytes.
+//! Finite reads of one stream (protocol §3), in pages with a bound in events and in bytes.
 //!
 //! Never leaves a read open: dropping the answer ends the call on the server too.
 
@@ -102,7 +102,7 @@ pub enum StreamPage {
         /// In reading order.
         records: Vec<ResolvedRecord>,
         /// The next readable revision (or the one behind the end) when the range asked for begins with none
-        /// (`protocol.md` §3.2); only forwards.
+        /// (protocol §3.2); only forwards.
         first: Option<u64>,
         /// Number of the stream's last event, readable or not. `None` if the page ended early, by `max_bytes`.
         last: Option<u64>,
@@ -251,7 +251,7 @@ impl Client {
     }
 
     /// Whose fault an error is that names none: the stream's, if the same node answers a read of another stream
-    /// (`protocol.md` §9, last row: HTTP 500 instead of an error that would carry a name which is not ASCII).
+    /// (protocol §9, last row: HTTP 500 instead of an error that would carry a name which is not ASCII).
     async fn judge(&self, node: &Arc<Node>, error: Error) -> Error {
         if !matches!(error.class(), Class::NoStatus | Class::Refused) {
             return error;

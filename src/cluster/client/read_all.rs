@@ -1,4 +1,4 @@
-//! Finite filtered reads of the whole log, `$all` (`protocol.md` §3.3, §3.4), in pages that can be resumed.
+//! Finite filtered reads of the whole log, `$all` (protocol §3.3, §3.4), in pages that can be resumed.
 //!
 //! Never makes up a position: each is the pair that the server gave. Never leaves a read open.
 
@@ -26,7 +26,7 @@ use super::{Client, wire};
 
 const ACTION: &str = "read the log";
 
-/// Records that the server looks at for one page of its own: it is quick with many (`protocol.md` §15.7).
+/// Records that the server looks at for one page of its own: it is quick with many (protocol §15.7).
 const WINDOW: u32 = 10_000;
 
 /// Where a read of the log begins, and which way it goes.
@@ -86,7 +86,7 @@ impl Client {
     /// Reads one page, and keeps of each record what `keep` makes of it, so that a page holds no payloads that nobody wants.
     ///
     /// # Errors
-    /// No answer in time, or a refusal: reading `$all` is a right of its own (`protocol.md` §5.3).
+    /// No answer in time, or a refusal: reading `$all` is a right of its own (protocol §5.3).
     pub async fn read_log<T>(
         &self,
         read: &ReadLog,

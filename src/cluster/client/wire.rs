@@ -17,7 +17,7 @@ pub(super) fn id(event: &Event) -> WireUuid {
     to_wire(event.id, IdForm::Structured)
 }
 
-/// The two keys that a server keeps (`protocol.md` §3.5).
+/// The two keys that a server keeps (protocol §3.5).
 pub(super) fn metadata(event: &Event) -> HashMap<String, String> {
     let content_type = if event.is_json {
         "application/json"

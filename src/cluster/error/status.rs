@@ -1,4 +1,4 @@
-//! From a gRPC status to a class (`protocol.md` §9).
+//! From a gRPC status to a class (protocol §9).
 //!
 //! Never looks at a text where code, trailer or source say it.
 
@@ -75,7 +75,7 @@ fn class_of_exception<'a>(
     })
 }
 
-/// The library's own words for an answer of HTTP 500 without a gRPC status (`protocol.md` §9, last row): nothing else
+/// The library's own words for an answer of HTTP 500 without a gRPC status (protocol §9, last row): nothing else
 /// is left of it. A test reads them from a real answer.
 const WITHOUT_STATUS: &str = "grpc-status header missing, mapped from HTTP status code 500";
 
@@ -85,7 +85,7 @@ pub(super) fn is_without_status(text: &str) -> bool {
 }
 
 /// UNKNOWN comes without any trailer, so that only the text is left: a handler that threw refuses the same request
-/// again, a node without a leader does not (`protocol.md` §9).
+/// again, a node without a leader does not (protocol §9).
 fn class_of_unknown(text: &str) -> Class {
     if text.starts_with("Exception was thrown by handler") || text.starts_with("Unexpected Read") {
         Class::Refused

@@ -2,7 +2,7 @@
 //! `+discover`.
 //!
 //! Read by ditto itself, because the client library takes user and password undecoded and lets unknown parameters
-//! pass (`protocol.md` §11 T21 to T23). An error never shows user, password or what might be a part of them: nothing
+//! pass (protocol §11 T21 to T23). An error never shows user, password or what might be a part of them: nothing
 //! before the last '@' and, without an '@', nothing after the first ':' of the hosts.
 
 mod parameters;

@@ -58,7 +58,7 @@ pub(super) async fn lookup(
 }
 
 /// What an append that cannot succeed tells of a stream that cannot be read: a tombstone, whose error a read cannot show
-/// if the name is not ASCII (`protocol.md` §9, §15.2).
+/// if the name is not ASCII (protocol §9, §15.2).
 async fn unreadable(client: &Client, stream: &StreamName, error: &Error) -> LookupResult {
     let expected = Expected::Exact(NEVER_REACHED);
     match client.append(stream, expected, &[]).await {

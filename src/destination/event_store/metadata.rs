@@ -1,4 +1,4 @@
-//! Stream metadata: what ditto writes before revision 0 (`protocol.md` §5.2).
+//! Stream metadata: what ditto writes before revision 0 (protocol §5.2).
 //!
 //! Never replaces metadata that is there.
 

@@ -6,10 +6,10 @@ use crate::cluster::client::{AppendOutcome, Client, Expected};
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::{LookupResult, Rights};
 
-/// No stream is ever at this revision: an append that expects it is judged and refused (`protocol.md` §15.2).
+/// No stream is ever at this revision: an append that expects it is judged and refused (protocol §15.2).
 pub(super) const NEVER_REACHED: u64 = i64::MAX as u64 - 1;
 
-/// Whether the stream holds this event at its revision (`protocol.md` §5.1.12).
+/// Whether the stream holds this event at its revision (protocol §5.1.12).
 pub(super) async fn recognise(client: &Client, stream: &StreamName, event: Event) -> LookupResult {
     let Some(before) = event.revision.checked_sub(1) else {
         return LookupResult::Unproven("an append to an empty stream would be written".to_owned());

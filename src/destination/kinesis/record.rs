@@ -16,7 +16,7 @@ use ditto_core::event::{Event, StreamName};
 /// a key is never too long whichever way they are counted.
 const LONGEST_KEY: usize = 256;
 
-/// Event Store's clock ticks are 100 ns: seven digits of a second (`protocol.md` §3.5).
+/// Event Store's clock ticks are 100 ns: seven digits of a second (protocol §3.5).
 const TICKS_PER_SECOND: i64 = 10_000_000;
 
 /// What is sent for one event.

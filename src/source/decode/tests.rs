@@ -1,4 +1,4 @@
-//! Each row is something that a real server was seen to hand over (`protocol.md` §6, §8).
+//! Each row is something that a real server was seen to hand over (protocol §6, §8).
 
 use std::sync::Arc;
 

@@ -17,7 +17,7 @@ use crate::cluster::crate_client::CrateClient;
 use crate::cluster::{Class, Error};
 
 /// So many failures in a row that may be the server's are taken for the client's: it never leaves a dead node
-/// (`protocol.md` §11 T6).
+/// (protocol §11 T6).
 const PATIENCE: u32 = 3;
 
 /// The server counts a consumer that left until it has handled the end of its call.
@@ -105,7 +105,7 @@ impl Clients {
         }
         let dead = match error.class() {
             Class::Denied | Class::Unauthenticated => true,
-            // A client follows no leader that moves (T7): a new one asks who leads.
+            // A client follows no leader that moves (protocol §11 T7): a new one asks who leads.
             Class::RebuildClient | Class::NotLeader(_) => true,
             _ if error.is_transient() => {
                 state.failures += 1;

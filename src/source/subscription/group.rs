@@ -1,6 +1,6 @@
 //! What a group is like: whether events can be copied through it, and what an operator should know of it.
 //!
-//! Pure: judges what GetInfo said (`protocol.md` §8.11). Never changes a group.
+//! Pure: judges what GetInfo said (protocol §8.11). Never changes a group.
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +24,7 @@ const SHORT_TIMEOUT: Duration = Duration::from_secs(10);
 const FEW_RETRIES: i32 = 10;
 
 /// The streams that a server keeps for a group, by the end of their names, and what it means if one was deleted for good:
-/// the server goes on without a word (`protocol.md` §8.8).
+/// the server goes on without a word (protocol §8.8).
 pub(super) const KEPT_STREAMS: &[(&str, &str)] = &[
     (
         "parked",
@@ -67,7 +67,7 @@ fn possible(number: Option<u64>) -> Option<u64> {
     number.filter(|number| *number < TOMBSTONE_REVISION)
 }
 
-/// The server's count of parked entries; of a tombstoned queue it is a negative number (`protocol.md` §8.8).
+/// The server's count of parked entries; of a tombstoned queue it is a negative number (protocol §8.8).
 fn parked(count: u64) -> u64 {
     i64::try_from(count).map_or(0, i64::unsigned_abs)
 }

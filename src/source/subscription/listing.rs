@@ -1,7 +1,7 @@
 //! What the list of all groups tells when a group's own calls cannot.
 //!
 //! A call that fails with HTTP 500 and no status may be about a group or stream that is not ASCII: the server cannot send
-//! the error that would name it (`protocol.md` §9, last row). The list names groups in a message. Never used for anything
+//! the error that would name it (protocol §9, last row). The list names groups in a message. Never used for anything
 //! that a group's own call tells.
 
 use eventstore::{ListPersistentSubscriptionsOptions, RevisionOrPosition};

@@ -89,8 +89,8 @@ impl Subscription {
         })
     }
 
-    /// Whether the user may create the group that is missing, asked by a call that needs the same permission (`protocol.md`
-    /// §10) and does nothing to a group that is not there.
+    /// Whether the user may create the group that is missing, asked by a call that needs the same permission
+    /// (protocol §10) and does nothing to a group that is not there.
     ///
     /// # Errors
     /// The server does not tell.
@@ -221,7 +221,7 @@ impl Subscription {
         Ok(group::seen(info, last_number?, parked))
     }
 
-    /// Enters the group and waits for the confirmation, which some servers never send (`protocol.md` §14.2).
+    /// Enters the group and waits for the confirmation, which some servers never send (protocol §14.2).
     async fn enter(
         &self,
         usable: &Usable,
@@ -280,8 +280,8 @@ impl Subscription {
         }
     }
 
-    /// One call of the crate, under ditto's own time limit: the crate has none (`protocol.md` §11 T26). It runs as a
-    /// task of its client's runtime, so that a panic (T4, T5, T31) is a failure of the call.
+    /// One call of the crate, under ditto's own time limit: the crate has none (protocol §11 T26). It runs as a
+    /// task of its client's runtime, so that a panic (protocol §11 T4, T5, T31) is a failure of the call.
     async fn call<T: Send + 'static>(
         &self,
         usable: &Usable,

@@ -24,7 +24,7 @@ const MOST_IDS: usize = 500;
 /// How long handing a portion to the connection may take. It takes no time unless the connection is stuck.
 const SEND_LIMIT: Duration = Duration::from_secs(10);
 
-/// What is sent last is only queued when sending returns; cut at once it would be lost (`protocol.md` §8.3).
+/// What is sent last is only queued when sending returns; cut at once it would be lost (protocol §8.3).
 const LINGER: Duration = Duration::from_millis(200);
 
 /// A subscription's open call.

@@ -50,8 +50,8 @@ pub(super) fn start(
     HandoffSession::new(handoff, reader)
 }
 
-/// Closes the handoff however the reader ends: the crate panics when a call ends with OK or names no stream (`protocol.md`
-/// §11 T4, T5), and throwing a client away ends its sessions.
+/// Closes the handoff however the reader ends: the crate panics when a call ends with OK or names no stream
+/// (protocol §11 T4, T5), and throwing a client away ends its sessions.
 struct Ending {
     handoff: Arc<Handoff>,
     clients: Arc<Clients>,
@@ -66,7 +66,7 @@ impl Drop for Ending {
     }
 }
 
-/// The crate's call. The only owner of it (`protocol.md` §11 T16).
+/// The crate's call. The only owner of it (protocol §11 T16).
 pub(super) struct SubscriptionCall {
     pub(super) call: PersistentSubscription,
     pub(super) stream: StreamName,
@@ -112,7 +112,8 @@ impl Call for SubscriptionCall {
     }
 }
 
-/// What the server pushed, or nothing if it pushed neither an event nor a link: there is no id to answer with (T32).
+/// What the server pushed, or nothing if it pushed neither an event nor a link: there is no id to answer with
+/// (protocol §11 T32).
 fn delivered(subscribed: &StreamName, pushed: ResolvedEvent) -> Option<Delivered> {
     let record = ResolvedRecord {
         event: pushed.event.map(event),
@@ -138,7 +139,7 @@ fn event(recorded: RecordedEvent) -> Event {
         is_json: recorded.is_json,
         data: recorded.data,
         metadata: recorded.custom_metadata,
-        // The crate's own field is cut to whole seconds (T30).
+        // The crate's own field is cut to whole seconds (protocol §11 T30).
         created: recorded
             .metadata
             .get("created")

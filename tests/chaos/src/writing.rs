@@ -103,7 +103,7 @@ fn lengths(dice: &mut Dice) -> Vec<u64> {
     lengths
 }
 
-/// Flagged JSON and empty, an event is not linked by its category (`protocol.md` §6.2).
+/// Flagged JSON and empty, an event is not linked by its category (protocol §6.2).
 fn message(dice: &mut Dice, unlinked: bool, large: bool) -> ProposedMessage {
     let json = unlinked || dice.permille(600);
     let size = match (unlinked, large) {
@@ -143,7 +143,7 @@ fn message(dice: &mut Dice, unlinked: bool, large: bool) -> ProposedMessage {
 }
 
 /// Writes these appends with several clients, evenly over this time, each of them until it succeeds. Streams belong to
-/// one writer, so an append that was not answered is written again exactly (`protocol.md` §14.3). Once `hurry` is set
+/// one writer, so an append that was not answered is written again exactly (protocol §14.3). Once `hurry` is set
 /// nobody waits any more.
 ///
 /// # Errors

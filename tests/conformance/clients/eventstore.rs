@@ -16,7 +16,7 @@ use eventstore::{
 use serde_json::json;
 use uuid::Uuid;
 
-/// How long anything here may take; the crate itself waits for ever (protocol.md §11, T26).
+/// How long anything here may take; the crate itself waits for ever (protocol §11 T26).
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A fresh server, a client of it, and the name of a stream of its own.

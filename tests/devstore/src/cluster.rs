@@ -46,7 +46,7 @@ pub(crate) struct Member {
     pub(crate) leads: bool,
 }
 
-/// The phases of a node's life (`protocol.md` §14).
+/// The phases of a node's life (protocol §14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Nothing listens.
@@ -154,7 +154,7 @@ impl Cluster {
         self.groups.restart().await;
     }
 
-    /// What no process remembers that starts anew (`protocol.md` §14.3).
+    /// What no process remembers that starts anew (protocol §14.3).
     pub(crate) fn forget(&self) {
         self.store.forget_recent_ids();
     }

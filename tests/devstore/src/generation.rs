@@ -1,4 +1,4 @@
-//! The generations of servers that can be played, and all that differs between them (`protocol.md` §16).
+//! The generations of servers that can be played, and all that differs between them (protocol §16).
 //!
 //! Only says what differs; the places where it shows ask here, and never compare versions themselves.
 
@@ -92,7 +92,7 @@ impl Generation {
     }
 
     /// A subscription to `$all` from a position whose record was scavenged begins with the first record that survived,
-    /// instead of the one after it (§15.6).
+    /// instead of the one after it (protocol §15.6).
     pub(crate) const fn begins_with_survivors(self) -> bool {
         matches!(self, Self::V26_1_0)
     }

@@ -1,4 +1,4 @@
-//! devstore: an in-memory server that speaks Event Store's gRPC protocol as `protocol.md` describes it, for tests and
+//! devstore: an in-memory server that speaks Event Store's gRPC protocol as protocol/README.md describes it, for tests and
 //! demos. Never part of the product, never durable, never secure.
 
 mod cluster;

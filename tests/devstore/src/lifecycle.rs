@@ -1,4 +1,4 @@
-//! Starting and ending nodes, as the real server starts and ends (`protocol.md` §14), and who leads.
+//! Starting and ending nodes, as the real server starts and ends (protocol §14), and who leads.
 //!
 //! Never touches the data: what a restart forgets, it asks the owners to forget.
 
@@ -15,7 +15,7 @@ use crate::net::{self, Listening, Tasks};
 use crate::node::Node;
 use crate::options::{Ending, Options, Startup};
 
-/// How long open calls go on after SIGTERM (`protocol.md` §14.1).
+/// How long open calls go on after SIGTERM (protocol §14.1).
 const LINGER: Duration = Duration::from_secs(5);
 /// How long the operator's shutdown answers, and after what time it breaks the connections.
 const REFUSING: Duration = Duration::from_millis(100);

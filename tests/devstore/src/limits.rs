@@ -1,4 +1,4 @@
-//! How much an append may hold, which generations of servers count differently (`protocol.md` §4.1, §16).
+//! How much an append may hold, which generations of servers count differently (protocol §4.1, §16).
 //!
 //! Only counts; never looks into an event.
 

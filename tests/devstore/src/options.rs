@@ -17,11 +17,11 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Host and port that gossip names for the first node, when that is not the address listened on.
     pub advertise: Option<(String, u16)>,
-    /// The number of nodes, all with one log (`protocol.md` §10).
+    /// The number of nodes, all with one log (protocol §10).
     pub nodes: usize,
     /// The server that is played.
     pub server: Generation,
-    /// How much one append may hold (`protocol.md` §4.1, §16).
+    /// How much one append may hold (protocol §4.1, §16).
     pub append_limit: AppendLimit,
     /// How much faster than the day's the server's clocks run.
     pub time_scale: f64,
@@ -67,7 +67,7 @@ impl Options {
     }
 }
 
-/// How a start goes (`protocol.md` §14.2). The default: ready as soon as the port answers.
+/// How a start goes (protocol §14.2). The default: ready as soon as the port answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Startup {
     /// How long the port answers before there is a leader.
@@ -76,7 +76,7 @@ pub struct Startup {
     pub subsystems: Duration,
 }
 
-/// How a server ends (`protocol.md` §14.1).
+/// How a server ends (protocol §14.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
@@ -102,7 +102,7 @@ pub struct User {
 }
 
 impl User {
-    /// The administrator that a new server has (`protocol.md` §10).
+    /// The administrator that a new server has (protocol §10).
     #[must_use]
     pub fn admin() -> Self {
         Self {

@@ -114,7 +114,7 @@ impl Server {
     }
 
     /// Starts every node that is down, with the data as it is: groups go on from their checkpoints, and no ids are
-    /// remembered (`protocol.md` §14.3).
+    /// remembered (protocol §14.3).
     ///
     /// # Errors
     /// An address cannot be listened on.

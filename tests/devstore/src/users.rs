@@ -1,4 +1,4 @@
-//! Who calls, and what they may do, when users must log in (`protocol.md` §5.3, §10).
+//! Who calls, and what they may do, when users must log in (protocol §5.3, §10).
 //!
 //! No security: passwords are compared as they are, and without users everybody may do everything.
 

@@ -1,4 +1,4 @@
-//! The destination server's streams: expected revisions and idempotency exactly as `protocol.md` §5.1 says.
+//! The destination server's streams: expected revisions and idempotency exactly as protocol §5.1 says.
 //!
 //! Counts where every source event was placed, for the checks. Never trusts what an append says about itself.
 
@@ -20,7 +20,7 @@ pub(crate) struct DestinationStream {
     pub(crate) events: Vec<Event>,
     /// First readable revision.
     pub(crate) first: u64,
-    /// A scavenge has removed the events before this one but for the last (`protocol.md` §15.6): what they were is gone.
+    /// A scavenge has removed the events before this one but for the last (protocol §15.6): what they were is gone.
     pub(crate) scavenged: u64,
     /// Ids of so many events are no longer remembered since the server was started again.
     pub(crate) forgotten: usize,
@@ -94,7 +94,7 @@ impl Destination {
         }
     }
 
-    /// As if any revision were expected: what a deliberate mistake would make of it (`protocol.md` §5.1.3).
+    /// As if any revision were expected: what a deliberate mistake would make of it (protocol §5.1.3).
     pub(crate) fn append_anywhere(
         &mut self,
         now: Duration,
@@ -173,7 +173,7 @@ impl Destination {
         self.append_expecting(now, stream, expected, events)
     }
 
-    /// The rules of `protocol.md` §5.1 for *no stream* and exact revisions.
+    /// The rules of protocol §5.1 for *no stream* and exact revisions.
     fn append_expecting(
         &mut self,
         now: Duration,
@@ -221,7 +221,7 @@ impl Destination {
         }
     }
 
-    /// The answer to an append of this event with the revision before it expected (`protocol.md` §5.1.12).
+    /// The answer to an append of this event with the revision before it expected (protocol §5.1.12).
     pub(crate) fn recognise(&mut self, stream: usize, event: &Event) -> LookupResult {
         if self.streams[stream].denied || self.lost.is_some() {
             return LookupResult::Denied;
@@ -356,7 +356,7 @@ impl Destination {
         }
     }
 
-    /// Soft-deletes a stream that has events (`protocol.md` §4.3).
+    /// Soft-deletes a stream that has events (protocol §4.3).
     pub(crate) fn soft_delete(&mut self, stream: usize) {
         let at = &mut self.streams[stream];
         if at.events.is_empty() || at.tombstoned {

@@ -1,4 +1,4 @@
-//! The persistent subscription's group on the source server, as `protocol.md` §8 and §14.3 describe it.
+//! The persistent subscription's group on the source server, as protocol §8 and §14.3 describe it.
 //!
 //! Slots, redelivery and retry counts; what it reads and how far it is, is in `reading`, parking in `parking`. Never
 //! delays anything: the world does.
@@ -93,7 +93,7 @@ pub(crate) struct Group {
     ended: bool,
     /// It has to read a stream that is tombstoned: it delivers nothing, and drops whoever joins.
     faulted: bool,
-    /// Numbers that were pushed while another event of the same id was outstanding (`protocol.md` §8.6): whether they arrive
+    /// Numbers that were pushed while another event of the same id was outstanding (protocol §8.6): whether they arrive
     /// or not, the group never delivers them again and counts them as done.
     pub(crate) untracked: BTreeSet<u64>,
 }
@@ -294,7 +294,7 @@ impl Group {
         }
     }
 
-    /// An id that is in flight already is pushed but not tracked (`protocol.md` §8.6).
+    /// An id that is in flight already is pushed but not tracked (protocol §8.6).
     fn track(&mut self, message: &Message, now: Duration, consumer: u64) -> bool {
         if self
             .outstanding

@@ -1,5 +1,5 @@
-//! Where the subscription's stream begins and ends, and what the source's log shows of what it has lost (`protocol.md`
-//! §15.6).
+//! Where the subscription's stream begins and ends, and what the source's log shows of what it has lost
+//! (protocol §15.6).
 //!
 //! Knows only what categories link. Never hides what a stream no longer shows: the log keeps it.
 

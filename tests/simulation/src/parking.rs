@@ -1,4 +1,4 @@
-//! The group's parked stream (`protocol.md` §8.8).
+//! The group's parked stream (protocol §8.8).
 //!
 //! Entries point to events and never hold them: what they resolve to is found when they are read.
 

@@ -195,7 +195,7 @@ impl World {
         Some(taken)
     }
 
-    /// A plain stream that uses an id twice: one acknowledgement answers all deliveries of that id (`protocol.md` §8.6),
+    /// A plain stream that uses an id twice: one acknowledgement answers all deliveries of that id (protocol §8.6),
     /// whichever of them it was meant for.
     fn twin_arrived(&self, given: Given) -> bool {
         let twin = |event: &Event| event.id == given.ack && self.arrived(0, event.revision);

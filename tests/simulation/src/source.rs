@@ -1,4 +1,4 @@
-//! The source server's streams and the stream that is subscribed to, as `protocol.md` §5.2 and §6 describe them.
+//! The source server's streams and the stream that is subscribed to, as protocol §5.2 and §6 describe them.
 //!
 //! Holds the truth that every check is made against. Knows nothing of groups, and never of ditto.
 
@@ -218,7 +218,7 @@ impl Source {
         self.last_number().filter(|_| !deleted)
     }
 
-    /// A plain read, links not resolved (`protocol.md` §3.2).
+    /// A plain read, links not resolved (protocol §3.2).
     pub(crate) fn read(
         &self,
         stream: &StreamName,

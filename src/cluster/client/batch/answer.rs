@@ -1,4 +1,4 @@
-//! What one answer of a batch call says (`protocol.md` §4.2, "In-band error codes").
+//! What one answer of a batch call says (protocol §4.2, "In-band error codes").
 //!
 //! Read by the type of its details, by its code where there is none, never by its text.
 

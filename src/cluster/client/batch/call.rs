@@ -17,7 +17,7 @@ use super::super::{Expected, wire};
 use super::{BatchAppend, BatchEvent, answer};
 
 /// An append may be overtaken by others' answers, but not for longer than this many times the allowed silence: a server
-/// drops what it does not understand without a word (`protocol.md` §4.2).
+/// drops what it does not understand without a word (protocol §4.2).
 const OVERDUE: u32 = 3;
 
 #[derive(Debug)]

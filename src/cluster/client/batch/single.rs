@@ -1,7 +1,7 @@
 //! One append over a batch call of its own, whose answers are understood whatever the stream is called.
 //!
 //! A single call ends with HTTP 500 when its error would name a stream that is not ASCII; a batch call names it in a
-//! message (`protocol.md` §9, last row). Never waits longer than the limit of any call.
+//! message (protocol §9, last row). Never waits longer than the limit of any call.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ impl Client {
     ) -> Result<AppendOutcome, Error> {
         let failed = |status: tonic::Status| Error::from_status(self.side(), ACTION, &status);
         let correlation = Uuid::new_v4();
-        // Kept until the answer is there: what closes its half early may be left without one (`protocol.md` §4.2).
+        // Kept until the answer is there: what closes its half early may be left without one (protocol §4.2).
         let (requests, coming) = unbounded_channel();
         let limit = self.settings().call_timeout;
         drop(requests.send(call::request(correlation, append, limit)));

@@ -208,7 +208,7 @@ impl Fake {
     }
 
     /// From now on reads of these streams and single appends to them end with HTTP 500 and no gRPC status, as errors do
-    /// on a real server whose trailers would carry a name that is not ASCII (`protocol.md` §9).
+    /// on a real server whose trailers would carry a name that is not ASCII (protocol §9).
     pub(crate) fn fail_without_status(&self, streams: &[&str]) {
         let names = streams.iter().map(|name| (*name).to_owned());
         self.settled.lock().unwrap().unnameable = names.collect();

@@ -1,4 +1,4 @@
-//! Names that are not ASCII, of which errors come as HTTP 500 without a gRPC status (`protocol.md` §9, last row).
+//! Names that are not ASCII, of which errors come as HTTP 500 without a gRPC status (protocol §9, last row).
 //!
 //! Never asserts how long something took.
 

@@ -69,7 +69,7 @@ impl Authority {
 }
 
 /// The server of these tests needs the process-wide provider, which the crate installs itself (and panics if it comes
-/// second, `protocol.md` §11 T18): so a client of the crate comes first.
+/// second, protocol §11 T18): so a client of the crate comes first.
 async fn provider() {
     let settings = "esdb://127.0.0.1:1?tls=false"
         .parse()

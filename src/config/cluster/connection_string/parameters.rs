@@ -13,9 +13,9 @@ use super::super::KeepAlive;
 use super::{ConnectionString, Reader};
 
 /// Milliseconds. No time in a connection string is meant to be longer; also keeps far away from what timers cannot hold
-/// (T27).
+/// (protocol §11 T27).
 const LONGEST: i64 = 3_600_000;
-/// Milliseconds. The client library keeps its ten seconds when less is asked for, without an error (T25).
+/// Milliseconds. The client library keeps its ten seconds when less is asked for, without an error (protocol §11 T25).
 const LEAST_KEEP_ALIVE: i64 = 10_000;
 const MOST_ATTEMPTS: i64 = 1000;
 const PARAMETERS: [&str; 14] = [

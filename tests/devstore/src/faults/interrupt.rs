@@ -71,7 +71,7 @@ impl<T, S: Stream<Item = Result<T, Status>> + Unpin> Stream for Interruptible<S>
     }
 }
 
-/// How a consumer ends that does not take live events fast enough (`protocol.md` §7.2).
+/// How a consumer ends that does not take live events fast enough (protocol §7.2).
 pub(crate) fn too_slow() -> Status {
     Status::aborted(
         "Operation timed out: Consumer too slow to handle event while live. Client resubscription required.",

@@ -1,4 +1,4 @@
-//! Faults: what a server does wrong on purpose, switched on by tests or over HTTP (`protocol.md` §13.16).
+//! Faults: what a server does wrong on purpose, switched on by tests or over HTTP (protocol §13.16).
 //!
 //! Never strikes unless it was asked to; a fault says where, how often and how long.
 

@@ -1,5 +1,5 @@
 //! .NET's regular expressions in the syntax of the engine used here, where the two differ: `$` and `\Z` match before a
-//! final newline, too (`protocol.md` §15.6).
+//! final newline, too (protocol §15.6).
 //!
 //! Never touches an expression that switches to several lines: there `$` means the same in both.
 

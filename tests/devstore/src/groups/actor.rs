@@ -26,7 +26,7 @@ use uuid::Uuid;
 /// Events written to the source that are handed over between two looks at the commands.
 const LIVE_AT_ONCE: usize = 500;
 
-/// What the real server takes for the last number of a parked stream once a park has failed (`protocol.md` §8.8).
+/// What the real server takes for the last number of a parked stream once a park has failed (protocol §8.8).
 const FAILED_PARK: i64 = i32::MIN as i64;
 
 /// An event on its way to a consumer's call.
@@ -322,7 +322,7 @@ impl Actor {
         let Some(call) = self.calls.get(&consumer) else {
             return;
         };
-        // A consumer that does not read loses the delivery, as on the real server (`protocol.md` §8.3): the event stays
+        // A consumer that does not read loses the delivery, as on the real server (protocol §8.3): the event stays
         // in flight and its time runs out. One that is gone says so by itself.
         if let Err(error) = call.try_send(delivery) {
             tracing::debug!(%error, "a consumer's queue took no delivery");

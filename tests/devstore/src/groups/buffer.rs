@@ -1,5 +1,5 @@
 //! The buffers of a group: what was read ahead, the newest live events, and what has to be delivered again
-//! (`protocol.md` §8.5). Never decides who gets an event.
+//! (protocol §8.5). Never decides who gets an event.
 
 use super::item::{Before, Item, Message};
 use super::position::Position;

@@ -1,4 +1,4 @@
-//! One Read call: a consumer joins, gets events, answers them, leaves (`protocol.md` §8.3). Never holds an event back.
+//! One Read call: a consumer joins, gets events, answers them, leaves (protocol §8.3). Never holds an event back.
 
 use super::actor::{Command, Delivery, Full, Mailbox};
 use super::consumers::{Consumer, ConsumerId};
@@ -119,7 +119,7 @@ fn key(options: Options) -> Result<Key, Status> {
 }
 
 /// Hands the consumer's answers to the group until the client has no more or sends one that cannot be read: the real
-/// server then stops listening to it without a word (`protocol.md` §8.6).
+/// server then stops listening to it without a word (protocol §8.6).
 async fn take_answers(mut requests: Streaming<ReadReq>, commands: mpsc::Sender<Command>) {
     while let Ok(Some(request)) = requests.message().await {
         let Some(command) = request.content.and_then(answer) else {

@@ -1,4 +1,4 @@
-//! How far a group has come: the candidate for its next checkpoint and when that is due (`protocol.md` §8.7). Never
+//! How far a group has come: the candidate for its next checkpoint and when that is due (protocol §8.7). Never
 //! writes one.
 
 use super::item::Before;
@@ -72,7 +72,7 @@ impl Progress {
         self.pending.remove(&position);
     }
 
-    /// Events were left out by the filter: they count as progress, also past what waits in the buffer (`protocol.md` §8.2).
+    /// Events were left out by the filter: they count as progress, also past what waits in the buffer (protocol §8.2).
     pub(crate) fn skipped(&mut self, position: Position, count: i64) {
         self.last_known = self.last_known.max(Some(position));
         self.next_sequence += count;

@@ -1,4 +1,4 @@
-//! The stream in which the server keeps the list of its groups (`protocol.md` §8.8), for whoever reads it. Never read
+//! The stream in which the server keeps the list of its groups (protocol §8.8), for whoever reads it. Never read
 //! back: the running server knows its groups.
 
 use super::manager::Key;

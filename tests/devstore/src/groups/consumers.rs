@@ -1,4 +1,4 @@
-//! The consumers of a group: their slots, and who gets the next event (`protocol.md` §8.3, §8.4). Never keeps events.
+//! The consumers of a group: their slots, and who gets the next event (protocol §8.3, §8.4). Never keeps events.
 
 use super::pinned::Pins;
 use super::settings::Strategy;

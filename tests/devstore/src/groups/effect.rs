@@ -40,7 +40,7 @@ pub(crate) struct Page<E> {
     pub(crate) skipped: Option<(Position, i64)>,
 }
 
-/// What a consumer wants done with events it gives back (`protocol.md` §8.6).
+/// What a consumer wants done with events it gives back (protocol §8.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Nack {
     /// Deliver again; also what an unknown action means.

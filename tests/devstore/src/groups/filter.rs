@@ -1,4 +1,4 @@
-//! Filters in the requests of `$all` groups (`protocol.md` §3.4). Never judges an event: that is the filter's own work.
+//! Filters in the requests of `$all` groups (protocol §3.4). Never judges an event: that is the filter's own work.
 
 use super::status;
 use crate::filter::{Filter, FilterOn};

@@ -1,5 +1,5 @@
 //! One persistent subscription as a state machine: events, acknowledgements and time go in, effects come out
-//! (`protocol.md` §8). Never does I/O and has no clock of its own.
+//! (protocol §8). Never does I/O and has no clock of its own.
 
 mod mischief;
 mod replay;
@@ -113,7 +113,7 @@ impl<E: Clone> Group<E> {
         self.push(now_ms);
     }
 
-    /// The source cannot be read: every consumer is dropped, now and later (`protocol.md` §8.10).
+    /// The source cannot be read: every consumer is dropped, now and later (protocol §8.10).
     pub(crate) fn page_failed(&mut self) {
         self.faulted = true;
         self.drop_consumers();
@@ -166,7 +166,7 @@ impl<E: Clone> Group<E> {
         self.push(now_ms);
     }
 
-    /// A consumer is gone: what it held comes again, with no look at the retry limit (`protocol.md` §8.6).
+    /// A consumer is gone: what it held comes again, with no look at the retry limit (protocol §8.6).
     pub(crate) fn leave(&mut self, now_ms: i64, id: ConsumerId) {
         if !self.consumers.leave(id) {
             return;

@@ -4,7 +4,7 @@ use super::consumers::Consumer;
 use super::position::Position;
 use super::settings::Settings;
 
-/// A picture of a group at one moment (`protocol.md` §8.11).
+/// A picture of a group at one moment (protocol §8.11).
 #[derive(Clone, Debug)]
 pub(crate) struct Info {
     /// The flags of its state, as text.

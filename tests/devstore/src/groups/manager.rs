@@ -63,7 +63,8 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Registry {
     running: BTreeMap<Key, Running>,
-    /// Sources that had a group at any time: asked for the groups of another, the server finds nothing (`protocol.md` §8.11).
+    /// Sources that had a group at any time: asked for the groups of another, the server finds nothing
+    /// (protocol §8.11).
     ever: BTreeSet<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What a group does wrong on purpose (`protocol.md` §13.16): which faults concern it, and deliveries held back to come
+//! What a group does wrong on purpose (protocol §13.16): which faults concern it, and deliveries held back to come
 //! out of order. Never strikes unless a fault was switched on.
 
 use super::actor::Delivery;

@@ -1,4 +1,4 @@
-//! Persistent subscriptions (`protocol.md` §8): a pure state machine for each group, an actor around it that reads and
+//! Persistent subscriptions (protocol §8): a pure state machine for each group, an actor around it that reads and
 //! writes the store, and the gRPC service. Never keeps events of its own: a restarted group reads them again.
 
 mod actor;

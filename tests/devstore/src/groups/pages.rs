@@ -1,4 +1,4 @@
-//! What the old HTTP pages tell of the groups (`protocol.md` §10): for people, and for clients that miss a method.
+//! What the old HTTP pages tell of the groups (protocol §10): for people, and for clients that miss a method.
 //! Never changes a group.
 
 use super::info::Info;

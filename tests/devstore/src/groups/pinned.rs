@@ -1,4 +1,4 @@
-//! Which consumer owns which bucket under the pinned strategies (`protocol.md` §8.4). Never counts a consumer's slots.
+//! Which consumer owns which bucket under the pinned strategies (protocol §8.4). Never counts a consumer's slots.
 
 use super::consumers::ConsumerId;
 use std::collections::BTreeMap;

@@ -25,7 +25,7 @@ impl Position {
         }
     }
 
-    /// Reads the text of a checkpoint (`protocol.md` §8.7), without its JSON quotes.
+    /// Reads the text of a checkpoint (protocol §8.7), without its JSON quotes.
     pub(crate) fn parse(text: &str) -> Option<Position> {
         let Some((commit, prepare)) = text.split_once('/') else {
             return text.parse().ok().map(Position::Stream);

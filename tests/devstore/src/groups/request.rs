@@ -1,4 +1,4 @@
-//! Requests that make or change a group, read into settings and a source (`protocol.md` §2.4, §8.1). Never looks whether
+//! Requests that make or change a group, read into settings and a source (protocol §2.4, §8.1). Never looks whether
 //! the group exists.
 
 use super::filter;

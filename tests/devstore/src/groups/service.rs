@@ -1,4 +1,4 @@
-//! The gRPC service of the groups, all but the Read call (`protocol.md` §2.4). Never knows how a group works inside.
+//! The gRPC service of the groups, all but the Read call (protocol §2.4). Never knows how a group works inside.
 
 use super::call::{self, Deliveries};
 use super::manager::{Groups, Key};
@@ -32,7 +32,7 @@ impl PersistentSubscriptions for Service {
     async fn create(&self, request: Request<CreateReq>) -> Result<Response<CreateResp>, Status> {
         let wanted = request::create(request.into_inner(), self.groups.last_position())?;
         if wanted.key.source.is_empty() {
-            // The real server never answers this one (`protocol.md` §8.1); the client's own time limit ends the call.
+            // The real server never answers this one (protocol §8.1); the client's own time limit ends the call.
             std::future::pending::<()>().await;
         }
         let created = self

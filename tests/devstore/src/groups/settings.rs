@@ -2,7 +2,7 @@
 
 use super::position::Position;
 
-/// How events are spread over the consumers of a group (`protocol.md` §8.4).
+/// How events are spread over the consumers of a group (protocol §8.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Strategy {
     /// One consumer until it is full, then the next.
@@ -72,7 +72,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Why the real server refuses these settings, if it does (`protocol.md` §8.1).
+    /// Why the real server refuses these settings, if it does (protocol §8.1).
     pub(crate) fn refused(&self) -> Option<String> {
         (self.read_batch_size >= self.history_buffer_size).then(|| {
             "Specified argument was out of the range of valid values. \
@@ -81,7 +81,7 @@ impl Settings {
         })
     }
 
-    /// Events of a page of history: 20 when nothing is set, never more than 100 (`protocol.md` §8.5).
+    /// Events of a page of history: 20 when nothing is set, never more than 100 (protocol §8.5).
     pub(crate) fn page_size(&self) -> usize {
         match usize::try_from(self.read_batch_size) {
             Ok(0) | Err(_) => 20,

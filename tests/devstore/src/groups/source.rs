@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Most records examined for one page of a filtered source.
 const MOST_EXAMINED: usize = 1000;
 
-/// What is delivered: the event, the link it came through, or a link whose target is gone (`protocol.md` §6.1).
+/// What is delivered: the event, the link it came through, or a link whose target is gone (protocol §6.1).
 #[derive(Clone, Debug)]
 pub(crate) struct Payload {
     /// The event; absent if it cannot be read.
@@ -204,7 +204,7 @@ impl Reader {
                 }
             }
         }
-        // The real server's text for a page without a match: where it began, with prepare 0 (`protocol.md` §8.7).
+        // The real server's text for a page without a match: where it began, with prepare 0 (protocol §8.7).
         let none = Position::All {
             commit: signed(from),
             prepare: 0,
@@ -265,7 +265,7 @@ impl Reader {
     }
 }
 
-/// Entries of a parked stream as a replay delivers them: their own ids, no place in the source (`protocol.md` §8.8).
+/// Entries of a parked stream as a replay delivers them: their own ids, no place in the source (protocol §8.8).
 pub(crate) fn parked_entries(
     store: &Store,
     records: Vec<Arc<Record>>,
@@ -288,7 +288,8 @@ pub(crate) fn parked_entries(
     records.into_iter().zip(resolved).map(entry).collect()
 }
 
-/// A link that names no event comes as a plain event from history, and as a link without event when live (`protocol.md` §6.1).
+/// A link that names no event comes as a plain event from history, and as a link without event when live
+/// (protocol §6.1).
 fn payload(record: Arc<Record>, resolved: Resolved, live: bool) -> Payload {
     match resolved {
         Resolved::Unparsable if live => Payload {

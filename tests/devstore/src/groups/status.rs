@@ -1,4 +1,4 @@
-//! The statuses of group calls with their texts and trailers, letter by letter (`protocol.md` §9). Never decides which.
+//! The statuses of group calls with their texts and trailers, letter by letter (protocol §9). Never decides which.
 
 use super::manager::{GroupError, Key};
 pub(crate) use crate::services::status::handler_exception as exception;

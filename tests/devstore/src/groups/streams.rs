@@ -1,4 +1,4 @@
-//! The streams in which a group keeps what outlives it: checkpoints and parked events (`protocol.md` §8.7, §8.8). Never
+//! The streams in which a group keeps what outlives it: checkpoints and parked events (protocol §8.7, §8.8). Never
 //! reads the group's source.
 
 use super::effect::ParkedRange;

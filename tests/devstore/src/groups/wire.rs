@@ -1,4 +1,4 @@
-//! Group messages on the wire: requests read, answers written (`protocol.md` §2.4). Never talks to a group.
+//! Group messages on the wire: requests read, answers written (protocol §2.4). Never talks to a group.
 
 use super::actor::Delivery;
 use super::info::Info;
@@ -22,7 +22,7 @@ pub(crate) fn confirmation(key: &Key) -> ReadResp {
     }
 }
 
-/// An event as it is delivered. Event and link both carry the position of the link (`protocol.md` §6.1).
+/// An event as it is delivered. Event and link both carry the position of the link (protocol §6.1).
 pub(crate) fn delivery(delivery: &Delivery, form: IdForm) -> ReadResp {
     let payload = &delivery.payload;
     let position = payload.original().map_or(0, |record| record.position);
@@ -55,7 +55,7 @@ fn recorded(record: &Record, position: u64, form: IdForm) -> read_event::Recorde
     }
 }
 
-/// What GetInfo and List tell (`protocol.md` §8.11).
+/// What GetInfo and List tell (protocol §8.11).
 pub(crate) fn info(key: &Key, info: &Info) -> SubscriptionInfo {
     let settings = &info.settings;
     let text = |position: Option<super::position::Position>| {

@@ -1,4 +1,4 @@
-//! What the port answers to plain HTTP (`protocol.md` §10): state, gossip, and streams for people with `curl`.
+//! What the port answers to plain HTTP (protocol §10): state, gossip, and streams for people with `curl`.
 //!
 //! Never needed by a client that speaks gRPC.
 

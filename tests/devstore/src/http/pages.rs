@@ -1,4 +1,4 @@
-//! `/info`, `/health/live`, `/ping`, `/gossip`, `/stats` (`protocol.md` §10).
+//! `/info`, `/health/live`, `/ping`, `/gossip`, `/stats` (protocol §10).
 //!
 //! Never writes anything.
 
@@ -32,7 +32,7 @@ pub(super) fn answer(node: &Arc<Node>, segments: &[&str]) -> Response<Body> {
     }
 }
 
-/// Ready, and with a leader (`protocol.md` §14.2).
+/// Ready, and with a leader (protocol §14.2).
 fn is_live(node: &Node) -> bool {
     matches!(node.phase(), Phase::Ready | Phase::Terminating) && node.cluster.leader().is_some()
 }

@@ -1,4 +1,4 @@
-//! `/subscriptions…`: groups over plain HTTP (`protocol.md` §10). Only looks; changes go over gRPC.
+//! `/subscriptions…`: groups over plain HTTP (protocol §10). Only looks; changes go over gRPC.
 
 use std::sync::Arc;
 

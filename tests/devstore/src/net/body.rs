@@ -1,4 +1,4 @@
-//! The body of an answer: counts its call as open, and ends it at the caller's deadline (`protocol.md` §4.1.8, §7.2).
+//! The body of an answer: counts its call as open, and ends it at the caller's deadline (protocol §4.1.8, §7.2).
 //!
 //! Never changes a message that the call itself sends.
 

@@ -22,7 +22,7 @@ use super::{Stage, tls};
 use crate::faults::{FaultKind, Place, Point};
 use crate::node::Node;
 
-/// The server's own pings (`protocol.md` §10).
+/// The server's own pings (protocol §10).
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// HTTP/2 receive windows.
@@ -136,7 +136,7 @@ impl Connections {
         let outcome = tokio::select! {
             outcome = served.as_mut() => outcome,
             () = ending(self.stages.clone()) => {
-                // What is still open at the end is reset (protocol.md §14.1).
+                // What is still open at the end is reset (protocol §14.1).
                 reset.store(true, Ordering::Relaxed);
                 served.as_mut().graceful_shutdown();
                 served.await

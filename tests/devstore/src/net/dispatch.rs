@@ -1,6 +1,6 @@
 //! Which service a request goes to: gRPC by its path, everything else to the HTTP pages.
 //!
-//! Never answers a call's question itself; it only says what no service knows (`protocol.md` §1.1).
+//! Never answers a call's question itself; it only says what no service knows (protocol §1.1).
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -31,7 +31,7 @@ use crate::services::admission::{Caller, unauthenticated};
 use crate::services::{self, Features, Gossip, Groups, Projections, Streams};
 use crate::users::Unauthenticated;
 
-/// Largest message that a client may send (`protocol.md` §4.1.4).
+/// Largest message that a client may send (protocol §4.1.4).
 const MAX_MESSAGE: usize = 16_767_216;
 
 /// The services of one node.
@@ -137,7 +137,7 @@ fn deadline(headers: &HeaderMap<HeaderValue>) -> Option<Instant> {
     Instant::now().checked_add(within)
 }
 
-/// A service that does not exist: not even a gRPC answer (`protocol.md` §1.1).
+/// A service that does not exist: not even a gRPC answer (protocol §1.1).
 fn not_found() -> Response<Body> {
     bare(StatusCode::NOT_FOUND)
 }

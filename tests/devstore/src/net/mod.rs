@@ -1,5 +1,5 @@
-//! Connections: one port for HTTP/2 (prior knowledge, or TLS) and HTTP/1.1, as the real server has it (`protocol.md`
-//! §10).
+//! Connections: one port for HTTP/2 (prior knowledge, or TLS) and HTTP/1.1, as the real server has it
+//! (protocol §10).
 //!
 //! Never looks into a message.
 

@@ -1,4 +1,4 @@
-//! A client's socket, which can be told to be reset instead of closed (`protocol.md` §14.1).
+//! A client's socket, which can be told to be reset instead of closed (protocol §14.1).
 //!
 //! Never changes a byte.
 

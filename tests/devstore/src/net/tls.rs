@@ -1,4 +1,4 @@
-//! TLS with a given certificate (`protocol.md` §10).
+//! TLS with a given certificate (protocol §10).
 //!
 //! Asks no client for a certificate, and verifies none.
 

@@ -5,7 +5,7 @@
 use hyper::header::{HeaderMap, HeaderValue};
 
 /// Marks a status with a trailer that no header can hold. The real server fails over it: HTTP 500 without a gRPC status,
-/// or a reset if the answer has begun (`protocol.md` §9).
+/// or a reset if the answer has begun (protocol §9).
 pub(crate) const UNSENDABLE: &str = "devstore-unsendable";
 
 const MESSAGE: &str = "grpc-message";

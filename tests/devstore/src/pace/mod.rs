@@ -1,4 +1,4 @@
-//! How long things take under a model of the real server (`protocol.md`'s own measurements are its figures).
+//! How long things take under a model of the real server (its measurements: protocol §15.7).
 //!
 //! Without a model nothing ever waits here.
 

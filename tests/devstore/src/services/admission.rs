@@ -1,4 +1,4 @@
-//! Whether a node takes a call: the phase of its life, who leads, who calls, faults (`protocol.md` §10, §14).
+//! Whether a node takes a call: the phase of its life, who leads, who calls, faults (protocol §10, §14).
 //!
 //! Never reads or writes anything for the call itself.
 
@@ -60,7 +60,7 @@ impl Caller {
             .get("requires-leader")
             .and_then(|value| value.to_str().ok());
         Ok(Self {
-            // Anything but a boolean counts as false (protocol.md §10).
+            // Anything but a boolean counts as false (protocol §10).
             requires_leader: leader.is_some_and(|text| text.eq_ignore_ascii_case("true")),
             identity: node.cluster.users.identify(headers)?,
         })

@@ -1,4 +1,4 @@
-//! ServerFeatures: the methods that the server lists (`protocol.md` §1.1).
+//! ServerFeatures: the methods that the server lists (protocol §1.1).
 //!
 //! Lists what a real server of the generation lists, served here or not, because clients choose their ways by it.
 
@@ -140,7 +140,7 @@ fn services(generation: Generation) -> impl Iterator<Item = &'static Listed> {
 }
 
 /// How a call is refused that no service here answers; `None` if one does. A service that does not exist gets not even a
-/// gRPC answer (`protocol.md` §1.1): that is `Some(None)`.
+/// gRPC answer (protocol §1.1): that is `Some(None)`.
 pub(crate) fn refusal(
     generation: Generation,
     service: &str,

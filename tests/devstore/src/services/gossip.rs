@@ -1,4 +1,4 @@
-//! Gossip: who is in the cluster (`protocol.md` §1.2).
+//! Gossip: who is in the cluster (protocol §1.2).
 //!
 //! Never asks another node; what is said here is what this process knows.
 

@@ -1,4 +1,4 @@
-//! The service of the groups behind a node's door: admitted, paced, struck by faults (`protocol.md` §8, §10, §14).
+//! The service of the groups behind a node's door: admitted, paced, struck by faults (protocol §8, §10, §14).
 //!
 //! Never knows how a group works.
 

@@ -1,4 +1,4 @@
-//! The gRPC services, and which methods the server says it has (`protocol.md` §1).
+//! The gRPC services, and which methods the server says it has (protocol §1).
 //!
 //! Never keeps state of its own: all of it is the node's.
 

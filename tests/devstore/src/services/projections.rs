@@ -1,6 +1,6 @@
-//! Projections: only what Statistics says of one by its name (`protocol.md` §2.6, §14.2).
+//! Projections: only what Statistics says of one by its name (protocol §2.6, §14.2).
 //!
-//! The system projections always run, unless somebody wrote into what they write (§6.2). Never manages one.
+//! The system projections always run, unless somebody wrote into what they write (protocol §6.2). Never manages one.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The statuses of calls that fail: codes, texts and trailers as the real server has them (`protocol.md` §9).
+//! The statuses of calls that fail: codes, texts and trailers as the real server has them (protocol §9).
 //!
 //! Never words a status of its own: what the real server says differently is a fault of this file.
 

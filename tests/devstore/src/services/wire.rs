@@ -12,7 +12,7 @@ use ditto_protocol::streams::read_resp::{Content, ReadEvent, read_event};
 
 use crate::store::{Record, Resolved};
 
-/// The three keys that every event has (`protocol.md` §3.5).
+/// The three keys that every event has (protocol §3.5).
 pub(crate) fn event_metadata(record: &Record) -> HashMap<String, String> {
     let content_type = if record.is_json {
         "application/json"
@@ -41,7 +41,7 @@ pub(crate) fn recorded(record: &Record, form: IdForm) -> read_event::RecordedEve
 }
 
 /// An event, with its target if it is a link that was followed. `bare_links`: how a link whose text cannot be
-/// followed looks, as a plain event or as a link without one (`protocol.md` §6.1).
+/// followed looks, as a plain event or as a link without one (protocol §6.1).
 pub(crate) fn read_event(
     record: &Record,
     resolved: &Resolved,

@@ -1,4 +1,4 @@
-//! Appending: what is expected, what is recognised as written before, what is written (`protocol.md` §5.1).
+//! Appending: what is expected, what is recognised as written before, what is written (protocol §5.1).
 //!
 //! Compares ids only; never compares data.
 
@@ -122,7 +122,7 @@ impl Log {
     }
 
     /// Whether the server still knows that this event is there: from the log, or for what was scavenged from the ids
-    /// that it remembers until it ends (`protocol.md` §5.1.12).
+    /// that it remembers until it ends (protocol §5.1.12).
     fn is_known(&self, stream: StreamId, event: &Record) -> bool {
         !self.is_scavenged(event) || self.known_id(stream, event.id) == Some(event.revision)
     }
@@ -155,7 +155,7 @@ impl Log {
         }
     }
 
-    /// The metadata event with which the server itself brings a deleted stream back (`protocol.md` §5.1.7, §5.1.8).
+    /// The metadata event with which the server itself brings a deleted stream back (protocol §5.1.7, §5.1.8).
     fn truncate_by_server(&mut self, stream: StreamId, before: u64) {
         let metadata_stream = self.metadata_stream(stream);
         let previous = match self
@@ -191,7 +191,7 @@ impl Log {
         metadata_stream.is_some_and(|id| !self.stream(id).events.is_empty())
     }
 
-    /// A tombstone refuses everything, but its metadata stream only if that was empty (`protocol.md` §4.3).
+    /// A tombstone refuses everything, but its metadata stream only if that was empty (protocol §4.3).
     fn refuses_writes(&self, stream: StreamId) -> bool {
         let found = self.stream(stream);
         found.tombstoned || (found.events.is_empty() && self.is_gone(stream))

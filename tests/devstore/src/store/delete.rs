@@ -1,4 +1,4 @@
-//! Deleting a stream, softly or for good (`protocol.md` §4.3).
+//! Deleting a stream, softly or for good (protocol §4.3).
 //!
 //! Never takes a record out of the log.
 

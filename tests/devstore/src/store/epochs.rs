@@ -1,4 +1,4 @@
-//! Epochs: a record, and behind it an event that tells of it, for each time a leader begins (`protocol.md` §15.1).
+//! Epochs: a record, and behind it an event that tells of it, for each time a leader begins (protocol §15.1).
 //!
 //! Never shows in `$all`; the stream `$epoch-information` can be read like any other.
 

@@ -1,4 +1,4 @@
-//! Following links (`protocol.md` §6.1).
+//! Following links (protocol §6.1).
 //!
 //! One step only: a link to a link yields the inner link. Never fails: a target that cannot be read is absent.
 
@@ -27,7 +27,7 @@ impl Log {
         }
     }
 
-    /// Where a chain of links ends; `None` if that cannot be read (`protocol.md` §6.2).
+    /// Where a chain of links ends; `None` if that cannot be read (protocol §6.2).
     pub(super) fn final_target(&self, link: &Record) -> Option<Arc<Record>> {
         let mut target = self.target(link)?;
         for _ in 0..MAX_CHAIN {

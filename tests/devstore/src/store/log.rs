@@ -70,7 +70,7 @@ impl Log {
             epochs: Vec::new(),
             scavenged: HashSet::new(),
         };
-        // A real log begins with records of the server, so that position 0 is never a client's event (protocol.md §3.3).
+        // A real log begins with records of the server, so that position 0 is never a client's event (protocol §3.3).
         log.begin_epoch(Uuid::new_v4());
         // The epoch shows to nobody; the first records that readers of an unfiltered `$all` see are the server's too.
         let scavenges = log.intern("$$$scavenges");
@@ -292,7 +292,7 @@ impl Log {
         self.recent_ids = HashMap::new();
     }
 
-    /// Metadata streams have none of their own and show only their newest event (`protocol.md` §5.2).
+    /// Metadata streams have none of their own and show only their newest event (protocol §5.2).
     pub(super) fn metadata_in_force(&self, stream: StreamId) -> StreamMetadata {
         match self.stream(stream).kind {
             Kind::MetadataOf(_) => StreamMetadata {

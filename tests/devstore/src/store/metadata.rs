@@ -1,4 +1,4 @@
-//! A stream's metadata, as far as the server acts on it (`protocol.md` §5.2).
+//! A stream's metadata, as far as the server acts on it (protocol §5.2).
 //!
 //! One wrong type anywhere and the whole of it counts as empty. Never keeps what users put in beside it.
 
@@ -21,7 +21,7 @@ pub struct StreamMetadata {
     pub acl: Option<Acl>,
 }
 
-/// Lists of users and groups, per action; `None` where the stream says nothing of its own (`protocol.md` §5.3).
+/// Lists of users and groups, per action; `None` where the stream says nothing of its own (protocol §5.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acl {
     /// Who may read.

@@ -30,10 +30,10 @@ pub use metadata::{Acl, StreamMetadata};
 pub use read::{AllPage, NotARecord, StreamPage, StreamRead};
 pub use record::{Proposed, Record};
 
-/// The revision of a tombstone, and the `$tb` of a soft delete (`protocol.md` §4.3).
+/// The revision of a tombstone, and the `$tb` of a soft delete (protocol §4.3).
 pub const MAX_REVISION: u64 = i64::MAX as u64;
 
-/// What a write expects of the stream it goes to (`protocol.md` §5.1).
+/// What a write expects of the stream it goes to (protocol §5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// Nothing.
@@ -51,7 +51,7 @@ pub enum Expected {
 pub struct Written {
     /// Number of the last event of this write; `None` if it had no events and the stream has none.
     pub last_revision: Option<u64>,
-    /// Log position of that event; `None` if it was recognised and is not readable any more (`protocol.md` §5.1.6).
+    /// Log position of that event; `None` if it was recognised and is not readable any more (protocol §5.1.6).
     pub position: Option<u64>,
     /// True if nothing was written, because it had been before.
     pub recognised: bool,
@@ -82,7 +82,7 @@ pub struct StreamInfo {
     pub first_readable: u64,
 }
 
-/// What following a link led to (`protocol.md` §6.1).
+/// What following a link led to (protocol §6.1).
 #[derive(Clone, Debug)]
 pub enum Resolved {
     /// Not a link.
@@ -118,7 +118,7 @@ impl Store {
         }
     }
 
-    /// Appends events to a stream, all or none, or recognises that they are there (`protocol.md` §5.1).
+    /// Appends events to a stream, all or none, or recognises that they are there (protocol §5.1).
     ///
     /// # Errors
     /// The stream is not as expected, or deleted.
@@ -131,7 +131,7 @@ impl Store {
         self.write(|log| log.append(stream, expected, events))
     }
 
-    /// Deletes a stream softly: hides its events by a metadata event, whose position is returned (`protocol.md` §4.3).
+    /// Deletes a stream softly: hides its events by a metadata event, whose position is returned (protocol §4.3).
     ///
     /// # Errors
     /// The stream is not as expected, or deleted for good.
@@ -139,7 +139,7 @@ impl Store {
         self.write(|log| log.soft_delete(stream, expected))
     }
 
-    /// Deletes a stream for good; returns the position of its tombstone (`protocol.md` §4.3).
+    /// Deletes a stream for good; returns the position of its tombstone (protocol §4.3).
     ///
     /// # Errors
     /// The stream is not as expected, or deleted for good before.
@@ -148,7 +148,7 @@ impl Store {
     }
 
     /// Up to `max` readable events from revision `from` on, ascending. Of the range `from .. from + max` only, as the
-    /// server's own pages are (`protocol.md` §3.2): go on at `next` until `at_end`.
+    /// server's own pages are (protocol §3.2): go on at `next` until `at_end`.
     #[must_use]
     pub fn read_forward(&self, stream: &str, from: u64, max: usize) -> StreamRead {
         self.lock().read_forward(stream, from, max)
@@ -199,7 +199,7 @@ impl Store {
         self.lock().readable_event(stream, revision)
     }
 
-    /// Follows each record that is a link, one step (`protocol.md` §6.1).
+    /// Follows each record that is a link, one step (protocol §6.1).
     #[must_use]
     pub fn resolve(&self, records: &[Arc<Record>]) -> Vec<Resolved> {
         let log = self.lock();
@@ -254,18 +254,18 @@ impl Store {
         self.tail.subscribe()
     }
 
-    /// Forgets the ids that recent writes are recognised by, as a restart does (`protocol.md` §5.1, §14.3).
+    /// Forgets the ids that recent writes are recognised by, as a restart does (protocol §5.1, §14.3).
     pub fn forget_recent_ids(&self) {
         self.lock().forget_recent_ids();
     }
 
-    /// Writes the epoch of a leader that begins (`protocol.md` §15.1).
+    /// Writes the epoch of a leader that begins (protocol §15.1).
     pub fn begin_epoch(&self, leader: Uuid) {
         self.write(|log| log.begin_epoch(leader));
     }
 
     /// Removes the events that metadata hides, but for each stream's last one; returns how many that were
-    /// (`protocol.md` §5.1.12, §15.6).
+    /// (protocol §5.1.12, §15.6).
     pub fn scavenge(&self) -> usize {
         self.lock().scavenge()
     }

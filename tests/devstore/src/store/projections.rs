@@ -1,4 +1,4 @@
-//! The system projections `$by_category`, `$by_event_type`, `$streams`, `$stream_by_category` (`protocol.md` §6.2).
+//! The system projections `$by_category`, `$by_event_type`, `$streams`, `$stream_by_category` (protocol §6.2).
 //!
 //! They run inside the write, so their links follow the source at once; on a real server they come some milliseconds
 //! later. Never reads anything back from its own output.
@@ -185,7 +185,7 @@ impl Log {
     }
 }
 
-/// The part of a name before its first `-`, if there is one (`protocol.md` §6.2).
+/// The part of a name before its first `-`, if there is one (protocol §6.2).
 fn category(stream: &str) -> Option<&str> {
     stream
         .split_once('-')

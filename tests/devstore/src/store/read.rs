@@ -1,4 +1,4 @@
-//! Reading pages of a stream and of the whole log (`protocol.md` §3.2, §3.3, §5.2).
+//! Reading pages of a stream and of the whole log (protocol §3.2, §3.3, §5.2).
 //!
 //! Never skips a readable record, and never shows one that metadata hides.
 
@@ -42,7 +42,7 @@ pub struct AllPage {
     pub at_end: bool,
 }
 
-/// A position within the log at which no record begins (`protocol.md` §3.3).
+/// A position within the log at which no record begins (protocol §3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotARecord;
 

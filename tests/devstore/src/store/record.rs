@@ -24,7 +24,7 @@ pub struct Proposed {
     pub id: Uuid,
     /// The event type.
     pub event_type: Arc<str>,
-    /// Content type `application/json`, exactly (`protocol.md` §3.5).
+    /// Content type `application/json`, exactly (protocol §3.5).
     pub is_json: bool,
     /// The payload, never looked into.
     pub data: Bytes,
@@ -58,7 +58,7 @@ pub(super) enum Body {
     Emitted { source: Arc<Record>, by: Emission },
 }
 
-/// What a projection wrote about its source event (`protocol.md` §6.2).
+/// What a projection wrote about its source event (protocol §6.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Emission {
     /// A link in `$ce-…`.
@@ -134,7 +134,7 @@ impl Record {
     }
 }
 
-/// `number@stream`, split at the first `@`: names may contain more (`protocol.md` §6.1).
+/// `number@stream`, split at the first `@`: names may contain more (protocol §6.1).
 fn parse_link(text: &[u8]) -> Option<(u64, &str)> {
     let (revision, stream) = std::str::from_utf8(text).ok()?.split_once('@')?;
     let revision = revision
@@ -144,7 +144,7 @@ fn parse_link(text: &[u8]) -> Option<(u64, &str)> {
     Some((revision, stream))
 }
 
-/// The metadata of an emitted event; the order of the keys is the real server's (`protocol.md` §6.2).
+/// The metadata of an emitted event; the order of the keys is the real server's (protocol §6.2).
 fn emitted_metadata(source: &Record, by: Emission) -> String {
     let stream = match by {
         Emission::Category => Some(&*source.stream),

@@ -1,4 +1,4 @@
-//! Scavenging: what metadata hides leaves the log, but for each stream's last event (`protocol.md` §15.6).
+//! Scavenging: what metadata hides leaves the log, but for each stream's last event (protocol §15.6).
 //!
 //! Frees no memory: numbers and ids stay as they are, and what is gone is only left out where the log is read.
 

@@ -1,4 +1,4 @@
-//! Groups whose source, parked queue or checkpoints were deleted for good (`protocol.md` §8.7, §8.8, §8.10).
+//! Groups whose source, parked queue or checkpoints were deleted for good (protocol §8.7, §8.8, §8.10).
 //! Never deletes anything softly.
 
 use super::client::*;

@@ -1,4 +1,4 @@
-//! What groups do wrong when a fault is switched on (`protocol.md` §13.16). Never looks at faults of other calls.
+//! What groups do wrong when a fault is switched on (protocol §13.16). Never looks at faults of other calls.
 
 use super::client::*;
 use devstore::{Fault, FaultKind};

@@ -1,4 +1,4 @@
-//! Groups with names that are not ASCII: which answers a server cannot send (`protocol.md` §9). Never asks for streams.
+//! Groups with names that are not ASCII: which answers a server cannot send (protocol §9). Never asks for streams.
 
 use super::client::*;
 use devstore::{Fault, FaultKind};

@@ -1,4 +1,4 @@
-//! Where groups go on after the end of a server (`protocol.md` §14.3). Never looks at what other calls do meanwhile.
+//! Where groups go on after the end of a server (protocol §14.3). Never looks at what other calls do meanwhile.
 
 use super::client::*;
 use devstore::{Ending, Startup};

@@ -1,4 +1,4 @@
-//! Users, passwords and TLS (`protocol.md` §5.3, §9, §10). Which lists allow what is tested beside them.
+//! Users, passwords and TLS (protocol §5.3, §9, §10). Which lists allow what is tested beside them.
 
 use std::sync::Arc;
 

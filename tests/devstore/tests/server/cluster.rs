@@ -1,4 +1,4 @@
-//! Several nodes with one log (`protocol.md` §10, §14.2). Never elects by itself what a test decides.
+//! Several nodes with one log (protocol §10, §14.2). Never elects by itself what a test decides.
 
 use devstore::{Ending, Options, Server, Startup};
 use ditto_protocol::gossip::gossip_client::GossipClient;

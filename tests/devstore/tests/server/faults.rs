@@ -1,4 +1,4 @@
-//! Faults as clients see them (`protocol.md` §13.16). Where they strike is tested beside them.
+//! Faults as clients see them (protocol §13.16). Where they strike is tested beside them.
 
 use std::time::Duration;
 

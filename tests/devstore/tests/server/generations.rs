@@ -1,4 +1,4 @@
-//! What the generations of servers do differently and no recording shows (`protocol.md` §15.6, §16). Never asks for groups.
+//! What the generations of servers do differently and no recording shows (protocol §15.6, §16). Never asks for groups.
 
 use devstore::store::{Expected, Store};
 use devstore::{Generation, Options};

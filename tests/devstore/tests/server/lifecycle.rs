@@ -1,4 +1,4 @@
-//! Ends and starts (`protocol.md` §14). Never checks what a client library words itself.
+//! Ends and starts (protocol §14). Never checks what a client library words itself.
 
 use std::time::Duration;
 

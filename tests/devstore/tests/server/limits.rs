@@ -1,4 +1,4 @@
-//! How much an append may hold, as clients of each generation see it (`protocol.md` §4.1, §16).
+//! How much an append may hold, as clients of each generation see it (protocol §4.1, §16).
 //!
 //! Never sends more than a message may hold.
 

@@ -1,4 +1,4 @@
-//! Names that are not ASCII: which answers a server cannot send (`protocol.md` §9). Never asks for groups.
+//! Names that are not ASCII: which answers a server cannot send (protocol §9). Never asks for groups.
 
 use devstore::Options;
 use devstore::store::Expected;

@@ -1,4 +1,4 @@
-//! What a group reads, what it delivers next, and how far its checkpoint is (`protocol.md` §8.2, §8.5, §8.7, §8.10).
+//! What a group reads, what it delivers next, and how far its checkpoint is (protocol §8.2, §8.5, §8.7, §8.10).
 //!
 //! Never hands anything to a consumer.
 
@@ -10,7 +10,7 @@ use crate::source::{Source, Target, tagged};
 
 impl Group {
     /// Everything in memory is forgotten; it goes on behind the checkpoint. The first event found from the checkpoint
-    /// on is dropped, also if it is not the one of the checkpoint (`protocol.md` §8.2).
+    /// on is dropped, also if it is not the one of the checkpoint (protocol §8.2).
     pub(crate) fn reload(&mut self, source: &Source) {
         self.consumers.clear();
         self.buffer.clear();

@@ -1,4 +1,4 @@
-//! The parked stream of a group: what goes into it and its replay (`protocol.md` §8.8). Never waits for an
+//! The parked stream of a group: what goes into it and its replay (protocol §8.8). Never waits for an
 //! acknowledgement before it forgets a replayed entry: the real server does not either.
 
 use super::Group;

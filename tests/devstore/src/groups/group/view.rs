@@ -1,4 +1,4 @@
-//! What a group looks like from outside (`protocol.md` §8.5, §8.11). Never changes more than the mark of
+//! What a group looks like from outside (protocol §8.5, §8.11). Never changes more than the mark of
 //! the last look.
 
 use super::Group;

@@ -1,4 +1,4 @@
-//! Append: one write, sent as options and then one message for each event (`protocol.md` §4.1).
+//! Append: one write, sent as options and then one message for each event (protocol §4.1).
 //!
 //! Writes only after the last message has come; never a part of it.
 
@@ -129,7 +129,7 @@ fn success(written: &Written) -> Success {
     }
 }
 
-/// All four oneofs are set: clients rely on it (`protocol.md` §2.3).
+/// All four oneofs are set: clients rely on it (protocol §2.3).
 fn wrong_version(expected: Expected, current: Option<u64>) -> WrongExpectedVersion {
     let none = Empty {};
     let (old_current, new_current) = match current {

@@ -1,4 +1,4 @@
-//! BatchAppend: many writes over one call, told apart by correlation ids (`protocol.md` §4.2).
+//! BatchAppend: many writes over one call, told apart by correlation ids (protocol §4.2).
 //!
 //! A write that fails is an answer like any other; it never ends the call. Nor does the client's half-close.
 
@@ -124,7 +124,7 @@ impl Session {
                 Wake::Due => self.due(Instant::now()),
                 Wake::Done(done) => self.answer(*done),
                 Wake::Message(message) => self.take(*message),
-                // The call stays open until the client cancels it (protocol.md §4.2).
+                // The call stays open until the client cancels it (protocol §4.2).
                 Wake::AllSent => self.messages = None,
                 Wake::Failed(error) => self.over = Some(Err(bad_message(error))),
             }

@@ -1,4 +1,4 @@
-//! The answers to batch writes: codes, messages and packed details (`protocol.md` §4.2).
+//! The answers to batch writes: codes, messages and packed details (protocol §4.2).
 //!
 //! Never leaves a result or a stream out that the request named: clients rely on both.
 
@@ -111,7 +111,7 @@ fn status(failure: Failure) -> rpc::Status {
             "AccessDenied",
             AccessDenied {}.encode_to_vec(),
         ),
-        // Told as a success with an empty answer (protocol.md §14.2).
+        // Told as a success with an empty answer (protocol §14.2).
         Failure::NotReady => return not_ready(),
         Failure::TooLarge(TooLarge::Append { limit }) => {
             let max_append_size = saturated(limit);

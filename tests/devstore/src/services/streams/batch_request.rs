@@ -1,4 +1,4 @@
-//! What a batch write asks for, out of its options (`protocol.md` §4.2).
+//! What a batch write asks for, out of its options (protocol §4.2).
 //!
 //! Refuses what the real server refuses, in its words; never writes.
 
@@ -46,7 +46,7 @@ fn no_stream_text(identifier: Option<&StreamIdentifier>) -> &'static str {
 }
 
 /// Whether the time that the client gives is over already. Clients write all sorts of times here, some of them
-/// absolute where a duration belongs (`protocol.md` §4.2): only the sign is looked at.
+/// absolute where a duration belongs (protocol §4.2): only the sign is looked at.
 fn is_over(deadline: Option<&DeadlineOption>) -> bool {
     match deadline {
         None => false,

@@ -1,4 +1,4 @@
-//! One write of a batch append, from its turn to its answer (`protocol.md` §4.2).
+//! One write of a batch append, from its turn to its answer (protocol §4.2).
 //!
 //! Never sends the answer; when that goes out is the session's to decide.
 

@@ -1,4 +1,4 @@
-//! Delete and Tombstone (`protocol.md` §4.3).
+//! Delete and Tombstone (protocol §4.3).
 //!
 //! Never recognises a repeated call: both write anew each time.
 

@@ -1,4 +1,4 @@
-//! The streams service (`protocol.md` §3, §4, §7).
+//! The streams service (protocol §3, §4, §7).
 //!
 //! Only takes calls apart and puts answers together; never decides what may be written.
 

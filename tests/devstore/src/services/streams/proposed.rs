@@ -1,4 +1,4 @@
-//! Proposed events out of requests: what must be there, and what they count for against the limit (`protocol.md` §4.1).
+//! Proposed events out of requests: what must be there, and what they count for against the limit (protocol §4.1).
 //!
 //! Never looks into data.
 

@@ -1,4 +1,4 @@
-//! Finite reads of a stream and of `$all` (`protocol.md` §3.2, §3.3).
+//! Finite reads of a stream and of `$all` (protocol §3.2, §3.3).
 //!
 //! Reads page by page, and a page only when the one before was taken; never holds more than one.
 
@@ -28,7 +28,7 @@ use crate::store::{
 use crate::users::Access;
 
 const CALL: &str = "Streams/Read";
-/// Events of one page (`protocol.md` §3.2).
+/// Events of one page (protocol §3.2).
 pub(super) const PAGE: u64 = 32;
 
 const STREAM_RESULT: &str = "ReadStreamResult";
@@ -44,7 +44,7 @@ pub(super) async fn read(
     request: ReadReq,
 ) -> Result<Answers<ReadResp>, Status> {
     let Some(query) = read_options::parse(node.generation(), request.options)? else {
-        // The real server never answers this call; it ends when the client gives up (protocol.md §3.1).
+        // The real server never answers this call; it ends when the client gives up (protocol §3.1).
         return std::future::pending().await;
     };
     let stream = match &query.target {
@@ -224,7 +224,7 @@ impl StreamReading {
 
     fn take(&mut self, page: StreamPage) -> Page {
         let mut messages: Page = Vec::with_capacity(page.events.len() + 1);
-        // Tells a client that asked for it where the readable part begins, or ends (protocol.md §3.2).
+        // Tells a client that asked for it where the readable part begins, or ends (protocol §3.2).
         if self.compatible
             && !self.backwards
             && page.events.is_empty()

@@ -1,4 +1,4 @@
-//! What a read asks for, out of its request (`protocol.md` §3.1).
+//! What a read asks for, out of its request (protocol §3.1).
 //!
 //! Refuses what the real server refuses, in its words; never reads anything.
 

@@ -1,4 +1,4 @@
-//! A catch-up subscription to `$all`, filtered or not, with checkpoints (`protocol.md` §7.1 to §7.3).
+//! A catch-up subscription to `$all`, filtered or not, with checkpoints (protocol §7.1 to §7.3).
 //!
 //! A checkpoint never lies behind an event that has not been sent.
 
@@ -82,7 +82,7 @@ struct AllSubscription {
     next: u64,
     /// A position beyond the end from which it began: nothing up to it is wanted.
     after: Option<u64>,
-    /// It began where a record was scavenged, and leaves out the first event that survived (`protocol.md` §15.6).
+    /// It began where a record was scavenged, and leaves out the first event that survived (protocol §15.6).
     skips: bool,
     filter: Option<Windowed>,
     /// Records looked at since the last checkpoint.
@@ -184,7 +184,7 @@ impl AllSubscription {
             && let Some(start) = start
         {
             self.examined = 0;
-            // A page without a match is told by where it began, with prepare position 0 (protocol.md §7.3).
+            // A page without a match is told by where it began, with prepare position 0 (protocol §7.3).
             messages.push(Ok(match matches.last() {
                 Some(last) => checkpoint(last.position, last.position),
                 None => checkpoint(start, 0),

@@ -1,4 +1,4 @@
-//! A catch-up subscription to one stream (`protocol.md` §7.1, §7.2).
+//! A catch-up subscription to one stream (protocol §7.1, §7.2).
 //!
 //! Metadata hides events while catching up only; live it hides nothing.
 
@@ -17,7 +17,7 @@ use crate::services::status::stream_deleted;
 use crate::services::wire::BareLinks;
 use crate::store::{Record, StreamPage, StreamRead};
 
-/// Type that ends a subscription wherever it comes from (`protocol.md` §4.3).
+/// Type that ends a subscription wherever it comes from (protocol §4.3).
 const STREAM_DELETED: &str = "$streamDeleted";
 
 pub(super) fn subscribe(look: Look, name: String, from: From) -> Answers<ReadResp> {
@@ -114,7 +114,7 @@ impl StreamSubscription {
                 messages.push(Ok(caught_up()));
                 messages
             }
-            // Until it exists there is nothing to be caught up with (protocol.md §7.2).
+            // Until it exists there is nothing to be caught up with (protocol §7.2).
             StreamRead::NotFound => self.confirm(),
             StreamRead::Deleted => vec![Err(stream_deleted(&self.name))],
         }

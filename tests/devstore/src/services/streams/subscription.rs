@@ -1,4 +1,4 @@
-//! What subscriptions to a stream and to `$all` have in common (`protocol.md` §7.2).
+//! What subscriptions to a stream and to `$all` have in common (protocol §7.2).
 //!
 //! Never ends one of its own accord: only an error or the client does.
 
@@ -17,7 +17,7 @@ use crate::generation::Generation;
 use crate::services::wire::content;
 use crate::store::Record;
 
-/// Live events that may wait for a consumer (`protocol.md` §7.2).
+/// Live events that may wait for a consumer (protocol §7.2).
 const LIVE_BUFFER: usize = 32;
 /// How long a full buffer is put up with. The real server fills it event by event and so finds out at once; here it is
 /// seen when the consumer takes something, and a large append alone must not look like a slow consumer.

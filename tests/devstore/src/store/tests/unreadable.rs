@@ -1,4 +1,4 @@
-//! What an append proves of a stream whose events cannot be read (`protocol.md` §5.1.12, §15.2, §15.6).
+//! What an append proves of a stream whose events cannot be read (protocol §5.1.12, §15.2, §15.6).
 //!
 //! Never reads the events of those streams.
 
