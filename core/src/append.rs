@@ -9,7 +9,7 @@ use super::stream::{Following, State};
 use crate::event::{Event, StreamName};
 
 /// Bytes of a merged append, whatever the settings allow: a message of gRPC holds slightly less than 16 MiB
-/// (protocol §16), and besides what is counted about 100 bytes of each event.
+/// (protocol §4.1.4), and besides what is counted about 100 bytes of each event.
 pub(super) const MERGED_BYTES: usize = 14 * 1024 * 1024;
 
 /// An append from its first sending to its answer.

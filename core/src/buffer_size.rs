@@ -1,7 +1,7 @@
 //! The buffer size asked for when joining: large enough that the server never waits, small enough that nothing times out.
 //!
-//! Pure arithmetic over what the server does with an event that waits too long (protocol §8.6). Never joins or leaves by
-//! itself.
+//! Pure arithmetic over what the server does with an event that waits too long (protocol §8.6). Never joins or leaves
+//! by itself.
 
 #[cfg(test)]
 mod tests;

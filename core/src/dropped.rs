@@ -1,8 +1,8 @@
 //! Stays that the server ends at once, again and again: was the subscription's stream deleted for good?
 //!
 //! A group that has to read a tombstoned stream lets every consumer in and drops it right after its confirmation
-//! (protocol §8.10); nothing else tells it from a server that is not well. Never gives up: at least every 30 s it joins again,
-//! and whatever a session brings ends the stop.
+//! (protocol §8.10); nothing else tells it from a server that is not well. Never gives up: at least every 30 s it
+//! joins again, and whatever a session brings ends the stop.
 
 use super::member::{GOOD_SESSION, Phase, Trouble};
 use super::port::{Command, LinkPage, Moment, ReadId};

@@ -1,8 +1,8 @@
 //! The crate's client on its way to a proven address over TLS.
 //!
 //! The crate takes the address and the name to verify from one text, and stays with the first address of a name even if
-//! nothing answers there. So it gets a socket of this process, from which TLS goes to the proven address, by the right
-//! name. Never lets in a connection of another process.
+//! nothing answers there (protocol §11 T40, T41). So it gets a socket of this process, from which TLS goes to the
+//! proven address, by the right name. Never lets in a connection of another process.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener as StdListener};

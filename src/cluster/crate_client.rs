@@ -52,7 +52,7 @@ impl CrateClient {
     }
 
     /// The same, its connection living on a runtime of the caller's choice: ending that runtime ends the connection,
-    /// and the crate's task for it, which otherwise outlives the client.
+    /// and the crate's task for it, which otherwise outlives the client (protocol §11 T42).
     ///
     /// # Errors
     /// As [`CrateClient::new`].
@@ -88,7 +88,8 @@ struct Target {
 }
 
 /// The node by its name, if that has one address: the crate tries no other than the first. Otherwise the address at which
-/// the node answered, over TLS by way of a bridge, because the name is what the certificate is verified against.
+/// the node answered, over TLS by way of a bridge, because the name is what the certificate is verified against
+/// (protocol §11 T40, T41).
 fn target(
     node: &Node,
     settings: &ClusterSettings,

@@ -23,7 +23,8 @@ use super::addresses::{Asking, Resolver, connector};
 use super::encryption;
 use crate::config::cluster::{ClusterSettings, Endpoint, Tls};
 
-/// What a connection may hold unread of one call; the crate's 2 MiB limit reading over long distances.
+/// What a connection may hold unread of one call; the crate's 2 MiB limit reading over long distances (protocol §11
+/// T46).
 const STREAM_WINDOW: u32 = 4 << 20;
 /// What a connection may hold unread altogether.
 const CONNECTION_WINDOW: u32 = 16 << 20;

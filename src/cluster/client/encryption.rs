@@ -1,7 +1,7 @@
 //! Why a node cannot be spoken to: it speaks TLS and ditto does not, or the other way round.
 //!
 //! Asks the address itself, after a failure, because what such a server sends is different for each kind of server and
-//! names no cause. Never sends a credential.
+//! names no cause (protocol §10). Never sends a credential.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

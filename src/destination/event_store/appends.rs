@@ -12,8 +12,8 @@ use crate::cluster::client::{
 use crate::destination::{Answer, Append, Appends};
 use ditto_core::port::{AppendId, AppendOutcome, Expected};
 
-/// A call's window is 768 KiB at the server (measured): over a long line one call is not enough. Each is opened when
-/// the first stream needs it.
+/// A call's window is 768 KiB at the server (protocol §10): over a long line one call is not enough. Each is opened
+/// when the first stream needs it.
 const CALLS: usize = 4;
 
 /// Answers taken at once, so that deliveries get their turn.

@@ -12,7 +12,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::observer::Call;
 
-/// Calls under way at once. More do not make a server faster: measured on a real one, reads level off here.
+/// Calls under way at once. More do not make a server faster: reads level off here (protocol §15.7).
 const UNDER_WAY: usize = 256;
 
 type Running<T> = Pin<Box<dyn Future<Output = T> + Send>>;

@@ -1,8 +1,8 @@
 //! The crate's client of one subscription: made when needed, thrown away when it is dead.
 //!
 //! Each client has a thread of its own, on which its connection and the sessions over it live. So throwing a client away
-//! really ends them (the crate's connection task has no other end), and whatever the crate does to the thread it runs
-//! on, it does to its own. Never decides when to try again.
+//! really ends them (the crate's connection task has no other end: protocol §11 T42), and whatever the crate does to
+//! the thread it runs on, it does to its own. Never decides when to try again.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -20,7 +20,7 @@ use crate::cluster::{Class, Error};
 /// (protocol §11 T6).
 const PATIENCE: u32 = 3;
 
-/// The server counts a consumer that left until it has handled the end of its call.
+/// The server counts a consumer that left until it has handled the end of its call (protocol §8.3).
 const SERVER_SEES_END: Duration = Duration::from_secs(2);
 
 const ACTION: &str = "make a client";

@@ -62,7 +62,7 @@ pub(super) fn seen(
 }
 
 /// A server's numbers are signed: of a group without a checkpoint that older servers describe (over HTTP), the crate makes
-/// the largest number of a -1.
+/// the largest number of a -1 (protocol §11 T44).
 fn possible(number: Option<u64>) -> Option<u64> {
     number.filter(|number| *number < TOMBSTONE_REVISION)
 }

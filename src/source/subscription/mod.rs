@@ -90,7 +90,7 @@ impl Subscription {
     }
 
     /// Whether the user may create the group that is missing, asked by a call that needs the same permission
-    /// (protocol §10) and does nothing to a group that is not there.
+    /// (protocol §8.8) and does nothing to a group that is not there.
     ///
     /// # Errors
     /// The server does not tell.

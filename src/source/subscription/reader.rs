@@ -18,7 +18,8 @@ use crate::source::handoff::{Handoff, View};
 /// An acknowledgement waits at most this long for others to go with it.
 const LATEST: Duration = Duration::from_millis(20);
 
-/// Ids in one portion, at most. The server refills on each; one huge portion would leave it idle meanwhile.
+/// Ids in one portion, at most. The server refills on each; one huge portion would leave it idle meanwhile
+/// (protocol §8.6).
 const MOST_IDS: usize = 500;
 
 /// How long handing a portion to the connection may take. It takes no time unless the connection is stuck.

@@ -37,7 +37,7 @@ const WIDE: Windows = Windows {
     stream: 4 << 20,
     connection: 16 << 20,
 };
-/// Those of the real server.
+/// Those of the real server (protocol §10).
 const REAL: Windows = Windows {
     stream: 768 << 10,
     connection: 1 << 20,
