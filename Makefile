@@ -22,6 +22,7 @@ check: ## Formatting, lints, licences and sources of dependencies: what CI deman
 	@$(STAGE) without-kinesis cargo check --locked -p ditto --no-default-features --lib --bins
 	@$(STAGE) dependencies tests/setup/cargo-deny --locked --workspace check licenses bans sources
 	@$(STAGE) documents --needs python3 tests/setup/docs
+	@$(STAGE) citations --needs python3 tests/setup/citations
 	@$(STAGE) packaging --needs python3 packaging/check
 	@$(STAGE) protections tests/chaos/protections/run --check
 

@@ -1,4 +1,4 @@
-//! Filters of `$all` (protocol §3.4), and what never shows there (§3.3).
+//! Filters of `$all` (protocol §3.4), and what never shows there (protocol §3.3).
 //!
 //! Judges the record itself; never follows a link.
 
