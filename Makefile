@@ -16,13 +16,14 @@ demo: ## Copy thirty events and compare both sides; KEEP=1 stays up, DESTINATION
 	@programs=$$(tests/setup/programs) && exec "$$programs/demo" $(if $(KEEP),--keep)
 endif
 
-check: ## Formatting, lints, licences and sources of dependencies: what CI demands beside the tests
+check: ## Formatting, lints, licences, pages and structure: what CI demands beside the tests
 	@$(STAGE) format cargo fmt --all --check
 	@$(STAGE) clippy env CUSTOM_LIBFUZZER_PATH=target/none cargo clippy --workspace --all-targets --features fuzz/libfuzzer --locked -- -D warnings
 	@$(STAGE) without-kinesis cargo check --locked -p ditto --no-default-features --lib --bins
 	@$(STAGE) dependencies tests/setup/cargo-deny --locked --workspace check licenses bans sources
 	@$(STAGE) documents --needs python3 tests/setup/docs
 	@$(STAGE) citations --needs python3 tests/setup/citations
+	@$(STAGE) architecture --needs python3 tests/setup/architecture
 	@$(STAGE) packaging --needs python3 packaging/check
 	@$(STAGE) protections tests/chaos/protections/run --check
 
