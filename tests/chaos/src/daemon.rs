@@ -6,8 +6,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use demo::processes::{Process, Signal};
 use serde_json::Value;
+use support::processes::{Process, Signal};
 
 use crate::control;
 

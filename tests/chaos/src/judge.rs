@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use demo::compare::{Recorded, compare};
-use demo::store::Store;
+use support::compare::{Recorded, compare};
+use support::store::Store;
 use tokio::time::{Instant, sleep};
 
 use crate::group::{GROUP, source_stream};

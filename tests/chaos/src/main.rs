@@ -23,8 +23,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use demo::processes::beside_this_program;
 use devstore::Generation;
+use support::processes::beside_this_program;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 

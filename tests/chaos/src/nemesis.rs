@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use demo::processes::Signal;
 use devstore::{Fault, FaultKind};
 use serde_json::{Value, json};
+use support::processes::Signal;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context, Result, bail};
-use demo::processes::Process;
 use devstore::Generation;
+use support::processes::Process;
 use tokio::sync::Mutex;
 
 use crate::daemon::Daemon;

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
-use demo::store::{Proposed, Store};
 use ditto_protocol::ids::{self, IdForm};
 use ditto_protocol::shared::Empty;
 use ditto_protocol::streams::append_req::ProposedMessage;
 use ditto_protocol::streams::append_req::options::ExpectedStreamRevision;
 use simulation::dice::Dice;
+use support::store::{Proposed, Store};
 use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
-use demo::processes::{Process, free_address};
+use support::processes::{Process, free_address};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::show::{Addresses, copy_and_compare, how_to_go_on};

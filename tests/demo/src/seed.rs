@@ -1,10 +1,10 @@
 //! The customers of the demo. Never the same streams or ids twice: a second run on kept servers adds ten more.
 
 use anyhow::Result;
-use demo::store::{Proposed, Store, json_message};
 use ditto_protocol::shared::Empty;
 use ditto_protocol::streams::append_req::options::ExpectedStreamRevision;
 use serde_json::{Value, json};
+use support::store::{Proposed, Store, json_message};
 use uuid::Uuid;
 
 const CUSTOMERS: [(&str, &str, &str); 10] = [

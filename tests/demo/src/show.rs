@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use demo::compare::{Comparison, compare};
-use demo::store::Store;
+use support::compare::{Comparison, compare};
+use support::store::Store;
 use tokio::time::sleep;
 use uuid::Uuid;
 

@@ -17,7 +17,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::servers::{Servers, cluster};
+use super::servers::cluster;
+use support::servers::Servers;
 
 pub(crate) const BUDGET: usize = 64 * 1024 * 1024;
 

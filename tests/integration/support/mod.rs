@@ -1,13 +1,12 @@
-//! What starts things, waits for things, and compares both stores. Holds no test.
+//! What starts pipelines, groups and comparisons with ditto's own types. Holds no test; what needs none of these types is in the
+//! package `support`.
 
-pub(crate) mod compare;
 pub(crate) mod copying;
 pub(crate) mod groups;
 pub(crate) mod servers;
 pub(crate) mod verifying;
-pub(crate) mod wait;
 
-pub(crate) use compare::difference;
 pub(crate) use copying::{Copying, subscription};
-pub(crate) use servers::{Servers, event, seed, write, write_metadata};
-pub(crate) use wait::until;
+pub(crate) use support::servers::{Servers, event, seed, write, write_metadata};
+pub(crate) use support::wait::until;
+pub(crate) use support::{difference as compare, wait};

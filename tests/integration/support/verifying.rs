@@ -5,7 +5,8 @@ use ditto::config::settings::SubscriptionSettings;
 use ditto::verify::{self, End, Finding, Job, Point, Progress, Scope, Watcher};
 use tokio::sync::watch;
 
-use super::servers::{Servers, client};
+use super::servers::client;
+use support::servers::Servers;
 
 /// What it told.
 #[derive(Debug, Default)]

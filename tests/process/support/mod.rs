@@ -3,33 +3,24 @@
 
 mod http;
 mod program;
-mod servers;
-
-use std::time::{Duration, Instant};
 
 pub(crate) use http::{get, raw, request};
 pub(crate) use program::{Ditto, ask, command};
-pub(crate) use servers::{Servers, foreign_client, seed};
+pub(crate) use support::servers::{Servers, seed};
+pub(crate) use support::wait::{DEADLINE as PATIENCE, until};
 
-/// No test waits longer for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+use devstore::Server;
 
-/// Waits until `found` finds something.
-pub(crate) async fn until<T>(what: &str, found: impl FnMut() -> Option<T>) -> T {
-    until_or(|| what.to_owned(), found).await
-}
-
-/// As [`until`]; what was waited for is told as it is when the patience ends.
+/// As [`until`]; the message says what was waited for as it is at the deadline.
 pub(crate) async fn until_or<T>(
     what: impl Fn() -> String,
     mut found: impl FnMut() -> Option<T>,
 ) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(value) = found() {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "waited in vain: {}", what());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("this holds", || found().ok_or_else(&what)).await
+}
+
+/// A client that nobody here wrote.
+pub(crate) fn foreign_client(server: &Server) -> eventstore::Client {
+    let string = server.connection_string();
+    eventstore::Client::new(string.parse().expect("a connection string")).expect("a client")
 }

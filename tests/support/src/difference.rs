@@ -1,4 +1,4 @@
-//! Compares two stores exactly: every user stream, event by event.
+//! Compares the stores of two development servers of this process exactly, event by event. Does not read over the network.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,8 +7,11 @@ use devstore::store::{Record, Store, StreamRead};
 
 const PAGE: usize = 1_000;
 
-/// The first difference between what the streams of both hold; names of streams that begin with `$` do not count.
-pub(crate) fn difference(source: &Store, destination: &Store) -> Result<(), String> {
+/// Returns the first difference between what the users' streams of both hold. Streams whose names begin with `$` do not count.
+///
+/// # Errors
+/// The difference, with the events that it is about.
+pub fn difference(source: &Store, destination: &Store) -> Result<(), String> {
     let streams = user_streams(source);
     if let Some(stream) = user_streams(destination).difference(&streams).next() {
         return Err(format!("{stream} is only at the destination"));
@@ -18,7 +21,11 @@ pub(crate) fn difference(source: &Store, destination: &Store) -> Result<(), Stri
         .try_for_each(|stream| stream_difference(stream, source, destination))
 }
 
-fn stream_difference(stream: &str, source: &Store, destination: &Store) -> Result<(), String> {
+/// Returns the first difference between what both hold of one stream.
+///
+/// # Errors
+/// The difference, with the events that it is about.
+pub fn stream_difference(stream: &str, source: &Store, destination: &Store) -> Result<(), String> {
     let here = events(source, stream);
     let there = events(destination, stream);
     for (here, there) in here.iter().zip(&there) {
@@ -41,8 +48,9 @@ fn stream_difference(stream: &str, source: &Store, destination: &Store) -> Resul
     }
 }
 
-/// Every readable event of a stream, in order.
-pub(crate) fn events(store: &Store, stream: &str) -> Vec<Arc<Record>> {
+/// Returns every readable event of a stream, in order.
+#[must_use]
+pub fn events(store: &Store, stream: &str) -> Vec<Arc<Record>> {
     let (mut events, mut from) = (Vec::new(), 0);
     while let StreamRead::Page(page) = store.read_forward(stream, from, PAGE) {
         events.extend(page.events);
