@@ -7,6 +7,7 @@ mod commands;
 mod daemon;
 mod destination;
 pub mod dice;
+pub mod digest;
 pub mod fault;
 mod group;
 mod happening;

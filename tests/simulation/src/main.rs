@@ -9,7 +9,7 @@ use std::time::Instant;
 use clap::Parser;
 use simulation::mutation::Mutation;
 use simulation::options::Options;
-use simulation::runner::{run, run_many};
+use simulation::runner::{Watch, run, run_many};
 
 #[derive(Debug, Parser)]
 #[command(about = "Runs ditto's core against models of both servers, one schedule for each seed")]
@@ -29,6 +29,9 @@ struct Arguments {
     /// Run every deliberate mistake and say after how many schedules it was found
     #[arg(long)]
     mistakes: bool,
+    /// Print a digest of what reached each port, for each thousand of seeds and for all; with --seed: for each port
+    #[arg(long)]
+    digest: bool,
     /// Threads; as many as there are processors if not given
     #[arg(long)]
     threads: Option<usize>,
@@ -39,7 +42,7 @@ fn main() -> io::Result<ExitCode> {
     let mut out = io::stdout().lock();
     match arguments.seed {
         _ if arguments.mistakes => mistakes(&mut out),
-        Some(seed) => one(&mut out, seed, arguments.verbose),
+        Some(seed) => one(&mut out, seed, &arguments),
         None => many(&mut out, &arguments),
     }
 }
@@ -48,7 +51,7 @@ fn mistakes(out: &mut impl Write) -> io::Result<ExitCode> {
     let mut missed = false;
     for mutation in Mutation::ALL {
         // One thread, so that the number of schedules is exact.
-        let summary = run_many(0, 20_000, 1, Some(*mutation), true);
+        let summary = run_many(0, 20_000, 1, Some(*mutation), true, Watch::Promises);
         match summary.violations.first() {
             Some((seed, what)) => {
                 writeln!(out, "{mutation:?}: after {} schedules: {what}", seed + 1)?
@@ -66,11 +69,24 @@ fn mistakes(out: &mut impl Write) -> io::Result<ExitCode> {
     })
 }
 
-fn one(out: &mut impl Write, seed: u64, verbose: bool) -> io::Result<ExitCode> {
+fn one(out: &mut impl Write, seed: u64, arguments: &Arguments) -> io::Result<ExitCode> {
     writeln!(out, "{}", Options::new(seed))?;
-    let report = run(seed, None, verbose);
+    let watch = match (arguments.verbose, arguments.digest) {
+        (true, _) => Watch::Everything,
+        (false, true) => Watch::Ports,
+        (false, false) => Watch::Promises,
+    };
+    let report = run(seed, None, watch);
     for line in &report.trace {
         writeln!(out, "{line}")?;
+    }
+    if arguments.digest {
+        for line in &report.ports {
+            writeln!(out, "{line}")?;
+        }
+        if let Some(digest) = report.digest {
+            writeln!(out, "digest: {digest:016x}")?;
+        }
     }
     match report.violation {
         None => {
@@ -94,7 +110,21 @@ fn many(out: &mut impl Write, arguments: &Arguments) -> io::Result<ExitCode> {
         None => std::thread::available_parallelism()?.get(),
     };
     let begun = Instant::now();
-    let summary = run_many(arguments.first, arguments.seeds, threads, None, false);
+    let (first, seeds) = (arguments.first, arguments.seeds);
+    let watch = if arguments.digest {
+        Watch::Ports
+    } else {
+        Watch::Promises
+    };
+    let summary = run_many(first, seeds, threads, None, false, watch);
+    if arguments.digest {
+        for (block, digest) in &summary.digests {
+            writeln!(out, "digest from {block}: {digest:016x}")?;
+        }
+        let all = summary.digests.values();
+        let total = all.fold(0_u64, |total, digest| total.wrapping_add(*digest));
+        writeln!(out, "digest of all: {total:016x}")?;
+    }
     writeln!(
         out,
         "{} schedules, {} inputs, {} violations, {:.1} s",

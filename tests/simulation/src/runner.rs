@@ -2,12 +2,25 @@
 //!
 //! Never decides what is right: it hands on what the schedule found.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::digest::{BLOCK, Digest, share};
 use crate::mutation::Mutation;
 use crate::options::Options;
 use crate::setup;
+
+/// What is kept of a schedule beside whether it held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watch {
+    /// Nothing.
+    Promises,
+    /// The digest of what reached each port.
+    Ports,
+    /// That, and every line of what happened.
+    Everything,
+}
 
 /// What one schedule was like.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +33,10 @@ pub struct Report {
     pub commands: u64,
     /// What happened, line by line, if that was asked for.
     pub trace: Vec<String>,
+    /// What reached all ports, if that was asked for.
+    pub digest: Option<u64>,
+    /// The same, a line for each port.
+    pub ports: Vec<String>,
 }
 
 /// What many schedules were like.
@@ -31,6 +48,8 @@ pub struct Summary {
     pub inputs: u64,
     /// Seeds that found something, and what; ascending.
     pub violations: Vec<(u64, String)>,
+    /// What reached the ports, for each thousand of seeds, if that was asked for.
+    pub digests: BTreeMap<u64, u64>,
 }
 
 /// How many seeds with violations are collected before a run of many is ended.
@@ -38,14 +57,18 @@ const ENOUGH: usize = 20;
 
 /// Runs one seed.
 #[must_use]
-pub fn run(seed: u64, mutation: Option<Mutation>, traced: bool) -> Report {
-    let mut world = setup::world(Options::new(seed), mutation, traced);
+pub fn run(seed: u64, mutation: Option<Mutation>, watch: Watch) -> Report {
+    let mut world = setup::world(Options::new(seed), mutation, watch == Watch::Everything);
+    world.digest = (watch != Watch::Promises).then(Digest::default);
     world.run();
+    let digest = world.digest.take();
     Report {
         violation: world.violation.take(),
         inputs: world.inputs,
         commands: world.commands,
         trace: world.trace.take().unwrap_or_default(),
+        digest: digest.as_ref().map(Digest::total),
+        ports: digest.as_ref().map(Digest::lines).unwrap_or_default(),
     }
 }
 
@@ -57,6 +80,7 @@ pub fn run_many(
     threads: usize,
     mutation: Option<Mutation>,
     until_first: bool,
+    watch: Watch,
 ) -> Summary {
     let next = AtomicU64::new(first);
     let stop = AtomicBool::new(false);
@@ -70,22 +94,16 @@ pub fn run_many(
                     if seed >= first + count {
                         break;
                     }
-                    let report = run(seed, mutation, false);
-                    own.schedules += 1;
-                    own.inputs += report.inputs;
-                    if let Some(violation) = report.violation {
-                        own.violations.push((seed, violation));
-                        if until_first || own.violations.len() >= ENOUGH {
-                            stop.store(true, Ordering::Relaxed);
-                        }
+                    own.add(seed, run(seed, mutation, watch));
+                    let enough = if until_first { 1 } else { ENOUGH };
+                    if own.violations.len() >= enough {
+                        stop.store(true, Ordering::Relaxed);
                     }
                 }
                 let mut all = summary
                     .lock()
                     .unwrap_or_else(std::sync::PoisonError::into_inner);
-                all.schedules += own.schedules;
-                all.inputs += own.inputs;
-                all.violations.append(&mut own.violations);
+                all.join(own);
             });
         }
     });
@@ -94,4 +112,27 @@ pub fn run_many(
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     summary.violations.sort();
     summary
+}
+
+impl Summary {
+    fn add(&mut self, seed: u64, report: Report) {
+        self.schedules += 1;
+        self.inputs += report.inputs;
+        self.violations
+            .extend(report.violation.map(|violation| (seed, violation)));
+        if let Some(digest) = report.digest {
+            let block = self.digests.entry(seed / BLOCK * BLOCK).or_default();
+            *block = block.wrapping_add(share(seed, digest));
+        }
+    }
+
+    fn join(&mut self, mut other: Self) {
+        self.schedules += other.schedules;
+        self.inputs += other.inputs;
+        self.violations.append(&mut other.violations);
+        for (block, digest) in other.digests {
+            let all = self.digests.entry(block).or_default();
+            *all = all.wrapping_add(digest);
+        }
+    }
 }

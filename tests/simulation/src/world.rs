@@ -11,6 +11,7 @@ use ditto_core::port::{Command, Input, LeaveReason, SessionId};
 use crate::daemon::Daemon;
 use crate::destination::Destination;
 use crate::dice::Dice;
+use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::group::{FOREIGN, Group};
 pub(crate) use crate::happening::{Away, Happening, Lost, Outcome, Part, Phase, Send};
@@ -67,6 +68,8 @@ pub(crate) struct World {
     pub(crate) commands: u64,
     pub(crate) violation: Option<String>,
     pub(crate) trace: Option<Vec<String>>,
+    /// What reached each port, if that was asked for.
+    pub(crate) digest: Option<Digest>,
     out: Vec<Command>,
 }
 
@@ -115,6 +118,7 @@ impl World {
             commands: 0,
             violation: None,
             trace: traced.then(Vec::new),
+            digest: None,
             out: Vec::with_capacity(16),
             source,
             options,
@@ -275,6 +279,9 @@ impl World {
                 break;
             }
             self.commands += 1;
+            if let Some(digest) = self.digest.as_mut() {
+                digest.note(daemon, self.daemons[daemon].generation, &command);
+            }
             note!(self, "{daemon} -> {}", crate::trace::command(&command));
             self.carry_out(daemon, command);
         }

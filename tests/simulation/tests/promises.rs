@@ -3,7 +3,7 @@
 //! Never asserts anything about real time. The big run is the release binary's (`--seeds`).
 
 use simulation::mutation::Mutation;
-use simulation::runner::{Summary, run, run_many};
+use simulation::runner::{Summary, Watch, run, run_many};
 
 const SEEDS: u64 = 3_000;
 /// What shows only where a backlog meets a thin line takes most of them: few seeds have both.
@@ -27,7 +27,7 @@ fn every_schedule_keeps_the_promises() {
     // `make mutants` asks for more than the other tests run.
     let asked = std::env::var("DITTO_SCHEDULES").map(|text| text.parse().unwrap());
     let seeds = asked.unwrap_or(SEEDS);
-    let summary = run_many(0, seeds, threads(), None, false);
+    let summary = run_many(0, seeds, threads(), None, false, Watch::Promises);
     check(&summary);
     assert_eq!(summary.schedules, seeds);
 }
@@ -42,7 +42,7 @@ fn seeds_that_found_a_mistake_keep_the_promises() {
         45859, 78260, 117821, 7010904, 7219866, 7329014, 7375085, 240929, 870311, 971981, 756703,
         286296, 869953, 248624, 611349, 790166, 288244, 353504, 309541, 832852, 704229,
     ] {
-        let report = run(seed, None, false);
+        let report = run(seed, None, Watch::Promises);
         assert_eq!(report.violation, None, "--seed {seed}");
     }
 }
@@ -51,10 +51,24 @@ fn seeds_that_found_a_mistake_keep_the_promises() {
 fn the_same_seed_gives_the_same_schedule() {
     for seed in 0..20 {
         assert_eq!(
-            run(seed, None, true).trace,
-            run(seed, None, true).trace,
+            run(seed, None, Watch::Everything).trace,
+            run(seed, None, Watch::Everything).trace,
             "--seed {seed}"
         );
+    }
+}
+
+#[test]
+fn digests_agree_for_the_same_core_and_differ_for_another() {
+    let total = |threads, mutation| run_many(0, 50, threads, mutation, false, Watch::Ports).digests;
+    let same = total(1, None);
+    assert_eq!(same, total(3, None), "whatever runs first");
+    for mutation in [
+        Mutation::ForgetResend,
+        Mutation::LateAck,
+        Mutation::NoThrottle,
+    ] {
+        assert_ne!(same, total(1, Some(mutation)), "{mutation:?}");
     }
 }
 
@@ -63,9 +77,16 @@ fn every_deliberate_mistake_is_found() {
     let missed: Vec<&Mutation> = Mutation::ALL
         .iter()
         .filter(|mutation| {
-            run_many(0, FOUND_WITHIN, threads(), Some(**mutation), true)
-                .violations
-                .is_empty()
+            run_many(
+                0,
+                FOUND_WITHIN,
+                threads(),
+                Some(**mutation),
+                true,
+                Watch::Promises,
+            )
+            .violations
+            .is_empty()
         })
         .collect();
     assert!(
@@ -112,7 +133,7 @@ fn every_check_finds_a_mistake() {
         ),
     ] {
         let finds = |seed| {
-            let found = run(seed, Some(mutation), false).violation;
+            let found = run(seed, Some(mutation), Watch::Promises).violation;
             found.is_some_and(|what| what.contains(words))
         };
         assert!((0..FOUND_WITHIN).any(finds), "{mutation:?}: {words}");
