@@ -208,6 +208,14 @@ impl Daemon {
         u32::try_from(lane).ok()
     }
 
+    /// The core was told that these appends' call ended.
+    pub(crate) fn note_ended(&mut self, appends: &[AppendId]) {
+        let ended = |flight: &&mut InFlight| appends.contains(&flight.append);
+        for flight in self.in_flight.iter_mut().filter(ended) {
+            flight.ended = true;
+        }
+    }
+
     /// Ends the process without a word. The session, if there was one, is what the server still believes in.
     pub(crate) fn kill(&mut self) -> Option<SessionId> {
         self.generation += 1;

@@ -67,13 +67,7 @@ impl World {
                 append,
                 outcome: AppendOutcome::NoAnswer | AppendOutcome::NotReady,
             } => {
-                for flight in at
-                    .in_flight
-                    .iter_mut()
-                    .filter(|flight| flight.append == *append)
-                {
-                    flight.ended = true;
-                }
+                at.note_ended(std::slice::from_ref(append));
             }
             Input::Appended { append, outcome } => {
                 let right = at.frozen.get(append).map(Frozen::answer);
@@ -84,13 +78,7 @@ impl World {
                 }
             }
             Input::CallEnded { unanswered, .. } => {
-                for flight in at
-                    .in_flight
-                    .iter_mut()
-                    .filter(|flight| unanswered.contains(&flight.append))
-                {
-                    flight.ended = true;
-                }
+                at.note_ended(unanswered);
             }
             // A page that tells nothing, or not yet, is followed by another question.
             Input::LinksRead { read, page }
