@@ -1,16 +1,17 @@
 //! ditto copies events from an Event Store to a destination. See ARCHITECTURE.md for the map.
 
 pub mod cli;
-pub mod cluster;
 pub mod config;
 pub mod daemon;
 pub mod destination;
 mod escape;
+pub mod eventstore;
 mod host;
 pub mod http;
 pub mod import;
 pub mod log;
 pub mod metrics;
+mod net;
 pub mod parked;
 pub mod pipeline;
 pub mod source;

@@ -10,10 +10,10 @@ mod show;
 use std::path::PathBuf;
 
 use super::{ConfigurationFile, Exit, complain, complain_lines};
-use crate::cluster::Side;
-use crate::cluster::client::Client;
 use crate::config::load::{Environment, load};
 use crate::config::settings::{Settings, SubscriptionSettings};
+use crate::eventstore::Side;
+use crate::eventstore::client::Client;
 use crate::parked;
 use ditto_core::event::StreamName;
 

@@ -16,12 +16,12 @@ use tokio::task::JoinSet;
 
 use self::show::Shown;
 use super::{ConfigurationFile, Exit, complain, complain_lines};
-use crate::cluster::Side;
-use crate::cluster::client::Client;
 use crate::config::cluster::ClusterSettings;
 use crate::config::load::{Environment, load};
 use crate::config::settings::{Destination, Settings, SubscriptionSettings};
 use crate::daemon::{Control, watch_signals};
+use crate::eventstore::Side;
+use crate::eventstore::client::Client;
 use crate::verify::{self, End, Job, Point, Scope, resume};
 use ditto_core::event::StreamName;
 

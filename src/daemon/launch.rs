@@ -10,11 +10,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::cluster::Side;
-use crate::cluster::client::Client;
 use crate::config::cluster::ClusterSettings;
 use crate::config::settings::{Destination, KinesisSettings, Settings, SubscriptionSettings};
 use crate::destination::event_store::EventStore;
+use crate::eventstore::Side;
+use crate::eventstore::client::Client;
 use crate::metrics::Metrics;
 use crate::pipeline::replicate::{self, Observer, Outcome, Pipeline, subscription_settings};
 use crate::source::subscription::Subscription;

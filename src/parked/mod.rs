@@ -12,9 +12,9 @@ mod truncate;
 
 use std::collections::BTreeSet;
 
-use crate::cluster::client::{Client, ReadStream, StreamPage};
-use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionKey;
+use crate::eventstore::client::{Client, ReadStream, StreamPage};
+use crate::eventstore::{Class, Error};
 use crate::source::found::{Found, find};
 use crate::source::history::parked_stream;
 use crate::source::parked::{Traced, trace};

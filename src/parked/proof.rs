@@ -9,11 +9,11 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{page, search};
-use crate::cluster::Error;
-use crate::cluster::client::{Client, ReadStream, StreamPage};
 use crate::config::settings::SubscriptionKey;
 use crate::destination::Destination as _;
 use crate::destination::event_store::EventStore;
+use crate::eventstore::Error;
+use crate::eventstore::client::{Client, ReadStream, StreamPage};
 use crate::source::decode::is_link;
 use crate::source::parked::{Traced, text};
 use crate::source::pick::pick;

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
-use crate::cluster::client::{Client, Expected, ReadStream, StreamPage, notes};
-use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionKey;
+use crate::eventstore::client::{Client, Expected, ReadStream, StreamPage, notes};
+use crate::eventstore::{Class, Error};
 use crate::source::history::parked_stream;
 use ditto_core::event::{Event, StreamName};
 

@@ -8,7 +8,7 @@ mod tests;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::cluster::client::{ResolvedRecord, notes};
+use crate::eventstore::client::{ResolvedRecord, notes};
 use ditto_core::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
 
 /// The type of a link (protocol §6.1).

@@ -3,7 +3,7 @@
 //!
 //! Only asks. Never takes an empty stream for a mistake: it may be filled later.
 
-use crate::cluster::client::Client;
+use crate::eventstore::client::Client;
 use ditto_core::event::StreamName;
 
 /// The warning, for a stream that was found without an event.

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::decode::{by_link, is_link};
 use super::parked::{Target, Traced, by_own_link, target};
-use crate::cluster::Error;
-use crate::cluster::client::{Client, ReadStream, StreamPage};
+use crate::eventstore::Error;
+use crate::eventstore::client::{Client, ReadStream, StreamPage};
 use ditto_core::event::{Event, StreamName};
 
 const PAGE: u64 = 1_000;

@@ -2,9 +2,11 @@
 //!
 //! Never follows a link where a stream itself is asked for, and never writes.
 
-use crate::cluster::Class;
-use crate::cluster::client::{Client, Direction, ProvenPage, ReadStream, ResolvedRecord, StartAt};
 use crate::config::settings::SubscriptionKey;
+use crate::eventstore::Class;
+use crate::eventstore::client::{
+    Client, Direction, ProvenPage, ReadStream, ResolvedRecord, StartAt,
+};
 use crate::source::decode::decode;
 use ditto_core::event::{Item, SkipReason, StreamName};
 use ditto_core::port::{LinkPage, ReadFrom, SourcePage};

@@ -6,11 +6,11 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::cluster::client::{
+use crate::eventstore::client::{
     Client, Direction, LogFilter, LogRecord, LogStart, ReadLog, ReadStream, StartAt, StreamPage,
     notes,
 };
-use crate::cluster::{Class, Error};
+use crate::eventstore::{Class, Error};
 use ditto_core::SEARCH_TIME;
 use ditto_core::event::{Event, StreamName, TOMBSTONE_REVISION};
 use ditto_core::port::{LogPage, LogPosition};

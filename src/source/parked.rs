@@ -12,9 +12,9 @@ use serde::Deserialize;
 use super::decode::{LinkText, by_link, decode, is_link};
 use super::history::parked_stream;
 use super::pick::pick;
-use crate::cluster::client::{Client, ReadStream, ResolvedRecord, StreamPage, notes};
-use crate::cluster::{Class, Error};
 use crate::config::settings::SubscriptionKey;
+use crate::eventstore::client::{Client, ReadStream, ResolvedRecord, StreamPage, notes};
+use crate::eventstore::{Class, Error};
 use ditto_core::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
 use ditto_core::port::{ParkedEntry, ParkedPage, own_reason};
 

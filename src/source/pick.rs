@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use crate::cluster::Error;
-use crate::cluster::client::{Client, ReadStream, StreamPage};
+use crate::eventstore::Error;
+use crate::eventstore::client::{Client, ReadStream, StreamPage};
 use ditto_core::event::{Event, StreamName};
 
 /// Pages read at once, and the bytes of each.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::handoff::{Handoff, HandoffSession};
 use super::{Delivered, Joined, Refusal, Source, history};
-use crate::cluster::client::Client;
+use crate::eventstore::client::Client;
 use ditto_core::event::{Event, Item, StreamName};
 use ditto_core::port::{
     GroupSeen, LinkPage, LogPage, LogPosition, ParkedPage, ReadFrom, SourcePage,

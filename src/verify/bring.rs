@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::cluster::client::Client;
 use crate::config::settings::{OnConflict, OnMissingHistory, SubscriptionSettings};
 use crate::destination::event_store::EventStore;
+use crate::eventstore::client::Client;
 use crate::pipeline::replicate::{self, Call, Observer, Pipeline, core_settings};
 use crate::source::selected::{Choice, Outcome, Selected};
 use ditto_core::port::{GroupSeen, Report, Side, Status};

@@ -15,7 +15,7 @@ use super::class::{Class, What};
 use super::exact::{Links, differences, is_left_out};
 use super::outcome::{Absent, Comparison, Facts, Outcome, Step};
 use super::side_buffer::{Front, SideBuffer};
-use crate::cluster::client::notes;
+use crate::eventstore::client::notes;
 use ditto_core::event::{Event, StreamName};
 
 /// Events of each side that wait for their counterpart; copies are hardly farther apart.

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::links::{Link, Met};
 use super::reading::{Failure, PAUSES};
 use super::seen::Fingerprint;
-use crate::cluster::client::Client;
+use crate::eventstore::client::Client;
 use crate::source::log;
 use ditto_core::event::StreamName;
 use ditto_core::port::{LogPage, LogPosition};

@@ -8,8 +8,8 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::side_buffer::Page;
-use crate::cluster::client::{Client, LogPlace, ReadStream, StreamPage};
-use crate::cluster::{Class, Error};
+use crate::eventstore::client::{Client, LogPlace, ReadStream, StreamPage};
+use crate::eventstore::{Class, Error};
 use ditto_core::event::{Event, StreamName};
 
 /// Events and bytes of a page; with it memory is bounded whatever the streams hold.

@@ -13,10 +13,10 @@ use super::reading::{Failure, Pace, Reader, patiently};
 use super::room::{Place, Room};
 use super::side_buffer::{Page, SideBuffer};
 use super::whose::{is_refused, is_truncated, whose};
-use crate::cluster::Class as ErrorClass;
-use crate::cluster::Error;
 use crate::destination::Destination as _;
 use crate::destination::event_store::EventStore;
+use crate::eventstore::Class as ErrorClass;
+use crate::eventstore::Error;
 use ditto_core::event::StreamName;
 use ditto_core::port::{LookupRange, LookupResult};
 

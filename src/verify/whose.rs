@@ -10,10 +10,10 @@ use super::outcome::Whose;
 use super::reading::{Failure, patiently};
 use super::side_buffer::Page;
 use super::stream::Context;
-use crate::cluster::client::{ReadStream, StreamPage, notes};
-use crate::cluster::{Class, Error};
 use crate::destination::Destination as _;
 use crate::destination::event_store::EventStore;
+use crate::eventstore::client::{ReadStream, StreamPage, notes};
+use crate::eventstore::{Class, Error};
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::LookupResult;
 

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use devstore::{Options, Server};
-use ditto::cluster::Side;
-use ditto::cluster::client::{
+use ditto::config::cluster::{ClusterKeys, ClusterSettings, ConnectionString};
+use ditto::eventstore::Side;
+use ditto::eventstore::client::{
     AppendOutcome, BatchAppend, BatchAppender, BatchEvent, BatchOptions, Client, Direction,
     Expected, ReadStream, StartAt, StreamPage,
 };
-use ditto::cluster::crate_client::CrateClient;
-use ditto::config::cluster::{ClusterKeys, ClusterSettings, ConnectionString};
+use ditto::eventstore::crate_client::CrateClient;
 use ditto_core::event::{Event, StreamName};
 use uuid::Uuid;
 

@@ -3,7 +3,7 @@
 //! Never asserts a duration.
 
 use devstore::store::Expected;
-use ditto::cluster::Side;
+use ditto::eventstore::Side;
 use ditto::source::Source;
 use ditto::source::subscription::Subscription;
 use ditto_core::port::{HeldReason, PipelineState, ReadFrom, Report, SourcePage};

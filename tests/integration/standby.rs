@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ditto::cluster::Side;
+use ditto::eventstore::Side;
 use ditto::source::subscription::Subscription;
 use ditto_core::port::PipelineState;
 use eventstore::{PersistentSubscriptionSettings, SystemConsumerStrategy};

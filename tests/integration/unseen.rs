@@ -4,10 +4,10 @@
 use std::path::Path;
 
 use devstore::{Options, User};
-use ditto::cluster::Side;
-use ditto::cluster::client::Client;
 use ditto::config::cluster::{ClusterKeys, PasswordSource};
 use ditto::config::settings::SubscriptionSettings;
+use ditto::eventstore::Side;
+use ditto::eventstore::client::Client;
 use ditto::verify::End;
 use ditto_core::port::{PipelineState, Report};
 

@@ -2,10 +2,10 @@
 
 use devstore::store::{Proposed, Store};
 use devstore::{Options, User};
-use ditto::cluster::Side;
-use ditto::cluster::client::Client;
 use ditto::config::cluster::{ClusterKeys, PasswordSource};
 use ditto::config::secret::Secret;
+use ditto::eventstore::Side;
+use ditto::eventstore::client::Client;
 use ditto::verify::{Class, End, What};
 
 use crate::support::servers::cluster_as;

@@ -2,9 +2,9 @@
 //!
 //! Only reads. What cannot be known without a write, the right to write to the destination, is said to be unknown.
 
-use crate::cluster::client::{Client, Clock};
-use crate::cluster::{Error, Side};
 use crate::config::settings::{Destination, KinesisSettings, Settings, SubscriptionSettings};
+use crate::eventstore::client::{Client, Clock};
+use crate::eventstore::{Error, Side};
 use crate::source::subscription::{Inspected, Subscription};
 use crate::source::{Source as _, empty};
 use ditto_core::port::{JoinRefusal, ParkedPage};
@@ -237,8 +237,8 @@ fn missing(name: &str, may_create: Result<bool, Error>) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::clock_warning;
-    use crate::cluster::client::Clock;
     use crate::config::cluster::Endpoint;
+    use crate::eventstore::client::Clock;
 
     #[test]
     fn clocks_more_than_a_minute_apart_are_reported() {

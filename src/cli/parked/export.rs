@@ -13,9 +13,9 @@ use serde_json::value::RawValue;
 
 use super::show::by;
 use crate::cli::{Exit, complain};
-use crate::cluster::client::{Client, ReadStream, StreamPage};
 use crate::config::settings::SubscriptionSettings;
 use crate::escape;
+use crate::eventstore::client::{Client, ReadStream, StreamPage};
 use crate::parked::{self, Entry};
 use ditto_core::event::{Event, StreamName};
 

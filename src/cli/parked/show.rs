@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::cli::table::{Side, grouped, table};
 use crate::cli::{Exit, complain, say, say_json, say_lines};
-use crate::cluster::client::Client;
 use crate::config::settings::SubscriptionSettings;
+use crate::eventstore::client::Client;
 use crate::parked::{self, Entry, Kind, Parked, Queue};
 use ditto_core::event::StreamName;
 

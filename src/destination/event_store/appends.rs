@@ -4,12 +4,12 @@
 
 use futures_util::FutureExt;
 
-use crate::cluster::Class;
-use crate::cluster::client::{
+use crate::destination::{Answer, Append, Appends};
+use crate::eventstore::Class;
+use crate::eventstore::client::{
     AppendOutcome as Answered, BatchAppend, BatchAppender, BatchEvent, BatchOptions, Client,
     Expected as Expectation,
 };
-use crate::destination::{Answer, Append, Appends};
 use ditto_core::port::{AppendId, AppendOutcome, Expected};
 
 /// A call's window is 768 KiB at the server (protocol §10): over a long line one call is not enough. Each is opened

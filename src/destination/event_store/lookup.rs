@@ -4,12 +4,12 @@
 
 use futures_util::future::join;
 
-use crate::cluster::client::{
+use crate::destination::event_store::recognise::NEVER_REACHED;
+use crate::eventstore::client::{
     Client, Direction, Expected, ProvenPage, ReadStream, StartAt, StreamPage, of_metadata,
     says_deleted, truncated_before,
 };
-use crate::cluster::{Class, Error};
-use crate::destination::event_store::recognise::NEVER_REACHED;
+use crate::eventstore::{Class, Error};
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::{LookupRange, LookupResult};
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::cluster::client::{AppendOutcome, Client, Expected};
+use crate::eventstore::client::{AppendOutcome, Client, Expected};
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::MetadataOutcome;
 

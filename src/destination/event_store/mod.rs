@@ -11,8 +11,8 @@ use std::time::Duration;
 
 pub use appends::EventStoreAppends;
 
-use crate::cluster::client::Client;
 use crate::destination::Destination;
+use crate::eventstore::client::Client;
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::{LookupRange, LookupResult, MetadataOutcome, Rights};
 

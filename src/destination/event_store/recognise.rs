@@ -2,7 +2,7 @@
 //!
 //! Every append here is one that the server recognises or refuses; none is ever written.
 
-use crate::cluster::client::{AppendOutcome, Client, Expected};
+use crate::eventstore::client::{AppendOutcome, Client, Expected};
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::{LookupResult, Rights};
 

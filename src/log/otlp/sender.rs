@@ -20,9 +20,9 @@ use opentelemetry_sdk::logs::{
 use prost::Message as _;
 
 use super::convert::{log_record, resource};
-use crate::cluster::{files, tls};
 use crate::config::settings::OtlpSettings;
 use crate::log::record::Record;
+use crate::net::{files, tls};
 
 /// Why lines were not taken.
 #[derive(Debug)]

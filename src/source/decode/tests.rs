@@ -6,7 +6,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{decode, stream_of};
-use crate::cluster::client::ResolvedRecord;
+use crate::eventstore::client::ResolvedRecord;
 use ditto_core::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
 
 fn event(stream: &str, revision: u64) -> Event {

@@ -5,10 +5,10 @@
 use tonic::Status;
 
 use super::{links, stream};
-use crate::cluster::client::tests::calls::read_event;
-use crate::cluster::client::tests::fake::Fake;
-use crate::cluster::client::tests::script::{Line, found, metadata, missing, played};
-use crate::cluster::client::tests::{client, event};
+use crate::eventstore::client::tests::calls::read_event;
+use crate::eventstore::client::tests::fake::Fake;
+use crate::eventstore::client::tests::script::{Line, found, metadata, missing, played};
+use crate::eventstore::client::tests::{client, event};
 use ditto_core::port::{LinkPage, ReadFrom, SourcePage};
 
 const DELETED: &str = r#"{"$tb":9223372036854775807}"#;

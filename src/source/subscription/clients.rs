@@ -12,9 +12,9 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use crate::cluster::client::Client;
-use crate::cluster::crate_client::CrateClient;
-use crate::cluster::{Class, Error};
+use crate::eventstore::client::Client;
+use crate::eventstore::crate_client::CrateClient;
+use crate::eventstore::{Class, Error};
 
 /// So many failures in a row that may be the server's are taken for the client's: it never leaves a dead node
 /// (protocol §11 T6).

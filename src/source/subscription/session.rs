@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::clients::{Clients, Usable};
 use super::reader::{self, Call, End};
-use crate::cluster::client::ResolvedRecord;
-use crate::cluster::{Error, Side};
+use crate::eventstore::client::ResolvedRecord;
+use crate::eventstore::{Error, Side};
 use crate::source::Delivered;
 use crate::source::decode::decode;
 use crate::source::handoff::{Handoff, HandoffSession};

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ditto::cluster::client::fuzzing::{Answer, PlayedCall, client};
-use ditto::cluster::client::{
+use ditto::eventstore::client::fuzzing::{Answer, PlayedCall, client};
+use ditto::eventstore::client::{
     AppendOutcome, LogFilter, LogStart, ReadLog, ReadStream, StartAt, StreamPage,
 };
 use ditto::source::decode::{decode, stream_of};

@@ -2,10 +2,10 @@
 //!
 //! An input is a byte that says which, and the message. Never connects.
 
-use ditto::cluster::client::fuzzing::{client, error_of, features_of};
-use ditto::cluster::client::{AppendOutcome, Client};
-use ditto::cluster::{Class, Error};
 use ditto::config::cluster::Endpoint;
+use ditto::eventstore::client::fuzzing::{client, error_of, features_of};
+use ditto::eventstore::client::{AppendOutcome, Client};
+use ditto::eventstore::{Class, Error};
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 

@@ -3,7 +3,7 @@
 //! An input is lines: type, stream, revision, text; whatever follows is the metadata. Pure.
 
 use bytes::Bytes;
-use ditto::cluster::client::ResolvedRecord;
+use ditto::eventstore::client::ResolvedRecord;
 use ditto::source::decode::{decode, stream_of};
 use ditto::source::fuzzing::{names_nothing, naming, target};
 use ditto::source::parked::Notes;

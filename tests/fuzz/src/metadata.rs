@@ -3,7 +3,7 @@
 //! An input is the JSON. Pure.
 
 use bytes::Bytes;
-use ditto::cluster::client::{says_deleted, truncated_before};
+use ditto::eventstore::client::{says_deleted, truncated_before};
 use ditto::parked::fuzzing::truncation;
 use ditto_core::event::Event;
 use serde_json::value::RawValue;

@@ -4,9 +4,9 @@
 
 use std::future::Future;
 
-use ditto::cluster::crate_client::refusal;
 use ditto::config::cluster::{ClusterSettings, Endpoint, Tls};
 use ditto::config::problem::Problem;
+use ditto::eventstore::crate_client::refusal;
 use ditto_core::event::Event;
 use tokio::runtime::{Builder, Runtime};
 

@@ -1,8 +1,8 @@
 //! Batch calls that end, against the development server: nothing is written twice, nothing stays open. Never asserts a
 //! duration.
 
-use ditto::cluster::Class;
-use ditto::cluster::client::{
+use ditto::eventstore::Class;
+use ditto::eventstore::client::{
     AppendOutcome, BatchAppend, BatchAppender, BatchEvent, BatchOptions, Expected,
 };
 use ditto_core::event::StreamName;

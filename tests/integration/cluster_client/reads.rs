@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use devstore::Server;
-use ditto::cluster::client::{Client, Direction, Expected, StartAt, StreamPage};
+use ditto::eventstore::client::{Client, Direction, Expected, StartAt, StreamPage};
 use ditto_core::event::{Event, StreamName};
 
 use super::{event, page, server, soon};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use devstore::Server;
-use ditto::cluster::Side;
 use ditto::config::settings::SubscriptionSettings;
+use ditto::eventstore::Side;
 use ditto::source::Source;
 use ditto::source::subscription::Subscription;
 use ditto_core::port::GroupSeen;

@@ -1,9 +1,9 @@
 //! ditto's client and settings for a development server. Does not start servers: see the package `support`.
 
 use devstore::Server;
-use ditto::cluster::Side;
-use ditto::cluster::client::Client;
 use ditto::config::cluster::{ClusterKeys, ClusterSettings, ConnectionString};
+use ditto::eventstore::Side;
+use ditto::eventstore::client::Client;
 
 pub(crate) use support::servers::{played, seed_interleaved};
 

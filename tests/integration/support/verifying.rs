@@ -1,7 +1,7 @@
 //! A comparison of both sides by ditto itself, and everything that it told.
 
-use ditto::cluster::Side;
 use ditto::config::settings::SubscriptionSettings;
+use ditto::eventstore::Side;
 use ditto::verify::{self, End, Finding, Job, Point, Progress, Scope, Watcher};
 use tokio::sync::watch;
 

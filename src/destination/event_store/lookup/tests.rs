@@ -1,12 +1,12 @@
 //! What a lookup makes of a node's answers. Never needs a real server.
 
 use super::lookup;
-use crate::cluster::client::tests::fake::Fake;
-use crate::cluster::client::tests::names::{answer_batch, refused};
-use crate::cluster::client::tests::script::{
+use crate::eventstore::client::tests::fake::Fake;
+use crate::eventstore::client::tests::names::{answer_batch, refused};
+use crate::eventstore::client::tests::script::{
     metadata, missing, not_leader, play, play_one, played,
 };
-use crate::cluster::client::tests::{client, soon};
+use crate::eventstore::client::tests::{client, soon};
 use ditto_core::port::{LookupRange, LookupResult};
 
 const DELETED: &str = r#"{"$tb":9223372036854775807}"#;

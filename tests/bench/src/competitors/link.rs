@@ -3,11 +3,11 @@
 //! Never more than what the competitor needs.
 
 use anyhow::{Result, anyhow};
-use ditto::cluster::Side;
-use ditto::cluster::client::Client;
 use ditto::config::cluster::{ClusterKeys, ClusterSettings, ConnectionString};
 use ditto::config::settings::{NewGroup, Replication, SubscriptionSettings};
 use ditto::destination::event_store::EventStore;
+use ditto::eventstore::Side;
+use ditto::eventstore::client::Client;
 use ditto::source::Source;
 use ditto::source::handoff::HandoffSession;
 use ditto::source::subscription::Subscription;

@@ -1,4 +1,4 @@
-//! An Event Store as configured: error classes, TLS, credentials, ditto's own client, and the factory for the crate's.
+//! An Event Store as configured: error classes, ditto's own client, and the factory for the crate's.
 //!
 //! Never decides what to copy, and never retries a write by itself.
 
@@ -6,7 +6,5 @@ mod bridge;
 pub mod client;
 pub mod crate_client;
 mod error;
-pub(crate) mod files;
-pub(crate) mod tls;
 
 pub use error::{Class, Error, Side};

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::bridge;
 use super::client::{Client, Node, Proven, connection_name};
 use super::error::{Class, Error};
-use super::{bridge, files, tls};
 use crate::config::cluster::{ClusterSettings, Endpoint, Tls};
+use crate::net::{files, tls};
 
 const ACTION: &str = "make a client";
 /// Everything but letters, digits and these four: above all no comma, which the crate takes for a host separator

@@ -18,10 +18,10 @@ use futures_util::stream::FuturesUnordered;
 use uuid::Uuid;
 
 use super::super::error::{Class, Error, Side};
-use super::super::tls::Expiry;
 use super::addresses::Resolver;
 use super::connection::{Material, Node};
 use crate::config::cluster::{ClusterSettings, Endpoint, Nodes};
+use crate::net::tls::Expiry;
 
 const ACTION: &str = "find the leader";
 /// More members than any cluster has; what else an answer names is not remembered.

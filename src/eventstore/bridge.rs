@@ -20,8 +20,8 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::client::{Proven, dial};
-use super::tls::TlsMaterial;
 use crate::config::cluster::Endpoint;
+use crate::net::tls::TlsMaterial;
 
 /// Connections at once; the crate opens another one only when it has lost the one before.
 const MOST_CONNECTIONS: usize = 8;

@@ -17,11 +17,11 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use super::super::error::{Class, Error, Side};
-use super::super::files;
-use super::super::tls::{Expiry, TlsMaterial};
 use super::addresses::{Asking, Resolver, connector};
 use super::encryption;
 use crate::config::cluster::{ClusterSettings, Endpoint, Tls};
+use crate::net::files;
+use crate::net::tls::{Expiry, TlsMaterial};
 
 /// What a connection may hold unread of one call; the crate's 2 MiB limit reading over long distances (protocol §11
 /// T46).

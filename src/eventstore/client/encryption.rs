@@ -16,9 +16,9 @@ use tonic::Request;
 use tonic::transport::Channel;
 
 use super::super::error::{Class, Error};
-use super::super::tls::TlsMaterial;
 use super::addresses::dial;
 use crate::config::cluster::{Endpoint, TlsFiles};
+use crate::net::tls::TlsMaterial;
 
 /// The same error, or what the server was found to speak instead. `clear`: a connection to the address without TLS, where
 /// TLS is configured.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::call::Call;
 use super::{BatchAppend, BatchEvent};
-use crate::cluster::client::{AppendOutcome, Expected};
+use crate::eventstore::client::{AppendOutcome, Expected};
 
 const LIMIT: Duration = Duration::from_secs(10);
 

@@ -195,8 +195,8 @@ impl Service<Name> for Only {
 #[cfg(test)]
 mod tests {
     use super::{Asking, Resolver};
-    use crate::cluster::error::{Class, Error, Side};
     use crate::config::cluster::Endpoint;
+    use crate::eventstore::error::{Class, Error, Side};
     use std::net::SocketAddr;
     use std::time::Duration;
 
