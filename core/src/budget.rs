@@ -6,23 +6,23 @@
 pub const RESERVE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Bytes that the pages of lookups get at most.
-pub(super) const LOOK_BYTES: usize = 16 * 1024 * 1024;
+pub(crate) const LOOK_BYTES: usize = 16 * 1024 * 1024;
 
 /// Bytes that remembered streams get at most: about 100,000 of them.
 const KNOWN_BYTES: usize = 32 * 1024 * 1024;
 
 /// The parts of a share. What one part cannot use belongs to the events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     /// Bytes of events that were delivered and wait or are in flight.
-    pub(super) events: usize,
+    pub(crate) events: usize,
     /// Bytes of events that nobody delivered: a part of their own, so that deliveries that wait for a repair cannot keep it
     /// from memory.
-    pub(super) reserve: usize,
+    pub(crate) reserve: usize,
     /// Bytes of the pages of lookups under way.
-    pub(super) lookups: usize,
+    pub(crate) lookups: usize,
     /// Bytes of the streams that are remembered though they have nothing to do.
-    pub(super) known: usize,
+    pub(crate) known: usize,
 }
 
 /// Bytes of delivered events that a subscription with this share may hold before it takes no more.
@@ -33,7 +33,7 @@ pub fn events_of(share: usize) -> usize {
 
 impl Budget {
     /// Divides a share.
-    pub(super) fn of(share: usize) -> Self {
+    pub(crate) fn of(share: usize) -> Self {
         let reserve = (share / 8).min(RESERVE_BYTES);
         let lookups = (share / 4).min(LOOK_BYTES);
         let known = (share / 8).min(KNOWN_BYTES);

@@ -3,55 +3,25 @@
 //! Deterministic: no clock, no randomness, no I/O, no logging. Names nothing but `event`.
 //!
 //! [`Core::handle`] takes one input and appends commands. Inside, each file adds one concern to [`Core`]:
-//! `deliver` (what comes in), `advance` (what a stream does next), `lookup` and `search` (what the destination holds),
-//! `append_only` (where nothing can be looked at), `append`, `answer`, `refuse` and `metadata` (what is written), `repair` (gaps), `hold` (streams that stop),
-//! `liveness` and `trial` (is the destination there), `member`, `session`, `dropped`, `stopped` and `ending` (joining, staying, leaving), `settle` and `parks` (acknowledging, parking), `late` (what the server took back),
-//! `sweep` (holes and what the server parked), `doubt` and `unseen` (what was truncated before ditto saw it). `timers` wakes it. `stall` watches a core from outside. The other files are
-//! pure parts without a view of the core.
+//!
+//! - `intake/persistent`: what is taken from a group and told back to it. `session` and `joined` (joining, staying, leaving),
+//!   `dropped`, `stopped` and `ending` (why not), `deliver` (what comes in), `numbers` and `holes` (what the group left out),
+//!   `ack` and `parked` (what it is told), `late` (what it took back), `doubt` and `unseen` (what was truncated before ditto
+//!   saw it), `buffer_size`.
+//! - `streams`: what is written. `advance` (what a stream does next), `lookup`, `compare` and `search` (what the destination
+//!   holds), `append_only` (where nothing can be looked at), `append`, `answer`, `refuse` and `metadata` (what is written),
+//!   `repair` (gaps), `hold` (streams that stop), `liveness` and `resend` (is the destination there), `rights`.
+//!
+//! `port` is the contact with the world, `timers` asks to be woken, `status` reads the core, `stall` watches one from outside.
 
-pub mod event;
-
-mod advance;
-mod answer;
-mod answered;
-mod append;
-mod append_only;
 mod budget;
-mod buffer_size;
-mod decide;
-mod deliver;
-mod doubt;
-mod dropped;
-mod ending;
-mod failing;
-mod gaps;
-mod hold;
-mod late;
-mod liveness;
-mod lookup;
-mod member;
-mod metadata;
-mod numbers;
-mod parks;
+pub mod event;
+mod intake;
 pub mod port;
-mod queue;
-mod refuse;
-mod repair;
-mod rights;
-mod search;
-mod session;
-mod settle;
 pub mod stall;
 mod status;
-mod stopped;
-mod stream;
-mod sweep;
-mod table;
-mod tail;
+mod streams;
 mod timers;
-mod trial;
-mod unseen;
-mod window;
 
 #[cfg(test)]
 mod tests;
@@ -60,36 +30,36 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use uuid::Uuid;
 
-pub use self::advance::placeholder_id;
+pub use crate::streams::advance::placeholder_id;
 
-use self::answered::Answered;
-use self::append::Flight;
-use self::budget::Budget;
-use self::buffer_size::BufferSize;
-use self::deliver::Forwarding;
-use self::doubt::Doubt;
-use self::ending::Ending;
-use self::lookup::LookupRoom;
-use self::member::Member;
-use self::numbers::Numbers;
-use self::parks::Parks;
-use self::port::{
+use crate::budget::Budget;
+use crate::event::StreamName;
+use crate::intake::persistent::answered::Answered;
+use crate::intake::persistent::buffer_size::BufferSize;
+use crate::intake::persistent::deliver::Forwarding;
+use crate::intake::persistent::doubt::Doubt;
+use crate::intake::persistent::ending::Ending;
+use crate::intake::persistent::holes::Holes;
+use crate::intake::persistent::numbers::Numbers;
+use crate::intake::persistent::parked::ParkedQueue;
+use crate::intake::persistent::session::Session;
+use crate::intake::persistent::unseen::Unseen;
+use crate::port::{
     AppendId, Command, CoreSettings, GroupSeen, HeldReason, Input, LookupId, Moment, PipelineState,
     ReadId, Report, Side, WriteId,
 };
-use self::rights::Denials;
-use self::stream::State;
-use self::sweep::Sweep;
-use self::table::Table;
-use self::trial::{Next, Trial, Verdict};
-use self::unseen::Unseen;
-use self::window::AppendWindow;
-use crate::event::StreamName;
+use crate::streams::append::Flight;
+use crate::streams::lookup::LookupRoom;
+use crate::streams::resend::{Next, Resend, Verdict};
+use crate::streams::rights::Denials;
+use crate::streams::stream::State;
+use crate::streams::table::Table;
+use crate::streams::window::AppendWindow;
 
-pub use self::budget::{RESERVE_BYTES, events_of};
-pub use self::port::Status;
-pub use self::queue::ENTRY_OVERHEAD;
-pub use self::unseen::SEARCH_TIME;
+pub use crate::budget::{RESERVE_BYTES, events_of};
+pub use crate::intake::persistent::unseen::SEARCH_TIME;
+pub use crate::port::Status;
+pub use crate::streams::queue::ENTRY_OVERHEAD;
 
 /// What a read of the source was for.
 #[derive(Clone, Debug)]
@@ -158,14 +128,14 @@ pub struct Core {
     /// Bytes of a merged append: as configured, or less if the destination named a limit.
     append_bytes: usize,
     buffer_size: BufferSize,
-    member: Member,
+    session: Session,
     group: Option<GroupSeen>,
     numbers: Numbers,
-    sweep: Sweep,
-    parks: Parks,
+    holes: Holes,
+    parked: ParkedQueue,
     doubt: Doubt,
     unseen: Unseen,
-    trial: Trial,
+    resend: Resend,
     /// What ended the call of the append that goes alone, the last time.
     last_words: String,
 
@@ -231,16 +201,18 @@ impl Core {
             reserve: 0,
             budget: Budget::of(usize::MAX),
             window: AppendWindow::new(settings.appends_in_flight),
-            append_bytes: settings.max_append_bytes.min(append::MERGED_BYTES),
+            append_bytes: settings
+                .max_append_bytes
+                .min(crate::streams::append::MERGED_BYTES),
             buffer_size: BufferSize::new(settings.buffer_size, settings.throttle_interval),
-            member: Member::new(),
+            session: Session::new(),
             group: None,
             numbers: Numbers::default(),
-            sweep: Sweep::default(),
-            parks: Parks::default(),
+            holes: Holes::default(),
+            parked: ParkedQueue::default(),
             doubt: Doubt::default(),
             unseen: Unseen::default(),
-            trial: Trial::new(),
+            resend: Resend::new(),
             last_words: String::new(),
             acks: Vec::new(),
             unacknowledged: 0,
@@ -327,21 +299,21 @@ impl Core {
     fn pump(&mut self) {
         self.pump_denials();
         self.pump_liveness();
-        self.pump_trial();
+        self.pump_resend();
         self.pump_lookups();
         self.pump_appends();
         self.pump_repairs();
         self.pump_forwards();
-        self.pump_sweep();
+        self.pump_holes();
         self.pump_doubt();
         self.pump_unseen();
         self.pump_parks();
-        self.pump_member();
+        self.pump_session();
     }
 
-    fn pump_trial(&mut self) {
+    fn pump_resend(&mut self) {
         loop {
-            match self.trial.next(self.now) {
+            match self.resend.next(self.now) {
                 Next::Wait => return,
                 Next::Send(appends) => appends
                     .into_iter()
@@ -360,7 +332,7 @@ impl Core {
                 if reachable {
                     self.verdict();
                 }
-                if let Verdict::Refuse(append) = self.trial.probed(self.now, reachable) {
+                if let Verdict::Refuse(append) = self.resend.probed(self.now, reachable) {
                     self.on_ends_call_alone(append);
                 }
             }
@@ -395,6 +367,6 @@ impl Core {
         !self.flights.is_empty()
             || !self.lookups.is_empty()
             || !self.writes.is_empty()
-            || (self.entries > 0 && !self.trial.is_open())
+            || (self.entries > 0 && !self.resend.is_open())
     }
 }

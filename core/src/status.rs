@@ -2,11 +2,12 @@
 //!
 //! Never changes anything but what was last told.
 
-use super::Core;
-use super::dropped::GONE;
-use super::member::Trouble;
-use super::port::{HeldReason, PipelineState, ReadId, Report, Side, SourcePage, Status};
-use super::{Purpose, stream};
+use crate::Core;
+use crate::Purpose;
+use crate::intake::persistent::dropped::GONE;
+use crate::intake::persistent::session::Trouble;
+use crate::port::{HeldReason, PipelineState, ReadId, Report, Side, SourcePage, Status};
+use crate::streams::stream;
 
 /// Held streams that are named; all are counted.
 const NAMED: usize = 100;
@@ -21,7 +22,7 @@ impl Core {
         });
         Status {
             state: self.state(),
-            buffer_size: self.member.buffer_size().unwrap_or_else(|| {
+            buffer_size: self.session.buffer_size().unwrap_or_else(|| {
                 self.buffer_size
                     .ask(self.group.as_ref().map(|group| group.message_timeout))
             }),
@@ -54,7 +55,7 @@ impl Core {
     }
 
     fn source_answers(&self) -> Option<bool> {
-        match self.member.trouble() {
+        match self.session.trouble() {
             Trouble::Source => Some(false),
             _ if self.source_failing => Some(false),
             // Whatever it said, it said something.
@@ -64,14 +65,14 @@ impl Core {
     }
 
     fn destination_answers(&self) -> Option<bool> {
-        if self.trial.is_away() {
+        if self.resend.is_away() {
             return Some(false);
         }
         self.destination_seen.then_some(true)
     }
 
     fn oldest_created(&self) -> Option<i64> {
-        let claimed = |entry: &&super::queue::Entry| entry.claims().next().is_some();
+        let claimed = |entry: &&crate::streams::queue::Entry| entry.claims().next().is_some();
         let oldest = |stream: &stream::Stream| {
             stream
                 .queue
@@ -87,7 +88,7 @@ impl Core {
     }
 
     fn state(&self) -> PipelineState {
-        match self.member.trouble() {
+        match self.session.trouble() {
             Trouble::Gone => return PipelineState::Stopped(GONE.to_owned()),
             Trouble::Stopped(text) => return PipelineState::Stopped(text.clone()),
             Trouble::Standby => return PipelineState::Standby,
@@ -98,7 +99,7 @@ impl Core {
         if let Some(PipelineState::Stopped(_)) = unseen {
             return unseen.unwrap_or(PipelineState::Connecting);
         }
-        if self.trial.is_away() {
+        if self.resend.is_away() {
             PipelineState::Retrying(Side::Destination)
         } else if self.source_failing {
             PipelineState::Retrying(Side::Source)
@@ -109,7 +110,7 @@ impl Core {
             PipelineState::Connecting
         } else if !self.destination_seen {
             PipelineState::Connecting
-        } else if self.member.session().is_some() || self.reported != PipelineState::Connecting {
+        } else if self.session.id().is_some() || self.reported != PipelineState::Connecting {
             PipelineState::Running
         } else {
             PipelineState::Connecting
@@ -117,10 +118,10 @@ impl Core {
     }
 
     /// Something is read at the source, or will be.
-    pub(super) fn waits_for_source(&self) -> bool {
+    pub(crate) fn waits_for_source(&self) -> bool {
         let retries = [
-            self.sweep.retry_at(),
-            self.parks.retry_at(),
+            self.holes.retry_at(),
+            self.parked.retry_at(),
             self.doubt.retry_at(),
             self.unseen.retry_at(),
         ];
@@ -131,7 +132,7 @@ impl Core {
     }
 
     /// Tells a change of state, once.
-    pub(super) fn report_state(&mut self) {
+    pub(crate) fn report_state(&mut self) {
         let state = self.state();
         if state != self.reported {
             self.reported = state.clone();
@@ -139,7 +140,7 @@ impl Core {
         }
     }
 
-    pub(super) fn on_source_read(&mut self, read: ReadId, page: SourcePage) {
+    pub(crate) fn on_source_read(&mut self, read: ReadId, page: SourcePage) {
         match self.take_read(read) {
             Some(Purpose::Verify(stream, known)) => self.on_verify_read(read, &stream, known, page),
             Some(Purpose::Head {

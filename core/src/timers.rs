@@ -4,13 +4,14 @@
 
 use std::time::Duration;
 
-use super::failing::REFUSED_FOR;
-use super::port::{Command, Moment};
-use super::{Core, trial};
+use crate::Core;
 use crate::event::StreamName;
+use crate::port::{Command, Moment};
+use crate::streams::failing::REFUSED_FOR;
+use crate::streams::resend;
 
 impl Core {
-    pub(super) fn fire_timers(&mut self) {
+    pub(crate) fn fire_timers(&mut self) {
         while self.timers.first().is_some_and(|(at, _)| *at <= self.now) {
             let Some((_, name)) = self.timers.pop_first() else {
                 return;
@@ -24,7 +25,7 @@ impl Core {
 
     /// Puts a stream into back-off after a failure that says nothing of its events. One whose own reads are refused, while
     /// others are answered, is held soon: pauses that grew while the server was away must not delay that.
-    pub(super) fn back_off(&mut self, name: &StreamName) {
+    pub(crate) fn back_off(&mut self, name: &StreamName) {
         let now = self.now;
         let Some(stream) = self.streams.get_mut(name) else {
             return;
@@ -34,7 +35,7 @@ impl Core {
             Some(_) => REFUSED_FOR / 2,
             None => Duration::MAX,
         };
-        let at = now + trial::back_off(stream.failures).min(longest);
+        let at = now + resend::back_off(stream.failures).min(longest);
         if let Some(before) = stream.retry_at.replace(at) {
             self.timers.remove(&(before, name.clone()));
         }
@@ -42,7 +43,7 @@ impl Core {
     }
 
     /// The earliest time at which anything is due.
-    pub(super) fn due(&self) -> Option<Moment> {
+    pub(crate) fn due(&self) -> Option<Moment> {
         let throttled = if self.line.is_empty() {
             None
         } else {
@@ -50,12 +51,12 @@ impl Core {
         };
         [
             self.timers.first().map(|(at, _)| *at),
-            self.trial.retry_at(),
+            self.resend.retry_at(),
             throttled,
-            self.member.due(),
+            self.session.due(),
             self.denials.due(self.message_timeout() / 4),
-            self.sweep.retry_at(),
-            self.parks.retry_at(),
+            self.holes.retry_at(),
+            self.parked.retry_at(),
             self.doubt.retry_at(),
             self.unseen.retry_at(),
             self.ending.as_ref().map(|ending| ending.due(self.now)),
@@ -67,7 +68,7 @@ impl Core {
     }
 
     /// Asks to be woken when anything is due.
-    pub(super) fn set_wake(&mut self) {
+    pub(crate) fn set_wake(&mut self) {
         let due = self.due();
         if due.is_some() && due != self.wake {
             self.out.extend(due.map(|at| Command::WakeAt { at }));

@@ -1,7 +1,7 @@
 //! A destination without revisions: order, gaps and repeats as far as one process can know. Never looks.
 
-use super::super::port::{AppendOutcome, CoreSettings, Mode, Report, SourcePage};
 use super::{Bench, events, settings};
+use crate::port::{AppendOutcome, CoreSettings, Mode, Report, SourcePage};
 
 fn bench() -> Bench {
     Bench::joined(CoreSettings {

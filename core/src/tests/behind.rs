@@ -1,8 +1,8 @@
 //! `skip_version_check`: copies behind the destination's own tail, found again by id.
 
-use super::super::port::{AppendOutcome, CoreSettings, LookupResult, Mode, Report};
 use super::{Bench, event, settings, stranger};
 use crate::event::Event;
+use crate::port::{AppendOutcome, CoreSettings, LookupResult, Mode, Report};
 
 fn bench() -> Bench {
     Bench::joined(CoreSettings {

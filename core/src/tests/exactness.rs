@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::port::{
+use super::{Bench, event, events, settings, stranger};
+use crate::port::{
     AppendOutcome, CoreSettings, DuplicateReason, Input, LookupResult, OnUnverified, Report,
     SourcePage,
 };
-use super::{Bench, event, events, settings, stranger};
 
 #[test]
 fn a_tail_just_before_what_waits_is_compared_with_the_sources_event() {
@@ -326,7 +326,7 @@ fn a_look_or_read_that_fails_is_asked_again() {
     bench.pass(Duration::from_millis(200));
     assert_eq!(bench.commands(), ["probe"]);
     bench.input(Input::Reachable {
-        side: super::super::port::Side::Destination,
+        side: crate::port::Side::Destination,
         reachable: true,
     });
     assert_eq!(bench.commands(), ["look s-1 from 4 count 2"]);

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use super::super::port::{HeldReason, Input, LookupResult, Side, SourcePage};
 use super::{Bench, settings};
+use crate::port::{HeldReason, Input, LookupResult, Side, SourcePage};
 
 #[test]
 fn a_repair_that_is_refused_for_ten_seconds_holds_its_stream() {

@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-use super::super::port::{
+use super::{Bench, event, events, group, settings};
+use crate::event::{Item, StreamName};
+use crate::port::{
     AppendOutcome, GroupSeen, HeldReason, Input, LinkPage, LookupResult, PipelineState, Side,
     SourcePage,
 };
-use super::{Bench, event, events, group, settings};
-use crate::event::{Item, StreamName};
 
 const NOTHING: [String; 0] = [];
 

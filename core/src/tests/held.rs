@@ -4,13 +4,11 @@
 
 use std::time::Duration;
 
-use super::super::placeholder_id;
-use super::super::port::{
-    AppendOutcome, CoreSettings, HeldReason, LookupResult, OnConflict, Report,
-};
 use super::exactness::source;
 use super::{Bench, event, events, settings, stranger};
 use crate::event::Event;
+use crate::placeholder_id;
+use crate::port::{AppendOutcome, CoreSettings, HeldReason, LookupResult, OnConflict, Report};
 
 /// A name, and what the servers answer.
 type Story = (&'static str, fn(&mut Bench));
@@ -81,7 +79,7 @@ fn a_conflict_acknowledges_or_stops_by_policy() {
             Some("leave Stopping"),
             "{name}"
         );
-        bench.left(super::super::port::LeaveReason::Stopping);
+        bench.left(crate::port::LeaveReason::Stopping);
         let finished = bench.commands().pop().unwrap_or_default();
         assert!(
             finished.starts_with("finished Policy(\"stream s-1: "),

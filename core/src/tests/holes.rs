@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::port::{
-    GroupSeen, Input, LeaveReason, LinkPage, LookupResult, ParkedPage, Report,
-};
-use super::super::{ENTRY_OVERHEAD, RESERVE_BYTES};
 use super::sweeping::links;
 use super::{Bench, event, group, settings};
 use crate::event::{Event, Item, SkipReason, TOMBSTONE_REVISION};
+use crate::port::{GroupSeen, Input, LeaveReason, LinkPage, LookupResult, ParkedPage, Report};
+use crate::{ENTRY_OVERHEAD, RESERVE_BYTES};
 
 #[test]
 fn hole_page_of_a_node_that_is_behind_closes_nothing() {

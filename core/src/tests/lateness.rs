@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::port::{CoreSettings, Input, LeaveReason, Report, SourcePage};
 use super::{Bench, event, group, settings};
 use crate::event::Item;
+use crate::port::{CoreSettings, Input, LeaveReason, Report, SourcePage};
 
 const NOTHING: [String; 0] = [];
 const MINUTE: Duration = Duration::from_secs(60);
@@ -89,7 +89,7 @@ fn a_slow_destination_still_means_less_credit() {
             bench.core.handle(
                 bench.now,
                 Input::Reachable {
-                    side: super::super::port::Side::Destination,
+                    side: crate::port::Side::Destination,
                     reachable: true,
                 },
                 &mut Vec::new(),
@@ -154,7 +154,7 @@ fn a_delivery_of_an_earlier_stay_is_answered_late_without_blame() {
     for _ in 0..70 {
         wait(&mut bench, 1);
         bench.input(Input::Reachable {
-            side: super::super::port::Side::Destination,
+            side: crate::port::Side::Destination,
             reachable: true,
         });
     }
@@ -186,7 +186,7 @@ fn a_copy_that_crosses_a_late_answer_costs_no_credit() {
     for _ in 0..40 {
         wait(&mut bench, 1);
         bench.input(Input::Reachable {
-            side: super::super::port::Side::Destination,
+            side: crate::port::Side::Destination,
             reachable: true,
         });
     }

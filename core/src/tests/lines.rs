@@ -4,7 +4,7 @@
 
 use uuid::Uuid;
 
-use super::super::port::{Command, Expected, LookupRange, ReadFrom};
+use crate::port::{Command, Expected, LookupRange, ReadFrom};
 
 pub(super) fn line_of(command: Command) -> String {
     match command {

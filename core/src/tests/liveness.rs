@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-use super::super::port::{
+use super::{Bench, event, group, settings};
+use crate::event::Item;
+use crate::port::{
     GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LookupResult, ParkedPage, PipelineState,
     Side,
 };
-use super::{Bench, event, group, settings};
-use crate::event::Item;
 
 const PROBE: [&str; 1] = ["probe"];
 const NOTHING: [&str; 0] = [];
@@ -155,7 +155,7 @@ fn status_says_of_each_side_whether_it_answers() {
         assert_eq!(answers(&bench), (Some(true), Some(true)), "{why:?}");
         pass(&mut bench, 3);
     }
-    let unheard = super::super::Core::new(settings()).status();
+    let unheard = crate::Core::new(settings()).status();
     assert_eq!(unheard.source_answers, None);
     assert_eq!(unheard.destination_answers, None);
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::super::port::{
+use super::{Bench, event, group, settings};
+use crate::event::Item;
+use crate::port::{
     AppendOutcome, CoreSettings, GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage,
     LookupResult, PipelineState, Side,
 };
-use super::{Bench, event, group, settings};
-use crate::event::Item;
 
 const NOTHING: [String; 0] = [];
 

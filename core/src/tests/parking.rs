@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::super::port::{
+use super::{Bench, event, group, settings, stranger};
+use crate::event::Item;
+use crate::port::{
     AppendOutcome, CoreSettings, Input, JoinRefusal, LeaveReason, LookupResult, OnConflict,
     ParkedEntry, ParkedPage, PipelineState, Report, Side,
 };
-use super::{Bench, event, group, settings, stranger};
-use crate::event::Item;
 
 const NOTHING: [String; 0] = [];
 

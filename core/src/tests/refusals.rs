@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::port::{
+use super::{Bench, event, events, settings};
+use crate::port::{
     AppendOutcome, CoreSettings, HeldReason, Input, Mode, PipelineState, Report, Side,
 };
-use super::{Bench, event, events, settings};
 
 const NOTHING: [String; 0] = [];
 
@@ -202,7 +202,7 @@ fn no_right_to_read_the_source_stream_holds_the_stream() {
     let mut bench = Bench::joined(settings());
     bench.begun("s-1");
     bench.deliver("s-1", 5);
-    bench.source(super::super::port::SourcePage::Denied);
+    bench.source(crate::port::SourcePage::Denied);
     assert_eq!(bench.core.status().held, [0, 0, 1, 0]);
     let parked = bench.commands().pop().unwrap_or_default();
     assert!(

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::port::{
+use super::{Bench, events, settings};
+use crate::port::{
     AppendOutcome, CoreSettings, HeldReason, Input, LookupResult, MetadataOutcome,
     OnMissingHistory, OnUnverified, PipelineState, Report, SourcePage,
 };
-use super::{Bench, events, settings};
 
 #[test]
 fn a_tail_further_back_is_repaired() {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::port::{
+use super::{Bench, settings};
+use crate::port::{
     AppendOutcome, Input, LookupId, LookupResult, MetadataOutcome, PipelineState, Report, Rights,
 };
-use super::{Bench, settings};
 
 /// A quarter of the group's message timeout.
 const PATIENCE: Duration = Duration::from_secs(15);

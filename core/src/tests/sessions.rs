@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use super::super::port::{CoreSettings, Input, LeaveReason, LookupResult, Side};
 use super::{Bench, event, group, settings};
 use crate::event::Item;
+use crate::port::{CoreSettings, Input, LeaveReason, LookupResult, Side};
 
 const NOTHING: [String; 0] = [];
 
@@ -117,7 +117,7 @@ fn deliveries_resume_below_three_quarters_of_the_budget() {
         Some("pause"),
         "all of the budget is in use"
     );
-    let written = super::super::port::AppendOutcome::Written(1);
+    let written = crate::port::AppendOutcome::Written(1);
     bench.answered(appends[0], written.clone());
     assert_eq!(bench.commands(), ["ack 4"], "three quarters are in use");
     bench.answered(appends[1], written);

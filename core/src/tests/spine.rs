@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::port::{
-    AppendOutcome, CoreSettings, DuplicateReason, Input, LookupResult, Report,
-};
 use super::{Bench, event, settings};
 use crate::event::{Event, Item, SkipReason};
+use crate::port::{AppendOutcome, CoreSettings, DuplicateReason, Input, LookupResult, Report};
 
 #[test]
 fn a_new_stream_is_looked_at_written_and_only_then_acknowledged() {
@@ -37,7 +35,7 @@ fn what_waits_is_merged_and_only_consecutive_revisions_are() {
         bench.begun("other-1");
         bench.begun("s-1");
         // Something in flight keeps the rest waiting.
-        bench.core.window = super::super::window::AppendWindow::new(Some(1));
+        bench.core.window = crate::streams::window::AppendWindow::new(Some(1));
         bench.deliver("other-1", 1);
         bench.commands();
         delivered
@@ -223,7 +221,7 @@ fn time_to_live_is_written_before_the_first_event() {
     let write = bench.last_write();
     bench.input(Input::MetadataDone {
         write,
-        outcome: super::super::port::MetadataOutcome::Exists,
+        outcome: crate::port::MetadataOutcome::Exists,
     });
     assert_eq!(bench.commands(), ["append s-1 after nothing: 0"]);
     assert!(bench.reports().contains(&Report::MetadataKept {

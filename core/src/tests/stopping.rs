@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use super::super::port::{Input, LeaveReason};
 use super::{Bench, settings};
+use crate::port::{Input, LeaveReason};
 
 const NOTHING: [String; 0] = [];
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::super::port::{
+use super::{Bench, event, group, settings};
+use crate::event::{Item, SkipReason};
+use crate::port::{
     CoreSettings, GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LookupResult,
     MetadataOutcome, OnMissingHistory, ParkedEntry, ParkedPage, ReadId, Report, SourcePage,
 };
-use super::super::stall::StallDetector;
-use super::{Bench, event, group, settings};
-use crate::event::{Item, SkipReason};
+use crate::stall::StallDetector;
 
 pub(super) fn links(bench: &mut Bench, items: Vec<(u64, Item)>) {
     let page = LinkPage::Items { items, last: 100 };

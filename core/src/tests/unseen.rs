@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::super::port::{
+use super::{Bench, event, events, group, settings};
+use crate::event::{Item, SkipReason, StreamName};
+use crate::port::{
     CoreSettings, Feed, GroupSeen, Input, LeaveReason, LinkPage, LogPage, LogPosition,
     LookupResult, Mode, PipelineState, Report, SourcePage,
 };
-use super::{Bench, event, events, group, settings};
-use crate::event::{Item, SkipReason, StreamName};
 
 fn category() -> CoreSettings {
     CoreSettings {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::port::{GroupSeen, Input, LookupResult, SourcePage};
 use super::{Bench, group, settings};
+use crate::port::{GroupSeen, Input, LookupResult, SourcePage};
 
 const NOTHING: [String; 0] = [];
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::super::port::{
+use super::{Bench, group, settings};
+use crate::event::{Item, SkipReason, TOMBSTONE_REVISION};
+use crate::port::{
     GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LookupResult, PipelineState, SessionId,
     Side,
 };
-use super::{Bench, group, settings};
-use crate::event::{Item, SkipReason, TOMBSTONE_REVISION};
 
 const NOTHING: [String; 0] = [];
 

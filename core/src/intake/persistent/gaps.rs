@@ -1,0 +1,93 @@
+//! Ranges of numbers that were never delivered, found by number and by age.
+//!
+//! Finding the oldest looks at one range, however many there are: it is asked for at every input. Never keeps an empty range.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// A range of numbers that were never delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gap {
+    /// Last number of the range.
+    pub(crate) end: u64,
+    /// Joined time when a higher number came.
+    pub(crate) since: Duration,
+    /// Found at the first join: read at once.
+    pub(crate) at_once: bool,
+}
+
+/// What comes first is read first: what is read at once, then the oldest.
+type Age = (bool, Duration, u64);
+
+/// Ranges that do not overlap, by first number.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gaps {
+    by_start: BTreeMap<u64, Gap>,
+    by_age: BTreeSet<Age>,
+    /// Ranges that were looked at.
+    #[cfg(test)]
+    pub(crate) looked_up_at: std::cell::Cell<u64>,
+}
+
+impl Gaps {
+    pub(crate) fn insert(&mut self, start: u64, gap: Gap) {
+        self.remove(start);
+        self.by_start.insert(start, gap);
+        self.by_age.insert(age(start, &gap));
+    }
+
+    pub(crate) fn remove(&mut self, start: u64) -> Option<Gap> {
+        let gap = self.by_start.remove(&start)?;
+        self.by_age.remove(&age(start, &gap));
+        Some(gap)
+    }
+
+    /// The lowest number of all.
+    pub(crate) fn first(&self) -> Option<u64> {
+        self.by_start.keys().next().copied()
+    }
+
+    /// The range to read first.
+    pub(crate) fn oldest(&self) -> Option<(u64, Gap)> {
+        let (_, _, start) = self.by_age.first()?;
+        self.look_up(*start, self.by_start.get(start)?)
+    }
+
+    /// The range that a number is in.
+    pub(crate) fn around(&self, number: u64) -> Option<(u64, Gap)> {
+        let (start, gap) = self.by_start.range(..=number).next_back()?;
+        self.look_up(*start, gap).filter(|_| gap.end >= number)
+    }
+
+    /// The first range that begins at this number or later.
+    pub(crate) fn from(&self, number: u64) -> Option<(u64, Gap)> {
+        let (start, gap) = self.by_start.range(number..).next()?;
+        self.look_up(*start, gap)
+    }
+
+    /// The last range that begins before this number.
+    pub(crate) fn before(&self, number: u64) -> Option<(u64, Gap)> {
+        let (start, gap) = self.by_start.range(..number).next_back()?;
+        self.look_up(*start, gap)
+    }
+
+    /// All ranges that these numbers touch.
+    pub(crate) fn touched(&self, from: u64, to: u64) -> Vec<(u64, Gap)> {
+        let first = self.around(from).map_or(from, |(start, _)| start);
+        let touched = self.by_start.range(first..=to);
+        touched
+            .filter_map(|(start, gap)| self.look_up(*start, gap))
+            .collect()
+    }
+
+    #[cfg_attr(not(test), allow(clippy::unused_self))]
+    fn look_up(&self, start: u64, gap: &Gap) -> Option<(u64, Gap)> {
+        #[cfg(test)]
+        self.looked_up_at.set(self.looked_up_at.get() + 1);
+        Some((start, *gap))
+    }
+}
+
+fn age(start: u64, gap: &Gap) -> Age {
+    (!gap.at_once, gap.since, start)
+}

@@ -1,0 +1,232 @@
+//! What the answer to an append means.
+//!
+//! Never takes anything but "written, up to the last event's revision" for success.
+
+use std::time::Duration;
+
+use crate::Core;
+use crate::event::StreamName;
+use crate::port::{AppendId, AppendOutcome, CopiedEvent, Report};
+use crate::streams::append::Flight;
+use crate::streams::queue::{Entry, Origin};
+use crate::streams::stream::{Following, State, Stream};
+
+/// Looks between wrong revisions are quick; a stream that goes on failing is tried less and less often.
+const QUICK_FAILURES: u32 = 3;
+
+impl Core {
+    pub(crate) fn on_call_ended(
+        &mut self,
+        lane: u32,
+        unanswered: Vec<AppendId>,
+        silent: bool,
+        said: String,
+    ) {
+        let known: Vec<AppendId> = unanswered
+            .into_iter()
+            .filter(|append| self.flights.contains_key(append))
+            .collect();
+        if let [append] = known[..]
+            && self.resend.goes_alone(append)
+        {
+            self.last_words = said;
+        }
+        match known.is_empty() {
+            true => {}
+            false if silent => self.resend.no_answer(self.now, &known),
+            false => self.resend.call_ended(self.now, lane, known),
+        }
+    }
+
+    pub(crate) fn on_appended(&mut self, append: AppendId, outcome: AppendOutcome) {
+        if !self.flights.contains_key(&append) {
+            return;
+        }
+        match outcome {
+            AppendOutcome::NotReady => {
+                self.resend.not_ready(self.now, append);
+                return;
+            }
+            AppendOutcome::NoAnswer => {
+                self.resend.undecided(self.now, append);
+                return;
+            }
+            _ => {}
+        }
+        let full = self.flights.len() >= self.window.limit() as usize && !self.line.is_empty();
+        let Some(flight) = self.flights.remove(&append) else {
+            return;
+        };
+        self.events_in_flight = self.events_in_flight.saturating_sub(flight.revisions.len());
+        self.resend.answered(append);
+        self.verdict();
+        self.window
+            .answered(self.now, self.now.saturating_sub(flight.last_sent), full);
+        if let Some(stream) = self.streams.get_mut(&flight.stream) {
+            stream.flight = None;
+        }
+        match outcome {
+            AppendOutcome::Written(last) if last == flight.answers => self.on_written(&flight),
+            AppendOutcome::TooLarge { limit } => self.on_too_large(&flight, limit),
+            AppendOutcome::Refused(text) => self.on_refused_append(&flight, &text),
+            AppendOutcome::Denied => self.on_denied_append(&flight),
+            _ => self.look_up_again(&flight),
+        }
+    }
+
+    /// The append ended its call by itself, alone, while the server answered reads.
+    pub(crate) fn on_ends_call_alone(&mut self, append: AppendId) {
+        let Some(flight) = self.flights.remove(&append) else {
+            return;
+        };
+        self.events_in_flight = self.events_in_flight.saturating_sub(flight.revisions.len());
+        if let Some(stream) = self.streams.get_mut(&flight.stream) {
+            stream.flight = None;
+        }
+        // Only now does nothing wait for it any more.
+        self.verdict();
+        let said = std::mem::take(&mut self.last_words);
+        let text = format!("the destination ended the call each time: {said}");
+        self.on_refused_append(&flight, &text);
+    }
+
+    fn on_written(&mut self, flight: &Flight) {
+        let name = &flight.stream;
+        self.note_written(name, flight.last_sent);
+        let mut copied = Vec::with_capacity(flight.revisions.len());
+        let (mut repaired, mut placeholders) = (0, 0);
+        let mut filled = None;
+        for revision in &flight.revisions {
+            let Some(entry) = self
+                .streams
+                .get_mut(name)
+                .and_then(|stream| stream.queue.remove(*revision))
+            else {
+                continue;
+            };
+            match entry.origin {
+                Origin::Placeholder => {
+                    placeholders += 1;
+                    filled = Some(*revision);
+                }
+                Origin::Repaired => repaired += 1,
+                Origin::Delivered => self.tell_hole(name, &entry),
+            }
+            if entry.origin != Origin::Placeholder {
+                copied.push(copied_event(&entry));
+            }
+            self.settle_done(entry);
+        }
+        self.progress += 1;
+        let took = self.now.saturating_sub(flight.first_sent);
+        self.tell_written(name, copied, placeholders, took);
+        let last = flight.revisions.last().copied().unwrap_or_default();
+        let append_only = self.is_append_only();
+        if let Some(stream) = self.streams.get_mut(name) {
+            stream.wrote(last, flight.answers);
+            if append_only {
+                stream.wrote_late(last);
+            }
+            stream.unverified = stream.unverified.max(filled);
+        }
+        self.repaired(name, repaired, last);
+        self.advance(name);
+    }
+
+    fn tell_written(
+        &mut self,
+        name: &StreamName,
+        copied: Vec<CopiedEvent>,
+        placeholders: u64,
+        took: Duration,
+    ) {
+        if placeholders > 0 {
+            self.report(Report::Placeholders {
+                stream: name.clone(),
+                count: placeholders,
+            });
+        }
+        if !copied.is_empty() {
+            self.report(Report::Copied {
+                stream: name.clone(),
+                events: copied,
+                took,
+            });
+        }
+    }
+
+    fn tell_hole(&mut self, name: &StreamName, entry: &Entry) {
+        if let Some(number) = entry
+            .claims()
+            .find(|claim| claim.hole)
+            .and_then(|claim| claim.number)
+        {
+            self.report(Report::Hole {
+                number,
+                stream: name.clone(),
+                revision: entry.revision(),
+            });
+        }
+    }
+
+    /// Nothing is known of the destination's stream any more, except who else writes there. Placeholders that wait were
+    /// made for what was thought to be missing there: they are no events of the source, and nothing is compared with them.
+    pub(crate) fn forget(&mut self, name: &StreamName) {
+        let Some(stream) = self.streams.get_mut(name) else {
+            return;
+        };
+        stream.state = State::Unknown;
+        stream.fill_to = None;
+        let guesses = stream.queue.take_placeholders();
+        for guess in &guesses {
+            self.forget_cost(guess);
+        }
+    }
+
+    /// Whatever the answer was, it says that the destination is not as it was thought to be.
+    pub(crate) fn look_up_again(&mut self, flight: &Flight) {
+        self.end_repair(&flight.stream);
+        let Some(stream) = self.streams.get_mut(&flight.stream) else {
+            return;
+        };
+        stream.shared |= matches!(stream.state, State::Following(_));
+        stream.failures += 1;
+        let quick = stream.failures <= QUICK_FAILURES;
+        self.forget(&flight.stream);
+        if !quick {
+            self.back_off(&flight.stream);
+        } else {
+            self.advance(&flight.stream);
+        }
+    }
+}
+
+impl Stream {
+    fn wrote(&mut self, last: u64, tail: u64) {
+        self.failures = 0;
+        self.high = self.high.max(Some(last));
+        self.single_until.take_if(|until| *until <= last);
+        self.fill_to.take_if(|end| *end <= last + 1);
+        self.state = match &self.state {
+            State::Following(following) => {
+                // What came meanwhile with a lower revision was not looked for.
+                let new = self.queue.first() > self.high || self.queue.is_empty();
+                State::Following(Following {
+                    tail: Some(tail),
+                    searched: following.searched && new,
+                })
+            }
+            _ => State::Aligned { tail: Some(tail) },
+        };
+    }
+}
+
+fn copied_event(entry: &Entry) -> CopiedEvent {
+    CopiedEvent {
+        event_type: entry.event.event_type.clone(),
+        revision: entry.revision(),
+        number: entry.number(),
+        created: entry.event.created,
+        repaired: entry.origin == Origin::Repaired,
+    }
+}

@@ -1,0 +1,70 @@
+//! A destination without revisions (Kinesis): what this process wrote is the only thing that is known of it.
+//!
+//! Never looks at the destination, and never holds a stream.
+//!
+//! Per stream, `high` is the highest revision written, and revisions above `unverified` up to it were all written. What
+//! comes again among those is dropped, a gap behind `high` is repaired from the source, and anything else that is lower
+//! was not written by this process: it goes out late.
+
+use crate::Core;
+use crate::event::StreamName;
+use crate::port::DuplicateReason;
+use crate::streams::stream::{State, Stream};
+
+impl Core {
+    /// Drops what was written already, and says where the stream goes on.
+    pub(crate) fn take_position(&mut self, name: &StreamName) {
+        while let Some(known) = self.streams.get_mut(name).and_then(Stream::pop_written) {
+            self.settle_duplicate(name, known, DuplicateReason::Known);
+        }
+        if let Some(stream) = self.streams.get_mut(name)
+            && stream.flight.is_none()
+        {
+            stream.go_on();
+        }
+    }
+}
+
+impl Stream {
+    fn pop_written(&mut self) -> Option<crate::streams::queue::Entry> {
+        if self.knows(self.queue.first()?, self.high) {
+            self.queue.pop_first()
+        } else {
+            None
+        }
+    }
+
+    fn go_on(&mut self) {
+        let Some(first) = self.queue.first() else {
+            return;
+        };
+        let before = first.checked_sub(1);
+        if self.high.is_none() {
+            // Met for the first time: whatever lies before it was the business of an earlier process.
+            self.high = before;
+            self.unverified = before;
+        }
+        self.state = State::Aligned {
+            tail: if Some(first) > self.high {
+                self.high
+            } else {
+                before
+            },
+        };
+    }
+
+    /// What lies up to `revision` is not written, and nothing more is to be done about it: parked, or gone from the
+    /// source. If it comes all the same, it is written.
+    pub(crate) fn pass_over(&mut self, revision: Option<u64>) {
+        self.high = self.high.max(revision);
+        self.unverified = self.unverified.max(revision);
+        self.state = State::Aligned { tail: revision };
+    }
+
+    /// What was written late may join what is known to be written.
+    pub(crate) fn wrote_late(&mut self, revision: u64) {
+        if self.unverified == Some(revision) {
+            self.unverified = revision.checked_sub(1);
+        }
+    }
+}

@@ -1,0 +1,447 @@
+//! What a lookup at the destination means for what waits.
+//!
+//! Pure functions of what was read and what waits. Never changes a state and gives no command.
+
+use crate::event::Event;
+use crate::port::DuplicateReason;
+use crate::streams::advance::placeholder_id;
+use crate::streams::queue::Queue;
+
+/// What a full look (the destination's events from `from` on, and its tail) decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// These waiting revisions are there already; the destination is aligned up to the last of them.
+    There {
+        /// Revision, and how it is known; `None`: a placeholder stands there.
+        revisions: Vec<(u64, Option<DuplicateReason>)>,
+        /// Revisions with equal id and other content.
+        differs: Vec<u64>,
+    },
+    /// The destination holds another event at this revision.
+    Conflict(Clash),
+    /// The destination's last event decides: it lies before everything that waits, or what waits cannot be read any more
+    /// and nothing that can shows whose the stream is. Compare it with the source's.
+    Tail {
+        /// The destination's last revision.
+        tail: u64,
+        /// Its event there, if this lookup read it.
+        event: Option<Event>,
+        /// Waiting revisions at or below the tail that cannot be read there.
+        unreadable: Vec<u64>,
+    },
+    /// The page says nothing of the first waiting revision: it ended (by bytes) before it, or begins behind it
+    /// because that came while the lookup was under way. Look again from here.
+    Short {
+        /// First revision to read.
+        from: u64,
+    },
+}
+
+/// Two different events at one revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Clash {
+    pub(crate) revision: u64,
+    pub(crate) source: uuid::Uuid,
+    pub(crate) destination: uuid::Uuid,
+}
+
+impl Clash {
+    /// Text for the operator.
+    pub(crate) fn text(&self) -> String {
+        format!(
+            "revision {} is event {} at the source and event {} at the destination",
+            self.revision, self.source, self.destination
+        )
+    }
+}
+
+/// Judges a forward page, read from revision `from` on, of the destination's stream whose last event number is `last`.
+pub(crate) fn full_lookup(queue: &Queue, from: u64, last: u64, events: &[Event]) -> Finding {
+    let Some(first) = queue.first() else {
+        return Finding::There {
+            revisions: Vec::new(),
+            differs: Vec::new(),
+        };
+    };
+    let at_tail = || events.iter().find(|event| event.revision == last).cloned();
+    if last < first {
+        return Finding::Tail {
+            tail: last,
+            event: at_tail(),
+            unreadable: Vec::new(),
+        };
+    }
+    if first < from {
+        return Finding::Short {
+            from: first.saturating_sub(1),
+        };
+    }
+    // A page that is not empty says nothing of what lies behind its last event; an empty one says that
+    // nothing from its start to the tail can be read any more.
+    let covered = events.last().map_or(last, |event| event.revision.min(last));
+    if covered < first {
+        return Finding::Short { from: first };
+    }
+    let page = compare_page(queue, covered, events);
+    // A truncation takes a stream's head: one event that is the source's shows whose the unreadable ones before it are.
+    let proven = page
+        .revisions
+        .iter()
+        .any(|(_, reason)| *reason != Some(DuplicateReason::Unreadable));
+    if proven {
+        return Finding::There {
+            revisions: page.revisions,
+            differs: page.differs,
+        };
+    }
+    match page.clash {
+        Some(clash) => Finding::Conflict(clash),
+        None => Finding::Tail {
+            tail: last,
+            event: at_tail(),
+            unreadable: page
+                .revisions
+                .iter()
+                .map(|(revision, _)| *revision)
+                .collect(),
+        },
+    }
+}
+
+/// A page compared with what waits, up to the first event that is another.
+#[derive(Default)]
+struct Compared {
+    /// Waiting revisions that are at or below the tail, and how that is known.
+    revisions: Vec<(u64, Option<DuplicateReason>)>,
+    /// Revisions with equal id and other content.
+    differs: Vec<u64>,
+    clash: Option<Clash>,
+}
+
+fn compare_page(queue: &Queue, covered: u64, events: &[Event]) -> Compared {
+    let mut compared = Compared::default();
+    let mut page = events.iter().peekable();
+    for entry in queue.iter().take_while(|entry| entry.revision() <= covered) {
+        while page
+            .peek()
+            .is_some_and(|event| event.revision < entry.revision())
+        {
+            page.next();
+        }
+        let there = page
+            .peek()
+            .filter(|there| there.revision == entry.revision());
+        let reason = match there {
+            None => Some(DuplicateReason::Unreadable),
+            Some(there) if there.id == placeholder_id(&entry.event.stream, there.revision) => None,
+            Some(there) if there.id != entry.event.id => {
+                compared.clash = Some(Clash {
+                    revision: there.revision,
+                    source: entry.event.id,
+                    destination: there.id,
+                });
+                break;
+            }
+            Some(there) => {
+                if !there.same_content(&entry.event) {
+                    compared.differs.push(there.revision);
+                }
+                Some(DuplicateReason::Found)
+            }
+        };
+        compared.revisions.push((entry.revision(), reason));
+    }
+    compared
+}
+
+/// The source's event at the destination's last revision, as a read of the source shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SourceTail {
+    /// It can be read.
+    Event(Event),
+    /// The source has been there, and no longer shows it.
+    Gone,
+    /// It may not be read.
+    Denied,
+    /// The source's stream ends before it.
+    Beyond,
+}
+
+/// What comparing both sides' event of the destination's last revision decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TailFinding {
+    /// The same event; `differs`: with other content.
+    Equal {
+        /// The content is not the same.
+        differs: bool,
+    },
+    /// The destination shows it and the source no longer does: taken as equal, and counted.
+    OneSided,
+    /// The destination does not show it: ask its server whether it is this event.
+    Ask(Event),
+    /// Nothing can tell: a matter of policy. Text for the operator.
+    Unverified(String),
+    /// The source has no such event: what the destination holds came from elsewhere.
+    Foreign,
+    /// Different events.
+    Conflict(Clash),
+}
+
+/// Compares both sides' event of the destination's last revision `tail`; `passes`: unreadable events wait for the answer.
+pub(crate) fn tail_lookup(
+    tail: u64,
+    destination: Option<&Event>,
+    source: &SourceTail,
+    passes: bool,
+) -> TailFinding {
+    match (destination, source) {
+        (Some(there), SourceTail::Event(here)) if there.id == here.id => TailFinding::Equal {
+            differs: !there.same_content(here),
+        },
+        (Some(there), SourceTail::Event(here)) => TailFinding::Conflict(Clash {
+            revision: there.revision,
+            source: here.id,
+            destination: there.id,
+        }),
+        (_, SourceTail::Beyond) => TailFinding::Foreign,
+        (_, SourceTail::Denied) => TailFinding::Unverified(
+            "no right to read this stream at the source, and its last event has to be compared"
+                .to_owned(),
+        ),
+        (Some(_), SourceTail::Gone) if !passes => TailFinding::OneSided,
+        (_, SourceTail::Gone) => TailFinding::Unverified(format!(
+            "revision {tail}, the destination's last, can no longer be read at the source"
+        )),
+        // Expected before it would be *no stream*, and that append could be written.
+        (None, SourceTail::Event(_)) if tail == 0 => TailFinding::Unverified(
+            "its only event cannot be read, and the server cannot be asked about a first event"
+                .to_owned(),
+        ),
+        (None, SourceTail::Event(here)) => TailFinding::Ask(here.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::streams::queue::{Entry, Origin};
+    use bytes::Bytes;
+    use uuid::Uuid;
+
+    fn event(revision: u64, id: u64, data: &'static str) -> Event {
+        Event {
+            id: Uuid::from_u128(u128::from(id)),
+            stream: "s-1".into(),
+            revision,
+            event_type: "t".into(),
+            is_json: true,
+            data: Bytes::from_static(data.as_bytes()),
+            metadata: Bytes::new(),
+            created: 0,
+        }
+    }
+
+    fn waiting(revisions: &[u64]) -> Queue {
+        let mut queue = Queue::default();
+        for revision in revisions {
+            queue.insert(Entry::new(
+                event(*revision, *revision, "x"),
+                Origin::Delivered,
+                None,
+            ));
+        }
+        queue
+    }
+
+    /// Each page event as (revision, id); ids equal to the revision are the source's.
+    fn lookup(queue: &[u64], last: u64, page: &[(u64, u64)]) -> Finding {
+        let events: Vec<Event> = page
+            .iter()
+            .map(|(revision, id)| event(*revision, *id, "x"))
+            .collect();
+        full_lookup(&waiting(queue), queue[0] - 1, last, &events)
+    }
+
+    fn there(found: &[u64], unreadable: &[u64]) -> Finding {
+        let mut revisions: Vec<_> = found
+            .iter()
+            .map(|revision| (*revision, Some(DuplicateReason::Found)))
+            .collect();
+        revisions.extend(
+            unreadable
+                .iter()
+                .map(|revision| (*revision, Some(DuplicateReason::Unreadable))),
+        );
+        revisions.sort_by_key(|(revision, _)| *revision);
+        Finding::There {
+            revisions,
+            differs: Vec::new(),
+        }
+    }
+
+    fn tail(tail: u64, id: Option<u64>, unreadable: &[u64]) -> Finding {
+        Finding::Tail {
+            tail,
+            event: id.map(|id| event(tail, id, "x")),
+            unreadable: unreadable.to_vec(),
+        }
+    }
+
+    fn clash(revision: u64, destination: u64) -> Finding {
+        Finding::Conflict(Clash {
+            revision,
+            source: Uuid::from_u128(u128::from(revision)),
+            destination: Uuid::from_u128(u128::from(destination)),
+        })
+    }
+
+    #[test]
+    fn a_tail_at_or_beyond_what_waits_is_compared_by_ids() {
+        for (name, got, expected) in [
+            (
+                "all there",
+                lookup(&[5, 6], 6, &[(4, 4), (5, 5), (6, 6)]),
+                there(&[5, 6], &[]),
+            ),
+            (
+                "first there, second not written",
+                lookup(&[5, 6], 5, &[(4, 4), (5, 5)]),
+                there(&[5], &[]),
+            ),
+            (
+                "other id",
+                lookup(&[5, 6], 6, &[(4, 4), (5, 99), (6, 6)]),
+                clash(5, 99),
+            ),
+            (
+                "other id later: what is before is settled first",
+                lookup(&[5, 6], 6, &[(5, 5), (6, 99)]),
+                there(&[5], &[]),
+            ),
+            (
+                "head truncated",
+                lookup(&[5, 6, 7], 9, &[(7, 7), (8, 8)]),
+                there(&[7], &[5, 6]),
+            ),
+            ("all aged", lookup(&[5, 6], 9, &[]), tail(9, None, &[5, 6])),
+            (
+                "all aged but for the tail, which is another's or not",
+                lookup(&[5, 6], 9, &[(9, 9)]),
+                tail(9, Some(9), &[5, 6]),
+            ),
+            (
+                "aged, and the first that is not is another's",
+                lookup(&[5, 6, 7], 9, &[(7, 99)]),
+                clash(7, 99),
+            ),
+            (
+                "page cut before what waits",
+                lookup(&[5], 9, &[(4, 4)]),
+                Finding::Short { from: 5 },
+            ),
+            (
+                "tail before",
+                lookup(&[5], 4, &[(4, 4)]),
+                tail(4, Some(4), &[]),
+            ),
+            ("tail far before", lookup(&[5], 2, &[]), tail(2, None, &[])),
+        ] {
+            assert_eq!(got, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_came_below_the_page_while_it_was_read_is_looked_for_again() {
+        let page = [event(8, 8, "x"), event(9, 9, "x")];
+        assert_eq!(
+            full_lookup(&waiting(&[3, 9]), 8, 9, &page),
+            Finding::Short { from: 2 }
+        );
+    }
+
+    #[test]
+    fn equal_id_with_other_content_is_there_and_reported() {
+        let page = [event(5, 5, "other")];
+        assert_eq!(
+            full_lookup(&waiting(&[5]), 4, 5, &page),
+            Finding::There {
+                revisions: vec![(5, Some(DuplicateReason::Found))],
+                differs: vec![5]
+            }
+        );
+    }
+
+    #[test]
+    fn last_events_of_both_sides_decide_whose_stream_it_is() {
+        let (same, changed, other) = (event(4, 4, "x"), event(4, 4, "y"), event(4, 9, "x"));
+        let here = |event: &Event| SourceTail::Event(event.clone());
+        let unverified = |passes| tail_lookup(4, None, &SourceTail::Gone, passes);
+        for (name, got, expected) in [
+            (
+                "equal",
+                tail_lookup(4, Some(&same), &here(&same), true),
+                TailFinding::Equal { differs: false },
+            ),
+            (
+                "equal but for its content",
+                tail_lookup(4, Some(&changed), &here(&same), false),
+                TailFinding::Equal { differs: true },
+            ),
+            (
+                "another",
+                tail_lookup(4, Some(&other), &here(&same), false),
+                TailFinding::Conflict(Clash {
+                    revision: 4,
+                    source: same.id,
+                    destination: other.id,
+                }),
+            ),
+            (
+                "unreadable at the destination",
+                tail_lookup(4, None, &here(&same), false),
+                TailFinding::Ask(same.clone()),
+            ),
+            (
+                "gone from the source",
+                tail_lookup(4, Some(&same), &SourceTail::Gone, false),
+                TailFinding::OneSided,
+            ),
+            (
+                "behind the source's end, readable or not",
+                tail_lookup(4, Some(&same), &SourceTail::Beyond, false),
+                TailFinding::Foreign,
+            ),
+            (
+                "behind the source's end, unreadable",
+                tail_lookup(4, None, &SourceTail::Beyond, true),
+                TailFinding::Foreign,
+            ),
+        ] {
+            assert_eq!(got, expected, "{name}");
+        }
+        for readable in [None, Some(&same)] {
+            let denied = tail_lookup(4, readable, &SourceTail::Denied, false);
+            assert!(
+                matches!(denied, TailFinding::Unverified(_)),
+                "no right to compare"
+            );
+        }
+        assert!(matches!(unverified(true), TailFinding::Unverified(_)));
+        assert!(matches!(unverified(false), TailFinding::Unverified(_)));
+        assert!(
+            matches!(
+                tail_lookup(4, Some(&same), &SourceTail::Gone, true),
+                TailFinding::Unverified(_)
+            ),
+            "what cannot be read does not pass on an event that was not compared"
+        );
+        let first = event(0, 0, "x");
+        assert!(
+            matches!(
+                tail_lookup(0, None, &here(&first), false),
+                TailFinding::Unverified(_)
+            ),
+            "a first event is never asked about: the question could be written"
+        );
+    }
+}

@@ -1,0 +1,167 @@
+//! Streams that ditto no longer writes to: why, and what becomes of their deliveries.
+//!
+//! A held stream never holds up another. Never parks an event of a stream that is not held (but for single events that
+//! a destination without revisions refuses).
+
+use std::time::Duration;
+
+use crate::Core;
+use crate::event::StreamName;
+use crate::port::{DuplicateReason, HeldReason, Mode, OWN_REASON, OnConflict, Report};
+use crate::streams::queue::Entry;
+use crate::streams::stream::{Held, LookingUp, LookupStep, State, Stream};
+
+/// A delivery this long after the last lookup makes ditto look again.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+impl Core {
+    pub(crate) fn conflict_at(&mut self, name: &StreamName, first_bad: u64, text: String) {
+        if self.settings.on_conflict == OnConflict::Stop {
+            self.end_by_policy(format!("stream {name}: {text} (on_conflict = \"stop\")"));
+            return;
+        }
+        self.hold(name, first_bad, HeldReason::Conflict, text);
+    }
+
+    /// Stops writing to a stream. What waits and what comes is set aside.
+    pub(crate) fn hold(
+        &mut self,
+        name: &StreamName,
+        first_bad: u64,
+        reason: HeldReason,
+        text: String,
+    ) {
+        self.end_repair(name);
+        let now = self.now;
+        let Some(stream) = self.streams.get_mut(name) else {
+            return;
+        };
+        let (tail, known) = match &stream.state {
+            State::Aligned { tail } => (*tail, false),
+            State::LookingUp(looking_up) => {
+                looking_up.was_held.as_ref().map_or((None, false), |held| {
+                    (
+                        held.tail,
+                        held.first_bad == first_bad && held.reason == reason,
+                    )
+                })
+            }
+            _ => (None, false),
+        };
+        let tail = tail.filter(|tail| *tail < first_bad);
+        stream.failing = None;
+        stream.beyond_since = None;
+        stream.fill_to = None;
+        stream.single_until = None;
+        stream.state = State::Held(Held {
+            first_bad,
+            tail,
+            reason,
+            text: text.clone(),
+            looked_up: now,
+        });
+        self.held
+            .insert(name.clone(), (first_bad, reason, text.clone()));
+        if !known {
+            self.report(Report::Held {
+                stream: name.clone(),
+                revision: first_bad,
+                reason,
+                text,
+            });
+        }
+        self.advance(name);
+    }
+
+    /// What waits in a held stream is set aside, or the stream is looked at again.
+    pub(crate) fn advance_held(&mut self, name: &StreamName) {
+        let (now, open) = (self.now, self.resend.is_open() && self.ending.is_none());
+        let Some(stream) = self.streams.get_mut(name) else {
+            return;
+        };
+        let State::Held(held) = &stream.state else {
+            return;
+        };
+        if stream.queue.is_empty() {
+            self.rest(name);
+            return;
+        }
+        let held = held.clone();
+        if open && now.saturating_sub(held.looked_up) > LOOK_AGAIN_AFTER {
+            stream.state = State::LookingUp(Box::new(LookingUp {
+                step: LookupStep::Wanted,
+                was_held: Some(held),
+            }));
+            self.lookup_line.push_back(name.clone());
+            return;
+        }
+        let waiting: Vec<Entry> = stream.queue.drain().collect();
+        let unverified = stream.unverified;
+        for entry in waiting {
+            if Stream::is_known(entry.revision(), held.tail, unverified) {
+                self.settle_duplicate(name, entry, DuplicateReason::Known);
+            } else {
+                self.set_aside(name, entry, held.reason, &held.text);
+            }
+        }
+        self.rest(name);
+    }
+
+    /// ParkedQueue an entry's deliveries, or acknowledges them by policy.
+    fn set_aside(&mut self, name: &StreamName, entry: Entry, reason: HeldReason, text: &str) {
+        let revision = entry.revision();
+        self.forget_cost(&entry);
+        if reason == HeldReason::Conflict && self.settings.on_conflict == OnConflict::Skip {
+            self.report(Report::Passed {
+                stream: name.clone(),
+                revision,
+                reason,
+            });
+            entry
+                .into_claims()
+                .for_each(|claim| self.acknowledge(&claim));
+            return;
+        }
+        let text = format!("{OWN_REASON}{}: {text}", reason.as_str());
+        for claim in entry.into_claims() {
+            let report = Report::Parked {
+                stream: name.clone(),
+                revision,
+                reason,
+                text: text.clone(),
+            };
+            let delivered = claim.ack.is_some();
+            self.park(&claim, &text, delivered.then_some(report));
+        }
+    }
+
+    /// A placeholder was written before this event was delivered: the stream goes on, the event is for the operator.
+    pub(crate) fn set_aside_filled(&mut self, name: &StreamName, entry: Entry) {
+        let revision = entry.revision();
+        let text =
+            format!("revision {revision} was filled with a placeholder before it was delivered");
+        self.set_aside(name, entry, HeldReason::MissingHistory, &text);
+    }
+
+    /// Where order does not hang on revisions, a refused event is parked and its stream goes on.
+    pub(crate) fn set_aside_refused(&mut self, name: &StreamName, revision: u64, text: &str) {
+        let Some(stream) = self.streams.get_mut(name) else {
+            return;
+        };
+        let entry = stream.queue.remove(revision);
+        if self.settings.mode == Mode::AppendOnly {
+            stream.pass_over(Some(revision));
+        }
+        stream.single_until.take_if(|until| *until <= revision);
+        if let Some(entry) = entry {
+            self.set_aside(
+                name,
+                entry,
+                HeldReason::Refused,
+                &format!("revision {revision} was refused: {text}"),
+            );
+        }
+        self.repaired(name, 0, revision);
+        self.advance(name);
+    }
+}

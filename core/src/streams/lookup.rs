@@ -1,0 +1,335 @@
+//! Looks: what the destination holds of an unknown stream, in as few reads as decide it.
+//!
+//! Carries the findings of `decide` into states. Never guesses: what was not answered is asked again.
+
+use crate::Core;
+use crate::event::{Event, StreamName};
+use crate::port::{
+    Command, DuplicateReason, LookupId, LookupRange, LookupResult, Mode, Moment, Report,
+};
+use crate::streams::compare::{self, Finding};
+use crate::streams::queue::Queue;
+use crate::streams::rights::Denied;
+use crate::streams::stream::{LookingUp, LookupStep, State};
+
+/// Events and bytes of a lookup's page.
+const PAGE: u64 = 200;
+pub(crate) const PAGE_BYTES: usize = 64 * 1024;
+
+/// Looks under way at once, at most.
+const AT_ONCE: usize = 256;
+
+/// How many looks may be under way, by how large their pages were: a page holds one event at least, however large.
+#[derive(Clone, Debug)]
+pub(crate) struct LookupRoom {
+    /// The largest page of late; before the first, that of an event as large as older servers take.
+    largest: usize,
+}
+
+impl LookupRoom {
+    pub(crate) fn new() -> Self {
+        Self {
+            largest: 1024 * 1024,
+        }
+    }
+
+    /// So many pages fit into these bytes.
+    fn at_once(&self, bytes: usize) -> usize {
+        (bytes / self.largest.max(1)).clamp(1, AT_ONCE)
+    }
+
+    /// A page of this size came. One that is larger counts at once, smaller ones little by little.
+    fn brought(&mut self, bytes: usize) {
+        self.largest = bytes.max(self.largest - self.largest / 8).max(PAGE_BYTES);
+    }
+}
+
+impl Core {
+    pub(crate) fn pump_lookups(&mut self) {
+        if self.ending.is_some() {
+            return;
+        }
+        while self.resend.is_open()
+            && self.lookups.len() < self.lookup_room.at_once(self.budget.lookups)
+        {
+            let Some(name) = self.lookup_line.pop_front() else {
+                return;
+            };
+            self.start_lookup(&name);
+        }
+    }
+
+    fn start_lookup(&mut self, name: &StreamName) {
+        let mode = self.settings.mode;
+        let Some(stream) = self.streams.get_mut(name) else {
+            return;
+        };
+        let State::LookingUp(looking_up) = &stream.state else {
+            return;
+        };
+        let LookingUp {
+            step: LookupStep::Wanted,
+            was_held,
+        } = &**looking_up
+        else {
+            return;
+        };
+        let Some(first) = stream.queue.first() else {
+            // What wanted the lookup was dropped meanwhile.
+            stream.state = was_held.clone().map_or(State::Unknown, State::Held);
+            self.rest(name);
+            return;
+        };
+        let quick = first == 0 && was_held.is_none() && stream.failures == 0;
+        if mode == Mode::Behind {
+            self.start_search(name);
+        } else if quick {
+            let lookup = self.lookup(name, LookupRange::Metadata);
+            self.set_step(name, LookupStep::Metadata(lookup));
+        } else {
+            self.full_lookup(name);
+        }
+    }
+
+    fn full_lookup(&mut self, name: &StreamName) {
+        let Some(queue) = self.streams.get(name).map(|stream| &stream.queue) else {
+            return;
+        };
+        let (first, last) = (
+            queue.first().unwrap_or_default(),
+            queue.last().unwrap_or_default(),
+        );
+        self.full_lookup_from(name, first.saturating_sub(1), last);
+    }
+
+    fn full_lookup_from(&mut self, name: &StreamName, from: u64, last: u64) {
+        let count = (last - from + 1).min(PAGE);
+        let range = LookupRange::Forwards {
+            from,
+            count: u32::try_from(count).unwrap_or(1),
+        };
+        let lookup = self.lookup(name, range);
+        self.set_step(name, LookupStep::Full { lookup, from });
+    }
+
+    pub(crate) fn lookup(&mut self, name: &StreamName, range: LookupRange) -> LookupId {
+        let lookup = LookupId(self.next_id());
+        self.lookups.insert(lookup, (name.clone(), self.now));
+        self.out.push(Command::Lookup {
+            lookup,
+            stream: name.clone(),
+            range,
+            max_bytes: PAGE_BYTES,
+        });
+        lookup
+    }
+
+    pub(crate) fn set_step(&mut self, name: &StreamName, next: LookupStep) {
+        if let Some(State::LookingUp(looking_up)) =
+            self.streams.get_mut(name).map(|stream| &mut stream.state)
+        {
+            looking_up.step = next;
+        }
+    }
+
+    pub(crate) fn on_looked_up(&mut self, lookup: LookupId, result: LookupResult) {
+        if self.on_reading_asked(lookup, &result) {
+            return;
+        }
+        let Some((name, sent)) = self.lookups.remove(&lookup) else {
+            return;
+        };
+        match result {
+            LookupResult::Failed => return self.lookup_failed(&name, sent),
+            LookupResult::Refused(text) => return self.lookup_refused(&name, text),
+            _ => {}
+        }
+        if let LookupResult::Tail { events, .. } = &result {
+            self.lookup_room
+                .brought(events.iter().map(Event::size).sum());
+        }
+        self.resend.lookup_answered();
+        self.verdict();
+        self.progress += 1;
+        let Some(stream) = self.streams.get_mut(&name) else {
+            return;
+        };
+        let State::LookingUp(looking_up) = &stream.state else {
+            return;
+        };
+        let step = looking_up.step.clone();
+        if !step.waits_for(lookup) {
+            return;
+        }
+        if stream.queue.is_empty() {
+            // What waited was dropped meanwhile.
+            stream.state = looking_up
+                .was_held
+                .clone()
+                .map_or(State::Unknown, State::Held);
+            self.rest(&name);
+            return;
+        }
+        match (step, result) {
+            (_, LookupResult::SoftDeleted) => {
+                self.conflict(&name, "the stream was deleted at the destination")
+            }
+            (_, LookupResult::Tombstoned) => {
+                self.conflict(&name, "the stream was tombstoned at the destination")
+            }
+            (LookupStep::Asked { .. }, LookupResult::Denied) => {
+                self.lookup_denied(&name, sent, Denied::Write)
+            }
+            (_, LookupResult::Denied) => self.lookup_denied(&name, sent, Denied::Read),
+            (_, LookupResult::MetadataDenied) => {
+                self.lookup_denied(&name, sent, Denied::ReadMetadata)
+            }
+            (LookupStep::Search(search), result) => self.on_search_page(&name, search, result),
+            (LookupStep::Tail(tail), result) => self.on_destination_tail(&name, tail, result),
+            (LookupStep::Refused { tail, .. }, result) => {
+                self.on_refusal_confirmed(&name, &tail, &result)
+            }
+            (LookupStep::Asked { tail, .. }, result) => self.on_recognised(&name, tail, result),
+            (
+                LookupStep::Full { from, .. },
+                LookupResult::Tail {
+                    last,
+                    events,
+                    truncate_before,
+                },
+            ) => {
+                self.note_truncation(&name, truncate_before);
+                self.on_full_lookup(&name, from, last, &events);
+            }
+            _ => self.aligned(&name, None),
+        }
+    }
+
+    fn on_full_lookup(&mut self, name: &StreamName, from: u64, last: u64, events: &[Event]) {
+        let Some(queue) = self.streams.get(name).map(|stream| &stream.queue) else {
+            return;
+        };
+        let waits_to = queue.last().unwrap_or_default();
+        match compare::full_lookup(queue, from, last, events) {
+            Finding::There { revisions, differs } => self.there(name, &revisions, differs),
+            Finding::Conflict(clash) => self.conflict_at(name, clash.revision, clash.text()),
+            Finding::Short { from } => self.full_lookup_from(name, from, waits_to.max(from)),
+            Finding::Tail {
+                tail,
+                event,
+                unreadable,
+            } => self.compare_tails(name, tail, event, unreadable),
+        }
+    }
+
+    /// These waiting revisions are at the destination already.
+    pub(crate) fn there(
+        &mut self,
+        name: &StreamName,
+        revisions: &[(u64, Option<DuplicateReason>)],
+        differs: Vec<u64>,
+    ) {
+        for revision in differs {
+            self.report(Report::Differs {
+                stream: name.clone(),
+                revision,
+            });
+        }
+        for (revision, reason) in revisions {
+            let entry = self
+                .streams
+                .get_mut(name)
+                .and_then(|stream| stream.queue.remove(*revision));
+            match (entry, reason) {
+                (None, _) => {}
+                (Some(entry), Some(reason)) => self.settle_duplicate(name, entry, *reason),
+                (Some(entry), None) => self.set_aside_filled(name, entry),
+            }
+            if reason.is_none()
+                && let Some(stream) = self.streams.get_mut(name)
+            {
+                stream.unverified = stream.unverified.max(Some(*revision));
+            }
+        }
+        let tail = revisions.last().map(|(revision, _)| *revision);
+        if tail.is_some()
+            && let Some(stream) = self.streams.get_mut(name)
+        {
+            stream.failures = 0;
+        }
+        self.aligned(name, tail);
+    }
+
+    /// The lookup decided that the stream can be written.
+    pub(crate) fn aligned(&mut self, name: &StreamName, tail: Option<u64>) {
+        self.release(name);
+        if let Some(stream) = self.streams.get_mut(name) {
+            stream.state = State::Aligned { tail };
+            stream.failing = None;
+            stream.beyond_since = None;
+            // Only the tail itself was compared; below it there may be placeholders of another process.
+            stream.unverified = stream
+                .unverified
+                .max(tail.and_then(|tail| tail.checked_sub(1)));
+        }
+        self.advance(name);
+    }
+
+    /// A held stream was looked at and may go on.
+    pub(crate) fn release(&mut self, name: &StreamName) {
+        if self.held.remove(name).is_some() {
+            self.report(Report::Released {
+                stream: name.clone(),
+            });
+        }
+    }
+
+    fn lookup_denied(&mut self, name: &StreamName, sent: Moment, what: Denied) {
+        let Some(stream) = self.streams.get(name) else {
+            return;
+        };
+        let was_held =
+            matches!(&stream.state, State::LookingUp(looking_up) if looking_up.was_held.is_some());
+        if was_held {
+            self.lookup_later(name);
+        } else {
+            self.denied(name, what, sent);
+        }
+    }
+
+    pub(crate) fn conflict(&mut self, name: &StreamName, text: &str) {
+        let first = self.first_waiting(name);
+        self.conflict_at(name, first, text.to_owned());
+    }
+
+    /// Lowest revision that waits in this stream.
+    pub(crate) fn first_waiting(&self, name: &StreamName) -> u64 {
+        let queue = self.streams.get(name).map(|stream| &stream.queue);
+        queue.and_then(Queue::first).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AT_ONCE, LookupRoom};
+    use crate::budget::LOOK_BYTES;
+
+    #[test]
+    fn looks_under_way_hold_no_more_than_their_room() {
+        let mut room = LookupRoom::new();
+        for _ in 0..100 {
+            room.brought(300);
+        }
+        assert_eq!(room.at_once(LOOK_BYTES), AT_ONCE, "small pages");
+        for bytes in [1 << 20, 8 << 20, 16 << 20, 64 << 20] {
+            room.brought(bytes);
+            let most = room.at_once(LOOK_BYTES);
+            assert!(most == 1 || most * bytes <= LOOK_BYTES, "{bytes}: {most}");
+        }
+        room.brought(300);
+        assert!(
+            room.at_once(LOOK_BYTES) < 4,
+            "one small page says nothing of the next"
+        );
+    }
+}

@@ -1,0 +1,301 @@
+//! Gaps: what lies between the destination's tail and the first delivered event is read from the source stream, in pages.
+//!
+//! Never skips a revision: what the source no longer has is a matter of policy.
+
+use crate::event::{Event, StreamName};
+use crate::port::{Command, HeldReason, OnMissingHistory, ReadFrom, ReadId, Report, SourcePage};
+use crate::streams::failing::REFUSED_FOR;
+use crate::streams::queue::{Entry, Origin};
+use crate::streams::stream::{Repair, State};
+use crate::{Core, Purpose};
+
+/// Events and bytes of a page.
+const PAGE: u32 = 500;
+const PAGE_BYTES: usize = 256 * 1024;
+
+/// Pages read at once, over all streams.
+const PAGES_AT_ONCE: usize = 16;
+
+impl Core {
+    /// Revisions `next..first` are lacking: read them.
+    pub(crate) fn mend(&mut self, name: &StreamName, next: u64, first: u64) {
+        let Some(stream) = self.streams.get_mut(name) else {
+            return;
+        };
+        match &mut stream.repair {
+            Some(repair) => repair.to = first,
+            None => {
+                stream.repair = Some(Repair {
+                    to: first,
+                    read: None,
+                    wanted: false,
+                    written: 0,
+                });
+                self.repairs += 1;
+                self.report(Report::RepairStarted {
+                    stream: name.clone(),
+                    from: next,
+                    to: first,
+                });
+            }
+        }
+        self.want_page(name);
+    }
+
+    /// While a page is being written the next one is read.
+    pub(crate) fn read_ahead(&mut self, name: &StreamName) {
+        let Some(stream) = self.streams.get(name) else {
+            return;
+        };
+        let (Some(_), Some(first)) = (&stream.repair, stream.queue.first()) else {
+            return;
+        };
+        let frontier = stream.queue.end_of_run(first);
+        let filling = stream.fill_to.is_some_and(|end| frontier < end);
+        let gap = !filling && stream.queue.first_from(frontier).is_some();
+        if gap && frontier - first < u64::from(PAGE) {
+            self.want_page(name);
+        }
+    }
+
+    fn want_page(&mut self, name: &StreamName) {
+        if let Some(repair) = self
+            .streams
+            .get_mut(name)
+            .and_then(|stream| stream.repair.as_mut())
+            && repair.read.is_none()
+            && !repair.wanted
+        {
+            repair.wanted = true;
+            self.repair_line.push_back(name.clone());
+        }
+    }
+
+    pub(crate) fn pump_repairs(&mut self) {
+        if self.ending.is_some() {
+            return;
+        }
+        while self.pages < PAGES_AT_ONCE && (self.reserve < self.budget.reserve || self.pages == 0)
+        {
+            let Some(name) = self.repair_line.pop_front() else {
+                return;
+            };
+            self.ask_page(&name);
+        }
+    }
+
+    fn ask_page(&mut self, name: &StreamName) {
+        let read = ReadId(self.next_id());
+        let Some(stream) = self.streams.get_mut(name) else {
+            return;
+        };
+        let Some(repair) = stream.repair.as_mut() else {
+            return;
+        };
+        repair.wanted = false;
+        let State::Aligned { tail } = stream.state else {
+            return;
+        };
+        let from = stream.queue.end_of_run(tail.map_or(0, |tail| tail + 1));
+        let Some(to) = stream.queue.first_from(from) else {
+            return;
+        };
+        repair.read = Some(read);
+        let known = stream.queue.last_delivered();
+        self.pages += 1;
+        self.reads.insert(
+            read,
+            Purpose::Repair {
+                stream: name.clone(),
+                from,
+                known,
+            },
+        );
+        self.out.push(Command::ReadSource {
+            read,
+            stream: name.clone(),
+            from: ReadFrom::Revision(from),
+            count: u32::try_from(to - from).unwrap_or(PAGE).min(PAGE),
+            max_bytes: PAGE_BYTES,
+        });
+    }
+
+    pub(crate) fn on_repair_read(
+        &mut self,
+        read: ReadId,
+        name: &StreamName,
+        (from, known): (u64, Option<u64>),
+        page: SourcePage,
+    ) {
+        self.pages = self.pages.saturating_sub(1);
+        let Some(stream) = self.streams.get_mut(name) else {
+            return;
+        };
+        match stream.repair.as_mut() {
+            Some(repair) if repair.read == Some(read) => repair.read = None,
+            _ => return,
+        }
+        if !matches!(stream.state, State::Aligned { .. }) {
+            self.advance(name);
+            return;
+        }
+        match page {
+            // What was delivered before it was asked exists: a node that does not know of it is behind.
+            SourcePage::Events { last, .. } if Some(last) < known => self.page_failed(name),
+            SourcePage::Events { events, .. } => {
+                stream.failing = None;
+                self.source_failing = false;
+                self.progress += 1;
+                self.insert_page(name, from, events);
+            }
+            SourcePage::SoftDeleted | SourcePage::Tombstoned => {
+                let readable = self.first_waiting_from(name, from);
+                self.missing(name, from, readable);
+            }
+            SourcePage::Denied if stream.flight.is_some() => {}
+            SourcePage::Denied if self.is_append_only() => {
+                let readable = self.first_waiting_from(name, from);
+                self.missing(name, from, readable);
+            }
+            SourcePage::Denied => {
+                let text = "no right to read this stream at the source, and it has to be read to close a gap".to_owned();
+                self.hold(name, from, HeldReason::Refused, text);
+            }
+            SourcePage::Refused(_) if self.is_append_only() => {
+                if self.has_failed_for(name, REFUSED_FOR) {
+                    let readable = self.first_waiting_from(name, from);
+                    self.missing(name, from, readable);
+                } else {
+                    self.back_off(name);
+                }
+            }
+            SourcePage::Refused(text) => {
+                let text = format!("the source does not let this stream be read: {text}");
+                if !self.keeps_failing(name, REFUSED_FOR, &text) {
+                    self.back_off(name);
+                }
+            }
+            SourcePage::NotFound | SourcePage::Failed => self.page_failed(name),
+        }
+    }
+
+    /// No answer, or one of a node that is behind.
+    fn page_failed(&mut self, name: &StreamName) {
+        self.source_failing = true;
+        self.back_off(name);
+    }
+
+    /// Queues the consecutive events of a page; none at all means that the source no longer has what comes next.
+    fn insert_page(&mut self, name: &StreamName, from: u64, events: Vec<Event>) {
+        let mut next = from;
+        let mut readable = self.first_waiting_from(name, from);
+        for event in events {
+            let Some(stream) = self.streams.get_mut(name) else {
+                return;
+            };
+            if stream.queue.get(next).is_some() {
+                // Delivered while the page was on its way.
+                next = stream.queue.end_of_run(next);
+            }
+            if event.revision < next {
+                continue;
+            }
+            if event.revision > next || stream.queue.get(event.revision).is_some() {
+                readable = readable.min(event.revision);
+                break;
+            }
+            let entry = Entry::new(event, Origin::Repaired, None);
+            stream.queue.insert(entry.clone());
+            self.count_cost(&entry);
+            next += 1;
+        }
+        let found = next > from
+            || self
+                .streams
+                .get(name)
+                .is_some_and(|stream| stream.queue.get(from).is_some());
+        if found {
+            self.advance(name);
+        } else {
+            self.missing(name, from, readable);
+        }
+    }
+
+    fn first_waiting_from(&self, name: &StreamName, from: u64) -> u64 {
+        self.streams
+            .get(name)
+            .and_then(|stream| stream.queue.first_from(from))
+            .unwrap_or(from)
+    }
+
+    /// The source no longer has revision `from`; the first that can be had is `readable`.
+    fn missing(&mut self, name: &StreamName, from: u64, readable: u64) {
+        let Some(stream) = self.streams.get_mut(name) else {
+            return;
+        };
+        if stream.flight.is_some() {
+            // Read ahead: what is in flight is brought to its answer first, then the page is asked for again.
+            return;
+        }
+        if readable <= from {
+            // It was delivered meanwhile.
+            self.advance(name);
+            return;
+        }
+        if self.settings.mode == crate::port::Mode::AppendOnly {
+            stream.pass_over(readable.checked_sub(1));
+            self.report(Report::PassedOver {
+                stream: name.clone(),
+                from,
+                to: readable,
+            });
+            self.end_repair(name);
+            self.advance(name);
+            return;
+        }
+        let text = format!(
+            "revision {from} is no longer at the source, the next one that ditto has is {readable}"
+        );
+        match self.settings.on_missing_history {
+            OnMissingHistory::Fill => {
+                stream.fill_to = Some(readable);
+                self.advance(name);
+            }
+            OnMissingHistory::Park => self.hold(name, from, HeldReason::MissingHistory, text),
+            OnMissingHistory::Stop => self.end_by_policy(format!(
+                "stream {name}: {text} (on_missing_history = \"stop\")"
+            )),
+        }
+    }
+
+    /// Events of a repair were written up to `last`.
+    pub(crate) fn repaired(&mut self, name: &StreamName, written: u64, last: u64) {
+        let Some(repair) = self
+            .streams
+            .get_mut(name)
+            .and_then(|stream| stream.repair.as_mut())
+        else {
+            return;
+        };
+        repair.written += written;
+        if last + 1 >= repair.to {
+            self.end_repair(name);
+        }
+    }
+
+    /// The gap is closed, or the stream is looked at anew.
+    pub(crate) fn end_repair(&mut self, name: &StreamName) {
+        let Some(repair) = self
+            .streams
+            .get_mut(name)
+            .and_then(|stream| stream.repair.take())
+        else {
+            return;
+        };
+        self.repairs = self.repairs.saturating_sub(1);
+        self.report(Report::RepairEnded {
+            stream: name.clone(),
+            events: repair.written,
+        });
+    }
+}

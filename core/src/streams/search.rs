@@ -1,0 +1,196 @@
+//! `skip_version_check`: copies go behind whatever the destination holds; what is there already is found by id.
+//!
+//! Never compares revisions of the two sides, and keeps no ids.
+
+use crate::Core;
+use crate::event::{Event, StreamName};
+use crate::port::{DuplicateReason, LookupRange, LookupResult, Report};
+use crate::streams::stream::{CLOCKS_DIFFER, Following, LookingUp, LookupStep, Search, State};
+
+const PAGE: u32 = 100;
+
+impl Core {
+    pub(crate) fn advance_following(&mut self, name: &StreamName, following: Following) {
+        let Some(stream) = self.streams.get_mut(name) else {
+            return;
+        };
+        if stream.flight.is_some() || stream.retry_at.is_some() {
+            return;
+        }
+        if stream.queue.is_empty() {
+            self.rest(name);
+            return;
+        }
+        let all_new = || {
+            stream
+                .queue
+                .iter()
+                .all(|entry| stream.is_surely_new(&entry.event))
+        };
+        if following.searched || all_new() {
+            stream.state = State::Following(Following {
+                searched: true,
+                ..following
+            });
+            self.line_up(name);
+        } else {
+            stream.state = State::LookingUp(Box::new(LookingUp {
+                step: LookupStep::Wanted,
+                was_held: None,
+            }));
+            self.lookup_line.push_back(name.clone());
+        }
+    }
+
+    pub(crate) fn start_search(&mut self, name: &StreamName) {
+        let lookup = self.lookup(
+            name,
+            LookupRange::Backwards {
+                from: None,
+                count: PAGE,
+            },
+        );
+        let search = Search {
+            lookup,
+            from: None,
+            tail: None,
+            newest: None,
+            wanted: self.waiting(name),
+            found: Vec::new(),
+            copy: None,
+        };
+        self.set_step(name, LookupStep::Search(search));
+    }
+
+    fn waiting(&self, name: &StreamName) -> Vec<u64> {
+        self.streams
+            .get(name)
+            .map(|stream| {
+                stream
+                    .queue
+                    .iter()
+                    .map(crate::streams::queue::Entry::revision)
+                    .collect()
+            })
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn on_search_page(
+        &mut self,
+        name: &StreamName,
+        mut search: Search,
+        result: LookupResult,
+    ) {
+        let events = match result {
+            LookupResult::Tail { last, events, .. } => {
+                if search.tail.is_none() {
+                    search.tail = Some(last);
+                    search.newest = events.last().map(|event| event.created);
+                }
+                events
+            }
+            _ => Vec::new(),
+        };
+        self.match_page(name, &mut search, &events);
+        let lowest = events.iter().map(|event| event.revision).min();
+        let next =
+            lowest.filter(|lowest| *lowest > 0 && !self.is_search_over(name, &search, &events));
+        match next {
+            Some(lowest) => {
+                search.from = Some(lowest - 1);
+                search.lookup = self.lookup(
+                    name,
+                    LookupRange::Backwards {
+                        from: search.from,
+                        count: PAGE,
+                    },
+                );
+                self.set_step(name, LookupStep::Search(search));
+            }
+            None => self.searched(name, search),
+        }
+    }
+
+    fn match_page(&self, name: &StreamName, search: &mut Search, events: &[Event]) {
+        let Some(stream) = self.streams.get(name) else {
+            return;
+        };
+        for revision in &search.wanted {
+            if let Some(entry) = stream.queue.get(*revision)
+                && let Some(copy) = events.iter().find(|event| event.id == entry.event.id)
+            {
+                search.found.push(*revision);
+                search.copy = search.copy.max(Some((*revision, copy.revision)));
+            }
+        }
+        search
+            .wanted
+            .retain(|revision| !search.found.contains(revision));
+    }
+
+    /// All found, or the page reaches back to before anything that waits was written at the source.
+    fn is_search_over(&self, name: &StreamName, search: &Search, events: &[Event]) -> bool {
+        let Some(stream) = self.streams.get(name) else {
+            return true;
+        };
+        let oldest = search
+            .wanted
+            .iter()
+            .filter_map(|revision| stream.queue.get(*revision))
+            .map(|entry| entry.event.created)
+            .min();
+        let Some(oldest) = oldest else { return true };
+        events
+            .iter()
+            .any(|event| event.created < oldest.saturating_sub(CLOCKS_DIFFER))
+    }
+
+    fn searched(&mut self, name: &StreamName, search: Search) {
+        for revision in &search.found {
+            let entry = self
+                .streams
+                .get_mut(name)
+                .and_then(|stream| stream.queue.remove(*revision));
+            if let Some(entry) = entry {
+                self.settle_duplicate(name, entry, DuplicateReason::Found);
+            }
+        }
+        self.release(name);
+        let Some(stream) = self.streams.get_mut(name) else {
+            return;
+        };
+        // What else is there by now is not known: what is not surely newer is looked for.
+        stream.newest_met = stream.newest_met.or(search.newest);
+        let high = stream.high.max(search.found.iter().max().copied());
+        stream.high = high;
+        // What came while the search was under way was not looked for: it gets a search of its own.
+        let all = stream.queue.iter().all(|entry| {
+            search.wanted.contains(&entry.revision()) || stream.is_surely_new(&entry.event)
+        });
+        // With nothing left to append, what comes next goes behind the highest copy, not behind the tail: what lies
+        // between may be its own copy, and the server compares ids there.
+        let copy = search.copy.map(|(_, revision)| revision);
+        if copy.is_some() && copy == search.tail {
+            stream.shared = false;
+        }
+        stream.state = State::Following(Following {
+            tail: if search.wanted.is_empty() {
+                copy.or(search.tail)
+            } else {
+                search.tail
+            },
+            searched: all,
+        });
+        let late = search
+            .wanted
+            .iter()
+            .filter(|revision| high.is_some_and(|high| **revision < high));
+        for revision in late.copied().collect::<Vec<u64>>() {
+            self.report(Report::Late {
+                stream: name.clone(),
+                revision,
+            });
+        }
+        self.advance(name);
+    }
+}

@@ -1,0 +1,242 @@
+//! What the core knows of one destination stream.
+//!
+//! Never knows of another: all of them are in `table`.
+
+use crate::event::Event;
+use crate::port::{AppendId, HeldReason, LookupId, Moment, ReadId};
+use crate::streams::compare::SourceTail;
+use crate::streams::queue::Queue;
+use crate::streams::table::Idle;
+
+/// What is known of the destination's stream.
+#[derive(Clone, Debug)]
+pub(crate) enum State {
+    /// Just met, evicted, or its last append was answered with anything but success: look.
+    Unknown,
+    /// Being looked at.
+    LookingUp(Box<LookingUp>),
+    /// The destination holds the source's event `tail` at revision `tail`; `None`: it holds nothing.
+    Aligned {
+        /// Highest revision known to be there.
+        tail: Option<u64>,
+    },
+    /// Only with `skip_version_check`.
+    Following(Following),
+    /// `$$S` is being written before revision 0.
+    WritingMetadata,
+    /// Not written to until somebody decides.
+    Held(Held),
+}
+
+/// A stream copied with `skip_version_check`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Following {
+    /// The destination's own last revision; `None`: it holds nothing.
+    pub(crate) tail: Option<u64>,
+    /// What waits now was looked for and is not there: it may be appended.
+    pub(crate) searched: bool,
+}
+
+/// Why and since when a stream is not written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// First bad revision.
+    pub(crate) first_bad: u64,
+    /// Everything up to here is known to be there.
+    pub(crate) tail: Option<u64>,
+    pub(crate) reason: HeldReason,
+    pub(crate) text: String,
+    /// When it was last looked at.
+    pub(crate) looked_up: Moment,
+}
+
+/// A lookup under way. Several steps may be needed to decide.
+#[derive(Clone, Debug)]
+pub(crate) struct LookingUp {
+    pub(crate) step: LookupStep,
+    /// The stream was held before: the same finding is not told again.
+    pub(crate) was_held: Option<Held>,
+}
+
+/// What a lookup waits for.
+#[derive(Clone, Debug)]
+pub(crate) enum LookupStep {
+    /// In line for its turn.
+    Wanted,
+    /// `$$S` only, because revision 0 waits.
+    Metadata(LookupId),
+    /// The destination's events from just before the first waiting revision on.
+    Full { lookup: LookupId, from: u64 },
+    /// Both sides' event of the destination's last revision are compared.
+    Tail(Tail),
+    /// The destination's server is asked whether its last event, which it does not show, is the source's.
+    Asked { lookup: LookupId, tail: Tail },
+    /// It refused, which says something of this event only while it is the last: is it?
+    Refused { lookup: LookupId, tail: Tail },
+    /// `skip_version_check`: backwards through the destination's stream, by id.
+    Search(Search),
+}
+
+impl LookupStep {
+    /// True if this lookup's answer is what the step waits for.
+    pub(crate) fn waits_for(&self, answered: LookupId) -> bool {
+        match self {
+            Self::Wanted => false,
+            Self::Metadata(lookup) | Self::Full { lookup, .. } => *lookup == answered,
+            Self::Tail(tail) => {
+                matches!(&tail.destination, Half::Pending(lookup) if *lookup == answered)
+            }
+            Self::Asked { lookup, .. } | Self::Refused { lookup, .. } => *lookup == answered,
+            Self::Search(search) => search.lookup == answered,
+        }
+    }
+}
+
+/// The comparison of the destination's last event with the source's of that revision.
+#[derive(Clone, Debug)]
+pub(crate) struct Tail {
+    pub(crate) revision: u64,
+    pub(crate) destination: Half<LookupId, Option<Event>>,
+    pub(crate) source: Half<ReadId, SourceTail>,
+    /// Waiting revisions at or below it that cannot be read at the destination.
+    pub(crate) unreadable: Vec<u64>,
+}
+
+/// One of two answers that are compared.
+#[derive(Clone, Debug)]
+pub(crate) enum Half<Id, Answer> {
+    Pending(Id),
+    Got(Answer),
+}
+
+/// A backward search by id.
+#[derive(Clone, Debug)]
+pub(crate) struct Search {
+    pub(crate) lookup: LookupId,
+    /// Where the page under way begins; `None`: at the tail.
+    pub(crate) from: Option<u64>,
+    /// The destination's last revision, from the first page.
+    pub(crate) tail: Option<u64>,
+    /// When the newest readable event was stored, from the first page.
+    pub(crate) newest: Option<i64>,
+    /// Source revisions that waited when it began and were not found yet.
+    pub(crate) wanted: Vec<u64>,
+    /// Source revisions found so far.
+    pub(crate) found: Vec<u64>,
+    /// The highest of them, and the revision of its copy at the destination.
+    pub(crate) copy: Option<(u64, u64)>,
+}
+
+/// Reading what lies between the destination's tail and the first delivered event.
+#[derive(Clone, Debug)]
+pub(crate) struct Repair {
+    /// First revision that waits behind the gap.
+    pub(crate) to: u64,
+    pub(crate) read: Option<ReadId>,
+    /// In line for its next page.
+    pub(crate) wanted: bool,
+    /// Written so far.
+    pub(crate) written: u64,
+}
+
+/// One stream with something to do.
+#[derive(Clone, Debug)]
+pub(crate) struct Stream {
+    pub(crate) state: State,
+    pub(crate) queue: Queue,
+    pub(crate) flight: Option<AppendId>,
+    /// In the line of streams that may append.
+    pub(crate) in_line: bool,
+    /// Up to this revision events are sent one by one, to find the one that is refused.
+    pub(crate) single_until: Option<u64>,
+    /// Attempts in a row without progress; sets the back-off.
+    pub(crate) failures: u32,
+    /// Nothing is tried before this time.
+    pub(crate) retry_at: Option<Moment>,
+    /// When it last had a reason to be slow: what waited then may time out.
+    pub(crate) slow_at: Option<Moment>,
+    pub(crate) metadata_done: bool,
+    pub(crate) repair: Option<Repair>,
+    /// Placeholders are made for revisions below this one.
+    pub(crate) fill_to: Option<u64>,
+    /// Up to here nothing is known: it lies below what a lookup compared, or is a placeholder.
+    pub(crate) unverified: Option<u64>,
+    /// Since when the source's stream seems to end before the destination's.
+    pub(crate) beyond_since: Option<Moment>,
+    /// It was told that the destination no longer shows some of its events.
+    pub(crate) told_unreadable: bool,
+    /// It was told that another writer truncated it.
+    pub(crate) told_truncated: bool,
+    /// Its own reads fail although others are answered.
+    pub(crate) failing: Option<Failing>,
+    /// Highest source revision written, or with `skip_version_check` found at the destination.
+    pub(crate) high: Option<u64>,
+    /// `skip_version_check`: somebody else writes there too, so each delivery is looked for.
+    pub(crate) shared: bool,
+    /// `skip_version_check`: when the newest event that was there at first contact was stored. What the source wrote
+    /// before may be among those events, whatever its revision.
+    pub(crate) newest_met: Option<i64>,
+}
+
+/// Reads of one stream that fail although the server answers others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failing {
+    pub(crate) since: Moment,
+    pub(crate) times: u32,
+}
+
+/// A copy is never older than its original, but clocks of two servers differ, and one that runs in local time differs by up
+/// to a day: 25 hours in ticks of 100 ns.
+pub(crate) const CLOCKS_DIFFER: i64 = 25 * 60 * 60 * 10_000_000;
+
+impl Stream {
+    pub(crate) fn new(known: Idle) -> Self {
+        Self {
+            state: known.state,
+            queue: Queue::default(),
+            flight: None,
+            in_line: false,
+            single_until: None,
+            failures: 0,
+            retry_at: None,
+            slow_at: None,
+            metadata_done: false,
+            repair: None,
+            fill_to: None,
+            unverified: known.unverified,
+            beyond_since: None,
+            told_unreadable: known.told_unreadable,
+            told_truncated: known.told_truncated,
+            failing: None,
+            high: known.high,
+            shared: known.shared,
+            newest_met: known.newest_met,
+        }
+    }
+
+    /// Aligned at `tail`: is the event of this revision known to be there?
+    pub(crate) fn knows(&self, revision: u64, tail: Option<u64>) -> bool {
+        Self::is_known(revision, tail, self.unverified)
+    }
+
+    /// Known are revisions up to the tail, but for those at or below an unverified one.
+    pub(crate) fn is_known(revision: u64, tail: Option<u64>, unverified: Option<u64>) -> bool {
+        Some(revision) <= tail && Some(revision) > unverified
+    }
+
+    /// `skip_version_check`: this event cannot be at the destination, so nobody needs to look for it.
+    pub(crate) fn is_surely_new(&self, event: &Event) -> bool {
+        !self.shared
+            && self.high.is_none_or(|high| event.revision > high)
+            && self
+                .newest_met
+                .is_none_or(|newest| event.created > newest.saturating_add(CLOCKS_DIFFER))
+    }
+
+    /// Nothing waits, nothing is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+            && self.flight.is_none()
+            && !matches!(self.state, State::LookingUp(_) | State::WritingMetadata)
+    }
+}
