@@ -1,6 +1,6 @@
 //! What one subscription's share of the process's memory is for: events, repairs, lookups, and streams remembered.
 //!
-//! Divides bytes; whoever holds them counts them. Never gives away more than the share.
+//! Divides and counts bytes. Never gives away more than the share.
 
 /// Bytes that repairs, holes and placeholders get at most.
 pub const RESERVE_BYTES: usize = 8 * 1024 * 1024;
@@ -43,6 +43,75 @@ impl Budget {
             lookups,
             known,
         }
+    }
+}
+
+/// What is held in memory, against the share that is allowed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    pub(crate) budget: Budget,
+    entries: usize,
+    bytes: usize,
+    /// Bytes of entries that nobody delivered (repairs, holes, placeholders).
+    reserve: usize,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            budget: Budget::of(usize::MAX),
+            entries: 0,
+            bytes: 0,
+            reserve: 0,
+        }
+    }
+}
+
+impl Memory {
+    pub(crate) fn add(&mut self, bytes: usize, from_reserve: bool) {
+        self.entries += 1;
+        self.bytes += bytes;
+        if from_reserve {
+            self.reserve += bytes;
+        }
+    }
+
+    pub(crate) fn remove(&mut self, bytes: usize, from_reserve: bool) {
+        self.entries = self.entries.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        if from_reserve {
+            self.reserve = self.reserve.saturating_sub(bytes);
+        }
+    }
+
+    /// Entries waiting or in flight.
+    pub(crate) fn entries(&self) -> usize {
+        self.entries
+    }
+
+    /// What they cost.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// No more is taken.
+    pub(crate) fn is_full(&self) -> bool {
+        self.entries > 0 && self.bytes >= self.budget.events
+    }
+
+    /// So much is free again that it is worth to take more. A pipeline with nothing buffered may always take one delivery.
+    pub(crate) fn has_room(&self) -> bool {
+        self.entries == 0 || self.bytes < self.budget.events / 4 * 3
+    }
+
+    /// Half of the reserve is for repairs alone, so that holes and searches cannot keep them from it. One event always fits.
+    pub(crate) fn has_reserve(&self) -> bool {
+        self.reserve == 0 || self.reserve < self.budget.reserve / 2
+    }
+
+    /// A page of a repair may be read.
+    pub(crate) fn has_repair_reserve(&self) -> bool {
+        self.reserve < self.budget.reserve
     }
 }
 

@@ -4,9 +4,10 @@
 
 use uuid::Uuid;
 
-use crate::Core;
+use crate::context::Context;
 use crate::event::{Event, StreamName};
 use crate::port::DuplicateReason;
+use crate::streams::Streams;
 use crate::streams::queue::{Entry, Origin};
 use crate::streams::stream::{LookingUp, LookupStep, State};
 
@@ -16,23 +17,23 @@ const PLACEHOLDER_TYPE: &str = "ditto-missing";
 /// Namespace of placeholder ids: the same stream and revision give the same id in every process.
 const PLACEHOLDER_NAMESPACE: Uuid = Uuid::from_u128(0x6469_7474_6f00_4d69_8373_696e_6721_0001);
 
-impl Core {
-    pub(crate) fn advance(&mut self, name: &StreamName) {
-        self.step(name);
-        self.note_slow(name);
+impl Streams {
+    pub(super) fn advance(&mut self, cx: &mut Context, name: &StreamName) {
+        self.step(cx, name);
+        self.note_slow(cx, name);
     }
 
-    fn step(&mut self, name: &StreamName) {
-        if self.is_append_only() {
-            self.take_position(name);
+    fn step(&mut self, cx: &mut Context, name: &StreamName) {
+        if cx.is_append_only() {
+            self.take_position(cx, name);
         }
-        let Some(stream) = self.streams.get_mut(name) else {
+        let Some(stream) = self.table.get_mut(name) else {
             return;
         };
         match &stream.state {
             State::LookingUp(_) | State::WritingMetadata => {}
             State::Unknown => match stream.queue.first() {
-                None => self.rest(name),
+                None => self.rest(cx, name),
                 Some(_) if stream.retry_at.is_some() || stream.flight.is_some() => {}
                 Some(_) => {
                     stream.state = State::LookingUp(Box::new(LookingUp {
@@ -42,23 +43,23 @@ impl Core {
                     self.lookup_line.push_back(name.clone());
                 }
             },
-            State::Held(_) => self.advance_held(name),
+            State::Held(_) => self.advance_held(cx, name),
             State::Aligned { tail } => {
                 let tail = *tail;
-                self.advance_aligned(name, tail);
+                self.advance_aligned(cx, name, tail);
             }
             State::Following(following) => {
                 let following = *following;
-                self.advance_following(name, following);
+                self.advance_following(cx, name, following);
             }
         }
     }
 
-    fn advance_aligned(&mut self, name: &StreamName, tail: Option<u64>) {
+    fn advance_aligned(&mut self, cx: &mut Context, name: &StreamName, tail: Option<u64>) {
         while let Some(known) = self.pop_up_to(name, tail) {
-            self.settle_duplicate(name, known, DuplicateReason::Known);
+            self.settle_duplicate(cx, name, known, DuplicateReason::Known);
         }
-        let Some(stream) = self.streams.get(name) else {
+        let Some(stream) = self.table.get(name) else {
             return;
         };
         if stream.flight.is_some() {
@@ -66,8 +67,8 @@ impl Core {
             return;
         }
         let Some(first) = stream.queue.first() else {
-            self.end_repair(name);
-            self.rest(name);
+            self.end_repair(cx, name);
+            self.rest(cx, name);
             return;
         };
         if stream.retry_at.is_some() {
@@ -76,22 +77,22 @@ impl Core {
         let next = tail.map_or(0, |tail| tail + 1);
         if first < next {
             // Below a tail that was never compared: only a lookup can tell.
-            self.end_repair(name);
-            self.forget(name);
-            self.advance(name);
+            self.end_repair(cx, name);
+            self.forget(cx, name);
+            self.advance(cx, name);
         } else if first == next {
             self.line_up(name);
             self.read_ahead(name);
         } else if stream.fill_to.is_some_and(|end| end > next) {
-            self.make_placeholders(name, next, first);
+            self.make_placeholders(cx, name, next, first);
         } else {
-            self.mend(name, next, first);
+            self.mend(cx, name, next, first);
         }
     }
 
     /// Takes the first entry out if the destination is known to have it.
     fn pop_up_to(&mut self, name: &StreamName, tail: Option<u64>) -> Option<Entry> {
-        let stream = self.streams.get_mut(name)?;
+        let stream = self.table.get_mut(name)?;
         if stream.knows(stream.queue.first()?, tail) {
             stream.queue.pop_first()
         } else {
@@ -100,8 +101,8 @@ impl Core {
     }
 
     /// The stream may append when its turn comes.
-    pub(crate) fn line_up(&mut self, name: &StreamName) {
-        if let Some(stream) = self.streams.get_mut(name)
+    pub(super) fn line_up(&mut self, name: &StreamName) {
+        if let Some(stream) = self.table.get_mut(name)
             && !stream.in_line
         {
             stream.in_line = true;
@@ -110,22 +111,22 @@ impl Core {
     }
 
     /// Puts a stream with nothing to do to rest.
-    pub(crate) fn rest(&mut self, name: &StreamName) {
-        for forgotten in self.streams.rest(name, self.budget.known) {
+    pub(super) fn rest(&mut self, cx: &mut Context, name: &StreamName) {
+        for forgotten in self.table.rest(name, cx.memory.budget.known) {
             self.held.remove(&forgotten);
         }
     }
 
     /// Placeholders for the next missing revisions: one append's worth at a time, so that they never pile up.
-    fn make_placeholders(&mut self, name: &StreamName, next: u64, first: u64) {
-        let most = u64::from(self.settings.max_append_events.max(1));
-        let Some(end) = self.streams.get(name).and_then(|stream| stream.fill_to) else {
+    fn make_placeholders(&mut self, cx: &mut Context, name: &StreamName, next: u64, first: u64) {
+        let most = u64::from(cx.settings.max_append_events.max(1));
+        let Some(end) = self.table.get(name).and_then(|stream| stream.fill_to) else {
             return;
         };
         for revision in next..end.min(first).min(next + most) {
             let entry = Entry::new(placeholder(name, revision), Origin::Placeholder, None);
-            self.count_cost(&entry);
-            if let Some(stream) = self.streams.get_mut(name) {
+            self.count_cost(cx, &entry);
+            if let Some(stream) = self.table.get_mut(name) {
                 stream.queue.insert(entry);
             }
         }

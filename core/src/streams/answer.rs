@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
-use crate::Core;
+use crate::context::Context;
 use crate::event::StreamName;
 use crate::port::{AppendId, AppendOutcome, CopiedEvent, Report};
+use crate::seam::Claim;
+use crate::streams::Streams;
 use crate::streams::append::Flight;
 use crate::streams::queue::{Entry, Origin};
 use crate::streams::stream::{Following, State, Stream};
@@ -14,9 +16,10 @@ use crate::streams::stream::{Following, State, Stream};
 /// Looks between wrong revisions are quick; a stream that goes on failing is tried less and less often.
 const QUICK_FAILURES: u32 = 3;
 
-impl Core {
-    pub(crate) fn on_call_ended(
+impl Streams {
+    pub(super) fn on_call_ended(
         &mut self,
+        cx: &mut Context,
         lane: u32,
         unanswered: Vec<AppendId>,
         silent: bool,
@@ -33,22 +36,27 @@ impl Core {
         }
         match known.is_empty() {
             true => {}
-            false if silent => self.resend.no_answer(self.now, &known),
-            false => self.resend.call_ended(self.now, lane, known),
+            false if silent => self.resend.no_answer(cx.now, &known),
+            false => self.resend.call_ended(cx.now, lane, known),
         }
     }
 
-    pub(crate) fn on_appended(&mut self, append: AppendId, outcome: AppendOutcome) {
+    pub(super) fn on_appended(
+        &mut self,
+        cx: &mut Context,
+        append: AppendId,
+        outcome: AppendOutcome,
+    ) {
         if !self.flights.contains_key(&append) {
             return;
         }
         match outcome {
             AppendOutcome::NotReady => {
-                self.resend.not_ready(self.now, append);
+                self.resend.not_ready(cx.now, append);
                 return;
             }
             AppendOutcome::NoAnswer => {
-                self.resend.undecided(self.now, append);
+                self.resend.undecided(cx.now, append);
                 return;
             }
             _ => {}
@@ -59,46 +67,46 @@ impl Core {
         };
         self.events_in_flight = self.events_in_flight.saturating_sub(flight.revisions.len());
         self.resend.answered(append);
-        self.verdict();
+        self.verdict(cx);
         self.window
-            .answered(self.now, self.now.saturating_sub(flight.last_sent), full);
-        if let Some(stream) = self.streams.get_mut(&flight.stream) {
+            .answered(cx.now, cx.now.saturating_sub(flight.last_sent), full);
+        if let Some(stream) = self.table.get_mut(&flight.stream) {
             stream.flight = None;
         }
         match outcome {
-            AppendOutcome::Written(last) if last == flight.answers => self.on_written(&flight),
-            AppendOutcome::TooLarge { limit } => self.on_too_large(&flight, limit),
-            AppendOutcome::Refused(text) => self.on_refused_append(&flight, &text),
-            AppendOutcome::Denied => self.on_denied_append(&flight),
-            _ => self.look_up_again(&flight),
+            AppendOutcome::Written(last) if last == flight.answers => self.on_written(cx, &flight),
+            AppendOutcome::TooLarge { limit } => self.on_too_large(cx, &flight, limit),
+            AppendOutcome::Refused(text) => self.on_refused_append(cx, &flight, &text),
+            AppendOutcome::Denied => self.on_denied_append(cx, &flight),
+            _ => self.look_up_again(cx, &flight),
         }
     }
 
     /// The append ended its call by itself, alone, while the server answered reads.
-    pub(crate) fn on_ends_call_alone(&mut self, append: AppendId) {
+    pub(super) fn on_ends_call_alone(&mut self, cx: &mut Context, append: AppendId) {
         let Some(flight) = self.flights.remove(&append) else {
             return;
         };
         self.events_in_flight = self.events_in_flight.saturating_sub(flight.revisions.len());
-        if let Some(stream) = self.streams.get_mut(&flight.stream) {
+        if let Some(stream) = self.table.get_mut(&flight.stream) {
             stream.flight = None;
         }
         // Only now does nothing wait for it any more.
-        self.verdict();
+        self.verdict(cx);
         let said = std::mem::take(&mut self.last_words);
         let text = format!("the destination ended the call each time: {said}");
-        self.on_refused_append(&flight, &text);
+        self.on_refused_append(cx, &flight, &text);
     }
 
-    fn on_written(&mut self, flight: &Flight) {
+    fn on_written(&mut self, cx: &mut Context, flight: &Flight) {
         let name = &flight.stream;
-        self.note_written(name, flight.last_sent);
+        self.note_written(cx, name, flight.last_sent);
         let mut copied = Vec::with_capacity(flight.revisions.len());
         let (mut repaired, mut placeholders) = (0, 0);
         let mut filled = None;
         for revision in &flight.revisions {
             let Some(entry) = self
-                .streams
+                .table
                 .get_mut(name)
                 .and_then(|stream| stream.queue.remove(*revision))
             else {
@@ -110,44 +118,45 @@ impl Core {
                     filled = Some(*revision);
                 }
                 Origin::Repaired => repaired += 1,
-                Origin::Delivered => self.tell_hole(name, &entry),
+                Origin::Delivered => self.tell_hole(cx, name, &entry),
             }
             if entry.origin != Origin::Placeholder {
                 copied.push(copied_event(&entry));
             }
-            self.settle_done(entry);
+            self.settle_done(cx, entry);
         }
-        self.progress += 1;
-        let took = self.now.saturating_sub(flight.first_sent);
-        self.tell_written(name, copied, placeholders, took);
+        cx.progress += 1;
+        let took = cx.now.saturating_sub(flight.first_sent);
+        self.tell_written(cx, name, copied, placeholders, took);
         let last = flight.revisions.last().copied().unwrap_or_default();
-        let append_only = self.is_append_only();
-        if let Some(stream) = self.streams.get_mut(name) {
+        let append_only = cx.is_append_only();
+        if let Some(stream) = self.table.get_mut(name) {
             stream.wrote(last, flight.answers);
             if append_only {
                 stream.wrote_late(last);
             }
             stream.unverified = stream.unverified.max(filled);
         }
-        self.repaired(name, repaired, last);
-        self.advance(name);
+        self.repaired(cx, name, repaired, last);
+        self.advance(cx, name);
     }
 
     fn tell_written(
         &mut self,
+        cx: &mut Context,
         name: &StreamName,
         copied: Vec<CopiedEvent>,
         placeholders: u64,
         took: Duration,
     ) {
         if placeholders > 0 {
-            self.report(Report::Placeholders {
+            cx.report(Report::Placeholders {
                 stream: name.clone(),
                 count: placeholders,
             });
         }
         if !copied.is_empty() {
-            self.report(Report::Copied {
+            cx.report(Report::Copied {
                 stream: name.clone(),
                 events: copied,
                 took,
@@ -155,13 +164,13 @@ impl Core {
         }
     }
 
-    fn tell_hole(&mut self, name: &StreamName, entry: &Entry) {
+    fn tell_hole(&mut self, cx: &mut Context, name: &StreamName, entry: &Entry) {
         if let Some(number) = entry
             .claims()
-            .find(|claim| claim.hole)
-            .and_then(|claim| claim.number)
+            .find(|claim| claim.is_hole())
+            .and_then(Claim::number)
         {
-            self.report(Report::Hole {
+            cx.report(Report::Hole {
                 number,
                 stream: name.clone(),
                 revision: entry.revision(),
@@ -171,32 +180,32 @@ impl Core {
 
     /// Nothing is known of the destination's stream any more, except who else writes there. Placeholders that wait were
     /// made for what was thought to be missing there: they are no events of the source, and nothing is compared with them.
-    pub(crate) fn forget(&mut self, name: &StreamName) {
-        let Some(stream) = self.streams.get_mut(name) else {
+    pub(super) fn forget(&mut self, cx: &mut Context, name: &StreamName) {
+        let Some(stream) = self.table.get_mut(name) else {
             return;
         };
         stream.state = State::Unknown;
         stream.fill_to = None;
         let guesses = stream.queue.take_placeholders();
         for guess in &guesses {
-            self.forget_cost(guess);
+            self.forget_cost(cx, guess);
         }
     }
 
     /// Whatever the answer was, it says that the destination is not as it was thought to be.
-    pub(crate) fn look_up_again(&mut self, flight: &Flight) {
-        self.end_repair(&flight.stream);
-        let Some(stream) = self.streams.get_mut(&flight.stream) else {
+    pub(super) fn look_up_again(&mut self, cx: &mut Context, flight: &Flight) {
+        self.end_repair(cx, &flight.stream);
+        let Some(stream) = self.table.get_mut(&flight.stream) else {
             return;
         };
         stream.shared |= matches!(stream.state, State::Following(_));
         stream.failures += 1;
         let quick = stream.failures <= QUICK_FAILURES;
-        self.forget(&flight.stream);
+        self.forget(cx, &flight.stream);
         if !quick {
-            self.back_off(&flight.stream);
+            self.back_off(cx, &flight.stream);
         } else {
-            self.advance(&flight.stream);
+            self.advance(cx, &flight.stream);
         }
     }
 }

@@ -3,56 +3,57 @@
 //! An append once sent is frozen: its events stay in the queue until it is answered, and it is sent again under its id.
 //! Never takes anything but "written, up to the last event's revision" for success.
 
-use crate::Core;
+use crate::context::Context;
 use crate::event::{Event, StreamName};
 use crate::port::{AppendId, Command, Expected, Moment};
+use crate::streams::Streams;
 use crate::streams::stream::{Following, State};
 
 /// Bytes of a merged append, whatever the settings allow: a message of gRPC holds slightly less than 16 MiB
 /// (protocol §4.1.4), and besides what is counted about 100 bytes of each event.
-pub(crate) const MERGED_BYTES: usize = 14 * 1024 * 1024;
+pub(super) const MERGED_BYTES: usize = 14 * 1024 * 1024;
 
 /// An append from its first sending to its answer.
 #[derive(Clone, Debug)]
-pub(crate) struct Flight {
-    pub(crate) stream: StreamName,
+pub(super) struct Flight {
+    pub(super) stream: StreamName,
     expected: Expected,
     /// Source revisions of its events, ascending.
-    pub(crate) revisions: Vec<u64>,
+    pub(super) revisions: Vec<u64>,
     /// The revision that the destination must answer.
-    pub(crate) answers: u64,
-    pub(crate) first_sent: Moment,
-    pub(crate) last_sent: Moment,
+    pub(super) answers: u64,
+    pub(super) first_sent: Moment,
+    pub(super) last_sent: Moment,
 }
 
-impl Core {
-    pub(crate) fn pump_appends(&mut self) {
-        if self.ending.is_some() {
+impl Streams {
+    pub(super) fn pump_appends(&mut self, cx: &mut Context) {
+        if cx.ending {
             return;
         }
         while self.resend.is_open()
             && self.flights.len() < self.window.limit() as usize
             && !self.line.is_empty()
         {
-            if self.throttled_until().is_some_and(|until| until > self.now) {
+            if self.throttled_until(cx).is_some_and(|until| until > cx.now) {
                 return;
             }
             if let Some(name) = self.line.pop_front() {
-                self.send(&name);
+                self.send(cx, &name);
             }
         }
     }
 
     /// When the throttle lets the next event through.
-    pub(crate) fn throttled_until(&self) -> Option<Moment> {
-        let interval = self.settings.throttle_interval;
+    pub(super) fn throttled_until(&self, cx: &Context) -> Option<Moment> {
+        let interval = cx.settings.throttle_interval;
         self.last_sent
             .filter(|_| !interval.is_zero())
             .map(|sent| sent + interval)
     }
 
-    fn send(&mut self, name: &StreamName) {
-        let Some(stream) = self.streams.get_mut(name) else {
+    fn send(&mut self, cx: &mut Context, name: &StreamName) {
+        let Some(stream) = self.table.get_mut(name) else {
             return;
         };
         stream.in_line = false;
@@ -74,48 +75,48 @@ impl Core {
             Some(tail.map_or(0, |tail| tail + 1))
         };
         let Some(start) = start.filter(|start| stream.queue.first() == Some(*start)) else {
-            self.advance(name);
+            self.advance(cx, name);
             return;
         };
-        if tail.is_none() && !self.is_append_only() && self.write_metadata_first(name) {
+        if tail.is_none() && !cx.is_append_only() && self.write_metadata_first(cx, name) {
             return;
         }
-        let revisions = self.merge(name, start, merge_gaps);
+        let revisions = self.merge(cx, name, start, merge_gaps);
         let count = revisions.len() as u64;
         let answers = match revisions.last() {
             Some(last) if !merge_gaps => *last,
             _ => tail.map_or(count - 1, |tail| tail + count),
         };
-        let append = AppendId(self.next_id());
+        let append = AppendId(cx.next_id());
         let flight = Flight {
             stream: name.clone(),
             expected: tail.map_or(Expected::NoStream, Expected::Exact),
             revisions,
             answers,
-            first_sent: self.now,
-            last_sent: self.now,
+            first_sent: cx.now,
+            last_sent: cx.now,
         };
-        if let Some(stream) = self.streams.get_mut(name) {
+        if let Some(stream) = self.table.get_mut(name) {
             stream.flight = Some(append);
         }
         self.events_in_flight += flight.revisions.len();
         self.flights.insert(append, flight);
-        self.last_sent = Some(self.now);
-        self.emit(append, false);
+        self.last_sent = Some(cx.now);
+        self.emit(cx, append, false);
     }
 
     /// The longest run from `start` on: consecutive revisions (with `merge_gaps`: ascending), within the limits.
-    fn merge(&self, name: &StreamName, start: u64, merge_gaps: bool) -> Vec<u64> {
-        let Some(stream) = self.streams.get(name) else {
+    fn merge(&self, cx: &Context, name: &StreamName, start: u64, merge_gaps: bool) -> Vec<u64> {
+        let Some(stream) = self.table.get(name) else {
             return Vec::new();
         };
-        let alone = !self.settings.throttle_interval.is_zero()
-            || self.is_append_only()
+        let alone = !cx.settings.throttle_interval.is_zero()
+            || cx.is_append_only()
             || stream.single_until.is_some_and(|until| start <= until);
         let most = if alone {
             1
         } else {
-            self.settings.max_append_events.max(1) as usize
+            cx.settings.max_append_events.max(1) as usize
         };
         let (mut revisions, mut bytes) = (Vec::new(), 0);
         for entry in stream.queue.iter() {
@@ -132,30 +133,30 @@ impl Core {
 
     /// The destination takes less than was sent. A merged append is sent anew in parts that it takes, if it said how much
     /// that is; ditto stays within it from then on.
-    pub(crate) fn on_too_large(&mut self, flight: &Flight, limit: Option<usize>) {
+    pub(super) fn on_too_large(&mut self, cx: &mut Context, flight: &Flight, limit: Option<usize>) {
         if let Some(limit) = limit.filter(|limit| *limit < self.append_bytes) {
             self.append_bytes = limit;
             if flight.revisions.len() > 1 {
-                self.look_up_again(flight);
+                self.look_up_again(cx, flight);
                 return;
             }
         }
-        self.on_refused_append(flight, "larger than the destination accepts");
+        self.on_refused_append(cx, flight, "larger than the destination accepts");
     }
 
     /// Sends a frozen append again.
-    pub(crate) fn send_again(&mut self, append: AppendId, alone: bool) {
+    pub(super) fn send_again(&mut self, cx: &mut Context, append: AppendId, alone: bool) {
         if let Some(flight) = self.flights.get_mut(&append) {
-            flight.last_sent = self.now;
-            self.emit(append, alone);
+            flight.last_sent = cx.now;
+            self.emit(cx, append, alone);
         }
     }
 
-    fn emit(&mut self, append: AppendId, alone: bool) {
+    fn emit(&mut self, cx: &mut Context, append: AppendId, alone: bool) {
         let Some(flight) = self.flights.get(&append) else {
             return;
         };
-        let Some(stream) = self.streams.get(&flight.stream) else {
+        let Some(stream) = self.table.get(&flight.stream) else {
             return;
         };
         let events: Vec<Event> = flight
@@ -163,7 +164,7 @@ impl Core {
             .iter()
             .filter_map(|revision| stream.queue.get(*revision).map(|entry| entry.event.clone()))
             .collect();
-        self.out.push(Command::Append {
+        cx.out.push(Command::Append {
             append,
             stream: flight.stream.clone(),
             expected: flight.expected,

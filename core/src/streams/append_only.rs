@@ -6,18 +6,19 @@
 //! comes again among those is dropped, a gap behind `high` is repaired from the source, and anything else that is lower
 //! was not written by this process: it goes out late.
 
-use crate::Core;
+use crate::context::Context;
 use crate::event::StreamName;
 use crate::port::DuplicateReason;
+use crate::streams::Streams;
 use crate::streams::stream::{State, Stream};
 
-impl Core {
+impl Streams {
     /// Drops what was written already, and says where the stream goes on.
-    pub(crate) fn take_position(&mut self, name: &StreamName) {
-        while let Some(known) = self.streams.get_mut(name).and_then(Stream::pop_written) {
-            self.settle_duplicate(name, known, DuplicateReason::Known);
+    pub(super) fn take_position(&mut self, cx: &mut Context, name: &StreamName) {
+        while let Some(known) = self.table.get_mut(name).and_then(Stream::pop_written) {
+            self.settle_duplicate(cx, name, known, DuplicateReason::Known);
         }
-        if let Some(stream) = self.streams.get_mut(name)
+        if let Some(stream) = self.table.get_mut(name)
             && stream.flight.is_none()
         {
             stream.go_on();
@@ -55,14 +56,14 @@ impl Stream {
 
     /// What lies up to `revision` is not written, and nothing more is to be done about it: parked, or gone from the
     /// source. If it comes all the same, it is written.
-    pub(crate) fn pass_over(&mut self, revision: Option<u64>) {
+    pub(super) fn pass_over(&mut self, revision: Option<u64>) {
         self.high = self.high.max(revision);
         self.unverified = self.unverified.max(revision);
         self.state = State::Aligned { tail: revision };
     }
 
     /// What was written late may join what is known to be written.
-    pub(crate) fn wrote_late(&mut self, revision: u64) {
+    pub(super) fn wrote_late(&mut self, revision: u64) {
         if self.unverified == Some(revision) {
             self.unverified = revision.checked_sub(1);
         }

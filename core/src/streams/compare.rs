@@ -9,7 +9,7 @@ use crate::streams::queue::Queue;
 
 /// What a full look (the destination's events from `from` on, and its tail) decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Finding {
+pub(super) enum Finding {
     /// These waiting revisions are there already; the destination is aligned up to the last of them.
     There {
         /// Revision, and how it is known; `None`: a placeholder stands there.
@@ -39,15 +39,15 @@ pub(crate) enum Finding {
 
 /// Two different events at one revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Clash {
-    pub(crate) revision: u64,
-    pub(crate) source: uuid::Uuid,
-    pub(crate) destination: uuid::Uuid,
+pub(super) struct Clash {
+    pub(super) revision: u64,
+    pub(super) source: uuid::Uuid,
+    pub(super) destination: uuid::Uuid,
 }
 
 impl Clash {
     /// Text for the operator.
-    pub(crate) fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         format!(
             "revision {} is event {} at the source and event {} at the destination",
             self.revision, self.source, self.destination
@@ -56,7 +56,7 @@ impl Clash {
 }
 
 /// Judges a forward page, read from revision `from` on, of the destination's stream whose last event number is `last`.
-pub(crate) fn full_lookup(queue: &Queue, from: u64, last: u64, events: &[Event]) -> Finding {
+pub(super) fn full_lookup(queue: &Queue, from: u64, last: u64, events: &[Event]) -> Finding {
     let Some(first) = queue.first() else {
         return Finding::There {
             revisions: Vec::new(),
@@ -156,7 +156,7 @@ fn compare_page(queue: &Queue, covered: u64, events: &[Event]) -> Compared {
 
 /// The source's event at the destination's last revision, as a read of the source shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum SourceTail {
+pub(super) enum SourceTail {
     /// It can be read.
     Event(Event),
     /// The source has been there, and no longer shows it.
@@ -169,7 +169,7 @@ pub(crate) enum SourceTail {
 
 /// What comparing both sides' event of the destination's last revision decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum TailFinding {
+pub(super) enum TailFinding {
     /// The same event; `differs`: with other content.
     Equal {
         /// The content is not the same.
@@ -188,7 +188,7 @@ pub(crate) enum TailFinding {
 }
 
 /// Compares both sides' event of the destination's last revision `tail`; `passes`: unreadable events wait for the answer.
-pub(crate) fn tail_lookup(
+pub(super) fn tail_lookup(
     tail: u64,
     destination: Option<&Event>,
     source: &SourceTail,

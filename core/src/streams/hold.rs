@@ -5,35 +5,46 @@
 
 use std::time::Duration;
 
-use crate::Core;
+use crate::context::Context;
 use crate::event::StreamName;
 use crate::port::{DuplicateReason, HeldReason, Mode, OWN_REASON, OnConflict, Report};
+use crate::seam::Outcome;
+use crate::streams::Streams;
 use crate::streams::queue::Entry;
 use crate::streams::stream::{Held, LookingUp, LookupStep, State, Stream};
 
 /// A delivery this long after the last lookup makes ditto look again.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-impl Core {
-    pub(crate) fn conflict_at(&mut self, name: &StreamName, first_bad: u64, text: String) {
-        if self.settings.on_conflict == OnConflict::Stop {
-            self.end_by_policy(format!("stream {name}: {text} (on_conflict = \"stop\")"));
+impl Streams {
+    pub(super) fn conflict_at(
+        &mut self,
+        cx: &mut Context,
+        name: &StreamName,
+        first_bad: u64,
+        text: String,
+    ) {
+        if cx.settings.on_conflict == OnConflict::Stop {
+            self.told.push(Outcome::Stop(format!(
+                "stream {name}: {text} (on_conflict = \"stop\")"
+            )));
             return;
         }
-        self.hold(name, first_bad, HeldReason::Conflict, text);
+        self.hold(cx, name, first_bad, HeldReason::Conflict, text);
     }
 
     /// Stops writing to a stream. What waits and what comes is set aside.
-    pub(crate) fn hold(
+    pub(super) fn hold(
         &mut self,
+        cx: &mut Context,
         name: &StreamName,
         first_bad: u64,
         reason: HeldReason,
         text: String,
     ) {
-        self.end_repair(name);
-        let now = self.now;
-        let Some(stream) = self.streams.get_mut(name) else {
+        self.end_repair(cx, name);
+        let now = cx.now;
+        let Some(stream) = self.table.get_mut(name) else {
             return;
         };
         let (tail, known) = match &stream.state {
@@ -63,27 +74,27 @@ impl Core {
         self.held
             .insert(name.clone(), (first_bad, reason, text.clone()));
         if !known {
-            self.report(Report::Held {
+            cx.report(Report::Held {
                 stream: name.clone(),
                 revision: first_bad,
                 reason,
                 text,
             });
         }
-        self.advance(name);
+        self.advance(cx, name);
     }
 
     /// What waits in a held stream is set aside, or the stream is looked at again.
-    pub(crate) fn advance_held(&mut self, name: &StreamName) {
-        let (now, open) = (self.now, self.resend.is_open() && self.ending.is_none());
-        let Some(stream) = self.streams.get_mut(name) else {
+    pub(super) fn advance_held(&mut self, cx: &mut Context, name: &StreamName) {
+        let (now, open) = (cx.now, self.resend.is_open() && !cx.ending);
+        let Some(stream) = self.table.get_mut(name) else {
             return;
         };
         let State::Held(held) = &stream.state else {
             return;
         };
         if stream.queue.is_empty() {
-            self.rest(name);
+            self.rest(cx, name);
             return;
         }
         let held = held.clone();
@@ -99,27 +110,36 @@ impl Core {
         let unverified = stream.unverified;
         for entry in waiting {
             if Stream::is_known(entry.revision(), held.tail, unverified) {
-                self.settle_duplicate(name, entry, DuplicateReason::Known);
+                self.settle_duplicate(cx, name, entry, DuplicateReason::Known);
             } else {
-                self.set_aside(name, entry, held.reason, &held.text);
+                self.set_aside(cx, name, entry, held.reason, &held.text);
             }
         }
-        self.rest(name);
+        self.rest(cx, name);
     }
 
     /// ParkedQueue an entry's deliveries, or acknowledges them by policy.
-    fn set_aside(&mut self, name: &StreamName, entry: Entry, reason: HeldReason, text: &str) {
+    fn set_aside(
+        &mut self,
+        cx: &mut Context,
+        name: &StreamName,
+        entry: Entry,
+        reason: HeldReason,
+        text: &str,
+    ) {
         let revision = entry.revision();
-        self.forget_cost(&entry);
-        if reason == HeldReason::Conflict && self.settings.on_conflict == OnConflict::Skip {
-            self.report(Report::Passed {
+        self.forget_cost(cx, &entry);
+        if reason == HeldReason::Conflict && cx.settings.on_conflict == OnConflict::Skip {
+            cx.report(Report::Passed {
                 stream: name.clone(),
                 revision,
                 reason,
             });
-            entry
-                .into_claims()
-                .for_each(|claim| self.acknowledge(&claim));
+            self.told
+                .extend(entry.into_claims().map(|claim| Outcome::Done {
+                    claim,
+                    excused: true,
+                }));
             return;
         }
         let text = format!("{OWN_REASON}{}: {text}", reason.as_str());
@@ -130,38 +150,48 @@ impl Core {
                 reason,
                 text: text.clone(),
             };
-            let delivered = claim.ack.is_some();
-            self.park(&claim, &text, delivered.then_some(report));
+            self.told.push(Outcome::Held {
+                claim,
+                reason: text.clone(),
+                report: Box::new(report),
+            });
         }
     }
 
     /// A placeholder was written before this event was delivered: the stream goes on, the event is for the operator.
-    pub(crate) fn set_aside_filled(&mut self, name: &StreamName, entry: Entry) {
+    pub(super) fn set_aside_filled(&mut self, cx: &mut Context, name: &StreamName, entry: Entry) {
         let revision = entry.revision();
         let text =
             format!("revision {revision} was filled with a placeholder before it was delivered");
-        self.set_aside(name, entry, HeldReason::MissingHistory, &text);
+        self.set_aside(cx, name, entry, HeldReason::MissingHistory, &text);
     }
 
     /// Where order does not hang on revisions, a refused event is parked and its stream goes on.
-    pub(crate) fn set_aside_refused(&mut self, name: &StreamName, revision: u64, text: &str) {
-        let Some(stream) = self.streams.get_mut(name) else {
+    pub(super) fn set_aside_refused(
+        &mut self,
+        cx: &mut Context,
+        name: &StreamName,
+        revision: u64,
+        text: &str,
+    ) {
+        let Some(stream) = self.table.get_mut(name) else {
             return;
         };
         let entry = stream.queue.remove(revision);
-        if self.settings.mode == Mode::AppendOnly {
+        if cx.settings.mode == Mode::AppendOnly {
             stream.pass_over(Some(revision));
         }
         stream.single_until.take_if(|until| *until <= revision);
         if let Some(entry) = entry {
             self.set_aside(
+                cx,
                 name,
                 entry,
                 HeldReason::Refused,
                 &format!("revision {revision} was refused: {text}"),
             );
         }
-        self.repaired(name, 0, revision);
-        self.advance(name);
+        self.repaired(cx, name, 0, revision);
+        self.advance(cx, name);
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! Carries the findings of `decide` into states. Never guesses: what was not answered is asked again.
 
-use crate::Core;
+use crate::context::Context;
 use crate::event::{Event, StreamName};
 use crate::port::{
     Command, DuplicateReason, LookupId, LookupRange, LookupResult, Mode, Moment, Report,
 };
+use crate::streams::Streams;
 use crate::streams::compare::{self, Finding};
 use crate::streams::queue::Queue;
 use crate::streams::rights::Denied;
@@ -14,20 +15,20 @@ use crate::streams::stream::{LookingUp, LookupStep, State};
 
 /// Events and bytes of a lookup's page.
 const PAGE: u64 = 200;
-pub(crate) const PAGE_BYTES: usize = 64 * 1024;
+pub(super) const PAGE_BYTES: usize = 64 * 1024;
 
 /// Looks under way at once, at most.
 const AT_ONCE: usize = 256;
 
 /// How many looks may be under way, by how large their pages were: a page holds one event at least, however large.
 #[derive(Clone, Debug)]
-pub(crate) struct LookupRoom {
+pub(super) struct LookupRoom {
     /// The largest page of late; before the first, that of an event as large as older servers take.
     largest: usize,
 }
 
 impl LookupRoom {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             largest: 1024 * 1024,
         }
@@ -44,24 +45,24 @@ impl LookupRoom {
     }
 }
 
-impl Core {
-    pub(crate) fn pump_lookups(&mut self) {
-        if self.ending.is_some() {
+impl Streams {
+    pub(super) fn pump_lookups(&mut self, cx: &mut Context) {
+        if cx.ending {
             return;
         }
         while self.resend.is_open()
-            && self.lookups.len() < self.lookup_room.at_once(self.budget.lookups)
+            && self.lookups.len() < self.lookup_room.at_once(cx.memory.budget.lookups)
         {
             let Some(name) = self.lookup_line.pop_front() else {
                 return;
             };
-            self.start_lookup(&name);
+            self.start_lookup(cx, &name);
         }
     }
 
-    fn start_lookup(&mut self, name: &StreamName) {
-        let mode = self.settings.mode;
-        let Some(stream) = self.streams.get_mut(name) else {
+    fn start_lookup(&mut self, cx: &mut Context, name: &StreamName) {
+        let mode = cx.settings.mode;
+        let Some(stream) = self.table.get_mut(name) else {
             return;
         };
         let State::LookingUp(looking_up) = &stream.state else {
@@ -77,45 +78,50 @@ impl Core {
         let Some(first) = stream.queue.first() else {
             // What wanted the lookup was dropped meanwhile.
             stream.state = was_held.clone().map_or(State::Unknown, State::Held);
-            self.rest(name);
+            self.rest(cx, name);
             return;
         };
         let quick = first == 0 && was_held.is_none() && stream.failures == 0;
         if mode == Mode::Behind {
-            self.start_search(name);
+            self.start_search(cx, name);
         } else if quick {
-            let lookup = self.lookup(name, LookupRange::Metadata);
+            let lookup = self.lookup(cx, name, LookupRange::Metadata);
             self.set_step(name, LookupStep::Metadata(lookup));
         } else {
-            self.full_lookup(name);
+            self.full_lookup(cx, name);
         }
     }
 
-    fn full_lookup(&mut self, name: &StreamName) {
-        let Some(queue) = self.streams.get(name).map(|stream| &stream.queue) else {
+    fn full_lookup(&mut self, cx: &mut Context, name: &StreamName) {
+        let Some(queue) = self.table.get(name).map(|stream| &stream.queue) else {
             return;
         };
         let (first, last) = (
             queue.first().unwrap_or_default(),
             queue.last().unwrap_or_default(),
         );
-        self.full_lookup_from(name, first.saturating_sub(1), last);
+        self.full_lookup_from(cx, name, first.saturating_sub(1), last);
     }
 
-    fn full_lookup_from(&mut self, name: &StreamName, from: u64, last: u64) {
+    fn full_lookup_from(&mut self, cx: &mut Context, name: &StreamName, from: u64, last: u64) {
         let count = (last - from + 1).min(PAGE);
         let range = LookupRange::Forwards {
             from,
             count: u32::try_from(count).unwrap_or(1),
         };
-        let lookup = self.lookup(name, range);
+        let lookup = self.lookup(cx, name, range);
         self.set_step(name, LookupStep::Full { lookup, from });
     }
 
-    pub(crate) fn lookup(&mut self, name: &StreamName, range: LookupRange) -> LookupId {
-        let lookup = LookupId(self.next_id());
-        self.lookups.insert(lookup, (name.clone(), self.now));
-        self.out.push(Command::Lookup {
+    pub(super) fn lookup(
+        &mut self,
+        cx: &mut Context,
+        name: &StreamName,
+        range: LookupRange,
+    ) -> LookupId {
+        let lookup = LookupId(cx.next_id());
+        self.lookups.insert(lookup, (name.clone(), cx.now));
+        cx.out.push(Command::Lookup {
             lookup,
             stream: name.clone(),
             range,
@@ -124,24 +130,29 @@ impl Core {
         lookup
     }
 
-    pub(crate) fn set_step(&mut self, name: &StreamName, next: LookupStep) {
+    pub(super) fn set_step(&mut self, name: &StreamName, next: LookupStep) {
         if let Some(State::LookingUp(looking_up)) =
-            self.streams.get_mut(name).map(|stream| &mut stream.state)
+            self.table.get_mut(name).map(|stream| &mut stream.state)
         {
             looking_up.step = next;
         }
     }
 
-    pub(crate) fn on_looked_up(&mut self, lookup: LookupId, result: LookupResult) {
-        if self.on_reading_asked(lookup, &result) {
+    pub(super) fn on_looked_up(
+        &mut self,
+        cx: &mut Context,
+        lookup: LookupId,
+        result: LookupResult,
+    ) {
+        if self.on_reading_asked(cx, lookup, &result) {
             return;
         }
         let Some((name, sent)) = self.lookups.remove(&lookup) else {
             return;
         };
         match result {
-            LookupResult::Failed => return self.lookup_failed(&name, sent),
-            LookupResult::Refused(text) => return self.lookup_refused(&name, text),
+            LookupResult::Failed => return self.lookup_failed(cx, &name, sent),
+            LookupResult::Refused(text) => return self.lookup_refused(cx, &name, text),
             _ => {}
         }
         if let LookupResult::Tail { events, .. } = &result {
@@ -149,9 +160,9 @@ impl Core {
                 .brought(events.iter().map(Event::size).sum());
         }
         self.resend.lookup_answered();
-        self.verdict();
-        self.progress += 1;
-        let Some(stream) = self.streams.get_mut(&name) else {
+        self.verdict(cx);
+        cx.progress += 1;
+        let Some(stream) = self.table.get_mut(&name) else {
             return;
         };
         let State::LookingUp(looking_up) = &stream.state else {
@@ -167,29 +178,29 @@ impl Core {
                 .was_held
                 .clone()
                 .map_or(State::Unknown, State::Held);
-            self.rest(&name);
+            self.rest(cx, &name);
             return;
         }
         match (step, result) {
             (_, LookupResult::SoftDeleted) => {
-                self.conflict(&name, "the stream was deleted at the destination")
+                self.conflict(cx, &name, "the stream was deleted at the destination")
             }
             (_, LookupResult::Tombstoned) => {
-                self.conflict(&name, "the stream was tombstoned at the destination")
+                self.conflict(cx, &name, "the stream was tombstoned at the destination")
             }
             (LookupStep::Asked { .. }, LookupResult::Denied) => {
-                self.lookup_denied(&name, sent, Denied::Write)
+                self.lookup_denied(cx, &name, sent, Denied::Write)
             }
-            (_, LookupResult::Denied) => self.lookup_denied(&name, sent, Denied::Read),
+            (_, LookupResult::Denied) => self.lookup_denied(cx, &name, sent, Denied::Read),
             (_, LookupResult::MetadataDenied) => {
-                self.lookup_denied(&name, sent, Denied::ReadMetadata)
+                self.lookup_denied(cx, &name, sent, Denied::ReadMetadata)
             }
-            (LookupStep::Search(search), result) => self.on_search_page(&name, search, result),
-            (LookupStep::Tail(tail), result) => self.on_destination_tail(&name, tail, result),
+            (LookupStep::Search(search), result) => self.on_search_page(cx, &name, search, result),
+            (LookupStep::Tail(tail), result) => self.on_destination_tail(cx, &name, tail, result),
             (LookupStep::Refused { tail, .. }, result) => {
-                self.on_refusal_confirmed(&name, &tail, &result)
+                self.on_refusal_confirmed(cx, &name, &tail, &result)
             }
-            (LookupStep::Asked { tail, .. }, result) => self.on_recognised(&name, tail, result),
+            (LookupStep::Asked { tail, .. }, result) => self.on_recognised(cx, &name, tail, result),
             (
                 LookupStep::Full { from, .. },
                 LookupResult::Tail {
@@ -198,72 +209,80 @@ impl Core {
                     truncate_before,
                 },
             ) => {
-                self.note_truncation(&name, truncate_before);
-                self.on_full_lookup(&name, from, last, &events);
+                self.note_truncation(cx, &name, truncate_before);
+                self.on_full_lookup(cx, &name, from, last, &events);
             }
-            _ => self.aligned(&name, None),
+            _ => self.aligned(cx, &name, None),
         }
     }
 
-    fn on_full_lookup(&mut self, name: &StreamName, from: u64, last: u64, events: &[Event]) {
-        let Some(queue) = self.streams.get(name).map(|stream| &stream.queue) else {
+    fn on_full_lookup(
+        &mut self,
+        cx: &mut Context,
+        name: &StreamName,
+        from: u64,
+        last: u64,
+        events: &[Event],
+    ) {
+        let Some(queue) = self.table.get(name).map(|stream| &stream.queue) else {
             return;
         };
         let waits_to = queue.last().unwrap_or_default();
         match compare::full_lookup(queue, from, last, events) {
-            Finding::There { revisions, differs } => self.there(name, &revisions, differs),
-            Finding::Conflict(clash) => self.conflict_at(name, clash.revision, clash.text()),
-            Finding::Short { from } => self.full_lookup_from(name, from, waits_to.max(from)),
+            Finding::There { revisions, differs } => self.there(cx, name, &revisions, differs),
+            Finding::Conflict(clash) => self.conflict_at(cx, name, clash.revision, clash.text()),
+            Finding::Short { from } => self.full_lookup_from(cx, name, from, waits_to.max(from)),
             Finding::Tail {
                 tail,
                 event,
                 unreadable,
-            } => self.compare_tails(name, tail, event, unreadable),
+            } => self.compare_tails(cx, name, tail, event, unreadable),
         }
     }
 
     /// These waiting revisions are at the destination already.
-    pub(crate) fn there(
+    pub(super) fn there(
         &mut self,
+        cx: &mut Context,
         name: &StreamName,
         revisions: &[(u64, Option<DuplicateReason>)],
         differs: Vec<u64>,
     ) {
         for revision in differs {
-            self.report(Report::Differs {
+            cx.report(Report::Differs {
                 stream: name.clone(),
                 revision,
             });
         }
         for (revision, reason) in revisions {
             let entry = self
-                .streams
+                .table
                 .get_mut(name)
                 .and_then(|stream| stream.queue.remove(*revision));
             match (entry, reason) {
                 (None, _) => {}
-                (Some(entry), Some(reason)) => self.settle_duplicate(name, entry, *reason),
-                (Some(entry), None) => self.set_aside_filled(name, entry),
+                (Some(entry), Some(reason)) => self.settle_duplicate(cx, name, entry, *reason),
+                (Some(entry), None) => self.set_aside_filled(cx, name, entry),
             }
             if reason.is_none()
-                && let Some(stream) = self.streams.get_mut(name)
+                && let Some(stream) = self.table.get_mut(name)
             {
                 stream.unverified = stream.unverified.max(Some(*revision));
             }
         }
         let tail = revisions.last().map(|(revision, _)| *revision);
         if tail.is_some()
-            && let Some(stream) = self.streams.get_mut(name)
+            && let Some(stream) = self.table.get_mut(name)
         {
             stream.failures = 0;
         }
-        self.aligned(name, tail);
+        self.aligned(cx, name, tail);
     }
 
     /// The lookup decided that the stream can be written.
-    pub(crate) fn aligned(&mut self, name: &StreamName, tail: Option<u64>) {
-        self.release(name);
-        if let Some(stream) = self.streams.get_mut(name) {
+    pub(super) fn aligned(&mut self, cx: &mut Context, name: &StreamName, tail: Option<u64>) {
+        self.release(cx, name);
+        if let Some(stream) = self.table.get_mut(name) {
             stream.state = State::Aligned { tail };
             stream.failing = None;
             stream.beyond_since = None;
@@ -272,39 +291,39 @@ impl Core {
                 .unverified
                 .max(tail.and_then(|tail| tail.checked_sub(1)));
         }
-        self.advance(name);
+        self.advance(cx, name);
     }
 
     /// A held stream was looked at and may go on.
-    pub(crate) fn release(&mut self, name: &StreamName) {
+    pub(super) fn release(&mut self, cx: &mut Context, name: &StreamName) {
         if self.held.remove(name).is_some() {
-            self.report(Report::Released {
+            cx.report(Report::Released {
                 stream: name.clone(),
             });
         }
     }
 
-    fn lookup_denied(&mut self, name: &StreamName, sent: Moment, what: Denied) {
-        let Some(stream) = self.streams.get(name) else {
+    fn lookup_denied(&mut self, cx: &mut Context, name: &StreamName, sent: Moment, what: Denied) {
+        let Some(stream) = self.table.get(name) else {
             return;
         };
         let was_held =
             matches!(&stream.state, State::LookingUp(looking_up) if looking_up.was_held.is_some());
         if was_held {
-            self.lookup_later(name);
+            self.lookup_later(cx, name);
         } else {
-            self.denied(name, what, sent);
+            self.denied(cx, name, what, sent);
         }
     }
 
-    pub(crate) fn conflict(&mut self, name: &StreamName, text: &str) {
+    pub(super) fn conflict(&mut self, cx: &mut Context, name: &StreamName, text: &str) {
         let first = self.first_waiting(name);
-        self.conflict_at(name, first, text.to_owned());
+        self.conflict_at(cx, name, first, text.to_owned());
     }
 
     /// Lowest revision that waits in this stream.
-    pub(crate) fn first_waiting(&self, name: &StreamName) -> u64 {
-        let queue = self.streams.get(name).map(|stream| &stream.queue);
+    pub(super) fn first_waiting(&self, name: &StreamName) -> u64 {
+        let queue = self.table.get(name).map(|stream| &stream.queue);
         queue.and_then(Queue::first).unwrap_or_default()
     }
 }

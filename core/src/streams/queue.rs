@@ -4,30 +4,15 @@
 
 use std::collections::VecDeque;
 
-use uuid::Uuid;
-
 use crate::event::Event;
-use crate::port::{Moment, SessionId};
+use crate::seam::Claim;
 
 /// Beside its bytes an entry costs about this much memory; counted against the budget so that empty events count too.
 pub const ENTRY_OVERHEAD: usize = 256;
 
-/// One delivery that is settled when its entry is.
-#[derive(Clone, Debug)]
-pub(crate) struct Claim {
-    /// The session and the id to acknowledge; `None` for a hole, and for what the server parked.
-    pub(crate) ack: Option<(SessionId, Uuid)>,
-    /// Number in the subscription's stream.
-    pub(crate) number: Option<u64>,
-    /// When it was delivered.
-    pub(crate) at: Moment,
-    /// The group never delivered it; it was read from the subscription's stream.
-    pub(crate) hole: bool,
-}
-
 /// Where an entry's event comes from, if nobody claims it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(super) enum Origin {
     /// Delivered, or read for a hole or from the parked stream.
     Delivered,
     /// Read from the source stream to close a gap.
@@ -38,9 +23,9 @@ pub(crate) enum Origin {
 
 /// One event that waits, and everybody who wants to know when it is settled.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) event: Event,
-    pub(crate) origin: Origin,
+pub(super) struct Entry {
+    pub(super) event: Event,
+    pub(super) origin: Origin,
     /// Nobody had delivered it when it came: it is paid from the reserve.
     from_reserve: bool,
     claim: Option<Claim>,
@@ -48,8 +33,8 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn new(event: Event, origin: Origin, claim: Option<Claim>) -> Self {
-        let from_reserve = claim.as_ref().is_none_or(|claim| claim.ack.is_none());
+    pub(super) fn new(event: Event, origin: Origin, claim: Option<Claim>) -> Self {
+        let from_reserve = !claim.as_ref().is_some_and(Claim::is_delivered);
         Self {
             event,
             origin,
@@ -59,32 +44,27 @@ impl Entry {
         }
     }
 
-    pub(crate) fn revision(&self) -> u64 {
+    pub(super) fn revision(&self) -> u64 {
         self.event.revision
     }
 
     /// Bytes that it counts for against the budget.
-    pub(crate) fn cost(&self) -> usize {
+    pub(super) fn cost(&self) -> usize {
         self.event.size() + ENTRY_OVERHEAD
     }
 
-    pub(crate) fn is_from_reserve(&self) -> bool {
+    pub(super) fn is_from_reserve(&self) -> bool {
         self.from_reserve
     }
 
     /// Adds a claim; the same id delivered again, or the same number over a newer stay, takes the older one's place.
     /// Returns the claim that was replaced.
-    pub(crate) fn join(&mut self, claim: Claim) -> Option<Claim> {
-        let replaces = |older: &Claim| match (claim.ack, older.ack) {
-            (Some((_, id)), Some((_, old))) => id == old,
-            (None, None) => claim.number == older.number,
-            _ => false,
-        };
+    pub(super) fn join(&mut self, claim: Claim) -> Option<Claim> {
         if let Some(older) = self
             .claim
             .iter_mut()
             .chain(&mut self.more)
-            .find(|older| replaces(older))
+            .find(|older| claim.replaces(older))
         {
             return Some(std::mem::replace(older, claim));
         }
@@ -95,58 +75,58 @@ impl Entry {
         None
     }
 
-    pub(crate) fn claims(&self) -> impl Iterator<Item = &Claim> {
+    pub(super) fn claims(&self) -> impl Iterator<Item = &Claim> {
         self.claim.iter().chain(&self.more)
     }
 
-    pub(crate) fn into_claims(self) -> impl Iterator<Item = Claim> {
+    pub(super) fn into_claims(self) -> impl Iterator<Item = Claim> {
         self.claim.into_iter().chain(self.more)
     }
 
     /// Number under which the subscription knows the event, if it was delivered.
-    pub(crate) fn number(&self) -> Option<u64> {
-        self.claims().find_map(|claim| claim.number)
+    pub(super) fn number(&self) -> Option<u64> {
+        self.claims().find_map(Claim::number)
     }
 }
 
 /// Entries in ascending order of revision.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Queue {
+pub(super) struct Queue {
     entries: VecDeque<Entry>,
 }
 
 impl Queue {
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    pub(crate) fn first(&self) -> Option<u64> {
+    pub(super) fn first(&self) -> Option<u64> {
         self.entries.front().map(Entry::revision)
     }
 
-    pub(crate) fn last(&self) -> Option<u64> {
+    pub(super) fn last(&self) -> Option<u64> {
         self.entries.back().map(Entry::revision)
     }
 
     /// The highest revision that the source delivered.
-    pub(crate) fn last_delivered(&self) -> Option<u64> {
+    pub(super) fn last_delivered(&self) -> Option<u64> {
         let mut newest_first = self.entries.iter().rev();
         newest_first
             .find(|entry| entry.origin == Origin::Delivered)
             .map(Entry::revision)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()
     }
 
-    pub(crate) fn get(&self, revision: u64) -> Option<&Entry> {
+    pub(super) fn get(&self, revision: u64) -> Option<&Entry> {
         self.position(revision)
             .ok()
             .and_then(|at| self.entries.get(at))
     }
 
-    pub(crate) fn get_mut(&mut self, revision: u64) -> Option<&mut Entry> {
+    pub(super) fn get_mut(&mut self, revision: u64) -> Option<&mut Entry> {
         match self.position(revision) {
             Ok(at) => self.entries.get_mut(at),
             Err(_) => None,
@@ -154,7 +134,7 @@ impl Queue {
     }
 
     /// Puts the entry in its place; the caller has seen that its revision is not there.
-    pub(crate) fn insert(&mut self, entry: Entry) {
+    pub(super) fn insert(&mut self, entry: Entry) {
         match self.position(entry.revision()) {
             Ok(at) => {
                 if let Some(place) = self.entries.get_mut(at) {
@@ -165,18 +145,18 @@ impl Queue {
         }
     }
 
-    pub(crate) fn remove(&mut self, revision: u64) -> Option<Entry> {
+    pub(super) fn remove(&mut self, revision: u64) -> Option<Entry> {
         self.position(revision)
             .ok()
             .and_then(|at| self.entries.remove(at))
     }
 
-    pub(crate) fn pop_first(&mut self) -> Option<Entry> {
+    pub(super) fn pop_first(&mut self) -> Option<Entry> {
         self.entries.pop_front()
     }
 
     /// Takes out what ditto made by itself.
-    pub(crate) fn take_placeholders(&mut self) -> Vec<Entry> {
+    pub(super) fn take_placeholders(&mut self) -> Vec<Entry> {
         let (made, others) = std::mem::take(&mut self.entries)
             .into_iter()
             .partition(|entry| entry.origin == Origin::Placeholder);
@@ -185,12 +165,12 @@ impl Queue {
     }
 
     /// Takes out everything.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Entry> {
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Entry> {
         std::mem::take(&mut self.entries).into_iter()
     }
 
     /// First revision after `from` (inclusive) that does not wait here.
-    pub(crate) fn end_of_run(&self, from: u64) -> u64 {
+    pub(super) fn end_of_run(&self, from: u64) -> u64 {
         let Ok(start) = self.position(from) else {
             return from;
         };
@@ -205,7 +185,7 @@ impl Queue {
     }
 
     /// First waiting revision that is `from` or more.
-    pub(crate) fn first_from(&self, from: u64) -> Option<u64> {
+    pub(super) fn first_from(&self, from: u64) -> Option<u64> {
         let at = self.position(from).unwrap_or_else(|at| at);
         self.entries.get(at).map(Entry::revision)
     }
@@ -225,7 +205,9 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::port::{Moment, SessionId};
     use bytes::Bytes;
+    use uuid::Uuid;
 
     fn entry(revision: u64) -> Entry {
         let event = Event {
@@ -283,11 +265,12 @@ mod tests {
 
     #[test]
     fn a_second_copy_takes_the_place_of_its_first() {
-        let claim = |ack: Option<u128>, number| Claim {
-            ack: ack.map(|id| (SessionId(1), Uuid::from_u128(id))),
-            number,
-            at: Moment::ZERO,
-            hole: false,
+        let claim = |ack: Option<u128>, number: Option<u64>| match (ack, number) {
+            (Some(id), _) => {
+                Claim::delivered(SessionId(1), Uuid::from_u128(id), number, Moment::ZERO)
+            }
+            (None, Some(number)) => Claim::hole(number, Moment::ZERO),
+            (None, None) => Claim::unasked(Moment::ZERO),
         };
         for (first, second, replaces) in [
             (claim(Some(1), Some(1)), claim(Some(1), Some(1)), true),

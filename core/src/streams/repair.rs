@@ -2,12 +2,15 @@
 //!
 //! Never skips a revision: what the source no longer has is a matter of policy.
 
+use crate::context::Context;
 use crate::event::{Event, StreamName};
 use crate::port::{Command, HeldReason, OnMissingHistory, ReadFrom, ReadId, Report, SourcePage};
+use crate::seam::Outcome;
+use crate::streams::Purpose;
+use crate::streams::Streams;
 use crate::streams::failing::REFUSED_FOR;
 use crate::streams::queue::{Entry, Origin};
 use crate::streams::stream::{Repair, State};
-use crate::{Core, Purpose};
 
 /// Events and bytes of a page.
 const PAGE: u32 = 500;
@@ -16,10 +19,10 @@ const PAGE_BYTES: usize = 256 * 1024;
 /// Pages read at once, over all streams.
 const PAGES_AT_ONCE: usize = 16;
 
-impl Core {
+impl Streams {
     /// Revisions `next..first` are lacking: read them.
-    pub(crate) fn mend(&mut self, name: &StreamName, next: u64, first: u64) {
-        let Some(stream) = self.streams.get_mut(name) else {
+    pub(super) fn mend(&mut self, cx: &mut Context, name: &StreamName, next: u64, first: u64) {
+        let Some(stream) = self.table.get_mut(name) else {
             return;
         };
         match &mut stream.repair {
@@ -32,7 +35,7 @@ impl Core {
                     written: 0,
                 });
                 self.repairs += 1;
-                self.report(Report::RepairStarted {
+                cx.report(Report::RepairStarted {
                     stream: name.clone(),
                     from: next,
                     to: first,
@@ -43,8 +46,8 @@ impl Core {
     }
 
     /// While a page is being written the next one is read.
-    pub(crate) fn read_ahead(&mut self, name: &StreamName) {
-        let Some(stream) = self.streams.get(name) else {
+    pub(super) fn read_ahead(&mut self, name: &StreamName) {
+        let Some(stream) = self.table.get(name) else {
             return;
         };
         let (Some(_), Some(first)) = (&stream.repair, stream.queue.first()) else {
@@ -60,7 +63,7 @@ impl Core {
 
     fn want_page(&mut self, name: &StreamName) {
         if let Some(repair) = self
-            .streams
+            .table
             .get_mut(name)
             .and_then(|stream| stream.repair.as_mut())
             && repair.read.is_none()
@@ -71,22 +74,21 @@ impl Core {
         }
     }
 
-    pub(crate) fn pump_repairs(&mut self) {
-        if self.ending.is_some() {
+    pub(super) fn pump_repairs(&mut self, cx: &mut Context) {
+        if cx.ending {
             return;
         }
-        while self.pages < PAGES_AT_ONCE && (self.reserve < self.budget.reserve || self.pages == 0)
-        {
+        while self.pages < PAGES_AT_ONCE && (cx.memory.has_repair_reserve() || self.pages == 0) {
             let Some(name) = self.repair_line.pop_front() else {
                 return;
             };
-            self.ask_page(&name);
+            self.ask_page(cx, &name);
         }
     }
 
-    fn ask_page(&mut self, name: &StreamName) {
-        let read = ReadId(self.next_id());
-        let Some(stream) = self.streams.get_mut(name) else {
+    fn ask_page(&mut self, cx: &mut Context, name: &StreamName) {
+        let read = ReadId(cx.next_id());
+        let Some(stream) = self.table.get_mut(name) else {
             return;
         };
         let Some(repair) = stream.repair.as_mut() else {
@@ -111,7 +113,7 @@ impl Core {
                 known,
             },
         );
-        self.out.push(Command::ReadSource {
+        cx.out.push(Command::ReadSource {
             read,
             stream: name.clone(),
             from: ReadFrom::Revision(from),
@@ -120,15 +122,16 @@ impl Core {
         });
     }
 
-    pub(crate) fn on_repair_read(
+    pub(super) fn on_repair_read(
         &mut self,
+        cx: &mut Context,
         read: ReadId,
         name: &StreamName,
         (from, known): (u64, Option<u64>),
         page: SourcePage,
     ) {
         self.pages = self.pages.saturating_sub(1);
-        let Some(stream) = self.streams.get_mut(name) else {
+        let Some(stream) = self.table.get_mut(name) else {
             return;
         };
         match stream.repair.as_mut() {
@@ -136,61 +139,61 @@ impl Core {
             _ => return,
         }
         if !matches!(stream.state, State::Aligned { .. }) {
-            self.advance(name);
+            self.advance(cx, name);
             return;
         }
         match page {
             // What was delivered before it was asked exists: a node that does not know of it is behind.
-            SourcePage::Events { last, .. } if Some(last) < known => self.page_failed(name),
+            SourcePage::Events { last, .. } if Some(last) < known => self.page_failed(cx, name),
             SourcePage::Events { events, .. } => {
                 stream.failing = None;
-                self.source_failing = false;
-                self.progress += 1;
-                self.insert_page(name, from, events);
+                cx.source_failing = false;
+                cx.progress += 1;
+                self.insert_page(cx, name, from, events);
             }
             SourcePage::SoftDeleted | SourcePage::Tombstoned => {
                 let readable = self.first_waiting_from(name, from);
-                self.missing(name, from, readable);
+                self.missing(cx, name, from, readable);
             }
             SourcePage::Denied if stream.flight.is_some() => {}
-            SourcePage::Denied if self.is_append_only() => {
+            SourcePage::Denied if cx.is_append_only() => {
                 let readable = self.first_waiting_from(name, from);
-                self.missing(name, from, readable);
+                self.missing(cx, name, from, readable);
             }
             SourcePage::Denied => {
                 let text = "no right to read this stream at the source, and it has to be read to close a gap".to_owned();
-                self.hold(name, from, HeldReason::Refused, text);
+                self.hold(cx, name, from, HeldReason::Refused, text);
             }
-            SourcePage::Refused(_) if self.is_append_only() => {
-                if self.has_failed_for(name, REFUSED_FOR) {
+            SourcePage::Refused(_) if cx.is_append_only() => {
+                if self.has_failed_for(cx, name, REFUSED_FOR) {
                     let readable = self.first_waiting_from(name, from);
-                    self.missing(name, from, readable);
+                    self.missing(cx, name, from, readable);
                 } else {
-                    self.back_off(name);
+                    self.back_off(cx, name);
                 }
             }
             SourcePage::Refused(text) => {
                 let text = format!("the source does not let this stream be read: {text}");
-                if !self.keeps_failing(name, REFUSED_FOR, &text) {
-                    self.back_off(name);
+                if !self.keeps_failing(cx, name, REFUSED_FOR, &text) {
+                    self.back_off(cx, name);
                 }
             }
-            SourcePage::NotFound | SourcePage::Failed => self.page_failed(name),
+            SourcePage::NotFound | SourcePage::Failed => self.page_failed(cx, name),
         }
     }
 
     /// No answer, or one of a node that is behind.
-    fn page_failed(&mut self, name: &StreamName) {
-        self.source_failing = true;
-        self.back_off(name);
+    fn page_failed(&mut self, cx: &mut Context, name: &StreamName) {
+        cx.source_failing = true;
+        self.back_off(cx, name);
     }
 
     /// Queues the consecutive events of a page; none at all means that the source no longer has what comes next.
-    fn insert_page(&mut self, name: &StreamName, from: u64, events: Vec<Event>) {
+    fn insert_page(&mut self, cx: &mut Context, name: &StreamName, from: u64, events: Vec<Event>) {
         let mut next = from;
         let mut readable = self.first_waiting_from(name, from);
         for event in events {
-            let Some(stream) = self.streams.get_mut(name) else {
+            let Some(stream) = self.table.get_mut(name) else {
                 return;
             };
             if stream.queue.get(next).is_some() {
@@ -206,31 +209,31 @@ impl Core {
             }
             let entry = Entry::new(event, Origin::Repaired, None);
             stream.queue.insert(entry.clone());
-            self.count_cost(&entry);
+            self.count_cost(cx, &entry);
             next += 1;
         }
         let found = next > from
             || self
-                .streams
+                .table
                 .get(name)
                 .is_some_and(|stream| stream.queue.get(from).is_some());
         if found {
-            self.advance(name);
+            self.advance(cx, name);
         } else {
-            self.missing(name, from, readable);
+            self.missing(cx, name, from, readable);
         }
     }
 
     fn first_waiting_from(&self, name: &StreamName, from: u64) -> u64 {
-        self.streams
+        self.table
             .get(name)
             .and_then(|stream| stream.queue.first_from(from))
             .unwrap_or(from)
     }
 
     /// The source no longer has revision `from`; the first that can be had is `readable`.
-    fn missing(&mut self, name: &StreamName, from: u64, readable: u64) {
-        let Some(stream) = self.streams.get_mut(name) else {
+    fn missing(&mut self, cx: &mut Context, name: &StreamName, from: u64, readable: u64) {
+        let Some(stream) = self.table.get_mut(name) else {
             return;
         };
         if stream.flight.is_some() {
@@ -239,39 +242,45 @@ impl Core {
         }
         if readable <= from {
             // It was delivered meanwhile.
-            self.advance(name);
+            self.advance(cx, name);
             return;
         }
-        if self.settings.mode == crate::port::Mode::AppendOnly {
+        if cx.settings.mode == crate::port::Mode::AppendOnly {
             stream.pass_over(readable.checked_sub(1));
-            self.report(Report::PassedOver {
+            cx.report(Report::PassedOver {
                 stream: name.clone(),
                 from,
                 to: readable,
             });
-            self.end_repair(name);
-            self.advance(name);
+            self.end_repair(cx, name);
+            self.advance(cx, name);
             return;
         }
         let text = format!(
             "revision {from} is no longer at the source, the next one that ditto has is {readable}"
         );
-        match self.settings.on_missing_history {
+        match cx.settings.on_missing_history {
             OnMissingHistory::Fill => {
                 stream.fill_to = Some(readable);
-                self.advance(name);
+                self.advance(cx, name);
             }
-            OnMissingHistory::Park => self.hold(name, from, HeldReason::MissingHistory, text),
-            OnMissingHistory::Stop => self.end_by_policy(format!(
+            OnMissingHistory::Park => self.hold(cx, name, from, HeldReason::MissingHistory, text),
+            OnMissingHistory::Stop => self.told.push(Outcome::Stop(format!(
                 "stream {name}: {text} (on_missing_history = \"stop\")"
-            )),
+            ))),
         }
     }
 
     /// Events of a repair were written up to `last`.
-    pub(crate) fn repaired(&mut self, name: &StreamName, written: u64, last: u64) {
+    pub(super) fn repaired(
+        &mut self,
+        cx: &mut Context,
+        name: &StreamName,
+        written: u64,
+        last: u64,
+    ) {
         let Some(repair) = self
-            .streams
+            .table
             .get_mut(name)
             .and_then(|stream| stream.repair.as_mut())
         else {
@@ -279,21 +288,21 @@ impl Core {
         };
         repair.written += written;
         if last + 1 >= repair.to {
-            self.end_repair(name);
+            self.end_repair(cx, name);
         }
     }
 
     /// The gap is closed, or the stream is looked at anew.
-    pub(crate) fn end_repair(&mut self, name: &StreamName) {
+    pub(super) fn end_repair(&mut self, cx: &mut Context, name: &StreamName) {
         let Some(repair) = self
-            .streams
+            .table
             .get_mut(name)
             .and_then(|stream| stream.repair.take())
         else {
             return;
         };
         self.repairs = self.repairs.saturating_sub(1);
-        self.report(Report::RepairEnded {
+        cx.report(Report::RepairEnded {
             stream: name.clone(),
             events: repair.written,
         });

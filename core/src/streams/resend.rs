@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::port::{AppendId, Moment};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// An append that ends its call alone this often, while the server answers a read each time, is refused. Twice is no
 /// proof: a proxy or a server that restarts does that, too. Without pauses between, since an event that is refused has to
@@ -30,7 +30,7 @@ const SUSPECT_AFTER: u32 = 2;
 const ALL_SUSPECT_AFTER: u32 = 4;
 
 /// The pause before attempt number `attempts` (from 1): 0.2 s, doubling to 30 s.
-pub(crate) fn back_off(attempts: u32) -> Duration {
+pub(super) fn back_off(attempts: u32) -> Duration {
     FIRST_PAUSE
         .saturating_mul(1 << attempts.saturating_sub(1).min(8))
         .min(LONGEST_PAUSE)
@@ -38,7 +38,7 @@ pub(crate) fn back_off(attempts: u32) -> Duration {
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+pub(super) enum Next {
     /// Nothing now.
     Wait,
     /// Send these frozen appends again.
@@ -51,7 +51,7 @@ pub(crate) enum Next {
 
 /// What a probe that was answered leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(super) enum Verdict {
     /// Go on.
     None,
     /// This append ends the call by itself.
@@ -79,7 +79,7 @@ struct Ended {
 
 /// State of the destination as appends and looks experienced it.
 #[derive(Clone, Debug)]
-pub(crate) struct Resend {
+pub(super) struct Resend {
     /// Frozen appends that are not on their way, oldest first, but for suspects.
     resend: VecDeque<AppendId>,
     /// Frozen appends that may end their calls.
@@ -102,7 +102,7 @@ pub(crate) struct Resend {
 }
 
 impl Resend {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             resend: VecDeque::new(),
             suspects: VecDeque::new(),
@@ -120,27 +120,27 @@ impl Resend {
     }
 
     /// True if new appends and looks may be sent. Suspects hold up nobody.
-    pub(crate) fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         !self.away && self.resend.is_empty()
     }
 
     /// True if the destination is known not to answer.
-    pub(crate) fn is_away(&self) -> bool {
+    pub(super) fn is_away(&self) -> bool {
         self.away
     }
 
     /// True if this append is the one over a call of its own.
-    pub(crate) fn goes_alone(&self, append: AppendId) -> bool {
+    pub(super) fn goes_alone(&self, append: AppendId) -> bool {
         self.alone.is_some_and(|alone| alone.append == append)
     }
 
     /// When to ask [`Resend::next`] again.
-    pub(crate) fn retry_at(&self) -> Option<Moment> {
+    pub(super) fn retry_at(&self) -> Option<Moment> {
         self.retry_at
     }
 
     /// The call of a lane ended with these appends on it.
-    pub(crate) fn call_ended(&mut self, now: Moment, lane: u32, unanswered: Vec<AppendId>) {
+    pub(super) fn call_ended(&mut self, now: Moment, lane: u32, unanswered: Vec<AppendId>) {
         if let Some(alone) = self.alone.as_mut()
             && alone.sent
             && unanswered == [alone.append]
@@ -170,7 +170,7 @@ impl Resend {
     }
 
     /// An append was answered with "not ready": a read would be answered all the same, so it is tried itself.
-    pub(crate) fn not_ready(&mut self, now: Moment, append: AppendId) {
+    pub(super) fn not_ready(&mut self, now: Moment, append: AppendId) {
         self.not_on_its_way(&[append]);
         self.freeze(&[append]);
         self.gone(now);
@@ -178,7 +178,7 @@ impl Resend {
 
     /// Nobody knows what became of these appends. Unlike an ended call this blames none of them: a server without a
     /// leader answers reads and leaves appends unanswered (protocol §14.2).
-    pub(crate) fn no_answer(&mut self, now: Moment, appends: &[AppendId]) {
+    pub(super) fn no_answer(&mut self, now: Moment, appends: &[AppendId]) {
         self.not_on_its_way(appends);
         self.freeze(appends);
         self.silences += 1;
@@ -188,7 +188,7 @@ impl Resend {
     }
 
     /// A lookup was not answered.
-    pub(crate) fn lookup_failed(&mut self, now: Moment) {
+    pub(super) fn lookup_failed(&mut self, now: Moment) {
         if !self.away {
             self.away = true;
             self.probe_first = true;
@@ -197,7 +197,7 @@ impl Resend {
     }
 
     /// An append got a real answer.
-    pub(crate) fn answered(&mut self, append: AppendId) {
+    pub(super) fn answered(&mut self, append: AppendId) {
         self.forget(append);
         if self.recent.len() == 1 {
             self.count_ends();
@@ -209,21 +209,21 @@ impl Resend {
     }
 
     /// A lookup was answered: reads work, which says nothing of appends.
-    pub(crate) fn lookup_answered(&mut self) {
+    pub(super) fn lookup_answered(&mut self) {
         if self.resend.is_empty() && self.alone.is_none() {
             self.recovered();
         }
     }
 
     /// Nothing was heard for long: a probe tells whether the server is there.
-    pub(crate) fn ask(&mut self) {
+    pub(super) fn ask(&mut self) {
         if self.retry_at.is_none() && !self.probing {
             self.probe_first = true;
         }
     }
 
     /// The answer to a probe.
-    pub(crate) fn probed(&mut self, now: Moment, reachable: bool) -> Verdict {
+    pub(super) fn probed(&mut self, now: Moment, reachable: bool) -> Verdict {
         if !std::mem::take(&mut self.probing) {
             return Verdict::None;
         }
@@ -260,7 +260,7 @@ impl Resend {
     }
 
     /// What to do now; asked again until there is nothing.
-    pub(crate) fn next(&mut self, now: Moment) -> Next {
+    pub(super) fn next(&mut self, now: Moment) -> Next {
         if self.retry_at.is_some_and(|at| at > now) || self.probing {
             return Next::Wait;
         }

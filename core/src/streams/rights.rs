@@ -8,16 +8,18 @@
 //! before the server takes deliveries back and parks them.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
-use crate::Core;
+use crate::context::Context;
 use crate::event::StreamName;
+use crate::pause::back_off;
 use crate::port::{Command, HeldReason, LookupId, LookupRange, LookupResult, Moment, Rights};
+use crate::streams::Streams;
 use crate::streams::lookup::PAGE_BYTES;
-use crate::streams::resend::back_off;
 
 /// What was denied. What stops the subscription if nothing of the kind is allowed elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Denied {
+pub(super) enum Denied {
     /// Reading the stream.
     Read,
     /// Reading its metadata.
@@ -30,7 +32,7 @@ pub(crate) enum Denied {
 
 impl Denied {
     /// Text for the operator, of one stream.
-    pub(crate) fn here(self) -> &'static str {
+    pub(super) fn here(self) -> &'static str {
         match self {
             Self::Read => "no right to read this stream at the destination",
             Self::ReadMetadata => {
@@ -78,7 +80,7 @@ struct Question {
 
 /// Streams that were denied, and what tells whether others are.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Denials {
+pub(super) struct Denials {
     streams: BTreeMap<StreamName, Denial>,
     /// Streams that were written last, newest first: the rights of one of them are asked for.
     written: VecDeque<StreamName>,
@@ -121,17 +123,18 @@ impl Denials {
     }
 }
 
-impl Core {
+impl Streams {
     /// An append or a lookup of this stream, sent at `sent`, was denied. True if that is about this stream alone: then it may
     /// be held.
-    pub(crate) fn is_about_the_stream(
+    pub(super) fn is_about_the_stream(
         &mut self,
+        cx: &mut Context,
         name: &StreamName,
         what: Denied,
         sent: Moment,
     ) -> bool {
         let new = Denial {
-            since: self.now,
+            since: cx.now,
             proven: None,
             what,
         };
@@ -145,25 +148,31 @@ impl Core {
         if proven {
             denials.remove(name);
         } else {
-            self.ask_rights();
+            self.ask_rights(cx);
         }
         proven
     }
 
     /// Something that a stream needs before it is written, asked for at `sent`, was denied: it is held, or tried later.
-    pub(crate) fn denied(&mut self, name: &StreamName, what: Denied, sent: Moment) {
-        if self.is_about_the_stream(name, what, sent) {
+    pub(super) fn denied(
+        &mut self,
+        cx: &mut Context,
+        name: &StreamName,
+        what: Denied,
+        sent: Moment,
+    ) {
+        if self.is_about_the_stream(cx, name, what, sent) {
             let first = self.first_waiting(name);
-            self.hold(name, first, HeldReason::Refused, what.here().to_owned());
+            self.hold(cx, name, first, HeldReason::Refused, what.here().to_owned());
         } else {
-            self.forget(name);
-            self.back_off(name);
+            self.forget(cx, name);
+            self.back_off(cx, name);
         }
     }
 
     /// The destination allowed something with `name` that was sent at `sent`: what was denied before that is tried again.
-    fn rights_proven(&mut self, name: &StreamName, reading: bool, sent: Moment) {
-        let (now, mut again) = (self.now, Vec::new());
+    fn rights_proven(&mut self, cx: &mut Context, name: &StreamName, reading: bool, sent: Moment) {
+        let (now, mut again) = (cx.now, Vec::new());
         for (denied, denial) in &mut self.denials.streams {
             let same_kind = reading == denial.what.is_reading();
             if denial.proven.is_none() && same_kind && denial.since <= sent && denied != name {
@@ -172,12 +181,12 @@ impl Core {
             }
         }
         for denied in again {
-            self.try_now(&denied);
+            self.try_now(cx, &denied);
         }
     }
 
     /// An append to this stream was accepted that was sent at `sent`.
-    pub(crate) fn note_written(&mut self, name: &StreamName, sent: Moment) {
+    pub(super) fn note_written(&mut self, cx: &mut Context, name: &StreamName, sent: Moment) {
         let written = &mut self.denials.written;
         if written.front() != Some(name) {
             written.retain(|other| other != name);
@@ -186,27 +195,27 @@ impl Core {
         }
         if !self.denials.streams.is_empty() {
             self.denials.streams.remove(name);
-            self.rights_proven(name, false, sent);
+            self.rights_proven(cx, name, false, sent);
         }
     }
 
-    fn ask_rights(&mut self) {
-        let waits = self.denials.ask_at.is_some_and(|at| at > self.now);
+    fn ask_rights(&mut self, cx: &mut Context) {
+        let waits = self.denials.ask_at.is_some_and(|at| at > cx.now);
         if waits || self.denials.asked.is_some() {
             return;
         }
         let Some((reading, stream)) = self.denials.question() else {
             return;
         };
-        let id = LookupId(self.next_id());
+        let id = LookupId(cx.next_id());
         self.denials.ask_at = None;
         self.denials.asked = Some(Question {
             id,
             stream: stream.clone(),
             reading,
-            sent: self.now,
+            sent: cx.now,
         });
-        self.out.push(if reading {
+        cx.out.push(if reading {
             Command::Lookup {
                 lookup: id,
                 stream,
@@ -218,24 +227,29 @@ impl Core {
         });
     }
 
-    pub(crate) fn on_rights_seen(&mut self, ask: LookupId, rights: Rights) {
+    pub(super) fn on_rights_seen(&mut self, cx: &mut Context, ask: LookupId, rights: Rights) {
         let Some(question) = self.denials.asked.take_if(|question| question.id == ask) else {
             return;
         };
         match rights {
             Rights::Allowed => {
                 self.denials.attempts = 0;
-                self.rights_proven(&question.stream, question.reading, question.sent);
+                self.rights_proven(cx, &question.stream, question.reading, question.sent);
             }
             Rights::Denied | Rights::Unknown => {
                 self.denials.attempts += 1;
-                self.denials.ask_at = Some(self.now + back_off(self.denials.attempts));
+                self.denials.ask_at = Some(cx.now + back_off(self.denials.attempts));
             }
         }
     }
 
     /// The answer to a question about reading; false if the lookup was for something else.
-    pub(crate) fn on_reading_asked(&mut self, lookup: LookupId, result: &LookupResult) -> bool {
+    pub(super) fn on_reading_asked(
+        &mut self,
+        cx: &mut Context,
+        lookup: LookupId,
+        result: &LookupResult,
+    ) -> bool {
         let asked = self.denials.asked.as_ref();
         if asked.is_none_or(|question| question.id != lookup) {
             return false;
@@ -245,37 +259,38 @@ impl Core {
             LookupResult::Failed | LookupResult::Refused(_) => Rights::Unknown,
             _ => Rights::Allowed,
         };
-        self.on_rights_seen(lookup, rights);
+        self.on_rights_seen(cx, lookup, rights);
         true
     }
 
-    /// Asks again, or gives up.
-    pub(crate) fn pump_denials(&mut self) {
-        let patience = self.message_timeout() / 4;
+    /// Asks again, or gives up: then this is what nothing is allowed of.
+    pub(crate) fn pump_denials(
+        &mut self,
+        cx: &mut Context,
+        patience: Duration,
+    ) -> Option<&'static str> {
         let hopeless = self
             .denials
             .unproven()
-            .find(|denial| self.now.saturating_sub(denial.since) >= patience)
+            .find(|denial| cx.now.saturating_sub(denial.since) >= patience)
             .map(|denial| denial.what.everywhere());
-        if let Some(everywhere) = hopeless {
+        if hopeless.is_some() {
             self.denials.clear();
-            if self.ending.is_none() {
-                self.stop_for_now(everywhere.to_owned());
-            }
-        } else if self.denials.ask_at.is_some_and(|at| at <= self.now) {
+        } else if self.denials.ask_at.is_some_and(|at| at <= cx.now) {
             self.denials.ask_at = None;
-            self.ask_rights();
+            self.ask_rights(cx);
         }
+        hopeless
     }
 
     /// Ends a stream's back-off.
-    fn try_now(&mut self, name: &StreamName) {
-        let Some(stream) = self.streams.get_mut(name) else {
+    fn try_now(&mut self, cx: &mut Context, name: &StreamName) {
+        let Some(stream) = self.table.get_mut(name) else {
             return;
         };
         if let Some(at) = stream.retry_at.take() {
             self.timers.remove(&(at, name.clone()));
         }
-        self.advance(name);
+        self.advance(cx, name);
     }
 }

@@ -2,23 +2,29 @@
 //!
 //! Never compares revisions of the two sides, and keeps no ids.
 
-use crate::Core;
+use crate::context::Context;
 use crate::event::{Event, StreamName};
 use crate::port::{DuplicateReason, LookupRange, LookupResult, Report};
+use crate::streams::Streams;
 use crate::streams::stream::{CLOCKS_DIFFER, Following, LookingUp, LookupStep, Search, State};
 
 const PAGE: u32 = 100;
 
-impl Core {
-    pub(crate) fn advance_following(&mut self, name: &StreamName, following: Following) {
-        let Some(stream) = self.streams.get_mut(name) else {
+impl Streams {
+    pub(super) fn advance_following(
+        &mut self,
+        cx: &mut Context,
+        name: &StreamName,
+        following: Following,
+    ) {
+        let Some(stream) = self.table.get_mut(name) else {
             return;
         };
         if stream.flight.is_some() || stream.retry_at.is_some() {
             return;
         }
         if stream.queue.is_empty() {
-            self.rest(name);
+            self.rest(cx, name);
             return;
         }
         let all_new = || {
@@ -42,8 +48,9 @@ impl Core {
         }
     }
 
-    pub(crate) fn start_search(&mut self, name: &StreamName) {
+    pub(super) fn start_search(&mut self, cx: &mut Context, name: &StreamName) {
         let lookup = self.lookup(
+            cx,
             name,
             LookupRange::Backwards {
                 from: None,
@@ -63,7 +70,7 @@ impl Core {
     }
 
     fn waiting(&self, name: &StreamName) -> Vec<u64> {
-        self.streams
+        self.table
             .get(name)
             .map(|stream| {
                 stream
@@ -75,8 +82,9 @@ impl Core {
             .unwrap_or_default()
     }
 
-    pub(crate) fn on_search_page(
+    pub(super) fn on_search_page(
         &mut self,
+        cx: &mut Context,
         name: &StreamName,
         mut search: Search,
         result: LookupResult,
@@ -99,6 +107,7 @@ impl Core {
             Some(lowest) => {
                 search.from = Some(lowest - 1);
                 search.lookup = self.lookup(
+                    cx,
                     name,
                     LookupRange::Backwards {
                         from: search.from,
@@ -107,12 +116,12 @@ impl Core {
                 );
                 self.set_step(name, LookupStep::Search(search));
             }
-            None => self.searched(name, search),
+            None => self.searched(cx, name, search),
         }
     }
 
     fn match_page(&self, name: &StreamName, search: &mut Search, events: &[Event]) {
-        let Some(stream) = self.streams.get(name) else {
+        let Some(stream) = self.table.get(name) else {
             return;
         };
         for revision in &search.wanted {
@@ -130,7 +139,7 @@ impl Core {
 
     /// All found, or the page reaches back to before anything that waits was written at the source.
     fn is_search_over(&self, name: &StreamName, search: &Search, events: &[Event]) -> bool {
-        let Some(stream) = self.streams.get(name) else {
+        let Some(stream) = self.table.get(name) else {
             return true;
         };
         let oldest = search
@@ -145,18 +154,18 @@ impl Core {
             .any(|event| event.created < oldest.saturating_sub(CLOCKS_DIFFER))
     }
 
-    fn searched(&mut self, name: &StreamName, search: Search) {
+    fn searched(&mut self, cx: &mut Context, name: &StreamName, search: Search) {
         for revision in &search.found {
             let entry = self
-                .streams
+                .table
                 .get_mut(name)
                 .and_then(|stream| stream.queue.remove(*revision));
             if let Some(entry) = entry {
-                self.settle_duplicate(name, entry, DuplicateReason::Found);
+                self.settle_duplicate(cx, name, entry, DuplicateReason::Found);
             }
         }
-        self.release(name);
-        let Some(stream) = self.streams.get_mut(name) else {
+        self.release(cx, name);
+        let Some(stream) = self.table.get_mut(name) else {
             return;
         };
         // What else is there by now is not known: what is not surely newer is looked for.
@@ -186,11 +195,11 @@ impl Core {
             .iter()
             .filter(|revision| high.is_some_and(|high| **revision < high));
         for revision in late.copied().collect::<Vec<u64>>() {
-            self.report(Report::Late {
+            cx.report(Report::Late {
                 stream: name.clone(),
                 revision,
             });
         }
-        self.advance(name);
+        self.advance(cx, name);
     }
 }

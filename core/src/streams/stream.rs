@@ -10,7 +10,7 @@ use crate::streams::table::Idle;
 
 /// What is known of the destination's stream.
 #[derive(Clone, Debug)]
-pub(crate) enum State {
+pub(super) enum State {
     /// Just met, evicted, or its last append was answered with anything but success: look.
     Unknown,
     /// Being looked at.
@@ -30,37 +30,37 @@ pub(crate) enum State {
 
 /// A stream copied with `skip_version_check`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Following {
+pub(super) struct Following {
     /// The destination's own last revision; `None`: it holds nothing.
-    pub(crate) tail: Option<u64>,
+    pub(super) tail: Option<u64>,
     /// What waits now was looked for and is not there: it may be appended.
-    pub(crate) searched: bool,
+    pub(super) searched: bool,
 }
 
 /// Why and since when a stream is not written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(super) struct Held {
     /// First bad revision.
-    pub(crate) first_bad: u64,
+    pub(super) first_bad: u64,
     /// Everything up to here is known to be there.
-    pub(crate) tail: Option<u64>,
-    pub(crate) reason: HeldReason,
-    pub(crate) text: String,
+    pub(super) tail: Option<u64>,
+    pub(super) reason: HeldReason,
+    pub(super) text: String,
     /// When it was last looked at.
-    pub(crate) looked_up: Moment,
+    pub(super) looked_up: Moment,
 }
 
 /// A lookup under way. Several steps may be needed to decide.
 #[derive(Clone, Debug)]
-pub(crate) struct LookingUp {
-    pub(crate) step: LookupStep,
+pub(super) struct LookingUp {
+    pub(super) step: LookupStep,
     /// The stream was held before: the same finding is not told again.
-    pub(crate) was_held: Option<Held>,
+    pub(super) was_held: Option<Held>,
 }
 
 /// What a lookup waits for.
 #[derive(Clone, Debug)]
-pub(crate) enum LookupStep {
+pub(super) enum LookupStep {
     /// In line for its turn.
     Wanted,
     /// `$$S` only, because revision 0 waits.
@@ -79,7 +79,7 @@ pub(crate) enum LookupStep {
 
 impl LookupStep {
     /// True if this lookup's answer is what the step waits for.
-    pub(crate) fn waits_for(&self, answered: LookupId) -> bool {
+    pub(super) fn waits_for(&self, answered: LookupId) -> bool {
         match self {
             Self::Wanted => false,
             Self::Metadata(lookup) | Self::Full { lookup, .. } => *lookup == answered,
@@ -94,103 +94,103 @@ impl LookupStep {
 
 /// The comparison of the destination's last event with the source's of that revision.
 #[derive(Clone, Debug)]
-pub(crate) struct Tail {
-    pub(crate) revision: u64,
-    pub(crate) destination: Half<LookupId, Option<Event>>,
-    pub(crate) source: Half<ReadId, SourceTail>,
+pub(super) struct Tail {
+    pub(super) revision: u64,
+    pub(super) destination: Half<LookupId, Option<Event>>,
+    pub(super) source: Half<ReadId, SourceTail>,
     /// Waiting revisions at or below it that cannot be read at the destination.
-    pub(crate) unreadable: Vec<u64>,
+    pub(super) unreadable: Vec<u64>,
 }
 
 /// One of two answers that are compared.
 #[derive(Clone, Debug)]
-pub(crate) enum Half<Id, Answer> {
+pub(super) enum Half<Id, Answer> {
     Pending(Id),
     Got(Answer),
 }
 
 /// A backward search by id.
 #[derive(Clone, Debug)]
-pub(crate) struct Search {
-    pub(crate) lookup: LookupId,
+pub(super) struct Search {
+    pub(super) lookup: LookupId,
     /// Where the page under way begins; `None`: at the tail.
-    pub(crate) from: Option<u64>,
+    pub(super) from: Option<u64>,
     /// The destination's last revision, from the first page.
-    pub(crate) tail: Option<u64>,
+    pub(super) tail: Option<u64>,
     /// When the newest readable event was stored, from the first page.
-    pub(crate) newest: Option<i64>,
+    pub(super) newest: Option<i64>,
     /// Source revisions that waited when it began and were not found yet.
-    pub(crate) wanted: Vec<u64>,
+    pub(super) wanted: Vec<u64>,
     /// Source revisions found so far.
-    pub(crate) found: Vec<u64>,
+    pub(super) found: Vec<u64>,
     /// The highest of them, and the revision of its copy at the destination.
-    pub(crate) copy: Option<(u64, u64)>,
+    pub(super) copy: Option<(u64, u64)>,
 }
 
 /// Reading what lies between the destination's tail and the first delivered event.
 #[derive(Clone, Debug)]
-pub(crate) struct Repair {
+pub(super) struct Repair {
     /// First revision that waits behind the gap.
-    pub(crate) to: u64,
-    pub(crate) read: Option<ReadId>,
+    pub(super) to: u64,
+    pub(super) read: Option<ReadId>,
     /// In line for its next page.
-    pub(crate) wanted: bool,
+    pub(super) wanted: bool,
     /// Written so far.
-    pub(crate) written: u64,
+    pub(super) written: u64,
 }
 
 /// One stream with something to do.
 #[derive(Clone, Debug)]
-pub(crate) struct Stream {
-    pub(crate) state: State,
-    pub(crate) queue: Queue,
-    pub(crate) flight: Option<AppendId>,
+pub(super) struct Stream {
+    pub(super) state: State,
+    pub(super) queue: Queue,
+    pub(super) flight: Option<AppendId>,
     /// In the line of streams that may append.
-    pub(crate) in_line: bool,
+    pub(super) in_line: bool,
     /// Up to this revision events are sent one by one, to find the one that is refused.
-    pub(crate) single_until: Option<u64>,
+    pub(super) single_until: Option<u64>,
     /// Attempts in a row without progress; sets the back-off.
-    pub(crate) failures: u32,
+    pub(super) failures: u32,
     /// Nothing is tried before this time.
-    pub(crate) retry_at: Option<Moment>,
+    pub(super) retry_at: Option<Moment>,
     /// When it last had a reason to be slow: what waited then may time out.
-    pub(crate) slow_at: Option<Moment>,
-    pub(crate) metadata_done: bool,
-    pub(crate) repair: Option<Repair>,
+    pub(super) slow_at: Option<Moment>,
+    pub(super) metadata_done: bool,
+    pub(super) repair: Option<Repair>,
     /// Placeholders are made for revisions below this one.
-    pub(crate) fill_to: Option<u64>,
+    pub(super) fill_to: Option<u64>,
     /// Up to here nothing is known: it lies below what a lookup compared, or is a placeholder.
-    pub(crate) unverified: Option<u64>,
+    pub(super) unverified: Option<u64>,
     /// Since when the source's stream seems to end before the destination's.
-    pub(crate) beyond_since: Option<Moment>,
+    pub(super) beyond_since: Option<Moment>,
     /// It was told that the destination no longer shows some of its events.
-    pub(crate) told_unreadable: bool,
+    pub(super) told_unreadable: bool,
     /// It was told that another writer truncated it.
-    pub(crate) told_truncated: bool,
+    pub(super) told_truncated: bool,
     /// Its own reads fail although others are answered.
-    pub(crate) failing: Option<Failing>,
+    pub(super) failing: Option<Failing>,
     /// Highest source revision written, or with `skip_version_check` found at the destination.
-    pub(crate) high: Option<u64>,
+    pub(super) high: Option<u64>,
     /// `skip_version_check`: somebody else writes there too, so each delivery is looked for.
-    pub(crate) shared: bool,
+    pub(super) shared: bool,
     /// `skip_version_check`: when the newest event that was there at first contact was stored. What the source wrote
     /// before may be among those events, whatever its revision.
-    pub(crate) newest_met: Option<i64>,
+    pub(super) newest_met: Option<i64>,
 }
 
 /// Reads of one stream that fail although the server answers others.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Failing {
-    pub(crate) since: Moment,
-    pub(crate) times: u32,
+pub(super) struct Failing {
+    pub(super) since: Moment,
+    pub(super) times: u32,
 }
 
 /// A copy is never older than its original, but clocks of two servers differ, and one that runs in local time differs by up
 /// to a day: 25 hours in ticks of 100 ns.
-pub(crate) const CLOCKS_DIFFER: i64 = 25 * 60 * 60 * 10_000_000;
+pub(super) const CLOCKS_DIFFER: i64 = 25 * 60 * 60 * 10_000_000;
 
 impl Stream {
-    pub(crate) fn new(known: Idle) -> Self {
+    pub(super) fn new(known: Idle) -> Self {
         Self {
             state: known.state,
             queue: Queue::default(),
@@ -215,17 +215,17 @@ impl Stream {
     }
 
     /// Aligned at `tail`: is the event of this revision known to be there?
-    pub(crate) fn knows(&self, revision: u64, tail: Option<u64>) -> bool {
+    pub(super) fn knows(&self, revision: u64, tail: Option<u64>) -> bool {
         Self::is_known(revision, tail, self.unverified)
     }
 
     /// Known are revisions up to the tail, but for those at or below an unverified one.
-    pub(crate) fn is_known(revision: u64, tail: Option<u64>, unverified: Option<u64>) -> bool {
+    pub(super) fn is_known(revision: u64, tail: Option<u64>, unverified: Option<u64>) -> bool {
         Some(revision) <= tail && Some(revision) > unverified
     }
 
     /// `skip_version_check`: this event cannot be at the destination, so nobody needs to look for it.
-    pub(crate) fn is_surely_new(&self, event: &Event) -> bool {
+    pub(super) fn is_surely_new(&self, event: &Event) -> bool {
         !self.shared
             && self.high.is_none_or(|high| event.revision > high)
             && self
@@ -234,7 +234,7 @@ impl Stream {
     }
 
     /// Nothing waits, nothing is under way.
-    pub(crate) fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.queue.is_empty()
             && self.flight.is_none()
             && !matches!(self.state, State::LookingUp(_) | State::WritingMetadata)

@@ -17,14 +17,14 @@ const ALWAYS_KNOWN: usize = 64;
 
 /// What is kept of a stream with nothing to do.
 #[derive(Clone, Debug)]
-pub(crate) struct Idle {
-    pub(crate) state: State,
-    pub(crate) unverified: Option<u64>,
-    pub(crate) told_unreadable: bool,
-    pub(crate) told_truncated: bool,
-    pub(crate) high: Option<u64>,
-    pub(crate) shared: bool,
-    pub(crate) newest_met: Option<i64>,
+pub(super) struct Idle {
+    pub(super) state: State,
+    pub(super) unverified: Option<u64>,
+    pub(super) told_unreadable: bool,
+    pub(super) told_truncated: bool,
+    pub(super) high: Option<u64>,
+    pub(super) shared: bool,
+    pub(super) newest_met: Option<i64>,
 }
 
 impl From<Stream> for Idle {
@@ -65,7 +65,7 @@ impl Idle {
 
 /// All streams that the core knows.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(super) struct Table {
     busy: HashMap<StreamName, Stream>,
     idle: LruCache<StreamName, Idle>,
     /// What the idle ones cost.
@@ -74,7 +74,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize) -> Self {
         Self {
             busy: HashMap::new(),
             idle: LruCache::unbounded(),
@@ -84,7 +84,7 @@ impl Table {
     }
 
     /// The stream, made busy if it was idle or unknown.
-    pub(crate) fn wake(&mut self, name: &StreamName) -> &mut Stream {
+    pub(super) fn wake(&mut self, name: &StreamName) -> &mut Stream {
         let (idle, bytes) = (&mut self.idle, &mut self.idle_bytes);
         self.busy.entry(name.clone()).or_insert_with(|| {
             let known = idle.pop(name);
@@ -94,17 +94,17 @@ impl Table {
     }
 
     /// The stream, if it is busy.
-    pub(crate) fn get_mut(&mut self, name: &StreamName) -> Option<&mut Stream> {
+    pub(super) fn get_mut(&mut self, name: &StreamName) -> Option<&mut Stream> {
         self.busy.get_mut(name)
     }
 
     /// The stream, if it is busy.
-    pub(crate) fn get(&self, name: &StreamName) -> Option<&Stream> {
+    pub(super) fn get(&self, name: &StreamName) -> Option<&Stream> {
         self.busy.get(name)
     }
 
     /// True for an idle stream that the destination is known to hold up to this revision, or that is held.
-    pub(crate) fn is_settled(&self, name: &StreamName, revision: u64) -> bool {
+    pub(super) fn is_settled(&self, name: &StreamName, revision: u64) -> bool {
         let known = |idle: &Idle| match &idle.state {
             State::Aligned { tail } => Stream::is_known(revision, *tail, idle.unverified),
             State::Held(_) => true,
@@ -115,7 +115,7 @@ impl Table {
 
     /// Puts a stream with nothing to do to rest, among others that may take so many bytes together; returns the streams that
     /// were forgotten for it.
-    pub(crate) fn rest(&mut self, name: &StreamName, bytes: usize) -> Vec<StreamName> {
+    pub(super) fn rest(&mut self, name: &StreamName, bytes: usize) -> Vec<StreamName> {
         if !self.busy.get(name).is_some_and(Stream::is_idle) {
             return Vec::new();
         }
@@ -136,12 +136,12 @@ impl Table {
     }
 
     /// All busy streams, in no particular order.
-    pub(crate) fn busy(&self) -> impl Iterator<Item = (&StreamName, &Stream)> {
+    pub(super) fn busy(&self) -> impl Iterator<Item = (&StreamName, &Stream)> {
         self.busy.iter()
     }
 
     /// Names of the busy streams, sorted: what is done to all must not depend on a hash.
-    pub(crate) fn busy_names(&self) -> Vec<StreamName> {
+    pub(super) fn busy_names(&self) -> Vec<StreamName> {
         let mut names: Vec<StreamName> = self.busy.keys().cloned().collect();
         names.sort_unstable();
         names

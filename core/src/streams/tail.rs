@@ -4,16 +4,18 @@
 
 use std::time::Duration;
 
+use crate::context::Context;
 use crate::event::{Event, StreamName};
 use crate::port::{
     Command, DuplicateReason, HeldReason, LookupId, LookupRange, LookupResult, OnUnverified,
     ReadFrom, ReadId, Report, SourcePage,
 };
+use crate::streams::Purpose;
+use crate::streams::Streams;
 use crate::streams::compare::{self, SourceTail, TailFinding};
 use crate::streams::lookup::PAGE_BYTES;
 use crate::streams::queue::Queue;
 use crate::streams::stream::{Half, LookupStep, State, Tail};
-use crate::{Core, Purpose};
 
 /// The source's stream has to seem to end before the destination's for this long before that is believed: a node that is
 /// behind says the same for a while.
@@ -21,16 +23,17 @@ const BEYOND_FOR: Duration = Duration::from_secs(10);
 
 const FOREIGN: &str = "the destination's events cannot be read and are not the source's";
 
-impl Core {
+impl Streams {
     /// Reads what is needed to compare both sides' event of the destination's last revision.
-    pub(crate) fn compare_tails(
+    pub(super) fn compare_tails(
         &mut self,
+        cx: &mut Context,
         name: &StreamName,
         tail: u64,
         event: Option<Event>,
         unreadable: Vec<u64>,
     ) {
-        let queue = self.streams.get(name).map(|stream| &stream.queue);
+        let queue = self.table.get(name).map(|stream| &stream.queue);
         let known = queue.and_then(Queue::last_delivered);
         let waiting = queue
             .and_then(|queue| queue.get(tail))
@@ -38,10 +41,10 @@ impl Core {
         let source = match waiting {
             Some(event) => Half::Got(SourceTail::Event(event)),
             None => {
-                let read = ReadId(self.next_id());
+                let read = ReadId(cx.next_id());
                 self.reads
                     .insert(read, Purpose::Verify(name.clone(), known));
-                self.out.push(Command::ReadSource {
+                cx.out.push(Command::ReadSource {
                     read,
                     stream: name.clone(),
                     from: ReadFrom::Revision(tail),
@@ -55,6 +58,7 @@ impl Core {
         let destination = match (event, unreadable.is_empty()) {
             (Some(event), _) => Half::Got(Some(event)),
             (None, _) => Half::Pending(self.lookup(
+                cx,
                 name,
                 LookupRange::Forwards {
                     from: tail,
@@ -63,6 +67,7 @@ impl Core {
             )),
         };
         self.tail_step(
+            cx,
             name,
             Tail {
                 revision: tail,
@@ -74,8 +79,9 @@ impl Core {
     }
 
     /// The destination's last event was read, or cannot be.
-    pub(crate) fn on_destination_tail(
+    pub(super) fn on_destination_tail(
         &mut self,
+        cx: &mut Context,
         name: &StreamName,
         mut tail: Tail,
         result: LookupResult,
@@ -87,18 +93,19 @@ impl Core {
             _ => None,
         };
         tail.destination = Half::Got(event);
-        self.tail_step(name, tail);
+        self.tail_step(cx, name, tail);
     }
 
     /// The source's event of the destination's last revision was read.
-    pub(crate) fn on_verify_read(
+    pub(super) fn on_verify_read(
         &mut self,
+        cx: &mut Context,
         read: ReadId,
         name: &StreamName,
         known: Option<u64>,
         page: SourcePage,
     ) {
-        let Some(stream) = self.streams.get_mut(name) else {
+        let Some(stream) = self.table.get_mut(name) else {
             return;
         };
         let State::LookingUp(looking_up) = &stream.state else {
@@ -115,8 +122,8 @@ impl Core {
             // A node that does not know of what was delivered before it was asked is behind: it says nothing.
             SourcePage::Events { last, .. } if Some(last) < known => None,
             SourcePage::Events { last, .. } if last < tail.revision => {
-                let since = *stream.beyond_since.get_or_insert(self.now);
-                let long = self.now.saturating_sub(since) >= BEYOND_FOR;
+                let since = *stream.beyond_since.get_or_insert(cx.now);
+                let long = cx.now.saturating_sub(since) >= BEYOND_FOR;
                 long.then_some(SourceTail::Beyond)
             }
             SourcePage::Events { events, .. } => {
@@ -128,31 +135,33 @@ impl Core {
             }
             SourcePage::SoftDeleted | SourcePage::Tombstoned => Some(SourceTail::Gone),
             SourcePage::Denied => Some(SourceTail::Denied),
-            SourcePage::Refused(text) => return self.read_refused(name, text),
+            SourcePage::Refused(text) => return self.read_refused(cx, name, text),
             SourcePage::NotFound | SourcePage::Failed => None,
         };
         let Some(found) = found else {
-            return self.source_read_failed(name);
+            return self.source_read_failed(cx, name);
         };
-        self.source_failing = false;
+        cx.source_failing = false;
         tail.source = Half::Got(found);
-        self.tail_step(name, tail);
+        self.tail_step(cx, name, tail);
     }
 
-    fn tail_step(&mut self, name: &StreamName, tail: Tail) {
+    fn tail_step(&mut self, cx: &mut Context, name: &StreamName, tail: Tail) {
         let (Half::Got(there), Half::Got(here)) = (&tail.destination, &tail.source) else {
             self.set_step(name, LookupStep::Tail(tail));
             return;
         };
         let passes = !tail.unreadable.is_empty();
         match compare::tail_lookup(tail.revision, there.as_ref(), here, passes) {
-            TailFinding::Conflict(clash) => self.conflict_at(name, clash.revision, clash.text()),
-            TailFinding::Foreign => self.conflict(name, FOREIGN),
-            TailFinding::Unverified(why) => self.unverified(name, tail, &why),
+            TailFinding::Conflict(clash) => {
+                self.conflict_at(cx, name, clash.revision, clash.text())
+            }
+            TailFinding::Foreign => self.conflict(cx, name, FOREIGN),
+            TailFinding::Unverified(why) => self.unverified(cx, name, tail, &why),
             TailFinding::Ask(event) => {
-                let lookup = LookupId(self.next_id());
-                self.lookups.insert(lookup, (name.clone(), self.now));
-                self.out.push(Command::Recognise {
+                let lookup = LookupId(cx.next_id());
+                self.lookups.insert(lookup, (name.clone(), cx.now));
+                cx.out.push(Command::Recognise {
                     lookup,
                     stream: name.clone(),
                     event,
@@ -160,67 +169,75 @@ impl Core {
                 self.set_step(name, LookupStep::Asked { lookup, tail });
             }
             TailFinding::OneSided => {
-                self.tell_unverified(name, tail.revision);
-                self.tail_is_ours(name, tail);
+                self.tell_unverified(cx, name, tail.revision);
+                self.tail_is_ours(cx, name, tail);
             }
             TailFinding::Equal { differs } => {
                 if differs {
-                    self.report(Report::Differs {
+                    cx.report(Report::Differs {
                         stream: name.clone(),
                         revision: tail.revision,
                     });
                 }
-                self.tail_is_ours(name, tail);
+                self.tail_is_ours(cx, name, tail);
             }
         }
     }
 
     /// The destination's server has judged the source's event at the last revision.
-    pub(crate) fn on_recognised(&mut self, name: &StreamName, tail: Tail, result: LookupResult) {
+    pub(super) fn on_recognised(
+        &mut self,
+        cx: &mut Context,
+        name: &StreamName,
+        tail: Tail,
+        result: LookupResult,
+    ) {
         match result {
             LookupResult::Recognised => {
                 let from = tail.unreadable.first().copied().unwrap_or(tail.revision);
-                self.tell_unreadable(name, from, tail.revision);
-                self.tail_is_ours(name, tail);
+                self.tell_unreadable(cx, name, from, tail.revision);
+                self.tail_is_ours(cx, name, tail);
             }
             LookupResult::Foreign => {
                 let range = LookupRange::Forwards {
                     from: tail.revision,
                     count: 1,
                 };
-                let lookup = self.lookup(name, range);
+                let lookup = self.lookup(cx, name, range);
                 self.set_step(name, LookupStep::Refused { lookup, tail });
             }
-            LookupResult::Unproven(why) => self.unverified(name, tail, &why),
-            _ => self.lookup_later(name),
+            LookupResult::Unproven(why) => self.unverified(cx, name, tail, &why),
+            _ => self.lookup_later(cx, name),
         }
     }
 
     /// A scavenge keeps a stream's last event only (protocol §15.6): a refusal of one that has others behind it by now
     /// may mean that it is gone.
-    pub(crate) fn on_refusal_confirmed(
+    pub(super) fn on_refusal_confirmed(
         &mut self,
+        cx: &mut Context,
         name: &StreamName,
         tail: &Tail,
         result: &LookupResult,
     ) {
         if matches!(result, LookupResult::Tail { last, .. } if *last == tail.revision) {
-            self.conflict(name, FOREIGN);
+            self.conflict(cx, name, FOREIGN);
         } else {
-            self.forget(name);
-            self.advance(name);
+            self.forget(cx, name);
+            self.advance(cx, name);
         }
     }
 
     /// Nothing tells whose the stream is.
-    fn unverified(&mut self, name: &StreamName, tail: Tail, why: &str) {
-        if self.settings.on_unverified == OnUnverified::Pass {
-            self.tell_unverified(name, tail.revision);
-            self.tail_is_ours(name, tail);
+    fn unverified(&mut self, cx: &mut Context, name: &StreamName, tail: Tail, why: &str) {
+        if cx.settings.on_unverified == OnUnverified::Pass {
+            self.tell_unverified(cx, name, tail.revision);
+            self.tail_is_ours(cx, name, tail);
             return;
         }
         let first = self.first_waiting(name);
         self.hold(
+            cx,
             name,
             first,
             HeldReason::Unverified,
@@ -232,37 +249,43 @@ impl Core {
     }
 
     /// The destination's stream is the source's up to its last revision: what cannot be read below it is there.
-    fn tail_is_ours(&mut self, name: &StreamName, tail: Tail) {
+    fn tail_is_ours(&mut self, cx: &mut Context, name: &StreamName, tail: Tail) {
         if tail.unreadable.is_empty() {
-            self.aligned(name, Some(tail.revision));
+            self.aligned(cx, name, Some(tail.revision));
             return;
         }
         let first = tail.unreadable.first().copied().unwrap_or_default();
-        self.tell_unreadable(name, first, tail.revision);
+        self.tell_unreadable(cx, name, first, tail.revision);
         let revisions: Vec<_> = tail
             .unreadable
             .into_iter()
             .map(|revision| (revision, Some(DuplicateReason::Unreadable)))
             .collect();
-        self.there(name, &revisions, Vec::new());
+        self.there(cx, name, &revisions, Vec::new());
     }
 
-    fn tell_unverified(&mut self, name: &StreamName, revision: u64) {
-        if let Some(stream) = self.streams.get_mut(name) {
+    fn tell_unverified(&mut self, cx: &mut Context, name: &StreamName, revision: u64) {
+        if let Some(stream) = self.table.get_mut(name) {
             stream.unverified = stream.unverified.max(Some(revision));
         }
-        self.report(Report::Unverified {
+        cx.report(Report::Unverified {
             stream: name.clone(),
             revision,
         });
     }
 
     /// Once a stream.
-    pub(crate) fn tell_unreadable(&mut self, name: &StreamName, from: u64, tail: u64) {
-        if let Some(stream) = self.streams.get_mut(name)
+    pub(super) fn tell_unreadable(
+        &mut self,
+        cx: &mut Context,
+        name: &StreamName,
+        from: u64,
+        tail: u64,
+    ) {
+        if let Some(stream) = self.table.get_mut(name)
             && !std::mem::replace(&mut stream.told_unreadable, true)
         {
-            self.report(Report::Unreadable {
+            cx.report(Report::Unreadable {
                 stream: name.clone(),
                 from,
                 tail,
@@ -272,18 +295,23 @@ impl Core {
 
     /// A stream that ditto keeps up to date and that somebody truncates, or deletes and thereby lets the next append
     /// revive, is told of; `$tb` that ditto wrote itself is the source's own beginning.
-    pub(crate) fn note_truncation(&mut self, name: &StreamName, truncate_before: Option<u64>) {
+    pub(super) fn note_truncation(
+        &mut self,
+        cx: &mut Context,
+        name: &StreamName,
+        truncate_before: Option<u64>,
+    ) {
         let Some(first) = truncate_before.filter(|first| *first > 0) else {
             return;
         };
         if self
-            .streams
+            .table
             .get(name)
             .is_none_or(|stream| stream.told_truncated)
         {
             return;
         }
-        let read = ReadId(self.next_id());
+        let read = ReadId(cx.next_id());
         self.reads.insert(
             read,
             Purpose::Head {
@@ -291,7 +319,7 @@ impl Core {
                 destination: first,
             },
         );
-        self.out.push(Command::ReadSource {
+        cx.out.push(Command::ReadSource {
             read,
             stream: name.clone(),
             from: ReadFrom::Revision(0),
@@ -301,7 +329,13 @@ impl Core {
     }
 
     /// The source's first readable event was read, of a stream that is truncated at the destination.
-    pub(crate) fn on_head_read(&mut self, name: &StreamName, destination: u64, page: SourcePage) {
+    pub(super) fn on_head_read(
+        &mut self,
+        cx: &mut Context,
+        name: &StreamName,
+        destination: u64,
+        page: SourcePage,
+    ) {
         let SourcePage::Events { events, .. } = page else {
             return;
         };
@@ -309,9 +343,9 @@ impl Core {
             return;
         };
         if source < destination {
-            self.streams.wake(name).told_truncated = true;
-            self.rest(name);
-            self.report(Report::Truncated {
+            self.table.wake(name).told_truncated = true;
+            self.rest(cx, name);
+            cx.report(Report::Truncated {
                 stream: name.clone(),
                 destination,
                 source,

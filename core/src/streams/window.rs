@@ -18,7 +18,7 @@ const ROUND_TRIP_MEMORY: Duration = Duration::from_secs(30);
 
 /// The limit and what it is derived from.
 #[derive(Clone, Debug)]
-pub(crate) struct AppendWindow {
+pub(super) struct AppendWindow {
     limit: u32,
     fixed: bool,
     round_trip: Option<Duration>,
@@ -30,7 +30,7 @@ pub(crate) struct AppendWindow {
 }
 
 impl AppendWindow {
-    pub(crate) fn new(fixed: Option<u32>) -> Self {
+    pub(super) fn new(fixed: Option<u32>) -> Self {
         Self {
             limit: fixed.unwrap_or(START).max(1),
             fixed: fixed.is_some(),
@@ -42,16 +42,16 @@ impl AppendWindow {
     }
 
     /// The quickest answer of late.
-    pub(crate) fn round_trip(&self) -> Duration {
+    pub(super) fn round_trip(&self) -> Duration {
         self.round_trip.unwrap_or_default()
     }
 
-    pub(crate) fn limit(&self) -> u32 {
+    pub(super) fn limit(&self) -> u32 {
         self.limit
     }
 
     /// An append was answered after `took`; `full`: others had to wait for a place.
-    pub(crate) fn answered(&mut self, now: Moment, took: Duration, full: bool) {
+    pub(super) fn answered(&mut self, now: Moment, took: Duration, full: bool) {
         self.measure(now, took);
         if self.fixed {
             return;

@@ -212,7 +212,7 @@ impl Bench {
             _ => None,
         };
         // Asked for want of anything else; `liveness` looks at that.
-        let asks = self.answers_asks && self.core.asked_at == Some(self.now);
+        let asks = self.answers_asks && self.core.streams.asked_at() == Some(self.now);
         let before = out.len();
         out.retain(|command| !asks || !matches!(command, Command::Probe { .. }));
         let asked = out.len() < before;

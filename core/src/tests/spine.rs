@@ -31,11 +31,13 @@ fn what_waits_is_merged_and_only_consecutive_revisions_are() {
         (&[1, 2, 2, 3], "append s-1 after 0: 1 2 3", None),
         (&[3, 1, 2], "append s-1 after 0: 1 2 3", None),
     ] {
-        let mut bench = Bench::joined(settings());
+        // Something in flight keeps the rest waiting.
+        let mut bench = Bench::joined(CoreSettings {
+            appends_in_flight: Some(1),
+            ..settings()
+        });
         bench.begun("other-1");
         bench.begun("s-1");
-        // Something in flight keeps the rest waiting.
-        bench.core.window = crate::streams::window::AppendWindow::new(Some(1));
         bench.deliver("other-1", 1);
         bench.commands();
         delivered

@@ -9,23 +9,23 @@ const MOST: usize = 4_096;
 
 /// Numbers, as ranges: first to last.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Answered {
+pub(super) struct Answered {
     ranges: BTreeMap<u64, u64>,
 }
 
 impl Answered {
     /// A new session: what was answered over the last one may not have arrived.
-    pub(crate) fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.ranges.clear();
     }
 
-    pub(crate) fn has(&self, number: u64) -> bool {
+    pub(super) fn has(&self, number: u64) -> bool {
         let below = self.ranges.range(..=number).next_back();
         below.is_some_and(|(_, last)| *last >= number)
     }
 
     /// It has to be answered again.
-    pub(crate) fn remove(&mut self, number: u64) {
+    pub(super) fn remove(&mut self, number: u64) {
         let below = self.ranges.range(..=number).next_back();
         let Some((first, last)) = below.map(|(first, last)| (*first, *last)) else {
             return;
@@ -42,7 +42,7 @@ impl Answered {
         }
     }
 
-    pub(crate) fn insert(&mut self, number: u64) {
+    pub(super) fn insert(&mut self, number: u64) {
         if self.has(number) {
             return;
         }

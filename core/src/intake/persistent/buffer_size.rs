@@ -30,7 +30,7 @@ const CALLS_OF_A_JOIN: u32 = 2;
 
 /// The buffer size and what it is derived from.
 #[derive(Clone, Debug)]
-pub(crate) struct BufferSize {
+pub(super) struct BufferSize {
     fixed: Option<u32>,
     selected: u32,
     /// A throttle above zero lets only so many through in a quarter of the message timeout.
@@ -56,21 +56,21 @@ struct Second {
 
 /// How the session is at a tick.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reading {
+pub(super) struct Reading {
     /// Deliveries without an answer.
-    pub(crate) here: usize,
+    pub(super) here: usize,
     /// The session's buffer size.
-    pub(crate) buffer_size: u32,
+    pub(super) buffer_size: u32,
     /// The destination keeps up, and nothing else holds deliveries up.
-    pub(crate) quick: bool,
+    pub(super) quick: bool,
     /// To the destination and back.
-    pub(crate) round_trip: Duration,
+    pub(super) round_trip: Duration,
     /// The group's.
-    pub(crate) message_timeout: Duration,
+    pub(super) message_timeout: Duration,
 }
 
 impl BufferSize {
-    pub(crate) fn new(fixed: Option<u32>, throttle: Duration) -> Self {
+    pub(super) fn new(fixed: Option<u32>, throttle: Duration) -> Self {
         Self {
             fixed,
             selected: fixed.unwrap_or(START),
@@ -84,7 +84,7 @@ impl BufferSize {
     }
 
     /// Buffer size for the next session. `message_timeout`: the group's, `None` while it is not known.
-    pub(crate) fn ask(&self, message_timeout: Option<Duration>) -> u32 {
+    pub(super) fn ask(&self, message_timeout: Option<Duration>) -> u32 {
         match message_timeout {
             Some(timeout) => self.selected.min(self.most_under_throttle(timeout)).max(1),
             None if self.throttle.is_zero() => self.selected,
@@ -93,17 +93,17 @@ impl BufferSize {
     }
 
     /// True if not even one event in a quarter of the timeout can be copied.
-    pub(crate) fn throttle_cannot_work(&self, message_timeout: Duration) -> bool {
+    pub(super) fn throttle_cannot_work(&self, message_timeout: Duration) -> bool {
         self.throttle > message_timeout / 4
     }
 
     /// Something was settled.
-    pub(crate) fn outcome(&mut self, now: Moment) {
+    pub(super) fn outcome(&mut self, now: Moment) {
         self.second(now).done += 1;
     }
 
     /// It had waited here for so long, without a reason of its own.
-    pub(crate) fn waited(&mut self, now: Moment, age: Duration) {
+    pub(super) fn waited(&mut self, now: Moment, age: Duration) {
         let second = self.second(now);
         second.slowest = second.slowest.max(age);
     }
@@ -126,7 +126,7 @@ impl BufferSize {
     }
 
     /// A join took this long.
-    pub(crate) fn joined(&mut self, took: Duration) {
+    pub(super) fn joined(&mut self, took: Duration) {
         let round_trip = took / CALLS_OF_A_JOIN;
         self.round_trip = Some(
             self.round_trip
@@ -135,7 +135,7 @@ impl BufferSize {
     }
 
     /// Deliveries timed out: ask for what really got done.
-    pub(crate) fn shrink(&mut self, now: Moment, message_timeout: Duration) {
+    pub(super) fn shrink(&mut self, now: Moment, message_timeout: Duration) {
         let oldest = now.saturating_sub(message_timeout / 4).as_secs();
         let lately = self.seconds.iter().filter(|past| past.second >= oldest);
         let done: u32 = lately.map(|past| past.done).sum();
@@ -144,7 +144,7 @@ impl BufferSize {
     }
 
     /// Looked at every second. True: leave and join again with more.
-    pub(crate) fn should_grow(&mut self, now: Moment, session: &Reading) -> bool {
+    pub(super) fn should_grow(&mut self, now: Moment, session: &Reading) -> bool {
         self.note_here(now, session.here);
         let helps =
             session.quick && self.more(now, session) > self.selected && self.is_full(now, session);
@@ -163,7 +163,7 @@ impl BufferSize {
     }
 
     /// Asks for more from the next join on.
-    pub(crate) fn grow(&mut self, now: Moment, session: &Reading) {
+    pub(super) fn grow(&mut self, now: Moment, session: &Reading) {
         self.selected = self.more(now, session);
         self.grown = Some(now);
         self.full_since = None;

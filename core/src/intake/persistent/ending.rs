@@ -2,13 +2,15 @@
 //!
 //! Finishes what is in flight, within its deadline. Never drops an answer that it could still wait for.
 
-use crate::Core;
+use crate::context::Context;
+use crate::intake::persistent::Persistent;
 use crate::intake::persistent::session::Phase;
 use crate::port::{Command, LeaveReason, Moment, StopReason};
+use crate::streams::Streams;
 
 /// The pipeline is to end.
 #[derive(Clone, Debug)]
-pub(crate) struct Ending {
+pub(super) struct Ending {
     deadline: Moment,
     /// What waits by then is left to be delivered again: the server would take it back, and may park it for that.
     leave_by: Moment,
@@ -17,7 +19,7 @@ pub(crate) struct Ending {
 
 impl Ending {
     /// When it goes on by itself.
-    pub(crate) fn due(&self, now: Moment) -> Moment {
+    pub(super) fn due(&self, now: Moment) -> Moment {
         if now < self.leave_by {
             self.leave_by.min(self.deadline)
         } else {
@@ -26,42 +28,43 @@ impl Ending {
     }
 }
 
-impl Core {
-    pub(crate) fn on_stop(&mut self, deadline: Moment) {
+impl Persistent {
+    pub(super) fn on_stop(&mut self, cx: &mut Context, deadline: Moment) {
         match &mut self.ending {
             Some(ending) => ending.deadline = ending.deadline.min(deadline),
             None => {
                 self.ending = Some(Ending {
                     deadline,
-                    leave_by: self.now + self.message_timeout() / 4,
+                    leave_by: cx.now + self.message_timeout() / 4,
                     policy: None,
                 })
             }
         }
-        self.take_no_more();
+        self.take_no_more(cx);
     }
 
     /// A policy "stop" was met: what is in flight is finished, then the pipeline ends.
-    pub(crate) fn end_by_policy(&mut self, text: String) {
+    pub(super) fn end_by_policy(&mut self, cx: &mut Context, text: String) {
         if self.ending.is_none() {
-            let deadline = self.now + self.message_timeout() / 4;
+            let deadline = cx.now + self.message_timeout() / 4;
             self.ending = Some(Ending {
                 deadline,
                 leave_by: deadline,
                 policy: Some(text),
             });
-            self.take_no_more();
+            self.take_no_more(cx);
         }
     }
 
     /// What would still be delivered is nobody's any more.
-    fn take_no_more(&mut self) {
+    fn take_no_more(&mut self, cx: &mut Context) {
+        cx.ending = true;
         if let Some(session) = self.session.id() {
-            self.out.push(Command::Poll { session, on: false });
+            cx.out.push(Command::Poll { session, on: false });
         }
     }
 
-    pub(crate) fn pump_ending(&mut self) {
+    pub(super) fn pump_ending(&mut self, cx: &mut Context, streams: &mut Streams) {
         let Some(Ending {
             deadline,
             leave_by,
@@ -70,25 +73,25 @@ impl Core {
         else {
             return;
         };
-        let late = self.now >= deadline;
-        let clean = self.flights.is_empty() && self.writes.is_empty();
+        let late = cx.now >= deadline;
+        let clean = streams.is_clean();
         match self.session.phase {
-            Phase::In { .. } if clean || late || self.now >= leave_by => {
-                self.leave(LeaveReason::Stopping);
+            Phase::In { .. } if clean || late || cx.now >= leave_by => {
+                self.leave(cx, LeaveReason::Stopping);
             }
-            Phase::Out { .. } if clean || late => self.finish(clean, policy),
+            Phase::Out { .. } if clean || late => self.finish(cx, clean, policy),
             // The server does not answer; nothing is lost by going.
-            Phase::Joining { .. } | Phase::Leaving { .. } if late => self.finish(clean, policy),
+            Phase::Joining { .. } | Phase::Leaving { .. } if late => self.finish(cx, clean, policy),
             _ => {}
         }
     }
 
-    fn finish(&mut self, clean: bool, policy: Option<String>) {
+    fn finish(&mut self, cx: &mut Context, clean: bool, policy: Option<String>) {
         self.session.phase = Phase::Finished;
         let why = policy.map_or(StopReason::Asked { clean }, StopReason::Policy);
-        self.out.push(Command::Finished {
+        cx.out.push(Command::Finished {
             why,
-            left: self.entries,
+            left: cx.memory.entries(),
         });
     }
 }

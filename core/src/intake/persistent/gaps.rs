@@ -7,13 +7,13 @@ use std::time::Duration;
 
 /// A range of numbers that were never delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Gap {
+pub(super) struct Gap {
     /// Last number of the range.
-    pub(crate) end: u64,
+    pub(super) end: u64,
     /// Joined time when a higher number came.
-    pub(crate) since: Duration,
+    pub(super) since: Duration,
     /// Found at the first join: read at once.
-    pub(crate) at_once: bool,
+    pub(super) at_once: bool,
 }
 
 /// What comes first is read first: what is read at once, then the oldest.
@@ -21,58 +21,58 @@ type Age = (bool, Duration, u64);
 
 /// Ranges that do not overlap, by first number.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Gaps {
+pub(super) struct Gaps {
     by_start: BTreeMap<u64, Gap>,
     by_age: BTreeSet<Age>,
     /// Ranges that were looked at.
     #[cfg(test)]
-    pub(crate) looked_up_at: std::cell::Cell<u64>,
+    pub(super) looked_up_at: std::cell::Cell<u64>,
 }
 
 impl Gaps {
-    pub(crate) fn insert(&mut self, start: u64, gap: Gap) {
+    pub(super) fn insert(&mut self, start: u64, gap: Gap) {
         self.remove(start);
         self.by_start.insert(start, gap);
         self.by_age.insert(age(start, &gap));
     }
 
-    pub(crate) fn remove(&mut self, start: u64) -> Option<Gap> {
+    pub(super) fn remove(&mut self, start: u64) -> Option<Gap> {
         let gap = self.by_start.remove(&start)?;
         self.by_age.remove(&age(start, &gap));
         Some(gap)
     }
 
     /// The lowest number of all.
-    pub(crate) fn first(&self) -> Option<u64> {
+    pub(super) fn first(&self) -> Option<u64> {
         self.by_start.keys().next().copied()
     }
 
     /// The range to read first.
-    pub(crate) fn oldest(&self) -> Option<(u64, Gap)> {
+    pub(super) fn oldest(&self) -> Option<(u64, Gap)> {
         let (_, _, start) = self.by_age.first()?;
         self.look_up(*start, self.by_start.get(start)?)
     }
 
     /// The range that a number is in.
-    pub(crate) fn around(&self, number: u64) -> Option<(u64, Gap)> {
+    pub(super) fn around(&self, number: u64) -> Option<(u64, Gap)> {
         let (start, gap) = self.by_start.range(..=number).next_back()?;
         self.look_up(*start, gap).filter(|_| gap.end >= number)
     }
 
     /// The first range that begins at this number or later.
-    pub(crate) fn from(&self, number: u64) -> Option<(u64, Gap)> {
+    pub(super) fn from(&self, number: u64) -> Option<(u64, Gap)> {
         let (start, gap) = self.by_start.range(number..).next()?;
         self.look_up(*start, gap)
     }
 
     /// The last range that begins before this number.
-    pub(crate) fn before(&self, number: u64) -> Option<(u64, Gap)> {
+    pub(super) fn before(&self, number: u64) -> Option<(u64, Gap)> {
         let (start, gap) = self.by_start.range(..number).next_back()?;
         self.look_up(*start, gap)
     }
 
     /// All ranges that these numbers touch.
-    pub(crate) fn touched(&self, from: u64, to: u64) -> Vec<(u64, Gap)> {
+    pub(super) fn touched(&self, from: u64, to: u64) -> Vec<(u64, Gap)> {
         let first = self.around(from).map_or(from, |(start, _)| start);
         let touched = self.by_start.range(first..=to);
         touched

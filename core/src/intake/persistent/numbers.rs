@@ -9,7 +9,7 @@ use crate::intake::persistent::gaps::{Gap, Gaps};
 
 /// The numbers from the base on.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Numbers {
+pub(super) struct Numbers {
     /// Everything below was done before this process came; `None` until known.
     base: Option<u64>,
     /// The base is where the stream ended at the first join, for nothing else was known: the group may begin before it.
@@ -24,7 +24,7 @@ pub(crate) struct Numbers {
 
 impl Numbers {
     /// Begins anew: everything below `base` is done.
-    pub(crate) fn begin(&mut self, base: u64) {
+    pub(super) fn begin(&mut self, base: u64) {
         *self = Self {
             base: Some(base),
             end: base,
@@ -33,13 +33,13 @@ impl Numbers {
     }
 
     /// Begins at a number that the group may begin before: its start is "end" (protocol §8.2), wherever that was.
-    pub(crate) fn assume(&mut self, base: u64) {
+    pub(super) fn assume(&mut self, base: u64) {
         self.begin(base);
         self.assumed = true;
     }
 
     /// The group's checkpoint went back: what lies between counts as never delivered.
-    pub(crate) fn lower(&mut self, base: u64, joined: Duration) {
+    pub(super) fn lower(&mut self, base: u64, joined: Duration) {
         if let Some(before) = self.base.filter(|before| base < *before) {
             self.insert_gap(base, before, joined);
             self.base = Some(base);
@@ -59,17 +59,17 @@ impl Numbers {
     }
 
     /// True once a base is known.
-    pub(crate) fn has_begun(&self) -> bool {
+    pub(super) fn has_begun(&self) -> bool {
         self.base.is_some()
     }
 
     /// True if no number from the base on has been seen yet.
-    pub(crate) fn is_untouched(&self) -> bool {
+    pub(super) fn is_untouched(&self) -> bool {
         self.base.is_none_or(|base| self.end == base)
     }
 
     /// A number was delivered. `joined` is the time spent joined so far; `at_once`: a gap before it is read at once.
-    pub(crate) fn delivered(&mut self, number: u64, joined: Duration, at_once: bool) {
+    pub(super) fn delivered(&mut self, number: u64, joined: Duration, at_once: bool) {
         if self.base.is_none() {
             self.begin(number);
         }
@@ -87,12 +87,12 @@ impl Numbers {
     }
 
     /// True if numbers up to `last` exist that no delivery has come up to.
-    pub(crate) fn lacks(&self, last: u64) -> bool {
+    pub(super) fn lacks(&self, last: u64) -> bool {
         self.base.is_some() && last >= self.end
     }
 
     /// All numbers up to `last` exist; those never delivered become a gap.
-    pub(crate) fn exists_up_to(&mut self, last: u64, joined: Duration) {
+    pub(super) fn exists_up_to(&mut self, last: u64, joined: Duration) {
         if self.lacks(last) {
             self.extend_to(last + 1, joined, true);
             self.end = last + 1;
@@ -100,12 +100,12 @@ impl Numbers {
     }
 
     /// Acknowledged, parked, skipped or closed.
-    pub(crate) fn done(&mut self, number: u64) {
+    pub(super) fn done(&mut self, number: u64) {
         self.open.remove(&number);
     }
 
     /// Delivered, but dropped before it was done: it counts as never delivered from now on.
-    pub(crate) fn forget(&mut self, number: u64, joined: Duration) {
+    pub(super) fn forget(&mut self, number: u64, joined: Duration) {
         if self.open.remove(&number) {
             self.gaps.insert(
                 number,
@@ -119,14 +119,14 @@ impl Numbers {
     }
 
     /// The first range that is due: never delivered, and a higher number came `patience` ago (in joined time).
-    pub(crate) fn due(&self, joined: Duration, patience: Duration) -> Option<(u64, u64)> {
+    pub(super) fn due(&self, joined: Duration, patience: Duration) -> Option<(u64, u64)> {
         let (start, gap) = self.gaps.oldest()?;
         let due = gap.at_once || joined.saturating_sub(gap.since) >= patience;
         due.then_some((start, gap.end))
     }
 
     /// How much more joined time must pass before the next range is due.
-    pub(crate) fn due_in(&self, joined: Duration, patience: Duration) -> Option<Duration> {
+    pub(super) fn due_in(&self, joined: Duration, patience: Duration) -> Option<Duration> {
         let (_, gap) = self.gaps.oldest()?;
         Some(if gap.at_once {
             Duration::ZERO
@@ -137,7 +137,7 @@ impl Numbers {
 
     /// Takes the numbers `from..=to` out of the gaps; those that `handed` names are delivered now, the others closed.
     /// What that takes depends on the gaps that are cut and the numbers that are named, never on how wide the range is.
-    pub(crate) fn close(&mut self, from: u64, to: u64, handed: &[u64]) {
+    pub(super) fn close(&mut self, from: u64, to: u64, handed: &[u64]) {
         let named = handed.iter().copied();
         let delivered: Vec<u64> = named
             .filter(|number| (from..=to).contains(number) && self.is_gap(*number))
@@ -161,17 +161,17 @@ impl Numbers {
     }
 
     /// True if the number was never delivered.
-    pub(crate) fn is_gap(&self, number: u64) -> bool {
+    pub(super) fn is_gap(&self, number: u64) -> bool {
         self.gaps.around(number).is_some()
     }
 
     /// True if the number is known to exist and is not done.
-    pub(crate) fn is_pending(&self, number: u64) -> bool {
+    pub(super) fn is_pending(&self, number: u64) -> bool {
         self.open.contains(&number) || self.is_gap(number)
     }
 
     /// If the number was never delivered, it is read at once.
-    pub(crate) fn hurry(&mut self, number: u64) {
+    pub(super) fn hurry(&mut self, number: u64) {
         if let Some((start, gap)) = self.gaps.around(number) {
             self.cut(start, gap, number, number);
             let at_once = Gap {
@@ -184,23 +184,23 @@ impl Numbers {
     }
 
     /// Lowest number that this process was not handed yet: the first of a gap, or the next one.
-    pub(crate) fn first_undelivered(&self) -> Option<u64> {
+    pub(super) fn first_undelivered(&self) -> Option<u64> {
         self.base?;
         Some(self.gaps.first().unwrap_or(self.end))
     }
 
     /// True if a delivery of this number leaves out numbers before it.
-    pub(crate) fn is_skip(&self, number: u64) -> bool {
+    pub(super) fn is_skip(&self, number: u64) -> bool {
         self.base.is_some() && number > self.end
     }
 
     /// One more than the highest number known to exist.
-    pub(crate) fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         self.end
     }
 
     /// First and last of the numbers `from..limit` that were never delivered.
-    pub(crate) fn undelivered_within(&self, from: u64, limit: u64) -> Option<(u64, u64)> {
+    pub(super) fn undelivered_within(&self, from: u64, limit: u64) -> Option<(u64, u64)> {
         if from >= limit {
             return None;
         }
@@ -217,7 +217,7 @@ impl Numbers {
     }
 
     /// Highest number up to which everything is done.
-    pub(crate) fn done_up_to(&self) -> Option<u64> {
+    pub(super) fn done_up_to(&self) -> Option<u64> {
         self.base?;
         let first_gap = self.gaps.first().unwrap_or(self.end);
         let first_open = self.open.first().copied().unwrap_or(self.end);

@@ -4,24 +4,26 @@
 
 use std::time::Duration;
 
-use crate::Core;
+use crate::context::Context;
 use crate::event::TOMBSTONE_REVISION;
-use crate::intake::persistent::deliver::Forwarding;
+use crate::intake::persistent::Persistent;
 use crate::intake::persistent::doubt::Doubt;
+use crate::intake::persistent::forward::Forwarding;
 use crate::intake::persistent::numbers::Numbers;
 use crate::intake::persistent::unseen::Unseen;
+use crate::pause::back_off;
 use crate::port::{Command, GroupSeen, JoinRefusal, LeaveReason, Moment, SessionId};
-use crate::streams::resend::back_off;
+use crate::streams::Streams;
 
 /// A standby asks again this often.
 const STANDBY_ASKS: Duration = Duration::from_secs(2);
 
 /// A session that lasted this long was a good one: the next join is not delayed.
-pub(crate) const GOOD_SESSION: Duration = Duration::from_secs(10);
+pub(super) const GOOD_SESSION: Duration = Duration::from_secs(10);
 
 /// Where the pipeline stands towards the group.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Phase {
+pub(super) enum Phase {
     /// Not joined; joins at this time (`None`: when the destination has given a verdict).
     Out { join_at: Option<Moment> },
     /// Asked to join.
@@ -41,7 +43,7 @@ pub(crate) enum Phase {
 
 /// Why the pipeline is not simply running.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Trouble {
+pub(super) enum Trouble {
     None,
     /// The source does not let it in, or drops it again and again.
     Source,
@@ -53,27 +55,27 @@ pub(crate) enum Trouble {
 
 /// Membership of the group.
 #[derive(Clone, Debug)]
-pub(crate) struct Session {
-    pub(crate) phase: Phase,
-    pub(crate) trouble: Trouble,
+pub(super) struct Session {
+    pub(super) phase: Phase,
+    pub(super) trouble: Trouble,
     /// Stopped while a join was under way: its session is left at once.
     unwanted: bool,
     attempts: u32,
-    pub(crate) left_at: Moment,
+    pub(super) left_at: Moment,
     /// Time spent joined, without the present session.
-    pub(crate) joined_before: Duration,
+    pub(super) joined_before: Duration,
     /// Stays in a row that the server ended soon, before anything came.
-    pub(crate) empty_sessions: u32,
+    pub(super) empty_sessions: u32,
     /// The present session brought something.
-    pub(crate) brings: bool,
+    pub(super) brings: bool,
     /// The group is looked at by plain calls while the pipeline is stopped with a reason.
-    pub(crate) ask_at: Option<Moment>,
+    pub(super) ask_at: Option<Moment>,
     /// Looks of this kind since the pipeline stopped.
-    pub(crate) asked: u32,
+    pub(super) asked: u32,
 }
 
 impl Session {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             phase: Phase::Out {
                 join_at: Some(Moment::ZERO),
@@ -91,7 +93,7 @@ impl Session {
     }
 
     /// The present session.
-    pub(crate) fn id(&self) -> Option<SessionId> {
+    pub(super) fn id(&self) -> Option<SessionId> {
         match self.phase {
             Phase::In { session, .. } => Some(session),
             _ => None,
@@ -99,20 +101,25 @@ impl Session {
     }
 
     /// Stopped with a reason that an operator has to mend.
-    pub(crate) fn is_stopped(&self) -> bool {
+    pub(super) fn is_stopped(&self) -> bool {
         matches!(self.trouble, Trouble::Stopped(_) | Trouble::Gone)
+    }
+
+    /// Nothing more will happen.
+    pub(super) fn is_finished(&self) -> bool {
+        self.phase == Phase::Finished
     }
 
     fn is_joining(&self) -> bool {
         matches!(self.phase, Phase::Joining { .. })
     }
 
-    pub(crate) fn trouble(&self) -> &Trouble {
+    pub(super) fn trouble(&self) -> &Trouble {
         &self.trouble
     }
 
     /// Buffer size of the present session.
-    pub(crate) fn buffer_size(&self) -> Option<u32> {
+    pub(super) fn buffer_size(&self) -> Option<u32> {
         match self.phase {
             Phase::In { buffer_size, .. } => Some(buffer_size),
             _ => None,
@@ -120,14 +127,14 @@ impl Session {
     }
 
     /// Time spent joined so far.
-    pub(crate) fn joined_time(&self, now: Moment) -> Duration {
+    pub(super) fn joined_time(&self, now: Moment) -> Duration {
         match self.phase {
             Phase::In { since, .. } => self.joined_before + now.saturating_sub(since),
             _ => self.joined_before,
         }
     }
 
-    pub(crate) fn due(&self) -> Option<Moment> {
+    pub(super) fn due(&self) -> Option<Moment> {
         match self.phase {
             Phase::Out { join_at } => join_at.or(self.ask_at),
             _ => None,
@@ -135,25 +142,28 @@ impl Session {
     }
 }
 
-impl Core {
-    pub(crate) fn is_finished(&self) -> bool {
-        self.session.phase == Phase::Finished
-    }
-
-    pub(crate) fn on_joined(&mut self, session: SessionId, buffer_size: u32, group: GroupSeen) {
+impl Persistent {
+    pub(super) fn on_joined(
+        &mut self,
+        cx: &mut Context,
+        streams: &mut Streams,
+        session: SessionId,
+        buffer_size: u32,
+        group: GroupSeen,
+    ) {
         let Phase::Joining { since } = self.session.phase else {
             return;
         };
-        self.buffer_size.joined(self.now.saturating_sub(since));
+        self.buffer_size.joined(cx.now.saturating_sub(since));
         self.session.phase = Phase::In {
             session,
             buffer_size,
-            since: self.now,
+            since: cx.now,
             paused: None,
         };
         match first_open(&group) {
             Some(base) if self.numbers.has_begun() => {
-                let joined = self.session.joined_time(self.now);
+                let joined = self.session.joined_time(cx.now);
                 self.numbers.lower(base, joined);
             }
             Some(base) => self.numbers.begin(base),
@@ -162,39 +172,39 @@ impl Core {
             None => self.numbers.assume(end_of(&group)),
         }
         if std::mem::take(&mut self.session.unwanted) {
-            self.leave(LeaveReason::Stopping);
+            self.leave(cx, LeaveReason::Stopping);
             return;
         }
         if self.session.trouble != Trouble::Gone {
             self.session.trouble = Trouble::None;
         }
         self.session.brings = false;
-        self.source_failing = false;
+        cx.source_failing = false;
         self.unacknowledged = 0;
         self.timed_out = false;
         self.answered.clear();
         self.narrow = None;
         // What is delivered from now on has its whole message timeout before it.
-        self.waiting_since = self.waits_for_destination().then_some(self.now);
-        self.holes.joined(self.session.joined_time(self.now));
-        self.doubt_at_join(group.checkpoint);
+        streams.wait_anew(cx);
+        self.holes.joined(self.session.joined_time(cx.now));
+        self.doubt_at_join(cx, group.checkpoint);
         let timeout = group.message_timeout;
         self.group = Some(numbered(group));
         if self.buffer_size.throttle_cannot_work(timeout) {
-            let throttle = self.settings.throttle_interval;
-            self.stop_for_now(format!(
+            let throttle = cx.settings.throttle_interval;
+            self.stop_with(cx, streams, format!(
                 "throttle_interval {throttle:?} needs a message timeout of at least {:?}, the group has {timeout:?}",
                 throttle * 4
             ));
         } else if buffer_size > self.buffer_size.ask(Some(timeout)) && self.ending.is_none() {
             // Only now is it known how much the throttle lets through before deliveries time out.
-            self.leave(LeaveReason::BufferSize);
+            self.leave(cx, LeaveReason::BufferSize);
         } else if self.ending.is_none() {
-            self.out.push(Command::Poll { session, on: true });
+            cx.out.push(Command::Poll { session, on: true });
         }
     }
 
-    pub(crate) fn on_refused(&mut self, why: JoinRefusal) {
+    pub(super) fn on_refused(&mut self, cx: &mut Context, streams: &mut Streams, why: JoinRefusal) {
         if !self.session.is_joining() {
             return;
         }
@@ -204,20 +214,23 @@ impl Core {
         }
         let after = match why {
             JoinRefusal::Taken => {
-                self.stand_by();
+                self.stand_by(cx, streams);
                 STANDBY_ASKS
             }
             JoinRefusal::Missing => {
-                return self
-                    .refused_for_good("the group does not exist and create = false".to_owned());
+                return self.refused_for_good(
+                    cx,
+                    "the group does not exist and create = false".to_owned(),
+                );
             }
             JoinRefusal::Denied => {
                 return self.refused_for_good(
+                    cx,
                     "the source refuses the user: wrong credentials, or no right to the group"
                         .to_owned(),
                 );
             }
-            JoinRefusal::Unsuitable(text) => return self.refused_for_good(text.to_owned()),
+            JoinRefusal::Unsuitable(text) => return self.refused_for_good(cx, text.to_owned()),
             JoinRefusal::Unavailable => {
                 self.session.trouble = Trouble::Source;
                 self.session.attempts += 1;
@@ -225,22 +238,22 @@ impl Core {
             }
         };
         self.session.phase = Phase::Out {
-            join_at: Some(self.now + after),
+            join_at: Some(cx.now + after),
         };
     }
 
     /// Another consumer has the group: it will get what waits here, so that is dropped.
-    fn stand_by(&mut self) {
+    fn stand_by(&mut self, cx: &mut Context, streams: &mut Streams) {
         self.session.trouble = Trouble::Standby;
         self.session.attempts = 0;
-        self.drop_waiting();
+        self.drop_waiting(cx, streams);
         self.numbers = Numbers::default();
         self.holes.begin();
         self.doubt = Doubt::default();
         self.unseen = Unseen::default();
     }
 
-    pub(crate) fn on_left(&mut self, session: SessionId, why: LeaveReason) {
+    pub(super) fn on_left(&mut self, cx: &mut Context, session: SessionId, why: LeaveReason) {
         let since = match self.session.phase {
             Phase::In {
                 session: current,
@@ -252,15 +265,15 @@ impl Core {
         };
         self.acks.clear();
         // Before the session's time is counted as past: what is dropped is as old as this moment.
-        self.drop_wishes();
+        self.drop_wishes(cx);
         self.doubt.left();
         self.session.joined_before +=
-            since.map_or(Duration::ZERO, |since| self.now.saturating_sub(since));
-        self.session.left_at = self.now;
+            since.map_or(Duration::ZERO, |since| cx.now.saturating_sub(since));
+        self.session.left_at = cx.now;
         let join_at = match why {
             LeaveReason::Waiting => None,
             LeaveReason::Ended => {
-                if since.is_some_and(|since| self.now.saturating_sub(since) >= GOOD_SESSION) {
+                if since.is_some_and(|since| cx.now.saturating_sub(since) >= GOOD_SESSION) {
                     self.session.attempts = 0;
                 }
                 self.session.attempts += 1;
@@ -269,10 +282,10 @@ impl Core {
                 }
                 since
                     .into_iter()
-                    .for_each(|since| self.note_session_ended(since));
-                Some(self.now + back_off(self.session.attempts))
+                    .for_each(|since| self.note_session_ended(cx, since));
+                Some(cx.now + back_off(self.session.attempts))
             }
-            LeaveReason::BufferSize | LeaveReason::Quiet | LeaveReason::Stopping => Some(self.now),
+            LeaveReason::BufferSize | LeaveReason::Quiet | LeaveReason::Stopping => Some(cx.now),
         };
         self.session.phase = Phase::Out { join_at };
         if self.session.is_stopped() {
@@ -281,32 +294,37 @@ impl Core {
     }
 
     /// Ends the session: first what is acknowledged, then the end.
-    pub(crate) fn leave(&mut self, why: LeaveReason) {
-        self.flush_acks();
-        self.drop_wishes();
+    pub(super) fn leave(&mut self, cx: &mut Context, why: LeaveReason) {
+        self.flush_acks(cx);
+        self.drop_wishes(cx);
         let Phase::In { session, since, .. } = self.session.phase else {
             return;
         };
-        self.session.joined_before += self.now.saturating_sub(since);
+        self.session.joined_before += cx.now.saturating_sub(since);
         self.session.phase = Phase::Leaving { session };
-        self.out.push(Command::Leave { session, why });
+        cx.out.push(Command::Leave { session, why });
     }
 
     /// Stops with a reason that an operator has to mend; looked at again, at first soon.
-    pub(crate) fn stop_for_now(&mut self, text: String) {
+    pub(super) fn stop_with(&mut self, cx: &mut Context, streams: &mut Streams, text: String) {
         self.session.unwanted = self.session.is_joining();
-        self.leave(LeaveReason::Stopping);
-        self.drop_waiting();
-        self.session.stop(Trouble::Stopped(text), self.now);
+        self.leave(cx, LeaveReason::Stopping);
+        self.drop_waiting(cx, streams);
+        self.session.stop(Trouble::Stopped(text), cx.now);
     }
 
     /// Refused for a reason that an operator has to mend.
-    fn refused_for_good(&mut self, text: String) {
+    fn refused_for_good(&mut self, cx: &mut Context, text: String) {
         self.session.phase = Phase::Out { join_at: None };
-        self.session.stop(Trouble::Stopped(text), self.now);
+        self.session.stop(Trouble::Stopped(text), cx.now);
     }
 
-    pub(crate) fn on_group_seen(&mut self, group: GroupSeen) {
+    pub(super) fn on_group_seen(
+        &mut self,
+        cx: &mut Context,
+        streams: &mut Streams,
+        group: GroupSeen,
+    ) {
         if self
             .group
             .as_ref()
@@ -315,18 +333,18 @@ impl Core {
             self.holes.want_parked();
         }
         // What had failed is wanted no more, and the source answers.
-        self.source_failing &= self.waits_for_source();
+        cx.source_failing &= self.waits_for_source(streams);
         let hopeless = self.buffer_size.throttle_cannot_work(group.message_timeout);
         self.group = Some(numbered(group));
         if self.session.is_stopped() && !hopeless && matches!(self.session.phase, Phase::Out { .. })
         {
             self.session.phase = Phase::Out {
-                join_at: Some(self.now),
+                join_at: Some(cx.now),
             };
         }
     }
 
-    pub(crate) fn on_group_unseen(&mut self, why: JoinRefusal) {
+    pub(super) fn on_group_unseen(&mut self, why: JoinRefusal) {
         if why == JoinRefusal::Unavailable
             && self.session.id().is_none()
             && self.session.trouble == Trouble::None
@@ -336,27 +354,16 @@ impl Core {
     }
 
     /// Drops everything that is not in flight; the source delivers it again, to whoever has the group.
-    fn drop_waiting(&mut self) {
-        for name in self.streams.busy_names() {
-            let Some(stream) = self.streams.get_mut(&name) else {
-                continue;
-            };
-            if stream.flight.is_some() {
-                continue;
-            }
-            let dropped: Vec<_> = stream.queue.drain().collect();
-            dropped
-                .into_iter()
-                .for_each(|entry| self.settle_dropped(entry));
-            self.end_repair(&name);
-            self.rest(&name);
+    fn drop_waiting(&mut self, cx: &mut Context, streams: &mut Streams) {
+        for claim in streams.drop_waiting(cx) {
+            self.drop_claim(cx, &claim);
         }
         self.holes.parked_again();
         self.unseen.search_again();
         let forwards: Vec<Forwarding> = self.forwards.drain(..).collect();
         forwards
             .iter()
-            .for_each(|forwarding| self.drop_claim(&forwarding.claim));
+            .for_each(|forwarding| self.drop_claim(cx, &forwarding.claim));
     }
 }
 

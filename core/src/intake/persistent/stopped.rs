@@ -15,7 +15,7 @@ const STOPPED_ASKS: Duration = Duration::from_secs(30);
 
 /// The pause before look number `lookups` (from 0) of a pipeline that is stopped: many a cause is removed within seconds,
 /// such as a password that is changed at the server before it is in its file.
-pub(crate) fn stopped_pause(lookups: u32) -> Duration {
+pub(super) fn stopped_pause(lookups: u32) -> Duration {
     STOPPED_ASKS_FIRST
         .saturating_mul(1 << lookups.min(4))
         .min(STOPPED_ASKS)
@@ -23,7 +23,7 @@ pub(crate) fn stopped_pause(lookups: u32) -> Duration {
 
 impl Session {
     /// Stops with this reason, or goes on being stopped with another, and plans the next lookup at the group.
-    pub(crate) fn stop(&mut self, trouble: Trouble, now: Moment) {
+    pub(super) fn stop(&mut self, trouble: Trouble, now: Moment) {
         if !self.is_stopped() {
             self.asked = 0;
         }
@@ -32,7 +32,7 @@ impl Session {
     }
 
     /// Plans the next lookup at the group.
-    pub(crate) fn ask_later(&mut self, now: Moment) {
+    pub(super) fn ask_later(&mut self, now: Moment) {
         self.ask_at = Some(now + stopped_pause(self.asked));
     }
 }

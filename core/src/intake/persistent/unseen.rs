@@ -7,16 +7,19 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use crate::context::Context;
 use crate::event::StreamName;
-use crate::intake::persistent::deliver::Forwarding;
+use crate::intake::persistent::Persistent;
+use crate::intake::persistent::Purpose;
+use crate::intake::persistent::forward::Forwarding;
 use crate::intake::persistent::session::Trouble;
 use crate::intake::persistent::stopped::stopped_pause;
+use crate::pause::back_off;
 use crate::port::{
     Command, Feed, LeaveReason, LogPage, LogPosition, Mode, Moment, PipelineState, ReadId, Report,
 };
-use crate::streams::queue::Claim;
-use crate::streams::resend::back_off;
-use crate::{Core, Purpose};
+use crate::seam::Claim;
+use crate::streams::Streams;
 
 /// Found streams whose event is being read at once.
 const READ_AT_ONCE: usize = 16;
@@ -27,7 +30,7 @@ pub const SEARCH_TIME: Duration = Duration::from_secs(600);
 
 /// What is known of such numbers.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Unseen {
+pub(super) struct Unseen {
     /// First and last of the numbers that are lost to the subscription's stream.
     lost: Option<(u64, u64)>,
     search: Search,
@@ -65,16 +68,16 @@ impl Search {
 
 impl Unseen {
     /// Numbers are lost, and their streams are not all copied yet.
-    pub(crate) fn is_active(&self) -> bool {
+    pub(super) fn is_active(&self) -> bool {
         self.lost.is_some()
     }
 
-    pub(crate) fn retry_at(&self) -> Option<Moment> {
+    pub(super) fn retry_at(&self) -> Option<Moment> {
         self.retry_at
     }
 
     /// What waited was dropped: the streams are looked for from the log's beginning again.
-    pub(crate) fn search_again(&mut self) {
+    pub(super) fn search_again(&mut self) {
         self.search = Search {
             problem: self.search.problem.take(),
             ..Search::default()
@@ -82,29 +85,29 @@ impl Unseen {
     }
 }
 
-impl Core {
-    pub(crate) fn pump_unseen(&mut self) {
-        if self.ending.is_some() || self.unseen.retry_at.is_some_and(|at| at > self.now) {
+impl Persistent {
+    pub(super) fn pump_unseen(&mut self, cx: &mut Context, streams: &mut Streams) {
+        if self.ending.is_some() || self.unseen.retry_at.is_some_and(|at| at > cx.now) {
             return;
         }
         self.unseen.retry_at = None;
         if self.unseen.is_active() && self.session.trouble == Trouble::None {
-            self.pump_search();
+            self.pump_search(cx, streams);
         }
     }
 
     /// Numbers `from..first` cannot be read any more. True if something was lost by that: then its numbers stay open.
-    pub(crate) fn not_seen_between(&mut self, from: u64, first: u64) -> bool {
-        if !self.minds_lost_numbers() {
+    pub(super) fn not_seen_between(&mut self, cx: &mut Context, from: u64, first: u64) -> bool {
+        if !self.minds_lost_numbers(cx) {
             if let Some((from, to)) = self.numbers.undelivered_within(from, first) {
-                self.report(Report::Gone { from, to });
+                cx.report(Report::Gone { from, to });
             }
             return false;
         }
-        let accepted = self.settings.accept_unseen_below.min(first);
+        let accepted = cx.settings.accept_unseen_below.min(first);
         if let Some((from, to)) = self.numbers.undelivered_within(from, accepted) {
             self.numbers.close(from, to, &[]);
-            self.report(Report::UnseenAccepted { from, to });
+            cx.report(Report::UnseenAccepted { from, to });
         }
         let Some((from, to)) = self.numbers.undelivered_within(from, first) else {
             return false;
@@ -114,41 +117,41 @@ impl Core {
             .lost
             .map_or((from, to), |(low, high)| (low.min(from), high.max(to)));
         if self.unseen.lost.replace(joined) != Some(joined) {
-            self.report(Report::Unseen { from, to });
+            cx.report(Report::Unseen { from, to });
             self.unseen.search = Search::default();
         }
-        self.leave(LeaveReason::Waiting);
+        self.leave(cx, LeaveReason::Waiting);
         true
     }
 
-    fn unseen_failed(&mut self) {
-        self.source_failing = true;
+    fn unseen_failed(&mut self, cx: &mut Context) {
+        cx.source_failing = true;
         self.unseen.failures += 1;
-        self.unseen.retry_at = Some(self.now + back_off(self.unseen.failures));
+        self.unseen.retry_at = Some(cx.now + back_off(self.unseen.failures));
     }
 
-    fn pump_search(&mut self) {
-        if self.settings.mode == Mode::AppendOnly {
+    fn pump_search(&mut self, cx: &mut Context, streams: &mut Streams) {
+        if cx.settings.mode == Mode::AppendOnly {
             let why = "the destination cannot be asked what it lacks";
             self.unseen.search.problem = Some(why.to_owned());
             return;
         }
-        self.copy_found();
+        self.copy_found(cx, streams);
         if !self.unseen.search.is_idle() {
             return;
         }
         if self.unseen.search.is_last {
-            return self.unseen_found();
+            return self.unseen_found(cx);
         }
-        let read = ReadId(self.next_id());
+        let read = ReadId(cx.next_id());
         self.unseen.search.read = Some(read);
-        self.unseen.search.until = Some(self.now + SEARCH_TIME);
+        self.unseen.search.until = Some(cx.now + SEARCH_TIME);
         self.reads.insert(read, Purpose::Log);
         let after = self.unseen.search.next;
-        self.out.push(Command::SearchLog { read, after });
+        cx.out.push(Command::SearchLog { read, after });
     }
 
-    pub(crate) fn on_log_searched(&mut self, read: ReadId, page: LogPage) {
+    pub(super) fn on_log_searched(&mut self, cx: &mut Context, read: ReadId, page: LogPage) {
         self.take_read(read);
         if self.unseen.search.read != Some(read) {
             return;
@@ -161,75 +164,70 @@ impl Core {
                 search.events += found.len() as u64;
                 search.is_last = next.is_none();
                 search.next = next;
-                search.found = if self.settings.mode == Mode::Exact {
+                search.found = if cx.settings.mode == Mode::Exact {
                     highest(found).into()
                 } else {
                     found.into()
                 };
                 self.unseen.failures = 0;
-                self.source_failing = false;
-                self.progress += 1;
+                cx.source_failing = false;
+                cx.progress += 1;
             }
             LogPage::Unsearchable(why) => {
                 search.problem = Some(why);
-                self.unseen.retry_at = Some(self.now + stopped_pause(self.unseen.failures));
+                self.unseen.retry_at = Some(cx.now + stopped_pause(self.unseen.failures));
                 self.unseen.failures += 1;
             }
-            LogPage::Failed => self.unseen_failed(),
+            LogPage::Failed => self.unseen_failed(cx),
         }
     }
 
     /// Each stream that was found is copied up to its tail, as if that had been delivered. Without exact revisions there
     /// are no gaps to repair: there each event is, one after the other, for that keeps their order.
-    fn copy_found(&mut self) {
-        let exact = self.settings.mode == Mode::Exact;
+    fn copy_found(&mut self, cx: &mut Context, streams: &mut Streams) {
+        let exact = cx.settings.mode == Mode::Exact;
         let at_once = if exact { READ_AT_ONCE } else { 1 };
-        while self.forwards.len() + self.forwards_read() < at_once && self.has_reserve() {
+        while self.forwards.len() + self.forwards_read() < at_once && cx.memory.has_reserve() {
             let Some((name, revision)) = self.unseen.search.found.pop_front() else {
                 break;
             };
-            if name.is_system() || self.streams.is_settled(&name, revision) {
+            if name.is_system() || streams.is_settled(&name, revision) {
                 continue;
             }
-            let claim = Claim {
-                ack: None,
-                number: None,
-                at: self.now,
-                hole: false,
-            };
+            let claim = Claim::unasked(cx.now);
             self.unseen.search.copying.insert(name.clone());
-            let revision = (!exact || self.settings.feed == Feed::Parts).then_some(revision);
+            let revision = (!exact || cx.settings.feed == Feed::Parts).then_some(revision);
             self.forwards
                 .push_back(Forwarding::new(name, revision, claim));
-            self.pump_forwards();
+            self.pump_forwards(cx);
         }
         if !self.forwards.is_empty() || self.forwards_read() > 0 {
             return;
         }
         while let Some(name) = self.unseen.search.copying.first()
-            && self.streams.get(name).is_none()
+            && !streams.is_busy(name)
         {
             self.unseen.search.copying.pop_first();
         }
     }
 
     /// Everything that was found is copied or held: the numbers are done, and the group may go on.
-    fn unseen_found(&mut self) {
+    fn unseen_found(&mut self, cx: &mut Context) {
         let Some((from, to)) = self.unseen.lost.take() else {
             return;
         };
         let events = std::mem::take(&mut self.unseen.search).events;
         self.numbers.close(from, to, &[]);
-        self.report(Report::UnseenFound { from, to, events });
+        cx.report(Report::UnseenFound { from, to, events });
     }
 
     /// A search that finds nothing for long has a long time limit of its own.
-    pub(crate) fn search_until(&self) -> Option<Moment> {
+    pub(super) fn search_until(&self) -> Option<Moment> {
         self.unseen.search.read.and(self.unseen.search.until)
     }
 
     /// What an operator is shown while numbers are lost.
-    pub(crate) fn unseen_state(&self) -> Option<PipelineState> {
+    pub(super) fn unseen_state(&self) -> Option<PipelineState> {
         let (from, to) = self.unseen.lost?;
         let what = format!(
             "numbers {from} to {to} of the subscription's stream can no longer be read and were not copied by number"

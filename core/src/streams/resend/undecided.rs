@@ -9,7 +9,7 @@ impl Resend {
     /// The server says that it does not know what became of this append. Once that says nothing of the server: another
     /// writer may just have written its events, and then its next try succeeds at once. One that stays undecided is a
     /// silence: no leader, or no majority.
-    pub(crate) fn undecided(&mut self, now: Moment, append: AppendId) {
+    pub(in crate::streams) fn undecided(&mut self, now: Moment, append: AppendId) {
         if self.undecided.insert(append) {
             self.not_on_its_way(&[append]);
             self.freeze(&[append]);

@@ -1,0 +1,16 @@
+//! Which events are copied at all: the one place where a filter acts, before an event enters a stream's queue.
+//!
+//! Never looks at what an event holds.
+
+use crate::event::{Event, SkipReason, TOMBSTONE_REVISION};
+
+/// Why this event is never copied; `None`: it is.
+pub(crate) fn never_copied(event: &Event) -> Option<SkipReason> {
+    if event.stream.is_system() {
+        Some(SkipReason::SystemStream)
+    } else if event.revision >= TOMBSTONE_REVISION {
+        Some(SkipReason::Tombstone)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,135 @@
+//! What the halves of the core hand to each other: an event goes to the streams with a claim, and what became of it comes
+//! back with that claim.
+//!
+//! Plain data. Nothing here knows a server or a group: a claim is made and read by the intake alone, and to the streams it
+//! is a token with an age.
+
+use uuid::Uuid;
+
+use crate::port::{Moment, Report, SessionId};
+
+/// Somebody who wants to know what becomes of an event.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    /// The session and the id to acknowledge; `None`: nobody delivered it.
+    ack: Option<(SessionId, Uuid)>,
+    number: Option<u64>,
+    at: Moment,
+    hole: bool,
+}
+
+impl Claim {
+    /// A delivery.
+    pub(crate) fn delivered(session: SessionId, id: Uuid, number: Option<u64>, at: Moment) -> Self {
+        Self {
+            ack: Some((session, id)),
+            number,
+            at,
+            hole: false,
+        }
+    }
+
+    /// The group never delivered this number; its event was read from the subscription's stream.
+    pub(crate) fn hole(number: u64, at: Moment) -> Self {
+        Self {
+            ack: None,
+            number: Some(number),
+            at,
+            hole: true,
+        }
+    }
+
+    /// Read for ditto's own reasons: nobody is answered.
+    pub(crate) fn unasked(at: Moment) -> Self {
+        Self {
+            ack: None,
+            number: None,
+            at,
+            hole: false,
+        }
+    }
+
+    /// For the intake: what to answer, over which session.
+    pub(crate) fn ack(&self) -> Option<(SessionId, Uuid)> {
+        self.ack
+    }
+
+    /// Its delay so far was the source's own.
+    pub(crate) fn begin_again(&mut self, now: Moment) {
+        self.at = now;
+    }
+
+    /// When it was delivered.
+    pub(crate) fn at(&self) -> Moment {
+        self.at
+    }
+
+    /// Number in the subscription's stream.
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.number
+    }
+
+    /// The source delivered it and waits for an answer.
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.ack.is_some()
+    }
+
+    /// It was read because it was never delivered.
+    pub(crate) fn is_hole(&self) -> bool {
+        self.hole
+    }
+
+    /// The same id delivered again, or the same number read again: it takes the older one's place.
+    pub(crate) fn replaces(&self, older: &Self) -> bool {
+        match (self.ack, older.ack) {
+            (Some((_, id)), Some((_, old))) => id == old,
+            (None, None) => self.number == older.number,
+            _ => false,
+        }
+    }
+
+    /// Both came over one session: the source took the older one back.
+    pub(crate) fn is_of_the_session_of(&self, older: &Self) -> bool {
+        let session = |claim: &Self| claim.ack.map(|(session, _)| session);
+        self.is_delivered() && session(self) == session(older)
+    }
+}
+
+/// What became of an event, or of the pipeline by it.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It is at the destination, or passed over by policy.
+    Done {
+        claim: Claim,
+        /// If it took long, that was not for being one of too many.
+        excused: bool,
+    },
+    /// Its stream is held, or it alone was refused.
+    Held {
+        claim: Claim,
+        reason: String,
+        /// To be told once it is out of the way.
+        report: Box<Report>,
+    },
+    /// It is given up unanswered; the source has it still.
+    Dropped(Claim),
+    /// It came again over the same session while the first one waited.
+    Again {
+        claim: Claim,
+        older: Claim,
+        excused: bool,
+    },
+    /// A policy stops the pipeline. Text for the operator.
+    Stop(String),
+}
+
+/// What a stream makes of an event that cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It is held for that.
+    Held,
+    /// What is under way has to come to its answer first.
+    Later,
+    /// Streams of this destination are never held.
+    NeverHeld,
+}
