@@ -128,8 +128,9 @@ test('it shows each state with its reason, what to do, and both sides', timed, a
   await page.locator('#todo li', { hasText: 'ditto verify' }).waitFor();
   await page.locator('#todo li', { hasText: '2 events are in the group\'s parked queue' }).waitFor();
   await page.getByText('streams held', { exact: false }).first().waitFor();
+  await page.locator('.tile', { hasText: 'Held' }).locator('dd', { hasText: /^1 stream$/ }).waitFor();
   assert.equal(await page.title(), '■ ditto');
-  await cell(card(page, '$ce-customer'), 'Copied in all').filter({ hasText: /^40$/ }).waitFor();
+  await cell(card(page, '$ce-customer'), 'Copied since start').filter({ hasText: /^40$/ }).waitFor();
 });
 
 test('it goes on by itself, and the history is there when it opens', timed, async (t) => {
@@ -137,13 +138,26 @@ test('it goes on by itself, and the history is there when it opens', timed, asyn
   await states(page);
   await page.evaluate(() => { window.samePage = true; });
   for (let n = 0; n < 5; n += 1) await write(source, 'customer-2', 300);
-  await cell(card(page, '$ce-customer'), 'Copied in all').filter({ hasText: '1,540' }).waitFor();
-  const chart = (one) => card(one, '$ce-customer').getByRole('img', { name: /^Copied: now .*, at most [1-9]/ });
+  await cell(card(page, '$ce-customer'), 'Copied since start').filter({ hasText: '1,540' }).waitFor();
+  const chart = (one) => card(one, '$ce-customer').getByRole('img', { name: /^Copied: now .*, maximum [1-9]/ });
   await chart(page).waitFor();
   assert.equal(await page.evaluate(() => window.samePage), true);
   const fresh = await open(t);
   await chart(fresh).waitFor();
   await fresh.locator('svg path.strip.standby').first().waitFor({ state: 'attached' });
+});
+
+test('the verdict counts each state that does not copy', timed, async (t) => {
+  const page = await open(t, {}, async (fresh) => {
+    await fresh.route('**/status', async (route) => {
+      const answer = await route.fetch();
+      const report = await answer.json();
+      ['stopped', 'retrying', 'searching', 'connecting', 'running'].forEach((state, at) => Object.assign(report.subscriptions[at], { state, held: 0 }));
+      await route.fulfill({ response: answer, json: report });
+    });
+  });
+  const counts = '1 stopped, 1 retrying, 1 searching, 1 connecting.';
+  await page.locator('#verdict', { hasText: `4 of 5 subscriptions do not copy: ${counts}` }).waitFor();
 });
 
 // From here on there is always something to see.
@@ -218,7 +232,7 @@ test('everything on it can be reached and used by keyboard', timed, async (t) =>
   const page = await open(t);
   await states(page);
   await page.keyboard.press('Tab');
-  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'To the subscriptions');
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Skip to subscriptions');
   await page.keyboard.press('Enter');
   await until(page, () => document.activeElement.id === 'subscriptions');
   await page.keyboard.press('Tab');
@@ -233,12 +247,12 @@ test('everything on it can be reached and used by keyboard', timed, async (t) =>
   const more = card(page, '$ce-order').locator('summary', { hasText: 'More' });
   await more.focus();
   await page.keyboard.press('Enter');
-  await card(page, '$ce-order').getByText('Group looked at').waitFor();
+  await card(page, '$ce-order').getByText('Group checked').waitFor();
   // The page goes on meanwhile, and what was opened stays open and keeps the focus.
   const at = await page.locator('#updated').textContent();
   await until(page, (text) => document.getElementById('updated').textContent !== text, at);
   assert.equal(await page.evaluate(() => document.activeElement.textContent), 'More');
-  assert.ok(await card(page, '$ce-order').getByText('Group looked at').isVisible());
+  assert.ok(await card(page, '$ce-order').getByText('Group checked').isVisible());
   await page.locator('#todo a').first().press('Enter');
   await until(page, () => document.activeElement.id.startsWith('subscription-'));
 });
