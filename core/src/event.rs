@@ -143,6 +143,14 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [
+        Self::SystemStream,
+        Self::Deleted,
+        Self::Tombstone,
+        Self::Unresolved,
+    ];
+
     /// The word used in logs and as the metric label `reason`.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -5,10 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::metrics::{SubscriptionMetrics, Written};
+use crate::metrics::SubscriptionMetrics;
 use crate::pipeline::replicate::{Call, Observer};
 use crate::status::Entry;
-use ditto_core::port::{CopiedEvent, DuplicateReason, GroupSeen, Report, Side, Status};
+use ditto_core::event::SkipReason;
+use ditto_core::port::{GroupSeen, Report, Side, Status};
 
 /// Observes one subscription, over all its runs.
 pub(super) struct StatusObserver {
@@ -23,25 +24,40 @@ impl Observer for StatusObserver {
             Report::Copied { events, .. } => {
                 let repaired = events.iter().filter(|event| event.repaired).count();
                 self.entry.copied(events.len() as u64, repaired as u64);
-                metrics.written(events.iter().map(written));
+                metrics.written(events);
             }
-            Report::Duplicate { reason, .. } => metrics.duplicate(duplicate_word(*reason)),
-            Report::Differs { .. } => metrics.differs(),
-            Report::Skipped { reason } => metrics.skipped(reason.as_str()),
-            Report::Passed { reason, .. } => metrics.passed(reason.as_str()),
-            Report::Parked { reason, .. } => metrics.parked(reason.as_str()),
-            Report::Unverified { .. } => metrics.unverified(),
-            Report::Truncated { .. } => metrics.truncated(),
-            Report::RepairStarted { .. } => metrics.repair(),
-            Report::Placeholders { count, .. } => metrics.placeholders(*count),
-            Report::Hole { .. } => metrics.hole(),
+            Report::Duplicate { reason, .. } => {
+                metrics.count_one(|series| &series.duplicate, reason.as_str());
+            }
+            Report::Differs { .. } => metrics.count(|series| &series.differ, 1),
+            Report::Skipped { reason } => {
+                metrics.count_one(|series| &series.skipped, reason.as_str());
+                if *reason == SkipReason::Unresolved {
+                    metrics.count(|series| &series.unresolved, 1);
+                }
+            }
+            Report::Passed { reason, .. } => {
+                metrics.count_one(|series| &series.skipped, reason.as_str());
+                metrics.count(|series| &series.failed, 1);
+            }
+            Report::Parked { reason, .. } => {
+                metrics.count_one(|series| &series.parked, reason.as_str());
+                metrics.count(|series| &series.failed, 1);
+            }
+            Report::Unverified { .. } => metrics.count(|series| &series.unverified, 1),
+            Report::Truncated { .. } => metrics.count(|series| &series.truncated, 1),
+            Report::RepairStarted { .. } => metrics.count(|series| &series.repairs, 1),
+            Report::Placeholders { count, .. } => {
+                metrics.count(|series| &series.placeholders, *count);
+            }
+            Report::Hole { .. } => metrics.count(|series| &series.holes, 1),
             Report::State(state) => self.entry.state(state.clone()),
             _ => {}
         }
     }
 
     fn received(&self, deliveries: u64) {
-        self.metrics.received(deliveries);
+        self.metrics.count(|series| &series.received, deliveries);
     }
 
     fn status(&self, status: &Status) {
@@ -54,34 +70,19 @@ impl Observer for StatusObserver {
 
     fn call(&self, call: Call, system: &'static str, took: Duration) {
         self.metrics
-            .call(system, call.side().as_str(), call.operation(), took);
+            .call(system, call.side(), call.operation(), took);
     }
 
     fn throttled(&self, records: u64) {
-        self.metrics.throttled(records);
+        self.metrics.count(|series| &series.throttled, records);
     }
 
     fn reconnect(&self, side: Side) {
-        self.metrics.reconnect(side.as_str());
+        self.metrics
+            .count_one(|series| &series.reconnects, side.as_str());
     }
 
     fn trouble(&self, side: Side, why: &str) {
         self.entry.trouble(side, why);
-    }
-}
-
-fn written(event: &CopiedEvent) -> Written {
-    Written {
-        number: event.number,
-        created: event.created,
-        repaired: event.repaired,
-    }
-}
-
-fn duplicate_word(reason: DuplicateReason) -> &'static str {
-    match reason {
-        DuplicateReason::Known => "known",
-        DuplicateReason::Found => "found",
-        DuplicateReason::Unreadable => "unreadable",
     }
 }

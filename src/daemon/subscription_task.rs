@@ -167,7 +167,7 @@ impl SubscriptionTask {
             ditto.pause_ms = pause.as_millis(),
             "the subscription failed and is started again with new clients"
         );
-        self.metrics.restart();
+        self.metrics.count(|series| &series.restarts, 1);
         self.entry.failed(text, is_stall);
         self.entry.state(PipelineState::Connecting);
         Some(Instant::now() + pause)

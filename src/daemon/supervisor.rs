@@ -255,7 +255,7 @@ impl Supervisor {
                 kept.reloads.send_modify(|count| *count += 1);
             }
         }
-        self.parts.metrics.process.reload(verdict.as_str());
+        self.parts.metrics.process.reload(&verdict);
         self.parts.status.reloaded(verdict);
         if self.ready_by.is_none() {
             let status = self.parts.status.summary();

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::advice::advice;
 use crate::config::settings::Settings;
-use crate::status::{ProcessStatus, SubscriptionView, answers, state_word};
+use crate::status::{ProcessStatus, SubscriptionView, answers};
 use ditto_core::port::Side;
 
 /// Without a sign of life from the pipelines' runtime for this long, the process is not healthy.
@@ -185,12 +185,7 @@ impl Report {
             .iter()
             .filter(|view| !view.is_ready())
             .map(|view| {
-                let text = format!(
-                    "{}: {} {}",
-                    view.key,
-                    state_word(&view.state),
-                    view.reason()
-                );
+                let text = format!("{}: {} {}", view.key, view.state.as_str(), view.reason());
                 text.trim_end().to_owned()
             })
             .collect();
@@ -234,7 +229,7 @@ fn subscription(view: &SubscriptionView) -> SubscriptionReport {
     SubscriptionReport {
         stream: view.key.stream.to_string(),
         group: view.key.group.to_string(),
-        state: state_word(&view.state).to_owned(),
+        state: view.state.as_str().to_owned(),
         reason: view.reason().to_owned(),
         state_seconds: view.since.elapsed().as_secs(),
         lag_events: view.lag_events(),

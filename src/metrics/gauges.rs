@@ -5,15 +5,14 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use prometheus::IntGaugeVec;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{GaugeVec, IntGauge, IntGaugeVec, Opts};
 
 use super::as_gauge;
-use crate::status::{ProcessStatus, STATES, SubscriptionView, Verdict, answers, state_word};
-use ditto_core::port::{HeldReason, Side};
-
-const SUBSCRIPTION: [&str; 2] = ["stream", "group"];
+use super::table::Shown;
+use crate::status::{ProcessStatus, SubscriptionView, Verdict, answers};
+use ditto_core::port::{HeldReason, PipelineState, Side};
 
 /// Collects the gauges of one process.
 pub(super) struct Gauges {
@@ -27,9 +26,9 @@ impl Gauges {
     /// # Errors
     /// If a name or a label is not valid.
     pub(super) fn of(status: Arc<ProcessStatus>) -> prometheus::Result<Self> {
-        let set = Set::new()?;
-        let collectors = set.collectors();
-        let descriptions = collectors.iter().flat_map(|one| one.desc());
+        let set = Shown::new()?;
+        let rows = set.rows();
+        let descriptions = rows.iter().flat_map(|row| row.family.desc());
         Ok(Self {
             status,
             descriptions: descriptions.cloned().collect(),
@@ -44,97 +43,19 @@ impl Collector for Gauges {
 
     fn collect(&self) -> Vec<MetricFamily> {
         // The same names and labels were accepted when this was registered.
-        let Ok(set) = Set::new() else {
+        let Ok(set) = Shown::new() else {
             return Vec::new();
         };
         set.show(&self.status);
-        let families = set.collectors().into_iter().flat_map(Collector::collect);
+        let rows = set.rows();
+        let families = rows.iter().flat_map(|row| row.family.collect());
         families
             .filter(|family| !family.get_metric().is_empty())
             .collect()
     }
 }
 
-/// The gauges of one scrape.
-struct Set {
-    up: IntGaugeVec,
-    reload: IntGauge,
-    state: IntGaugeVec,
-    held: IntGaugeVec,
-    parked: IntGaugeVec,
-    lag_events: IntGaugeVec,
-    lag_seconds: GaugeVec,
-    in_flight: IntGaugeVec,
-    buffered_bytes: IntGaugeVec,
-}
-
-impl Set {
-    fn new() -> prometheus::Result<Self> {
-        let whole = |name, help, labels: &[&str]| IntGaugeVec::new(Opts::new(name, help), labels);
-        Ok(Self {
-            up: whole(
-                "ditto_up",
-                "1 if this side answers, 0 if ditto waits for it to answer.",
-                &["side"],
-            )?,
-            reload: IntGauge::new(
-                "ditto_config_last_reload_successful",
-                "0 if the last reload was refused, otherwise 1.",
-            )?,
-            state: whole(
-                "ditto_subscription_state",
-                "1 for the state that the subscription is in, 0 for every other.",
-                &["stream", "group", "state"],
-            )?,
-            held: whole(
-                "ditto_streams_held",
-                "Streams that are not written to until somebody decides.",
-                &["stream", "group", "reason"],
-            )?,
-            parked: whole(
-                "ditto_parked_events",
-                "Events in the group's parked queue, or as the server counts them if ditto may not read it.",
-                &SUBSCRIPTION,
-            )?,
-            lag_events: whole(
-                "ditto_lag_events",
-                "Events of the subscription's stream after the point up to which all are acknowledged.",
-                &SUBSCRIPTION,
-            )?,
-            lag_seconds: GaugeVec::new(
-                Opts::new(
-                    "ditto_lag_seconds",
-                    "Age of the oldest event that is not acknowledged, 0 if there is none.",
-                ),
-                &SUBSCRIPTION,
-            )?,
-            in_flight: whole(
-                "ditto_in_flight_events",
-                "Events sent to the destination and not answered.",
-                &SUBSCRIPTION,
-            )?,
-            buffered_bytes: whole(
-                "ditto_buffered_bytes",
-                "Bytes of events held in memory.",
-                &SUBSCRIPTION,
-            )?,
-        })
-    }
-
-    fn collectors(&self) -> [&dyn Collector; 9] {
-        [
-            &self.up,
-            &self.reload,
-            &self.state,
-            &self.held,
-            &self.parked,
-            &self.lag_events,
-            &self.lag_seconds,
-            &self.in_flight,
-            &self.buffered_bytes,
-        ]
-    }
-
+impl Shown {
     fn show(&self, status: &ProcessStatus) {
         let views = status.views();
         for side in Side::ALL {
@@ -147,15 +68,16 @@ impl Set {
         let refused = status
             .last_reload()
             .is_some_and(|last| matches!(last.verdict, Verdict::Refused(_)));
-        self.reload.set((!refused).into());
+        let reload = self.reload.with_label_values::<&str>(&[]);
+        reload.set((!refused).into());
         views.iter().for_each(|view| self.subscription(view));
     }
 
     fn subscription(&self, view: &SubscriptionView) {
         let labels = [view.key.stream.as_str(), &view.key.group];
         let [stream, group] = labels;
-        for state in STATES {
-            let is_so = state == state_word(&view.state);
+        for state in PipelineState::ALL.each_ref().map(PipelineState::as_str) {
+            let is_so = state == view.state.as_str();
             let gauge = self.state.with_label_values(&[stream, group, state]);
             gauge.set(is_so.into());
         }

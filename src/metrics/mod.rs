@@ -1,28 +1,29 @@
-//! Every series that ditto has, in one place.
+//! Every series that ditto has: declared in `table`, its labels' values in `label`.
 //!
-//! Structs of handles in a registry that is passed in; code says what happened and not which series that is. Labels are
-//! bounded: never a stream of the data, never an event id. The only part that names Prometheus types.
+//! The registry is passed in; code says what happened. Labels are bounded: never a stream of the data, never an event id. The only
+//! part that names Prometheus types.
 
-mod families;
 mod gauges;
+mod label;
 mod process;
 mod subscription;
+mod table;
 
 use std::sync::Arc;
 
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
 pub use process::ProcessMetrics;
-pub use subscription::{SubscriptionMetrics, Written};
+pub use subscription::SubscriptionMetrics;
+pub(crate) use table::Noted;
 
 use crate::status::ProcessStatus;
-use families::Families;
 
 /// All of ditto's series.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    families: Arc<Families>,
+    series: Arc<Noted>,
     /// Series of the process as a whole.
     pub process: ProcessMetrics,
 }
@@ -33,12 +34,18 @@ impl Metrics {
     /// # Errors
     /// If a name is registered already.
     pub fn register(registry: Registry) -> prometheus::Result<Arc<Self>> {
-        let families = Arc::new(Families::register(&registry)?);
-        let process = ProcessMetrics::register(&registry)?;
+        let series = Arc::new(Noted::new()?);
+        for row in series.rows() {
+            registry.register(row.family.collector())?;
+            row.start(None);
+        }
+        registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
         Ok(Arc::new(Self {
             registry,
-            families,
-            process,
+            process: ProcessMetrics::new(series.clone()),
+            series,
         }))
     }
 
@@ -64,11 +71,7 @@ impl Metrics {
     /// The series of one subscription, from zero; gone again when the value is dropped.
     #[must_use]
     pub fn subscription(&self, stream: &str, group: &str) -> Arc<SubscriptionMetrics> {
-        Arc::new(SubscriptionMetrics::new(
-            self.families.clone(),
-            stream,
-            group,
-        ))
+        Arc::new(SubscriptionMetrics::new(self.series.clone(), stream, group))
     }
 
     /// Everything in Prometheus' text format.
@@ -85,4 +88,44 @@ impl Metrics {
 /// A count as a gauge holds it.
 fn as_gauge(number: u64) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Metrics;
+
+    #[test]
+    fn subscription_series_begin_at_zero_and_end_with_it() {
+        let metrics = Metrics::new().expect("metrics");
+        let series = || {
+            let text = metrics.render().expect("text");
+            let lines = text.lines().filter(|line| line.contains("group=\"g\""));
+            lines.map(ToOwned::to_owned).collect::<Vec<_>>()
+        };
+        let subscription = metrics.subscription("s", "g");
+        subscription.count_one(|series| &series.skipped, "unverified");
+        let shown = series();
+        for (line, is_there) in [
+            (
+                r#"ditto_events_processed_total{group="g",stream="s",app="ditto"} 0"#,
+                true,
+            ),
+            (
+                r#"ditto_events_skipped_total{group="g",reason="tombstone",stream="s",app="ditto"} 0"#,
+                true,
+            ),
+            (
+                r#"ditto_events_skipped_total{group="g",reason="unverified",stream="s",app="ditto"} 1"#,
+                true,
+            ),
+            (
+                r#"ditto_current_event{group="g",stream="s",app="ditto"} 0"#,
+                false,
+            ),
+        ] {
+            assert_eq!(shown.iter().any(|one| one == line), is_there, "{line}");
+        }
+        drop(subscription);
+        assert_eq!(series(), [""; 0]);
+    }
 }

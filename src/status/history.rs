@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{SubscriptionView, state_word};
+use super::SubscriptionView;
 
 /// A sample is taken this often, or a little later.
 const STEP: Duration = Duration::from_secs(5);
@@ -54,7 +54,7 @@ impl History {
             at: now,
             rate: last.map_or(0.0, rate_since),
             lag: view.lag_events(),
-            state: state_word(&view.state),
+            state: view.state.as_str(),
             copied: view.copied,
         };
         let earlier = self.samples.len().saturating_sub(RATE_STEPS);

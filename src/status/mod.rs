@@ -24,7 +24,7 @@ pub use reload::{LastReload, Verdict};
 pub use summary::answers;
 use summary::summary;
 use view::side_index;
-pub use view::{Failure, STATES, SubscriptionView, state_word};
+pub use view::{Failure, SubscriptionView};
 
 /// All subscriptions' present state.
 #[derive(Debug)]

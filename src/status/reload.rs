@@ -16,6 +16,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// One of each.
+    pub const ALL: [Self; 3] = [Self::Applied, Self::Unchanged, Self::Refused(Vec::new())];
+
     /// One word for it, in status and metrics.
     #[must_use]
     pub fn as_str(&self) -> &'static str {

@@ -2,7 +2,7 @@
 //!
 //! Pure. Never names a stream of the data.
 
-use super::{LastReload, SubscriptionView, state_word};
+use super::{LastReload, SubscriptionView};
 use ditto_core::port::{PipelineState, Side};
 
 /// Whether a side answers all who call it; `None` if none of them can tell.
@@ -37,10 +37,14 @@ fn subscriptions(views: &[SubscriptionView]) -> String {
         "subscriptions"
     };
     let mut parts = vec![format!("{running} {noun} running")];
-    for word in ["connecting", "searching", "retrying", "standby", "stopped"] {
+    let states = PipelineState::ALL;
+    let others = states
+        .iter()
+        .filter(|state| **state != PipelineState::Running);
+    for word in others.map(PipelineState::as_str) {
         let those: Vec<_> = views
             .iter()
-            .filter(|view| state_word(&view.state) == word)
+            .filter(|view| view.state.as_str() == word)
             .collect();
         if those.is_empty() {
             continue;

@@ -165,29 +165,6 @@ impl SubscriptionView {
     }
 }
 
-/// The words for all states.
-pub const STATES: [&str; 6] = [
-    "connecting",
-    "running",
-    "searching",
-    "retrying",
-    "standby",
-    "stopped",
-];
-
-/// The word for a state, in status, metrics and STATUS.
-#[must_use]
-pub fn state_word(state: &PipelineState) -> &'static str {
-    match state {
-        PipelineState::Connecting => "connecting",
-        PipelineState::Running => "running",
-        PipelineState::Retrying(_) => "retrying",
-        PipelineState::Standby => "standby",
-        PipelineState::Searching(_) => "searching",
-        PipelineState::Stopped(_) => "stopped",
-    }
-}
-
 pub(super) fn side_index(side: Side) -> usize {
     match side {
         Side::Source => 0,

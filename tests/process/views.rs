@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 
 use devstore::{Fault, FaultKind};
+use ditto_core::port::PipelineState;
 use eventstore::{PersistentSubscriptionOptions, PersistentSubscriptionSettings, StreamPosition};
 use serde_json::Value;
 
@@ -62,7 +63,7 @@ impl Views {
     /// The subscription in `/status` and in metrics.
     fn compare_metrics(&self, all: &mut Compared) {
         let one = self.subscription();
-        for word in ditto::status::STATES {
+        for word in PipelineState::ALL.each_ref().map(PipelineState::as_str) {
             let is = one["state"] == word;
             let label = format!("state=\"{word}\"");
             let series = self.metric("ditto_subscription_state", &label);

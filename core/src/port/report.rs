@@ -19,6 +19,21 @@ pub enum DuplicateReason {
     Unreadable,
 }
 
+impl DuplicateReason {
+    /// Every reason.
+    pub const ALL: [Self; 3] = [Self::Known, Self::Found, Self::Unreadable];
+
+    /// Returns the word for logs and for the metric label `reason`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Known => "known",
+            Self::Found => "found",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
 /// Why a stream is held. The word is a metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HeldReason {
@@ -69,6 +84,31 @@ pub enum PipelineState {
     Searching(String),
     /// Cannot go on without an operator; looked at again every 30 s. Text for the operator.
     Stopped(String),
+}
+
+impl PipelineState {
+    /// One of each, in the order in which STATUS counts them.
+    pub const ALL: [Self; 6] = [
+        Self::Connecting,
+        Self::Running,
+        Self::Searching(String::new()),
+        Self::Retrying(Side::Source),
+        Self::Standby,
+        Self::Stopped(String::new()),
+    ];
+
+    /// Returns the word for STATUS, `/status` and the metric label `state`.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Running => "running",
+            Self::Retrying(_) => "retrying",
+            Self::Standby => "standby",
+            Self::Searching(_) => "searching",
+            Self::Stopped(_) => "stopped",
+        }
+    }
 }
 
 /// Something that happened, for logs and metrics.
