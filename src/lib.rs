@@ -14,6 +14,7 @@ pub mod metrics;
 mod net;
 pub mod parked;
 pub mod pipeline;
+pub mod report;
 pub mod source;
 pub mod status;
 pub mod verify;

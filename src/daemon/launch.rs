@@ -16,7 +16,8 @@ use crate::destination::event_store::EventStore;
 use crate::eventstore::Side;
 use crate::eventstore::client::Client;
 use crate::metrics::Metrics;
-use crate::pipeline::replicate::{self, Observer, Outcome, Pipeline, subscription_settings};
+use crate::pipeline::replicate::{self, Outcome, Pipeline, subscription_settings};
+use crate::report::Observer;
 use crate::source::subscription::Subscription;
 use crate::{destination, source};
 
@@ -27,8 +28,8 @@ const CERTIFICATES_LOOKED_AT: Duration = Duration::from_secs(5);
 pub struct Run {
     /// What to copy, and how.
     pub settings: SubscriptionSettings,
-    /// Told of everything that happens.
-    pub observer: Arc<dyn Observer>,
+    /// Status and counters of the subscription.
+    pub observer: Observer,
     /// Bytes of events that the pipeline may hold.
     pub budget: watch::Receiver<usize>,
     /// `Some`: be done by then.

@@ -5,7 +5,6 @@
 mod budget;
 mod launch;
 mod notify;
-mod observer;
 mod reading;
 mod reload;
 pub mod runtime;

@@ -14,11 +14,11 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
 use super::launch::{Launch, Run};
-use super::observer::StatusObserver;
 use crate::config::settings::{SubscriptionKey, SubscriptionSettings};
 use crate::log::message_id;
 use crate::metrics::SubscriptionMetrics;
 use crate::pipeline::replicate::Outcome;
+use crate::report::Observer;
 use crate::status::Entry;
 use ditto_core::port::PipelineState;
 
@@ -89,10 +89,7 @@ impl SubscriptionTask {
         let (stop, stopped) = watch::channel(None);
         let running = self.launcher.launch(Run {
             settings: settings.clone(),
-            observer: Arc::new(StatusObserver {
-                entry: self.entry.clone(),
-                metrics: self.metrics.clone(),
-            }),
+            observer: Observer::new(self.entry.clone(), self.metrics.clone()),
             budget: self.budget.clone(),
             stop: stopped,
         });

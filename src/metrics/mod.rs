@@ -15,7 +15,7 @@ use prometheus::{Encoder as _, Registry, TextEncoder};
 
 pub use process::ProcessMetrics;
 pub use subscription::SubscriptionMetrics;
-pub(crate) use table::Noted;
+pub(crate) use table::{Counter, Noted};
 
 use crate::status::ProcessStatus;
 

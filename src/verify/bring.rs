@@ -12,9 +12,10 @@ use tokio::time::Instant;
 use crate::config::settings::{OnConflict, OnMissingHistory, SubscriptionSettings};
 use crate::destination::event_store::EventStore;
 use crate::eventstore::client::Client;
-use crate::pipeline::replicate::{self, Call, Observer, Pipeline, core_settings};
+use crate::pipeline::replicate::{self, Pipeline, core_settings};
+use crate::report::{Listener, Observer};
 use crate::source::selected::{Choice, Outcome, Selected};
-use ditto_core::port::{GroupSeen, Report, Side, Status};
+use ditto_core::port::Status;
 
 /// Bytes of events that it may hold.
 const BUDGET: usize = 16 * 1024 * 1024;
@@ -42,16 +43,12 @@ pub async fn bring(
     subscription: &SubscriptionSettings,
     (source, destination): (Client, Client),
     choices: Vec<Choice>,
-    observer: Arc<dyn Observer>,
     stop: &mut watch::Receiver<bool>,
 ) -> Brought {
     let selected = Arc::new(Selected::new(source, choices.clone()));
     let (stopping, stopped) = watch::channel(None);
     let (progress, progressing) = watch::channel(0);
-    let observer = Arc::new(Progressing {
-        inner: observer,
-        progress,
-    });
+    let observer = Observer::heard_by(Arc::new(Progressing { progress }));
     let (_budget, budget) = watch::channel(BUDGET);
     let mut replication = subscription.replication.clone();
     // An operator looks on: what cannot be brought is told, and the rest goes on.
@@ -122,48 +119,18 @@ async fn decided(
     }
 }
 
-/// Passes everything on, and sees progress inside a stream: a long one is decided only at its end.
+/// Sees progress inside a stream: a long one is decided only at its end.
 struct Progressing {
-    inner: Arc<dyn Observer>,
     progress: watch::Sender<u64>,
 }
 
-impl Observer for Progressing {
-    fn report(&self, what: &Report) {
-        self.inner.report(what);
-    }
-
-    fn received(&self, deliveries: u64) {
-        self.inner.received(deliveries);
-    }
-
+impl Listener for Progressing {
     fn status(&self, status: &Status) {
         self.progress.send_if_modified(|known| {
             let is_new = *known != status.progress;
             *known = status.progress;
             is_new
         });
-        self.inner.status(status);
-    }
-
-    fn group(&self, group: &GroupSeen) {
-        self.inner.group(group);
-    }
-
-    fn call(&self, call: Call, system: &'static str, took: Duration) {
-        self.inner.call(call, system, took);
-    }
-
-    fn throttled(&self, records: u64) {
-        self.inner.throttled(records);
-    }
-
-    fn reconnect(&self, side: Side) {
-        self.inner.reconnect(side);
-    }
-
-    fn trouble(&self, side: Side, why: &str) {
-        self.inner.trouble(side, why);
     }
 }
 

@@ -9,6 +9,7 @@ use ditto::config::load::{Environment, load};
 use ditto::daemon::{Control, Finish, Launch, Notifier, Parts, Run, Running, run};
 use ditto::metrics::Metrics;
 use ditto::pipeline::replicate::Outcome;
+use ditto::report::Reporter;
 use ditto::status::ProcessStatus;
 use ditto_core::port::{PipelineState, Report};
 use tokio::sync::mpsc;
@@ -61,7 +62,9 @@ impl Launch for Scripted {
                 Script::Refuse => return Outcome::Refused("as scripted".to_owned()),
                 Script::Obey | Script::Ignore => {}
             }
-            run.observer.report(&Report::State(PipelineState::Running));
+            let key = run.settings.key();
+            Reporter::new(key, run.observer, "eventstore", true)
+                .report(&Report::State(PipelineState::Running));
             if script == Script::Ignore {
                 std::future::pending::<()>().await;
             }

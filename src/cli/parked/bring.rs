@@ -5,7 +5,6 @@
 //! that is not done stay, and are named.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::Wanted;
 use crate::cli::confirm::{Answer, confirm};
@@ -17,7 +16,6 @@ use crate::eventstore::Side;
 use crate::eventstore::client::Client;
 use crate::log::{audit, message_id};
 use crate::parked::{self, Kind, Parked, Queue};
-use crate::pipeline::replicate::Unobserved;
 use crate::source::selected::{Choice, Outcome};
 use crate::verify::bring;
 use ditto_core::event::StreamName;
@@ -94,14 +92,7 @@ async fn one(
     let mut is_done = untraced(queue, meant).next().is_none();
     let mut there = BTreeSet::new();
     if !choices.is_empty() {
-        let brought = bring(
-            subscription,
-            clients.clone(),
-            choices,
-            Arc::new(Unobserved),
-            stop.asked(),
-        )
-        .await;
+        let brought = bring(subscription, clients.clone(), choices, stop.asked()).await;
         for (choice, outcome) in &brought.fates {
             match outcome {
                 Outcome::There => drop(there.insert(choice.clone())),

@@ -2,8 +2,6 @@
 //!
 //! Never writes before it was answered with a yes, and nothing but what it showed.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::{Arguments, Stop};
@@ -12,7 +10,6 @@ use crate::cli::table::grouped;
 use crate::cli::{Exit, complain, say_json};
 use crate::config::settings::SubscriptionSettings;
 use crate::eventstore::client::Client;
-use crate::pipeline::replicate::Unobserved;
 use crate::source::selected::{Choice, Outcome};
 use crate::verify::{self, End, Finding, Job, Point, Progress, Repair, Scope, Watcher, bring};
 
@@ -116,7 +113,6 @@ async fn one(
         subscription,
         clients.clone(),
         choices.collect(),
-        Arc::new(Unobserved),
         stop.asked(),
     )
     .await;

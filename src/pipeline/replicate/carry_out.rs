@@ -4,8 +4,8 @@
 
 use super::Outcome;
 use super::drive::{Done, Loop, Machine};
-use super::observer::Call;
 use crate::destination::{Append, Appends, Destination};
+use crate::report::Call;
 use crate::source::{Session, Source};
 use ditto_core::port::{
     Command, Input, LeaveReason, PipelineState, Report, SessionId, Side, StopReason,
@@ -199,37 +199,31 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         if let Report::State(state) = report {
             self.state = state.clone();
             if let PipelineState::Retrying(side) = state {
-                self.retrying(*side);
+                self.ask_client(*side);
             }
         }
-        if let Report::Copied { took, .. } = report {
-            let observer = &self.pipeline.observer;
-            observer.call(Call::Append, D::SYSTEM, *took);
-        }
-        self.journal.report(report);
-        self.pipeline.observer.report(report);
+        self.reporter.report(report);
     }
 
-    /// A side does not answer: why, as its client says, or as was last heard.
-    fn retrying(&mut self, side: Side) {
+    /// A side does not answer: notes why, if its client knows.
+    fn ask_client(&mut self, side: Side) {
         let said = match side {
             Side::Source => self.pipeline.source.trouble(),
             Side::Destination => self.pipeline.destination.trouble(),
         };
         if let Some(text) = said {
-            self.trouble(side, text);
+            self.reporter.trouble(side, text);
         }
-        self.journal.retrying(side, self.troubles.of(side));
     }
 
     fn finished(&mut self, why: StopReason, left: usize) -> Outcome {
         match why {
             StopReason::Asked { clean } => {
-                self.journal.finished(clean, left);
+                self.reporter.finished(clean, left);
                 Outcome::Stopped { clean, left }
             }
             StopReason::Policy(text) => {
-                self.journal.refused_for_good(&text);
+                self.reporter.refused_for_good(&text);
                 Outcome::Refused(text)
             }
         }

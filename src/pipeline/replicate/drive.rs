@@ -5,22 +5,17 @@
 
 use std::collections::VecDeque;
 
-use super::journal::Journal;
-use super::observer::Call;
 use super::operations::{Finished, Operations};
 use super::timers::Timers;
-use super::troubles::Troubles;
 use super::{Outcome, Pipeline};
 use crate::destination::{Answer, Appends, Destination};
+use crate::report::{Call, Reporter};
 use crate::source::{Arrival, Delivered, Joined, Refusal, Session, Source};
 use ditto_core::Core;
 use ditto_core::port::{
     Command, GroupSeen, Input, LeaveReason, Moment, PipelineState, SessionId, Side, Status,
 };
 use ditto_core::stall::StallDetector;
-
-/// What the source is, as a word for metrics.
-const SOURCE: &str = "eventstore";
 
 /// After the deadline of a stop the core gets this long to say that it is finished.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(1);
@@ -108,9 +103,8 @@ pub(super) struct Loop<M, S: Source, D: Destination> {
     pub(super) current: Option<Current<S::Session>>,
     pub(super) commands: Vec<Command>,
     pub(super) timers: Timers,
-    pub(super) journal: Journal,
+    pub(super) reporter: Reporter,
     pub(super) state: PipelineState,
-    pub(super) troubles: Troubles,
     pub(super) asking_group: bool,
     joins: u64,
     arrived: VecDeque<Delivered>,
@@ -130,9 +124,13 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
             operations: Operations::new(),
             current: None,
             commands: Vec::new(),
-            journal: Journal::new(pipeline.key.clone(), D::WRITES),
+            reporter: Reporter::new(
+                pipeline.key.clone(),
+                pipeline.observer.clone(),
+                D::SYSTEM,
+                D::WRITES,
+            ),
             state: PipelineState::Connecting,
-            troubles: Troubles::default(),
             asking_group: false,
             joins: 0,
             arrived: VecDeque::new(),
@@ -191,7 +189,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
             self.arrived.clear();
             return;
         };
-        self.pipeline.observer.received(self.arrived.len() as u64);
+        self.reporter.received(self.arrived.len() as u64);
         let now = self.timers.now();
         for Delivered { ack, number, item } in self.arrived.drain(..) {
             let input = Input::Delivery {
@@ -214,13 +212,8 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
             return;
         };
         match leaving {
-            Some(_) => self.journal.left(),
-            None => {
-                let text = text.unwrap_or_default();
-                self.journal.thrown_out(&text);
-                self.pipeline.observer.reconnect(Side::Source);
-                self.trouble(Side::Source, text);
-            }
+            Some(_) => self.reporter.left(),
+            None => self.reporter.thrown_out(text.unwrap_or_default()),
         }
         let why = leaving.unwrap_or(LeaveReason::Ended);
         self.feed(Input::Left { session, why });
@@ -239,9 +232,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
                     why,
                     said,
                 } => {
-                    self.journal.call_ended(&why, unanswered.len());
-                    self.pipeline.observer.reconnect(Side::Destination);
-                    self.trouble(Side::Destination, why);
+                    self.reporter.call_ended(why, unanswered.len());
                     Input::CallEnded {
                         lane,
                         unanswered,
@@ -256,19 +247,8 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         self.answers = answers;
     }
 
-    /// A side does not answer, or not as asked.
-    pub(super) fn trouble(&mut self, side: Side, text: String) {
-        self.pipeline.observer.trouble(side, &text);
-        self.troubles.note(side, text);
-    }
-
     fn done(&mut self, finished: Finished<Done<S::Session>>) {
-        let system = match finished.call.side() {
-            Side::Source => SOURCE,
-            Side::Destination => D::SYSTEM,
-        };
-        let observer = &self.pipeline.observer;
-        observer.call(finished.call, system, finished.took);
+        self.reporter.called(finished.call, finished.took);
         match finished.result {
             Done::Joined {
                 buffer_size,
@@ -278,8 +258,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
             Done::Probed { side, result } => {
                 let reachable = result.is_ok();
                 if let Err(text) = result {
-                    self.journal.unreachable(side, &text);
-                    self.trouble(side, text);
+                    self.reporter.unreachable(side, text);
                 }
                 self.feed(Input::Reachable { side, reachable });
             }
@@ -291,11 +270,11 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         self.asking_group = false;
         match result {
             Ok(group) => {
-                self.pipeline.observer.group(&group);
+                self.reporter.group_seen(&group);
                 self.feed(Input::GroupSeen(group));
             }
             Err(refusal) => {
-                self.journal.group_unseen(&refusal);
+                self.reporter.group_unseen(&refusal.text);
                 self.feed(Input::GroupUnseen(refusal.why));
             }
         }
@@ -305,9 +284,9 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         let joined = match result {
             Ok(joined) => joined,
             Err(refusal) => {
-                self.journal.refused(&refusal);
-                self.trouble(Side::Source, refusal.text);
-                self.feed(Input::Refused { why: refusal.why });
+                let Refusal { why, text } = refusal;
+                self.reporter.refused(why, text);
+                self.feed(Input::Refused { why });
                 return;
             }
         };
@@ -315,8 +294,8 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         self.over(None);
         self.joins += 1;
         let session = SessionId(self.joins);
-        self.journal.joined(buffer_size, joined.warnings);
-        self.pipeline.observer.group(&joined.group);
+        self.reporter
+            .joined(buffer_size, &joined.group, joined.warnings);
         self.current = Some(Current {
             id: session,
             session: joined.session,
@@ -359,15 +338,14 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
     fn second(&mut self) -> Option<Outcome> {
         let now = self.timers.now();
         let status = self.machine.status();
-        self.pipeline.observer.status(&status);
-        self.journal.sum_up(now, &status);
+        self.reporter.status(now, &status);
         if self.give_up.is_some_and(|give_up| now >= give_up) {
             let left = status.events_buffered;
-            self.journal.finished(false, left);
+            self.reporter.finished(false, left);
             return Some(Outcome::Stopped { clean: false, left });
         }
         if self.give_up.is_none() && self.stall.is_stalled(now, &status) {
-            self.journal.stalled(&status);
+            self.reporter.stalled(&status);
             return Some(Outcome::Stalled);
         }
         None

@@ -3,15 +3,11 @@
 //! Decides nothing about events, and knows neither server nor client library: it talks to a
 //! [`Source`] and a [`Destination`].
 
-mod away;
 mod carry_out;
 mod drive;
-mod journal;
-mod observer;
 mod operations;
 mod settings;
 mod timers;
-mod troubles;
 
 #[cfg(test)]
 mod tests;
@@ -21,11 +17,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-pub use observer::{Call, Observer, Unobserved};
 pub use settings::{KNOWN_STREAMS, core_settings, subscription_settings};
 
 use crate::config::settings::SubscriptionKey;
 use crate::destination::Destination;
+use crate::report::Observer;
 use crate::source::Source;
 use ditto_core::Core;
 use ditto_core::port::CoreSettings;
@@ -40,8 +36,8 @@ pub struct Pipeline<S, D> {
     pub source: Arc<S>,
     /// Where they go. May be shared: each run opens appends of its own.
     pub destination: Arc<D>,
-    /// Told of everything that happens.
-    pub observer: Arc<dyn Observer>,
+    /// Status and counters that show what happens.
+    pub observer: Observer,
     /// Bytes of events that this pipeline may hold; may change at any time.
     pub budget: watch::Receiver<usize>,
     /// `Some`: take nothing more and be done by then. An earlier time later on is taken too; a sender that is dropped

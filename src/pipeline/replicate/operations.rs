@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::observer::Call;
+use crate::report::Call;
 
 /// Calls under way at once. More do not make a server faster: reads level off here (protocol §15.7).
 const UNDER_WAY: usize = 256;
@@ -86,7 +86,7 @@ impl<T: Send + 'static> Operations<T> {
 #[cfg(test)]
 mod tests {
     use super::{Operations, UNDER_WAY};
-    use crate::pipeline::replicate::observer::Call;
+    use crate::report::Call;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 

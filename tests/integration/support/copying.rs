@@ -10,9 +10,10 @@ use ditto::config::settings::{
 };
 use ditto::daemon::{Launch, Launcher, Run};
 use ditto::metrics::Metrics;
-use ditto::pipeline::replicate::{Observer, Outcome};
+use ditto::pipeline::replicate::Outcome;
+use ditto::report::{Listener, Observer};
 use ditto_core::event::StreamName;
-use ditto_core::port::{PipelineState, Report, Status};
+use ditto_core::port::{PipelineState, Report};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -94,7 +95,7 @@ impl Copying {
         let launcher = Launcher::new(&asked, Metrics::new().unwrap());
         let run = launcher.launch(Run {
             settings,
-            observer: seen.clone(),
+            observer: Observer::heard_by(seen.clone()),
             budget: budgeted,
             stop: stopping,
         });
@@ -193,10 +194,8 @@ impl Recorder {
     }
 }
 
-impl Observer for Recorder {
+impl Listener for Recorder {
     fn report(&self, what: &Report) {
         self.reports.lock().unwrap().push(what.clone());
     }
-
-    fn status(&self, _: &Status) {}
 }

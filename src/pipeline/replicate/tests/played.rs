@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use crate::config::settings::{Replication, SubscriptionKey};
 use crate::destination::{Answer, Append, Appends, Destination};
-use crate::pipeline::replicate::{Pipeline, Unobserved, core_settings};
+use crate::pipeline::replicate::{Pipeline, core_settings};
+use crate::report::Observer;
 use crate::source::{Arrival, Delivered, Joined, Refusal, Session, Source};
 use ditto_core::event::{Event, Item, StreamName};
 use ditto_core::port::{
@@ -310,7 +311,7 @@ impl Stage {
                 asked: asked.clone(),
             }),
             destination: Arc::new(PlayedDestination(answering)),
-            observer: Arc::new(Unobserved),
+            observer: Observer::default(),
             budget: budgeted,
             stop: stopping,
         };

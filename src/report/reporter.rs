@@ -1,55 +1,61 @@
-//! What an operator reads in the log about one pipeline: constant texts with fields, and one summary a minute.
+//! What the loop around the core notices: sessions, calls, sides, the end of a run, and one summary a minute.
 //!
-//! Here is what concerns the pipeline as a whole; `reports` has the lines about streams and events. Never decides anything.
+//! Never decides anything. What the core reports is in `happening`.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
-use super::away::Away;
+use super::sides::Sides;
+use super::{Call, Observer};
 use crate::config::settings::SubscriptionKey;
 use crate::log::message_id;
-use crate::source::Refusal;
 use ditto_core::event::StreamName;
-use ditto_core::port::{JoinRefusal, Moment, PipelineState, Side, Status};
+use ditto_core::port::{GroupSeen, JoinRefusal, Moment, PipelineState, Side, Status};
 
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
+/// What the source is, as a word for metrics.
+const SOURCE: &str = "eventstore";
 
-/// The log of one pipeline.
+/// Tells what one run of a pipeline does: in the log, and to its observer. Bounded: it remembers the warnings of the last session and
+/// a thousand streams.
 #[derive(Debug)]
-pub(super) struct Journal {
-    key: SubscriptionKey,
+pub struct Reporter {
+    pub(super) key: SubscriptionKey,
+    pub(super) observer: Observer,
+    /// What the destination is, as a word for metrics.
+    destination: &'static str,
     /// False with `read_only`: everything is told as what would be done.
-    writes: bool,
-    copied: u64,
+    pub(super) writes: bool,
+    pub(super) copied: u64,
     summed_up: Moment,
     attempts: u64,
-    away: Away,
+    sides: Sides,
     refusal: Option<JoinRefusal>,
     calls_ended: u64,
     warnings: HashSet<String>,
-    differs: HashSet<StreamName>,
+    pub(super) differs: HashSet<StreamName>,
 }
 
-macro_rules! line {
-    ($journal:expr, $level:ident, $($rest:tt)*) => {
-        $level!(ditto.stream = %$journal.key.stream, ditto.group = %$journal.key.group, $($rest)*)
-    };
-}
-
-mod reports;
-
-impl Journal {
-    /// The log of this subscription.
-    pub(super) fn new(key: SubscriptionKey, writes: bool) -> Self {
+impl Reporter {
+    /// Reports on this subscription, whose destination is such a system and is written to or not.
+    #[must_use]
+    pub fn new(
+        key: SubscriptionKey,
+        observer: Observer,
+        destination: &'static str,
+        writes: bool,
+    ) -> Self {
         Self {
             key,
+            observer,
+            destination,
             writes,
             copied: 0,
             summed_up: Moment::ZERO,
             attempts: 0,
-            away: Away::default(),
+            sides: Sides::default(),
             refusal: None,
             calls_ended: 0,
             warnings: HashSet::new(),
@@ -57,8 +63,40 @@ impl Journal {
         }
     }
 
+    /// The subscription delivered so many, copied or not.
+    pub(crate) fn received(&self, deliveries: u64) {
+        self.observer.count(|series| &series.received, deliveries);
+    }
+
+    /// A call was answered.
+    pub(crate) fn called(&self, call: Call, took: Duration) {
+        let system = match call.side() {
+            Side::Source => SOURCE,
+            Side::Destination => self.destination,
+        };
+        self.observer.call(call, system, took);
+    }
+
+    /// A side does not answer, or not as asked.
+    pub(crate) fn trouble(&mut self, side: Side, why: String) {
+        self.observer.trouble(side, &why);
+        self.sides.note(side, why);
+    }
+
+    /// The group, as it was just seen.
+    pub(crate) fn group_seen(&self, group: &GroupSeen) {
+        self.observer.group(group);
+    }
+
+    /// A reading of the core, once a second.
+    pub(crate) fn status(&mut self, now: Moment, status: &Status) {
+        self.observer.status(status);
+        self.sum_up(now, status);
+    }
+
     /// The server confirmed a session.
-    pub(super) fn joined(&mut self, buffer_size: u32, warnings: Vec<String>) {
+    pub(crate) fn joined(&mut self, buffer_size: u32, group: &GroupSeen, warnings: Vec<String>) {
+        self.observer.group(group);
         line!(self, info, buffer_size, "joined the subscription");
         for text in &warnings {
             if !self.warnings.contains(text) {
@@ -71,34 +109,35 @@ impl Journal {
 
     /// The server did not let ditto in. The first time is told, and then when the reason changes: the core tries again
     /// for as long as it takes.
-    pub(super) fn refused(&mut self, refusal: &Refusal) {
+    pub(crate) fn refused(&mut self, why: JoinRefusal, text: String) {
         self.attempts += 1;
         let attempt = self.attempts;
-        let Refusal { why, text } = refusal;
-        if self.refusal.replace(*why) != Some(*why) {
+        if self.refusal.replace(why) != Some(why) {
             line!(self, warn, reason = %text, attempt, "could not join the subscription; trying again");
         } else {
             line!(self, debug, reason = %text, attempt, "could not join the subscription; trying again");
         }
+        self.trouble(Side::Source, text);
     }
 
     /// The group could not be looked at.
-    pub(super) fn group_unseen(&self, refusal: &Refusal) {
-        line!(self, debug, reason = %refusal.text, "could not look at the group");
+    pub(crate) fn group_unseen(&self, why: &str) {
+        line!(self, debug, reason = %why, "could not look at the group");
     }
 
     /// A session ended as asked.
-    pub(super) fn left(&self) {
+    pub(crate) fn left(&self) {
         line!(self, info, "left the subscription");
     }
 
     /// A session was ended by the server, or by a broken connection.
-    pub(super) fn thrown_out(&self, why: &str) {
+    pub(crate) fn thrown_out(&mut self, why: String) {
         line!(self, warn, reason = %why, "the subscription ended");
+        self.lost(Side::Source, why);
     }
 
     /// A call that carries appends ended. Told once until the destination answers again.
-    pub(super) fn call_ended(&mut self, why: &str, unanswered: usize) {
+    pub(crate) fn call_ended(&mut self, why: String, unanswered: usize) {
         self.calls_ended += 1;
         let times = self.calls_ended;
         if times == 1 {
@@ -106,10 +145,18 @@ impl Journal {
         } else {
             line!(self, debug, reason = %why, unanswered, times, "appending was interrupted; sending again");
         }
+        self.lost(Side::Destination, why);
+    }
+
+    /// A connection to this side was lost.
+    fn lost(&mut self, side: Side, why: String) {
+        self.observer
+            .count_one(|series| &series.reconnects, side.as_str());
+        self.trouble(side, why);
     }
 
     /// Nothing has moved for too long.
-    pub(super) fn stalled(&self, status: &Status) {
+    pub(crate) fn stalled(&self, status: &Status) {
         line!(
             self,
             error,
@@ -122,7 +169,7 @@ impl Journal {
     }
 
     /// The pipeline ended as asked.
-    pub(super) fn finished(&self, clean: bool, left: usize) {
+    pub(crate) fn finished(&self, clean: bool, left: usize) {
         if clean {
             line!(self, info, left, "stopped");
         } else {
@@ -136,12 +183,12 @@ impl Journal {
     }
 
     /// The core has stopped the pipeline for good.
-    pub(super) fn refused_for_good(&self, text: &str) {
+    pub(crate) fn refused_for_good(&self, text: &str) {
         line!(self, error, reason = %text, "stopped until the configuration changes or ditto is started again");
     }
 
     /// Once a minute: what was copied, if anything was.
-    pub(super) fn sum_up(&mut self, now: Moment, status: &Status) {
+    fn sum_up(&mut self, now: Moment, status: &Status) {
         let since = now.saturating_sub(self.summed_up);
         if since < SUMMARY_INTERVAL {
             return;
@@ -165,18 +212,17 @@ impl Journal {
         );
     }
 
-    fn state(&mut self, state: &PipelineState) {
+    pub(super) fn state(&mut self, state: &PipelineState) {
         match state {
             PipelineState::Connecting => line!(self, info, "connecting"),
             PipelineState::Running => {
                 self.refusal = None;
-                self.away = Away::default();
+                self.sides.answer();
                 let attempts = std::mem::take(&mut self.attempts);
                 let calls_ended = std::mem::take(&mut self.calls_ended);
                 line!(self, info, attempts, calls_ended, "running");
             }
-            // Told with its reason.
-            PipelineState::Retrying(_) => {}
+            PipelineState::Retrying(side) => self.retrying(*side),
             PipelineState::Standby => {
                 line!(self, info, "another consumer has the group; standing by");
             }
@@ -186,41 +232,29 @@ impl Journal {
                 line!(self, error, message_id = message_id::SUBSCRIPTION_BLOCKED, reason = %text, "subscription stopped; checking again every 30 s");
             }
         }
+        self.observer.state(state);
     }
 
-    /// A side that was said to be away does not answer a probe either. Told once for each reason until it runs again.
-    pub(super) fn unreachable(&mut self, side: Side, why: &str) {
-        if self.away.was_said(side) && self.away.is_new_reason(side, why) {
+    /// A side does not answer a probe. Logged once for each reason, after it was logged that the side does not answer.
+    pub(crate) fn unreachable(&mut self, side: Side, why: String) {
+        if self.sides.is_new_reason(side, &why) {
             line!(self, warn, side = side.as_str(), reason = %why, "a server is unreachable for another reason; retrying");
         }
+        self.trouble(side, why);
     }
 
-    /// A side does not answer. Said once until the subscription runs again.
-    pub(super) fn retrying(&mut self, side: Side, why: &str) {
-        if !self.away.is_news(side) {
+    /// A side does not answer. Logged once until the subscription runs again.
+    fn retrying(&mut self, side: Side) {
+        let Some(why) = self.sides.is_news(side) else {
             return;
-        }
-        self.away.is_new_reason(side, why);
+        };
+        let side_word = side.as_str();
         match side {
             Side::Source => {
-                line!(
-                    self,
-                    warn,
-                    message_id = message_id::RETRYING,
-                    side = "source",
-                    reason = %why,
-                    "the source does not answer; trying again until it does"
-                )
+                line!(self, warn, message_id = message_id::RETRYING, side = side_word, reason = %why, "the source does not answer; trying again until it does");
             }
             Side::Destination => {
-                line!(
-                    self,
-                    warn,
-                    message_id = message_id::RETRYING,
-                    side = "destination",
-                    reason = %why,
-                    "the destination does not answer; trying again until it does"
-                )
+                line!(self, warn, message_id = message_id::RETRYING, side = side_word, reason = %why, "the destination does not answer; trying again until it does");
             }
         }
     }
