@@ -25,14 +25,14 @@ impl Reporter {
             Report::Copied { stream, events, took } => self.copied(stream, events, *took),
             Report::Duplicate { stream, revision, reason } => {
                 self.observer.count_one(|series| &series.duplicate, reason.as_str());
-                line!(self, debug, ditto.event_stream = %stream, revision, reason = reason.as_str(), "already at the destination");
+                line!(self, debug, ditto.event_stream = %stream, revision, reason = reason.as_str(), "already present at the destination");
             }
             Report::Differs { stream, revision } => self.differs(stream, *revision),
             Report::Skipped { reason } => self.skipped(*reason),
             Report::Passed { stream, revision, reason } => {
                 self.observer.count_one(|series| &series.skipped, reason.as_str());
                 self.observer.count(|series| &series.failed, 1);
-                line!(self, debug, ditto.event_stream = %stream, revision, reason = reason.as_str(), "acknowledged without copying, as configured");
+                line!(self, debug, ditto.event_stream = %stream, revision, reason = reason.as_str(), "event acknowledged without a copy, as configured");
             }
             Report::Parked { stream, revision, reason, text } => {
                 self.observer.count_one(|series| &series.parked, reason.as_str());
@@ -40,43 +40,43 @@ impl Reporter {
                 line!(self, debug, ditto.event_stream = %stream, revision, reason = reason.as_str(), detail = %text, read_only = !self.writes, "parked an event");
             }
             Report::Held { stream, revision, reason, text } => {
-                line!(self, error, message_id = message_id::STREAM_HELD, ditto.event_stream = %stream, revision, reason = reason.as_str(), detail = %text, read_only = !self.writes, "holding a stream: it is not written to until this is resolved");
+                line!(self, error, message_id = message_id::STREAM_HELD, ditto.event_stream = %stream, revision, reason = reason.as_str(), detail = %text, read_only = !self.writes, "stream held; not writing to it until the cause is gone");
             }
-            Report::Released { stream } => line!(self, info, ditto.event_stream = %stream, "a held stream goes on"),
+            Report::Released { stream } => line!(self, info, ditto.event_stream = %stream, "held stream released; copying it again"),
             Report::Unverified { stream, revision } => {
                 self.observer.count(|series| &series.unverified, 1);
-                line!(self, info, ditto.event_stream = %stream, revision, "the destination's last event could not be compared with the source's");
+                line!(self, info, ditto.event_stream = %stream, revision, "last events of a stream cannot be compared; continuing after them");
             }
-            Report::Unreadable { stream, from, tail } => line!(self, warn, ditto.event_stream = %stream, from, tail, "events of a stream can no longer be read at the destination; they are the source's and count as copied"),
+            Report::Unreadable { stream, from, tail } => line!(self, warn, ditto.event_stream = %stream, from, tail, reason = "they are expired or truncated there, and the server confirmed that they are the source's", "events unreadable at the destination; counting them as copied"),
             Report::Truncated { stream, destination, source } => {
                 self.observer.count(|series| &series.truncated, 1);
-                line!(self, warn, ditto.event_stream = %stream, destination, source, "a stream was truncated by another writer at the destination; ditto continues after its last event");
+                line!(self, warn, ditto.event_stream = %stream, destination, source, reason = "the destination shows fewer events than the source", "another writer truncated a destination stream; continuing after its last event");
             }
-            Report::Late { stream, revision } => line!(self, warn, ditto.event_stream = %stream, revision, "an event came late and was appended behind newer ones"),
+            Report::Late { stream, revision } => line!(self, warn, ditto.event_stream = %stream, revision, reason = "skip_version_check allows another order", "a late event arrived; appended after newer ones"),
             Report::RepairStarted { stream, from, to } => {
                 self.observer.count(|series| &series.repairs, 1);
-                line!(self, info, ditto.event_stream = %stream, from, to, "reading events that were not delivered from the source");
+                line!(self, info, ditto.event_stream = %stream, from, to, "gap in a stream; reading the missing events from the source");
             }
             Report::RepairEnded { events: 0, .. } => {}
-            Report::RepairEnded { stream, events } => line!(self, info, ditto.event_stream = %stream, events, "the gap in a stream is filled"),
-            Report::PassedOver { stream, from, to } => line!(self, warn, ditto.event_stream = %stream, from, to, "the source no longer has events of a stream that were not delivered; the stream goes on behind them"),
+            Report::RepairEnded { stream, events } => line!(self, info, ditto.event_stream = %stream, events, "gap in a stream closed"),
+            Report::PassedOver { stream, from, to } => line!(self, warn, ditto.event_stream = %stream, from, to, reason = "the source no longer has these events", "missing history in a stream; continuing after it"),
             Report::Placeholders { stream, count } => {
                 self.observer.count(|series| &series.placeholders, *count);
-                line!(self, warn, ditto.event_stream = %stream, count, read_only = !self.writes, "wrote placeholders for events that the source no longer has");
+                line!(self, warn, ditto.event_stream = %stream, count, read_only = !self.writes, reason = "the source no longer has these events", "missing history in a stream; filled with placeholders");
             }
             Report::Hole { number, stream, revision } => {
                 self.observer.count(|series| &series.holes, 1);
-                line!(self, warn, ditto.event_stream = %stream, number, revision, "the group never delivered an event; copying it all the same");
+                line!(self, warn, ditto.event_stream = %stream, number, revision, reason = "the server lost it for the group, or another consumer took it", "the group did not deliver an event; copying it");
             }
-            Report::Unseen { from, to } => line!(self, error, message_id = message_id::NUMBERS_UNSEEN, from, to, reason = "the subscription's stream was truncated before the group delivered them", "numbers cannot be read any more; searching the source's log for their streams"),
-            Report::UnseenFound { from, to, events } => line!(self, info, from, to, events, read_only = !self.writes, "events of numbers that cannot be read were found in the log; their streams are copied or held"),
-            Report::Gone { from, to } => line!(self, warn, from, to, reason = "the stream was truncated before the group delivered them", "events cannot be read any more; the source has nothing left to copy"),
-            Report::UnseenAccepted { from, to } => line!(self, warn, from, to, reason = "accept_unseen_below", "numbers cannot be read any more; continuing without their events, as configured"),
+            Report::Unseen { from, to } => line!(self, error, message_id = message_id::NUMBERS_UNSEEN, from, to, reason = "the subscription's stream was truncated before the group delivered them", "event numbers can no longer be read; searching the source's log"),
+            Report::UnseenFound { from, to, events } => line!(self, info, from, to, events, read_only = !self.writes, "events of these numbers found in the log; copying their streams"),
+            Report::Gone { from, to } => line!(self, warn, from, to, reason = "the stream was truncated before the group delivered them", "undelivered events can no longer be read; continuing after them"),
+            Report::UnseenAccepted { from, to } => line!(self, warn, from, to, reason = "accept_unseen_below", "event numbers can no longer be read; continuing without their events"),
             Report::ServerParked { entry, reason, never } => self.server_parked(*entry, reason, *never),
-            Report::ParkedUnreadable => line!(self, warn, "no right to read the group's parked events: what the server parks by itself cannot be copied"),
-            Report::MetadataKept { stream } => line!(self, warn, ditto.event_stream = %stream, "the stream has metadata already; it is left as it is"),
-            Report::TimedOut { number } => line!(self, debug, number, "the server delivered again what had not been acknowledged in time"),
-            Report::BufferSize { buffer_size } => line!(self, info, buffer_size, "asking for another buffer size"),
+            Report::ParkedUnreadable => line!(self, warn, reason = "the permission to read it is missing", "cannot read the parked queue; not copying what the server parks"),
+            Report::MetadataKept { stream } => line!(self, warn, ditto.event_stream = %stream, reason = "the stream has metadata of its own", "stream metadata is already present; leaving it unchanged"),
+            Report::TimedOut { number } => line!(self, debug, number, "event redelivered; it was not acknowledged in time"),
+            Report::BufferSize { buffer_size } => line!(self, info, buffer_size, "requesting another buffer size"),
             Report::State(state) => self.state(state),
         }
     }
@@ -87,16 +87,21 @@ impl Reporter {
         if reason == SkipReason::Unresolved {
             self.observer.count(|series| &series.unresolved, 1);
         }
-        line!(self, debug, reason = reason.as_str(), "never copied");
+        line!(
+            self,
+            debug,
+            reason = reason.as_str(),
+            "event skipped by rule"
+        );
     }
 
     fn server_parked(&self, entry: u64, reason: &str, never: Option<SkipReason>) {
         match never {
             None => {
-                line!(self, warn, entry, reason = %reason, "the server parked an event by itself; copying it all the same, the entry stays");
+                line!(self, warn, entry, reason = %reason, "the server parked an event; copying it, the entry stays");
             }
             Some(never) => {
-                line!(self, warn, entry, reason = %reason, skipped = never.as_str(), "the server parked an entry by itself that leads to no event to copy; the entry stays");
+                line!(self, warn, entry, reason = %reason, skipped = never.as_str(), "the server parked an entry without an event; leaving it there");
             }
         }
     }
@@ -124,7 +129,7 @@ impl Reporter {
             self.differs.clear();
         }
         if self.differs.insert(stream.clone()) {
-            line!(self, warn, ditto.event_stream = %stream, revision, "an event has the same id but other content at the destination");
+            line!(self, warn, ditto.event_stream = %stream, revision, reason = "same id, other content", "an event differs at the destination; leaving it unchanged");
         }
     }
 }

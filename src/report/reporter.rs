@@ -100,7 +100,7 @@ impl Reporter {
         line!(self, info, buffer_size, "joined the subscription");
         for text in &warnings {
             if !self.warnings.contains(text) {
-                line!(self, warn, hint = %text, "check how the subscription is set up");
+                line!(self, warn, reason = %text, "the subscription's setup needs attention; copying all the same");
             }
         }
         // Only the latest: a warning that went away and came back is news.
@@ -113,16 +113,16 @@ impl Reporter {
         self.attempts += 1;
         let attempt = self.attempts;
         if self.refusal.replace(why) != Some(why) {
-            line!(self, warn, reason = %text, attempt, "could not join the subscription; trying again");
+            line!(self, warn, reason = %text, attempt, "failed to join the subscription; retrying");
         } else {
-            line!(self, debug, reason = %text, attempt, "could not join the subscription; trying again");
+            line!(self, debug, reason = %text, attempt, "failed to join the subscription; retrying");
         }
         self.trouble(Side::Source, text);
     }
 
     /// The group could not be looked at.
     pub(crate) fn group_unseen(&self, why: &str) {
-        line!(self, debug, reason = %why, "could not look at the group");
+        line!(self, debug, reason = %why, "failed to read the group's state; retrying");
     }
 
     /// A session ended as asked.
@@ -132,7 +132,7 @@ impl Reporter {
 
     /// A session was ended by the server, or by a broken connection.
     pub(crate) fn thrown_out(&mut self, why: String) {
-        line!(self, warn, reason = %why, "the subscription ended");
+        line!(self, warn, reason = %why, "the session ended; joining the subscription again");
         self.lost(Side::Source, why);
     }
 
@@ -141,9 +141,9 @@ impl Reporter {
         self.calls_ended += 1;
         let times = self.calls_ended;
         if times == 1 {
-            line!(self, warn, reason = %why, unanswered, "appending was interrupted; sending again");
+            line!(self, warn, reason = %why, unanswered, "an append call ended; sending its appends again");
         } else {
-            line!(self, debug, reason = %why, unanswered, times, "appending was interrupted; sending again");
+            line!(self, debug, reason = %why, unanswered, times, "an append call ended; sending its appends again");
         }
         self.lost(Side::Destination, why);
     }
@@ -164,7 +164,8 @@ impl Reporter {
             in_flight = status.events_in_flight,
             done_up_to = status.done_up_to,
             last_number = status.last_number,
-            "nothing has moved for a minute although there is more to copy; restarting this subscription"
+            reason = "there is more to copy",
+            "no progress for a minute; restarting the subscription"
         );
     }
 
@@ -177,14 +178,10 @@ impl Reporter {
                 self,
                 warn,
                 left,
-                "stopped before everything in flight was answered"
+                reason = "the time to stop was over",
+                "stopped with events in flight; the source delivers them again"
             );
         }
-    }
-
-    /// The core has stopped the pipeline for good.
-    pub(crate) fn refused_for_good(&self, text: &str) {
-        line!(self, error, reason = %text, "stopped until the configuration changes or ditto is started again");
     }
 
     /// Once a minute: what was copied, if anything was.
@@ -251,10 +248,10 @@ impl Reporter {
         let side_word = side.as_str();
         match side {
             Side::Source => {
-                line!(self, warn, message_id = message_id::RETRYING, side = side_word, reason = %why, "the source does not answer; trying again until it does");
+                line!(self, warn, message_id = message_id::RETRYING, side = side_word, reason = %why, "the source is unreachable or failing requests; retrying");
             }
             Side::Destination => {
-                line!(self, warn, message_id = message_id::RETRYING, side = side_word, reason = %why, "the destination does not answer; trying again until it does");
+                line!(self, warn, message_id = message_id::RETRYING, side = side_word, reason = %why, "the destination is unreachable or failing requests; retrying");
             }
         }
     }

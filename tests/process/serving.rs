@@ -153,7 +153,7 @@ async fn a_destination_that_was_never_reached_is_told_with_the_reason() {
     let ditto = Ditto::start(&servers.configuration(&["g"]));
     let address = ditto.http().await;
     let line = ditto
-        .until_logged("the destination does not answer; trying again")
+        .until_logged("the destination is unreachable or failing requests; retrying")
         .await;
     let words = ["side=destination", "is the server running"];
     assert!(words.iter().all(|word| line.contains(word)), "{line}");

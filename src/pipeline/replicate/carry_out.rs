@@ -222,10 +222,8 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
                 self.reporter.finished(clean, left);
                 Outcome::Stopped { clean, left }
             }
-            StopReason::Policy(text) => {
-                self.reporter.refused_for_good(&text);
-                Outcome::Refused(text)
-            }
+            // Logged by whoever decides what to do about it.
+            StopReason::Policy(text) => Outcome::Refused(text),
         }
     }
 }

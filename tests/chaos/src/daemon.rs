@@ -12,7 +12,7 @@ use support::processes::{Process, Signal};
 use crate::control;
 
 /// What the log may never say: a panic of ditto's own code, a pipeline that stood still.
-const NEVER: [&str; 2] = ["panicked at src/", "nothing has moved for a minute"];
+const NEVER: [&str; 2] = ["panicked at src/", "no progress for a minute"];
 
 /// A daemon, running or not.
 #[derive(Debug)]
