@@ -43,7 +43,7 @@ pub(super) fn run(file: &Path) -> Exit {
     if let Some(otlp) = &loaded.settings.log.otlp
         && let Err(error) = log.ship(otlp)
     {
-        error!(ditto.error = %error, "failed to start the thread that sends log lines to [log.otlp]");
+        error!(ditto.reason = %error, "failed to start the thread that sends log lines to [log.otlp]");
         return Exit::Failed;
     }
     daemon::report(&loaded);

@@ -127,7 +127,8 @@ impl SubscriptionTask {
                     warn!(
                         ditto.stream = %self.key.stream,
                         ditto.group = %self.key.group,
-                        "the subscription did not stop in time and is cut off"
+                        ditto.reason = "the time to stop was over",
+                        "the subscription did not stop in time; ending it at once"
                     );
                     return false;
                 }
@@ -150,8 +151,8 @@ impl SubscriptionTask {
                 self.entry.state(PipelineState::Stopped(text));
                 return None;
             }
-            Ok(Outcome::Stopped { .. }) => ("it ended unasked".to_owned(), false),
-            Ok(Outcome::Stalled) => ("it stood still".to_owned(), true),
+            Ok(Outcome::Stopped { .. }) => ("it ended unexpectedly".to_owned(), false),
+            Ok(Outcome::Stalled) => ("it made no progress".to_owned(), true),
             Err(error) if error.is_panic() => ("it panicked".to_owned(), false),
             Err(_) => ("it was cancelled".to_owned(), false),
         };
@@ -162,7 +163,7 @@ impl SubscriptionTask {
             ditto.group = %self.key.group,
             ditto.reason = %text,
             ditto.pause_ms = pause.as_millis(),
-            "the subscription failed and is started again with new clients"
+            "the subscription failed; restarting it with new connections"
         );
         self.metrics.count(|series| &series.restarts, 1);
         self.entry.failed(text, is_stall);
@@ -188,7 +189,7 @@ impl SubscriptionTask {
             info!(
                 ditto.stream = %self.key.stream,
                 ditto.group = %self.key.group,
-                "starting the stopped subscription again"
+                "reloaded; starting the stopped subscription again"
             );
         }
     }

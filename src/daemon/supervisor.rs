@@ -119,7 +119,7 @@ impl Supervisor {
             self.add(subscription);
         }
         if self.settings.subscriptions.is_empty() {
-            info!(ditto.file = %self.parts.file.display(), "no subscriptions configured: nothing to do until a reload");
+            info!(ditto.file = %self.parts.file.display(), "no subscriptions configured; waiting for a reload");
         }
     }
 
@@ -185,7 +185,7 @@ impl Supervisor {
             Ok((key, _)) => vec![key],
             // Whose it was is not told: it is the one whose receiver is gone.
             Err(error) => {
-                error!(message_id = message_id::SUBSCRIPTION_RESTARTED, ditto.error = %error, "a keeper failed");
+                error!(message_id = message_id::SUBSCRIPTION_RESTARTED, ditto.reason = %error, "a subscription's supervisor task failed; restarting it");
                 let gone = |kept: &Kept| kept.wanted.is_closed();
                 let those = self.kept.iter().filter(|(_, kept)| gone(kept));
                 those.map(|(key, _)| key.clone()).collect()
@@ -244,7 +244,7 @@ impl Supervisor {
                 for line in &lines {
                     error!(
                         message_id = message_id::RELOAD_REFUSED,
-                        "the new configuration is refused, the old one goes on: {line}"
+                        "the new configuration is refused; keeping the old one: {line}"
                     );
                 }
                 Verdict::Refused(lines)

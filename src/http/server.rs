@@ -109,7 +109,7 @@ pub async fn serve(listener: TcpListener, service: Arc<Service>) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
-            tracing::error!(ditto.error = %error, "failed to serve HTTP");
+            tracing::error!(ditto.reason = %error, "failed to serve HTTP");
             return;
         }
     };

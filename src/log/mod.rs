@@ -134,7 +134,7 @@ impl Log {
         if self.fixed {
             tracing::debug!("RUST_LOG is set: the configured log level is not used");
         } else if let Err(error) = self.filter.reload(filter(level)) {
-            tracing::error!(ditto.error = %error, "failed to change the log level");
+            tracing::error!(ditto.reason = %error, "failed to change the log level");
         }
     }
 

@@ -27,7 +27,7 @@ impl Supervisor {
         );
         self.parts
             .notifier
-            .stopping("stopping: finishing what is in flight");
+            .stopping("stopping: finishing events in flight");
         self.want_stop(deadline);
         let mut clean = true;
         let mut nag = Instant::now() + NAG;
@@ -41,7 +41,7 @@ impl Supervisor {
                     Err(_) => clean = false,
                 },
                 Some(Control::Stop) = self.parts.control.recv() => {
-                    warn!("asked to stop again: stopping at once");
+                    warn!(ditto.reason = "a second signal", "asked to stop again; stopping at once");
                     clean = false;
                     break;
                 }
@@ -59,13 +59,14 @@ impl Supervisor {
         if clean {
             info!(
                 message_id = message_id::STOPPED,
-                "stopped, everything in flight was finished"
+                "stopped; everything in flight was finished"
             );
         } else {
             warn!(
                 message_id = message_id::STOPPED,
                 ditto.left = self.left(),
-                "stopped, not everything in flight was finished; the source delivers it again"
+                ditto.reason = "shutdown_timeout was over, or a second signal came",
+                "stopped with events in flight; the source delivers them again"
             );
         }
         Finish { clean }

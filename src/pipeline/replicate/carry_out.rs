@@ -222,7 +222,7 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
                 self.reporter.finished(clean, left);
                 Outcome::Stopped { clean, left }
             }
-            // Logged by whoever decides what to do about it.
+            // Logged where it is decided what follows.
             StopReason::Policy(text) => Outcome::Refused(text),
         }
     }
