@@ -291,45 +291,51 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self.class {
             Class::Transient => {
-                "is the server running, and is its address right and reachable from here?"
+                "check that the server runs, and that its address is right and reachable from here"
             }
             Class::Timeout => {
-                "the server takes calls and leaves them unanswered: is it starting, overloaded, or cut off?"
+                "check whether the server is starting, overloaded or cut off: it accepts calls and does not answer"
             }
             Class::Tls => {
                 "check tls_ca_file, the server's certificate and its name; tls=false is for servers without TLS"
             }
             Class::SpeaksTls => "remove tls=false from connection_string",
             Class::SpeaksNoTls => {
-                "set tls=false in connection_string, if the server is meant to be without TLS"
+                "set tls=false in connection_string if the server is meant to run without TLS"
             }
             Class::NotReady => {
-                "the server is starting, stopping or without a leader: its /health/live and /gossip tell"
+                "check /health/live and /gossip: the server is starting, stopping or without a leader"
             }
             Class::NotLeader(_) => {
-                "ditto goes to the leader by itself; if this stays, the cluster has none"
+                "ditto follows the leader; if this persists, check in /gossip that the cluster has one"
             }
             Class::Unauthenticated => "check user and password_file",
             Class::Denied => {
-                "give the user the right: read on the source, write on the destination, $ops for groups"
+                "grant the user the permission: read on the source, write on the destination, $ops for groups"
             }
-            Class::MetadataDenied => "give the user the right to read the stream's metadata ($mr)",
+            Class::MetadataDenied => {
+                "grant the user the permission to read the stream's metadata ($mr)"
+            }
             Class::GroupNotFound => "create the group, or set create = true",
-            Class::GroupTaken => "another consumer has the group; its connection name tells who",
-            Class::Dropped => "somebody deleted or changed the group",
-            Class::Deleted => "the stream was deleted for good: it cannot be written again",
+            Class::GroupTaken => {
+                "find the group's other consumer by its connection name: stop it, or keep ditto as the standby"
+            }
+            Class::Dropped => "check who deleted or changed the group; ditto joins it again",
+            Class::Deleted => {
+                "exclude the stream from the copy: it has a tombstone, so nothing can be written to it again"
+            }
             Class::TooLarge => {
                 "raise the server's MaxAppendSize, or lower max_append_bytes for merged appends"
             }
             Class::NoStatus => {
-                "check the proxy before the server, if there is one; names that are not ASCII make servers answer so"
+                "check the proxy before the server, if there is one; servers also answer so about names that are not ASCII"
             }
             Class::Unreadable => {
-                "the server answers other reads: this stream was probably deleted for good"
+                "check whether the stream has a tombstone: the server answers other reads"
             }
-            Class::Unsupported => "ditto needs EventStoreDB 21.10 or later",
+            Class::Unsupported => "upgrade the server: ditto needs EventStoreDB 21.10 or later",
             Class::Configuration => {
-                "correct the file or the setting; it is read again at the next attempt"
+                "correct the file or the setting; ditto reads it again at the next attempt"
             }
             Class::GroupExists | Class::WrongRevision | Class::Refused | Class::RebuildClient => {
                 return None;

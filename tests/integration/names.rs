@@ -87,7 +87,7 @@ async fn a_tombstone_at_the_source_refuses_a_stream_of_any_name() {
     };
     let (gone, there) = (read("größe-1").await, read("größe-2").await);
     assert!(
-        matches!(&gone, SourcePage::Refused(text) if text.contains("deleted for good")),
+        matches!(&gone, SourcePage::Refused(text) if text.contains("has a tombstone")),
         "{gone:?}"
     );
     assert!(

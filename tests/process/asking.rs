@@ -159,7 +159,7 @@ async fn check_connect_looks_at_both_sides_and_changes_nothing() {
     let (code, said, _) = check(&groups);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("problem: destination"), "{said}");
-    assert!(said.contains("is the server running"), "{said}");
+    assert!(said.contains("check that the server runs"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

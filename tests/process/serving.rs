@@ -155,11 +155,11 @@ async fn a_destination_that_was_never_reached_is_told_with_the_reason() {
     let line = ditto
         .until_logged("the destination is unreachable or failing requests; retrying")
         .await;
-    let words = ["side=destination", "is the server running"];
+    let words = ["side=destination", "check that the server runs"];
     assert!(words.iter().all(|word| line.contains(word)), "{line}");
     until("the reason in the status", || {
         let body = get(address, "/status").body;
-        body.contains("is the server running").then_some(())
+        body.contains("check that the server runs").then_some(())
     })
     .await;
 }

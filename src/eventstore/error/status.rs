@@ -131,7 +131,7 @@ fn message_of(text: &str) -> &str {
         .min();
     let message = end.map_or_else(|| message.trim_end_matches('"'), |end| &message[..end]);
     if message.is_empty() {
-        "no words of the server"
+        "the server gave no reason"
     } else {
         message
     }
@@ -185,6 +185,6 @@ mod tests {
         assert_eq!(message_of(&now), "why not");
         let silent =
             "status: Unknown, message: \"\", details: [], metadata: MetadataMap { headers: {} }";
-        assert_eq!(message_of(silent), "no words of the server");
+        assert_eq!(message_of(silent), "the server gave no reason");
     }
 }

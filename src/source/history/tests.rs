@@ -73,6 +73,6 @@ async fn http_500_for_one_stream_refuses_that_stream() {
     let SourcePage::Refused(text) = of_stream else {
         panic!("{of_stream:?}")
     };
-    assert!(text.contains("deleted for good"), "{text}");
+    assert!(text.contains("has a tombstone"), "{text}");
     assert_eq!(of_links, LinkPage::Failed);
 }
