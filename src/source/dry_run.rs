@@ -238,7 +238,7 @@ impl Reader {
                 Ok(true)
             }
             LinkPage::NotFound | LinkPage::Deleted => Ok(false),
-            LinkPage::Denied => Err("no right to read the subscription's stream".to_owned()),
+            LinkPage::Denied => Err("no permission to read the subscription's stream".to_owned()),
             LinkPage::Failed => Err("the subscription's stream could not be read".to_owned()),
         }
     }

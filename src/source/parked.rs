@@ -101,7 +101,7 @@ struct Quest {
 /// Finds out what entries of a group's parked stream stand for.
 ///
 /// # Errors
-/// No answer, or no right to read the subscription's stream or the parked stream.
+/// No answer, or no permission to read the subscription's stream or the parked stream.
 pub async fn trace(
     client: &Client,
     group: &SubscriptionKey,

@@ -263,10 +263,10 @@ impl Reader {
             SourcePage::SoftDeleted | SourcePage::Tombstoned => Ok(None),
             // The stream was seen there when its event was chosen.
             SourcePage::NotFound => Err(format!(
-                "stream \"{stream}\" was not found at the source: the node that was asked may be behind"
+                "stream \"{stream}\" was not found at the source: the node that answered might lag behind"
             )),
             SourcePage::Denied => {
-                let text = format!("no right to read {stream} at the source");
+                let text = format!("no permission to read {stream} at the source");
                 self.work.decide(at, Outcome::Refused(text.clone()));
                 Ok(None)
             }

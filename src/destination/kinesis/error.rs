@@ -109,12 +109,12 @@ fn hint(code: &str) -> Option<&'static str> {
         | "SignatureDoesNotMatch"
         | "IncompleteSignature"
         | "MissingAuthenticationTokenException"
-        | "MissingAuthenticationToken" => "the credentials are not known there: check them",
+        | "MissingAuthenticationToken" => "check the credentials: AWS does not know them",
         "ExpiredTokenException" | "ExpiredToken" => {
-            "the credentials have expired: give ditto some that are renewed, such as a role"
+            "give ditto credentials that are renewed, such as a role: these have expired"
         }
         code if code.starts_with("KMS") => {
-            "the data stream is encrypted: allow the use of its KMS key, and check that the key is enabled"
+            "allow the use of the data stream's KMS key, and check that the key is enabled"
         }
         _ => return None,
     })
@@ -155,12 +155,12 @@ mod tests {
         for (code, hint) in [
             ("ResourceNotFoundException", " (create the data stream"),
             ("AccessDeniedException", " (allow kinesis:PutRecords"),
+            ("UnrecognizedClientException", " (check the credentials"),
+            ("ExpiredTokenException", " (give ditto credentials"),
             (
-                "UnrecognizedClientException",
-                " (the credentials are not known",
+                "KMSAccessDeniedException",
+                " (allow the use of the data stream",
             ),
-            ("ExpiredTokenException", " (the credentials have expired"),
-            ("KMSAccessDeniedException", " (the data stream is encrypted"),
             ("InternalFailureException", ""),
         ] {
             let text = format!("failed to put records: {code}: why{hint}");

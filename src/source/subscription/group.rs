@@ -103,11 +103,11 @@ pub(super) fn warnings(info: &Info, me: &str) -> Vec<String> {
         .count();
     let rows = [
         (settings.max_subscriber_count != 1).then(|| {
-            "the group allows more than one consumer: events of a stream may come out of order, which costs time; set max_subscriber_count to 1".to_owned()
+            "the group allows more than one consumer: events of a stream can come out of order, which costs time; set max_subscriber_count to 1".to_owned()
         }),
         (others > 0).then(|| format!("other consumers are connected ({}): what they acknowledge is not copied until it is missed", names(&info.connections, me))),
         (settings.start_from == StreamPosition::End && info.stats.last_checkpointed_event_revision.is_none()).then(|| {
-            "the group begins at the end and has no checkpoint yet: what was written before ditto joined is copied only if the group delivers it, and a restart of the server may lose it".to_owned()
+            "the group begins at the end and has no checkpoint yet: what was written before ditto joined is copied only if the group delivers it, and a restart of the server can lose it".to_owned()
         }),
         is_pinned(&settings.consumer_strategy_name).then(|| {
             "the group's strategy is Pinned, with which some server versions lose events when consumers come and go: use DispatchToSingle".to_owned()
@@ -116,7 +116,7 @@ pub(super) fn warnings(info: &Info, me: &str) -> Vec<String> {
             format!("the group's message timeout of {:?} is short: a destination that hesitates makes the server deliver again; 60 s is usual", settings.message_timeout)
         }),
         (settings.max_retry_count < FEW_RETRIES).then(|| {
-            format!("the group's max retry count of {} is low: the server may park events by itself; 1000 is better", settings.max_retry_count)
+            format!("the group's max retry count of {} is low: the server might park events by itself; 1000 is better", settings.max_retry_count)
         }),
     ];
     rows.into_iter().flatten().collect()

@@ -103,7 +103,7 @@ impl Subscription {
         };
         let (client, stream, group) = self.names(&usable);
         let asking = async move { client.replay_parked_messages(stream, group, &options).await };
-        let action = "ask whether the group may be created";
+        let action = "check whether the group can be created";
         match self.call(&usable, action, asking).await {
             Err(error) if *error.class() == Class::Denied => Ok(false),
             Err(error) if *error.class() == Class::GroupNotFound => Ok(true),
@@ -170,7 +170,7 @@ impl Subscription {
                 .get_persistent_subscription_info(stream.as_str(), group, &options)
                 .await
         };
-        let action = "look at the group";
+        let action = "read the state of the group";
         match self.call(usable, action, asking).await {
             Err(error) => Err(match self.behind(usable, &error).await {
                 Some(Listed::Missing) => {
