@@ -17,7 +17,7 @@ use connect::Finding;
 pub(super) struct Arguments {
     #[command(flatten)]
     file: ConfigurationFile,
-    /// Also connect to both sides and look at the groups; nothing is created or changed.
+    /// Also connect to both sides and read the groups' state; creates and changes nothing.
     #[arg(long)]
     connect: bool,
 }

@@ -28,7 +28,7 @@ const RECORD: &str = "http";
 pub(super) struct Address {
     #[command(flatten)]
     file: ConfigurationFile,
-    /// Ask here instead of reading the address from the configuration.
+    /// Address of the daemon, instead of the one in the configuration.
     #[arg(long, value_name = "URL", value_parser = address_of_url)]
     url: Option<String>,
 }
@@ -102,7 +102,7 @@ pub(super) async fn ask(address: &str) -> anyhow::Result<Report> {
         "200" => serde_json::from_str(&body)
             .with_context(|| format!("{address} does not answer as ditto does")),
         "421" => bail!("{address} answered 421: {}", body.trim_end()),
-        _ => bail!("{address} answered {status}: is it ditto?"),
+        _ => bail!("{address} answered {status}: check that ditto listens there"),
     }
 }
 
@@ -114,7 +114,7 @@ pub(super) async fn answer(address: &str, path: &str) -> anyhow::Result<(String,
     let answer = timeout(CALL_TIMEOUT, get(address, path))
         .await
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-        .with_context(|| format!("failed to ask ditto at {address}: is it running?"))?;
+        .with_context(|| format!("failed to ask ditto at {address}: check that it runs"))?;
     let text = String::from_utf8(answer).context("the answer is not UTF-8")?;
     let Some((head, body)) = text.split_once("\r\n\r\n") else {
         bail!("{address} did not answer with HTTP");

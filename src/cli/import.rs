@@ -20,16 +20,16 @@ pub(super) struct Arguments {
     /// The original's appsettings.json, then appsettings.Production.json or whatever else lay over it, in that order.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// File of lines NAME=VALUE with its variables (Ditto_Settings__…), laid over the files; can be given several times.
+    /// File of lines NAME=VALUE with its variables (Ditto_Settings__…), which override the files; can be given several times.
     #[arg(long, value_name = "FILE")]
     env_file: Vec<PathBuf>,
-    /// Leave out the variables of the present environment, which lie over everything else.
+    /// Ignore the variables of the present environment, which override everything else.
     #[arg(long)]
     no_environment: bool,
-    /// Where the configuration goes; passwords and keys go into files of their own beside it.
+    /// Configuration file to write; passwords and keys go into files of their own beside it.
     #[arg(long, value_name = "FILE", default_value = "ditto.toml")]
     output: PathBuf,
-    /// Replace files that are there; each former one, of a secret too, is kept as FILE.old.
+    /// Replace existing files; keep each old one, of a secret too, as FILE.old.
     #[arg(long)]
     force: bool,
 }
@@ -173,7 +173,7 @@ fn write(arguments: &Arguments, sources: &Sources) -> anyhow::Result<Result<(), 
     say(&format!("wrote {}", output.display()));
     if !is_given && !imported.secrets.is_empty() {
         say(
-            "note: the files of secrets belong to whoever called this: give them to the user that ditto runs as (chown ditto)",
+            "note: the files of secrets belong to the user who ran this command: give them to the user that ditto runs as (chown ditto)",
         );
     }
     say(&format!(

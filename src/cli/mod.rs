@@ -69,17 +69,17 @@ struct Arguments {
 enum Command {
     /// Copy events until told to stop; what the service runs.
     Run(ConfigurationFile),
-    /// Say whether the configuration is valid, and name every mistake in it.
+    /// Validate the configuration, and name every error in it.
     Check(check::Arguments),
     /// Show the state of the running daemon
     Status(status::Arguments),
-    /// Have the running daemon read its configuration again, and report its verdict
+    /// Have the running daemon read its configuration again, and show the result
     Reload(reload::Arguments),
     /// Compare both sides event by event, while the daemon runs or not.
     Verify(verify::Arguments),
-    /// What the groups have parked: list it, show it, export it, replay it or discard it.
+    /// Manage the events that the groups have parked: list, show, export, replay or discard them.
     Parked(parked::Arguments),
-    /// Make a configuration from the settings of the .NET program that ditto replaces.
+    /// Write a configuration from the settings of the .NET program that ditto replaces.
     Import(import::Arguments),
     /// Print a completion script for a shell.
     Completions(completions::Arguments),

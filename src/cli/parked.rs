@@ -32,10 +32,10 @@ enum Command {
     Show(ShowArguments),
     /// Write every parked event to a file as JSON lines; "-" is the standard output.
     Export(ExportArguments),
-    /// Bring streams up to their highest parked revision, then forget the entries whose events are proven to be at the
+    /// Copy streams up to their highest parked revision, then remove the entries whose events are proven to be at the
     /// destination.
     Replay(ReplayArguments),
-    /// Accept that the parked events of streams stay out: note it in the journal, then forget the entries.
+    /// Give up parked events for good: record it in the journal, then remove them from the parked queue
     Discard(DiscardArguments),
 }
 
@@ -44,7 +44,7 @@ enum Command {
 struct Common {
     #[command(flatten)]
     file: ConfigurationFile,
-    /// Only this subscription: its stream, or STREAM::GROUP. May be given several times.
+    /// Only this subscription: its stream, or STREAM::GROUP. Can be given several times.
     #[arg(long, value_name = "SUBSCRIPTION")]
     subscription: Vec<String>,
 }
@@ -90,7 +90,7 @@ struct ReplayArguments {
 struct DiscardArguments {
     #[command(flatten)]
     common: Common,
-    /// Streams whose parked events stay out.
+    /// Streams whose parked events are given up.
     #[arg(required_unless_present = "all")]
     stream: Vec<String>,
     /// Every stream that has parked events.

@@ -20,7 +20,7 @@ const POLL: Duration = Duration::from_millis(50);
 pub(super) struct Arguments {
     #[command(flatten)]
     address: Address,
-    /// Give up waiting for the verdict after this long.
+    /// Give up waiting for the result after this long.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = super::duration)]
     timeout: Duration,
 }
@@ -61,7 +61,7 @@ fn signal(pid: u32) -> anyhow::Result<()> {
     let main = std::env::var("MAINPID").ok();
     if let Some(main) = main.filter(|main| *main != pid.to_string()) {
         bail!(
-            "process {pid} answers, and the service is process {main} (is another ditto running?)"
+            "process {pid} answers, and the service is process {main} (check whether another ditto runs)"
         );
     }
     let process = i32::try_from(pid).ok().and_then(Pid::from_raw);

@@ -27,8 +27,8 @@ pub(super) struct Arguments {
     /// Wait until every subscription has caught up; fails if a stream is held
     #[arg(long, value_name = "STATE")]
     wait: Option<Wait>,
-    /// Only ask whether the process does its work (/healthz), as a container's health check does: a server that is
-    /// unreachable is no failure.
+    /// Only check whether the process works (/healthz), as a container's health check does: an unreachable server is no
+    /// failure.
     #[arg(long, conflicts_with_all = ["json", "wait"])]
     health: bool,
     /// Give up waiting after this long.
@@ -137,12 +137,12 @@ fn behind(one: &SubscriptionReport, waited: f64) -> Option<String> {
         );
     }
     match (one.lag_events, one.looked_seconds_ago) {
-        (Some(lag), _) if lag > 0 => Some(format!("{name}: {lag} events behind")),
+        (Some(lag), _) if lag > 0 => Some(format!("{name}: lag of {lag} events")),
         (Some(_), Some(ago)) if ago < waited => {
             let left = one.in_flight_events.max(one.buffered_events);
             (left > 0).then(|| format!("{name}: {left} events on their way"))
         }
-        _ => Some(format!("{name}: not looked at yet")),
+        _ => Some(format!("{name}: lag not known yet")),
     }
 }
 
@@ -155,7 +155,7 @@ async fn health(address: &str) -> anyhow::Result<Exit> {
             Ok(Exit::Ok)
         }
         "503" => bail!("{}", body.trim_end()),
-        _ => bail!("{address} answered {status}: is it ditto?"),
+        _ => bail!("{address} answered {status}: check that ditto listens there"),
     }
 }
 

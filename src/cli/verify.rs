@@ -30,10 +30,10 @@ use ditto_core::event::StreamName;
 pub(super) struct Arguments {
     #[command(flatten)]
     file: ConfigurationFile,
-    /// Only this subscription: its stream, or STREAM::GROUP. May be given several times.
+    /// Only this subscription: its stream, or STREAM::GROUP. Can be given several times.
     #[arg(long, value_name = "SUBSCRIPTION")]
     subscription: Vec<String>,
-    /// Only this stream. May be given several times.
+    /// Only this stream. Can be given several times.
     #[arg(long, value_name = "STREAM", conflicts_with_all = ["since", "sample", "resume"])]
     stream: Vec<String>,
     /// Only events that the source stored this long ago or later.
@@ -45,16 +45,16 @@ pub(super) struct Arguments {
     /// Compare at most this many events a second, to spare the servers.
     #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
-    /// Keep in this file how far the comparison is, and go on from there if it exists.
+    /// File that keeps how far the comparison is; if it exists, the comparison continues from there.
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
-    /// Count streams that are held, parked or behind as failures, too: exit code 1 unless everything is copied.
+    /// Also count streams that are held, parked or behind as failures: exit code 1 unless everything is copied.
     #[arg(long)]
     strict: bool,
     /// Print JSON lines: each finding as it is made, and a summary.
     #[arg(long)]
     json: bool,
-    /// Bring what is lacking at the end of streams, after showing it. Never overwrites or deletes.
+    /// Append the events missing at the end of streams, after showing them and asking. Never overwrites or deletes.
     #[arg(long, conflicts_with = "resume")]
     repair: bool,
     /// Do not ask before a repair.
@@ -122,7 +122,7 @@ fn choose(settings: &Settings, arguments: &Arguments) -> Result<Selected, String
             [] => return Err(uncopied(&subscriptions, &stream)),
             _ => {
                 return Err(format!(
-                    "several subscriptions may copy the stream {:?}: name one with --subscription",
+                    "several subscriptions might copy the stream {:?}: name one with --subscription",
                     stream.as_str()
                 ));
             }

@@ -152,7 +152,7 @@ async fn each_kind_of_failure_has_its_exit_code() {
         (
             &["status", "--url", "http://127.0.0.1:1"],
             1,
-            &["is it running?"],
+            &["check that it runs"],
         ),
         (&["status", "--url", "ftp://x"], 64, &["http://HOST:PORT"]),
         (&["frobnicate"], 64, &["unrecognized subcommand"]),

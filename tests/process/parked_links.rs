@@ -74,7 +74,7 @@ async fn replay_of_a_users_link_in_conflict_keeps_the_entry() {
     let commands = Configured::new(&servers);
     let (code, said, wrong) = commands.ask(&["parked", "replay", "--all"]);
     assert_eq!(code, Some(1), "{said}{wrong}");
-    assert!(wrong.contains("customer-9 is not brought"), "{wrong}");
+    assert!(wrong.contains("customer-9 is not copied"), "{wrong}");
     assert_eq!(copied(&servers, "secret-1"), 0, "nobody subscribed to it");
     assert_eq!(commands.listed()[0]["stream"], "customer-9");
 }
@@ -155,10 +155,7 @@ async fn entry_whose_link_is_lost_stays_and_is_named() {
     );
     let (code, said, wrong) = commands.ask(&["parked", "replay", "--all"]);
     assert_eq!(code, Some(1), "{said}{wrong}");
-    assert!(
-        wrong.contains("secret-1 is not brought: entry 2"),
-        "{wrong}"
-    );
+    assert!(wrong.contains("secret-1 is not copied: entry 2"), "{wrong}");
     assert_eq!(copied(&servers, "secret-1"), 0, "nobody subscribed to it");
     assert_eq!(commands.listed(), listed);
     let (code, _, said) = commands.ask(&["parked", "discard", "--all", "--yes"]);

@@ -239,7 +239,7 @@ async fn what_cannot_be_brought_stays_parked_with_the_reason() {
     let (code, _, said) = commands.ask(&["parked", "replay", "--all"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(
-        said.contains("customer-1 is not brought: ditto: conflict: revision 0 is event"),
+        said.contains("customer-1 is not copied: ditto: conflict: revision 0 is event"),
         "{said}"
     );
     assert!(is_same(&servers, "customer-2"));
@@ -297,9 +297,9 @@ async fn a_repair_is_shown_first_and_one_that_was_killed_is_completed_by_the_nex
     let (code, _, said) = commands.ask(&["verify", "--repair"]);
     assert_eq!(code, Some(1), "{said}");
     for text in [
-        "would bring customer-0 #0 to #2",
+        "would append customer-0 #0 to #2",
         "and 180 streams more",
-        "nothing is repaired: nobody is there to ask, give --yes",
+        "nothing is repaired: there is no terminal to ask on; give --yes",
     ] {
         assert!(said.contains(text), "{text} in {said}");
     }

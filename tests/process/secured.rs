@@ -266,7 +266,7 @@ async fn check_connect_names_the_rights_that_are_missing() {
     let (admin, reader, operator) = ("admin:changeit", "reader:changeit", "operator:changeit");
     let there = "ok: $ce-customer::g: the group is there";
     let parked = "let the user read $persistentsubscription-$ce-customer::g-parked";
-    let writes = "whether user \"reader\" may write is known at the first write only";
+    let writes = "permission of user \"reader\" to write was not tested";
     let rows = [
         (admin, admin, "g", Some(0), there),
         ("admin:wrong", admin, "g", Some(1), "problem: source"),
@@ -278,7 +278,7 @@ async fn check_connect_names_the_rights_that_are_missing() {
             admin,
             "h",
             Some(1),
-            "problem: $ce-customer::h: the group is missing, and the user may not create it: add the user to $ops",
+            "problem: $ce-customer::h: the group is missing, and the user has no permission to create it: add the user to $ops",
         ),
         (
             operator,

@@ -269,7 +269,7 @@ async fn interrupted_it_tells_what_it_has_and_goes_on_from_there() {
     let (code, table, said) = ended(slow);
     assert_eq!(code, Some(2), "{table}{said}");
     assert!(
-        said.contains("the same command goes on from there"),
+        said.contains("the same command continues from there"),
         "{said}"
     );
     let streams: u64 = row(&table, "equal")[0].parse().expect("a number");
@@ -318,7 +318,7 @@ async fn a_resume_file_that_cannot_be_written_is_told_first_and_costs_no_result(
     assert_eq!(code, Some(2), "{table}{said}");
     assert!(!row(&table, "equal").is_empty(), "{table}");
     assert!(said.contains("failed to write"), "{said}");
-    assert!(!said.contains("goes on from there"), "{said}");
+    assert!(!said.contains("continues from there"), "{said}");
 }
 
 /// What a process held in memory at most, in KiB.

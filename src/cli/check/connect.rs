@@ -44,7 +44,7 @@ pub(super) async fn connect(settings: &Settings) -> Vec<Finding> {
     if !is_source_there {
         let count = settings.subscriptions.len();
         findings.push(Warning(format!(
-            "the groups of {count} subscriptions were not looked at"
+            "the groups of {count} subscriptions were not checked"
         )));
         return findings;
     }
@@ -63,7 +63,7 @@ async fn compare(source: &Client, destination: &Client, findings: &mut Vec<Findi
         )),
         (Ok(_), Ok(_)) => {}
         (Err(error), _) | (_, Err(error)) => findings.push(Warning(format!(
-            "whether source and destination are the same cluster is not known: {error}"
+            "failed to compare the clusters of source and destination: {error}"
         ))),
     }
 }
@@ -117,13 +117,13 @@ async fn side(client: &Client, findings: &mut Vec<Finding>) -> bool {
             )));
             if !features.batch_append {
                 findings.push(Problem(format!(
-                    "{side}: the server has no batch append: ditto needs version 21.10 or later"
+                    "{side}: the server has no batch append: upgrade it to version 21.10 or later"
                 )));
                 return false;
             }
             if side == Side::Destination {
                 findings.push(Warning(format!(
-                    "{side}: whether {who} may write is known at the first write only: check changes nothing"
+                    "{side}: permission of {who} to write was not tested: check changes nothing"
                 )));
             }
             true
@@ -155,9 +155,11 @@ async fn data_stream(settings: &KinesisSettings, findings: &mut Vec<Finding>) {
         Err(text) => findings.push(Problem(format!("destination: {text}"))),
     }
     match kinesis.may_put().await {
-        Ok(Some(())) => findings.push(Fine("destination: records may be put".to_owned())),
+        Ok(Some(())) => findings.push(Fine(
+            "destination: permission to put records is granted".to_owned(),
+        )),
         Ok(None) => findings.push(Warning(
-            "destination: whether records may be put is known at the first record only: check changes nothing"
+            "destination: permission to put records was not tested: check changes nothing"
                 .to_owned(),
         )),
         Err(text) => findings.push(Problem(format!("destination: {text}"))),
@@ -225,10 +227,10 @@ fn missing(name: &str, may_create: Result<bool, Error>) -> Finding {
     match may_create {
         Ok(true) => Fine(format!("{missing}; ditto will create it (create = true)")),
         Ok(false) => Problem(format!(
-            "{missing}, and the user may not create it: add the user to $ops, or create the group and set create = false"
+            "{missing}, and the user has no permission to create it: add the user to $ops, or create the group and set create = false"
         )),
         Err(error) => Warning(format!(
-            "{missing}; ditto will create it (create = true) if the user is in $ops or $admins, which is not known: {}",
+            "{missing}; ditto will create it (create = true) if the user is in $ops or $admins, which could not be checked: {}",
             error.detail()
         )),
     }

@@ -72,13 +72,13 @@ async fn one(
         !subscription.replication.skip_version_check && !subscription.replication.read_only;
     if !is_exact && !choices.is_empty() {
         complain(&format!(
-            "{key}: not replayed: with skip_version_check or read_only an event cannot be brought to its revision"
+            "{key}: not replayed: with skip_version_check or read_only an event cannot be copied to its revision"
         ));
         return Ok(false);
     }
     for (stream, parked) in untraced(queue, meant) {
         complain(&format!(
-            "{key}: {stream} is not brought: entry {} and perhaps others are {}",
+            "{key}: {stream} is not copied: entry {} and perhaps others are {}",
             parked.oldest.entry,
             parked.oldest.remark().unwrap_or_default()
         ));
@@ -97,7 +97,7 @@ async fn one(
             match outcome {
                 Outcome::There => drop(there.insert(choice.clone())),
                 Outcome::Refused(why) => {
-                    complain(&format!("{key}: {} is not brought: {why}", choice.stream));
+                    complain(&format!("{key}: {} is not copied: {why}", choice.stream));
                 }
                 Outcome::Open => {}
             }
@@ -105,7 +105,7 @@ async fn one(
         is_done &= there.len() == brought.fates.len();
         if let Some(why) = brought.cut_short {
             complain(&format!(
-                "{key}: {why}; what was brought stays, and the same command goes on"
+                "{key}: {why}; what was copied stays, and the same command continues"
             ));
         }
     }
@@ -178,7 +178,9 @@ pub(super) async fn discard(
                     return Ok(Exit::Failed);
                 }
                 Answer::Nobody => {
-                    complain(&format!("{question} Nobody is there to ask: give --yes"));
+                    complain(&format!(
+                        "{question} There is no terminal to ask on: give --yes"
+                    ));
                     return Ok(Exit::Usage);
                 }
             }
@@ -268,7 +270,7 @@ fn note(key: &SubscriptionKey, stream: &StreamName, parked: &Parked) {
         ("events", parked.count.to_string()),
         ("reason", reason.clone()),
     ];
-    let text = "parked events are discarded: they stay out of the destination";
+    let text = "parked events are discarded: ditto will not copy them";
     let is_noted = audit(message_id::PARKED_DISCARDED, text, &fields);
     let place = if is_noted {
         ""

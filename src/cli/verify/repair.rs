@@ -26,7 +26,7 @@ pub(super) async fn repair(
 ) -> anyhow::Result<Exit> {
     let all: Vec<&Repair> = work.iter().flat_map(|(_, point)| &point.repairs).collect();
     if all.is_empty() {
-        complain("there is nothing that a repair could bring");
+        complain("there is nothing that a repair could append");
         return Ok(before);
     }
     let question = show_plan(&all);
@@ -37,7 +37,7 @@ pub(super) async fn repair(
             return Ok(before);
         }
         Answer::Nobody => {
-            complain("nothing is repaired: nobody is there to ask, give --yes");
+            complain("nothing is repaired: there is no terminal to ask on; give --yes");
             return Ok(before);
         }
     }
@@ -79,7 +79,7 @@ pub(super) async fn repair(
 fn show_plan(all: &[&Repair]) -> String {
     for repair in all.iter().take(SHOWN) {
         complain(&format!(
-            "would bring {} #{} to #{}",
+            "would append {} #{} to #{}",
             repair.stream, repair.from, repair.to
         ));
     }
@@ -125,7 +125,7 @@ async fn one(
     }
     if let Some(why) = brought.cut_short {
         complain(&format!(
-            "{}: {why}; what was brought stays, and the same command goes on",
+            "{}: {why}; what was copied stays, and the same command continues",
             subscription.key()
         ));
     }

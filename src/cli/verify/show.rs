@@ -98,7 +98,7 @@ impl Shown {
         match std::fs::remove_file(file) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error).with_context(|| {
                 let file = file.display();
-                format!("failed to remove {file}, which the next comparison would go on from")
+                format!("failed to remove {file}, from which the next comparison would continue")
             }),
             _ => Ok(()),
         }
@@ -107,10 +107,13 @@ impl Shown {
     fn conclude(&self, tally: &Tally, end: &End, is_kept: bool) {
         let go_on = match &self.file {
             Some(file) if is_kept => {
-                format!("; the same command goes on from there ({})", file.display())
+                format!(
+                    "; the same command continues from there ({})",
+                    file.display()
+                )
             }
             Some(_) => String::new(),
-            None => "; with --resume FILE it could go on from there".to_owned(),
+            None => "; with --resume FILE it could continue from there".to_owned(),
         };
         match end {
             End::Interrupted => complain(&format!(
@@ -123,7 +126,7 @@ impl Shown {
             End::Complete => {
                 if tally.refused > 0 {
                     complain(&format!(
-                        "{} streams could not be compared: give the user the right to read them on both sides",
+                        "{} streams could not be compared: grant the user the permission to read them on both sides",
                         grouped(tally.refused)
                     ));
                 }
@@ -316,7 +319,7 @@ fn left_out(tally: &Tally) -> String {
                 grouped(tally.left_out_events)
             )
         }),
-        (tally.refused > 0).then(|| format!("{} streams (no right)", grouped(tally.refused))),
+        (tally.refused > 0).then(|| format!("{} streams (no permission)", grouped(tally.refused))),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() {
