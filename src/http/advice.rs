@@ -1,40 +1,40 @@
-//! What somebody can do about the state of a subscription, in the order of its weight.
+//! What you can do about the state of a subscription, the most important first.
 //!
-//! Never advice where ditto mends it by itself soon, or where there is nothing to mend.
+//! Does not advise where ditto recovers soon by itself, or where there is nothing to do.
 
 use std::time::Duration;
 
 use crate::status::SubscriptionView;
 use ditto_core::port::{HeldReason, PipelineState};
 
-/// A server that restarts is back within this time, and nobody need do anything.
+/// A server that restarts is back within this time: no advice before.
 const MENDS_ITSELF: Duration = Duration::from_secs(30);
 
 /// The reasons in the order of `Status::held`.
 const REASONS: [(HeldReason, &str); 4] = [
     (
         HeldReason::Conflict,
-        "hold other events at the destination than at the source. \"ditto verify\" shows which; somebody else writes there. \
-         ditto never overwrites them, and on_conflict = \"skip\" keeps it from parking more",
+        "hold other events at the destination than at the source: another writer writes there. \"ditto verify\" lists them. \
+         ditto never overwrites them; on_conflict = \"skip\" stops it from parking more",
     ),
     (
         HeldReason::MissingHistory,
-        "begin at the source behind the destination's end: events in between were deleted or have aged there. \
-         on_missing_history = \"fill\" puts placeholders in their place; then \"ditto parked replay\"",
+        "begin at the source after the destination's end: events in between were deleted or have expired there. Set \
+         on_missing_history = \"fill\" to write placeholders for them; then run \"ditto parked replay\"",
     ),
     (
         HeldReason::Refused,
-        "have an event that the destination refuses: too large, or no right to write it. Raise the limit or give the \
-         right there; then \"ditto parked replay\"",
+        "have an event that the destination refuses: too large, or no permission to write it. Raise the limit or grant \
+         the permission there; then run \"ditto parked replay\"",
     ),
     (
         HeldReason::Unverified,
-        "hold events at the destination that cannot be read, and nothing shows that they are the source's. If they are, \
-         set on_unverified = \"pass\" and reload; then \"ditto parked replay\"",
+        "hold events at the destination that cannot be read, and nothing proves that they are the source's. If they are, \
+         set on_unverified = \"pass\" and reload; then run \"ditto parked replay\"",
     ),
 ];
 
-/// Sentences for an operator; none: nothing to do.
+/// Returns sentences for an operator; none if there is nothing to do.
 pub(super) fn advice(view: &SubscriptionView) -> Vec<String> {
     let mut all = Vec::new();
     all.extend(by_state(view));
@@ -71,11 +71,11 @@ fn by_state(view: &SubscriptionView) -> Option<String> {
         PipelineState::Retrying(side) if lasts => {
             let side = side.as_str();
             Some(format!(
-                "ditto goes on trying. Is the {side} up, and may this machine reach it? \"ditto check --connect\" asks."
+                "ditto keeps retrying. Check that the {side} runs and that this machine reaches it: \"ditto check --connect\"."
             ))
         }
         PipelineState::Connecting if lasts => {
-            Some("It does not get to work. \"journalctl -u ditto\" says why.".to_owned())
+            Some("Still connecting after 30 s. \"journalctl -u ditto\" shows why.".to_owned())
         }
         _ => None,
     }
