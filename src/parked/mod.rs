@@ -113,7 +113,7 @@ pub async fn page(
 pub fn advice(error: &Error, group: &SubscriptionKey) -> String {
     match error.class() {
         Class::Denied => format!(
-            "{error}: let the user read {} and read and truncate {} (only $admins may, unless its metadata says otherwise)",
+            "{error}: grant the user the permission to read {} and to read and truncate {} (only $admins have it, unless its metadata grants it)",
             group.stream,
             parked_stream(group)
         ),

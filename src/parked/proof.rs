@@ -146,7 +146,7 @@ impl Proof<'_> {
                 LookupResult::Foreign => {}
                 LookupResult::Denied => {
                     return Ok(Some(
-                        "it cannot be read there, and the user may not write the stream".to_owned(),
+                        "it cannot be read there, and the user has no permission to write the stream".to_owned(),
                     ));
                 }
                 _ => return Ok(Some("it cannot be read there".to_owned())),

@@ -54,7 +54,7 @@ impl Backlog {
         let reach = match group.and_then(|group| group.checkpoint) {
             None => {
                 notes.push(format!(
-                    "{}: the group has no checkpoint yet: what the destination lacks counts as behind",
+                    "{}: the group has no checkpoint yet: what is missing at the destination counts as behind",
                     subscription.key()
                 ));
                 Reach::Nothing
@@ -70,7 +70,7 @@ impl Backlog {
             Ok(parked) => parked,
             Err(Failure::Refused(text)) => {
                 notes.push(format!(
-                    "{}: what is parked is not known, and counts as missing: {text}",
+                    "{}: the parked events are not known, and count as missing: {text}",
                     subscription.key()
                 ));
                 HashMap::new()

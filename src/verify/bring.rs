@@ -79,7 +79,7 @@ pub async fn bring(
         }
         outcome = &mut running => match outcome {
             replicate::Outcome::Refused(text) => Some(text),
-            replicate::Outcome::Stalled => Some("nothing moved for a minute".to_owned()),
+            replicate::Outcome::Stalled => Some("no progress for a minute".to_owned()),
             replicate::Outcome::Stopped { .. } => None,
         },
     };

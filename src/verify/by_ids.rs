@@ -178,7 +178,7 @@ impl ByIds {
         match self.here.take(copy.id) {
             Some(event) => self.pair(&event, &copy),
             None if self.recent.contains(&copy.id) => {
-                let text = format!("event {} stands twice at the destination", copy.id);
+                let text = format!("event {} is at the destination twice", copy.id);
                 let revision = copy.revision;
                 self.outcome
                     .find((Class::Different, What::Doubled), revision, 1, || text);
@@ -208,7 +208,7 @@ impl ByIds {
         }
         if !in_order {
             let text = format!(
-                "its copy, revision {} at the destination, stands in another order",
+                "its copy, revision {} at the destination, is in another order",
                 copy.revision
             );
             self.outcome.find(
@@ -253,10 +253,10 @@ impl ByIds {
         let is_old = self.first_readable.is_some_and(|first| first > 0)
             && self.first_copied.is_none_or(|copied| run.last < copied);
         let (kind, text) = if is_old {
-            let text = "the destination no longer hands out its first events";
+            let text = "the destination no longer returns its first events";
             ((Class::AgedAtDestination, What::AsClassed), text)
         } else if facts.is_parked {
-            let text = "in the group's parked queue, or behind an event that is";
+            let text = "in the group's parked queue, or after an event that is";
             ((Class::HeldOrParked, What::AsClassed), text)
         } else if let Some(how) = facts.deleted {
             ((Class::Missing, What::Deleted), how)
@@ -264,7 +264,7 @@ impl ByIds {
             let text = "flagged JSON and is not, so that no projection links it";
             ((Class::NeverLinked, What::AsClassed), text)
         } else if run.first >= facts.reached {
-            let text = "the group has not come to it yet";
+            let text = "the group has not delivered it yet";
             ((Class::Behind, What::AsClassed), text)
         } else if self.destination.last().is_none() {
             (
@@ -277,7 +277,7 @@ impl ByIds {
                 "not among the destination's events",
             )
         } else {
-            let text = "behind the last event that was copied, and the group is done with it";
+            let text = "after the last event that was copied, and the group has acknowledged it";
             ((Class::Missing, What::Tail), text)
         };
         self.outcome

@@ -233,15 +233,15 @@ pub enum What {
 /// Consecutive events of one stream that are not equal, all for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Which stream.
+    /// Stream of the events.
     pub stream: StreamName,
-    /// The first of them.
+    /// Revision of the first event.
     pub revision: u64,
-    /// How many.
+    /// Number of events.
     pub events: u64,
-    /// Their class.
+    /// Class that all of them have.
     pub class: Class,
-    /// What is peculiar about them.
+    /// What is particular about them.
     pub what: What,
     /// What differs, for the operator.
     pub text: String,
@@ -254,39 +254,39 @@ impl Finding {
         self.class.is_fault() || self.class == Class::Unverified || self.what == What::Truncated
     }
 
-    /// What to do about it.
+    /// Returns what the operator can do.
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match (self.class, self.what) {
-            (Class::Missing, What::Tail | What::Stream) => "ditto verify --repair brings it",
+            (Class::Missing, What::Tail | What::Stream) => "run ditto verify --repair to append it",
             (Class::Missing, What::Deleted) => {
-                "delete it at the source too, if that was meant; Event Store cannot begin a stream anew, so a copy of it needs another destination"
+                "delete it at the source too, if that was intended; Event Store cannot restart a stream, so copy it to another destination"
             }
             (Class::Different, What::Extra | What::Doubled) => {
-                "somebody else writes to this stream at the destination: stop that; an exact copy of it needs another destination"
+                "stop the other writer of this stream at the destination; copy to another destination for an exact copy"
             }
             (Class::Different, What::Unreadable) => {
-                "another writer wrote this stream at the destination: an exact copy of it needs another destination"
+                "copy to another destination for an exact copy: another writer wrote this stream"
             }
             (Class::Different, What::Content) => {
-                "somebody else wrote this event: ditto never changes one that is there; an exact copy of the stream needs another destination"
+                "copy to another destination for an exact copy: another writer wrote this event, and ditto never changes one"
             }
             (Class::Missing | Class::Different, _) => {
-                "find out who else wrote to this stream: Event Store cannot begin a stream anew, so an exact copy of it needs another destination"
+                "find the other writer of this stream; Event Store cannot restart a stream, so copy to another destination for an exact copy"
             }
             (Class::HeldOrParked, _) => {
-                "ditto parked list tells why; ditto parked replay brings it"
+                "run ditto parked list for the reason, then ditto parked replay"
             }
             (Class::NeverLinked, _) => {
-                "comes with the stream's next event, or now by ditto verify --repair"
+                "wait for the stream's next event, or run ditto verify --repair"
             }
             (Class::Unverified, _) => {
-                "remove the named obstacle and compare again, or find out who wrote this stream at the destination"
+                "remove the named obstacle and compare again, or find who wrote this stream at the destination"
             }
             (Class::AgedAtDestination, What::Truncated) => {
-                "nothing, if it was meant; else find out who truncates this stream: ditto only sets $maxAge (time_to_live)"
+                "nothing, if it was intended; otherwise find who truncates this stream: ditto only sets $maxAge (time_to_live)"
             }
-            (Class::Behind, _) => "nothing: the daemon will bring it",
+            (Class::Behind, _) => "nothing: the daemon will copy it",
             (Class::Equal | Class::GoneAtSource | Class::AgedAtDestination, _) => "nothing",
         }
     }

@@ -73,7 +73,7 @@ impl Exact {
             Class::GoneAtSource,
             self.expected,
             gone,
-            "it was deleted, truncated or aged at the source",
+            "it was deleted, truncated or has expired at the source",
         );
         self.expected = self.expected.max(next);
     }
@@ -152,7 +152,7 @@ impl Exact {
             (Some(skipped), None) => {
                 self.outcome.find((Class::Missing, What::Renumbered), revision, skipped, || {
                     format!(
-                        "left out, so that what follows stands {skipped} too low at the destination"
+                        "left out, so that the following events are {skipped} too low at the destination"
                     )
                 });
                 self.outcome.counts.add(Class::Different, rest - skipped);
@@ -162,11 +162,11 @@ impl Exact {
                 let what = if is_old { What::Doubled } else { What::Extra };
                 let text = if is_old {
                     format!(
-                        "the destination holds {inserted} events twice, so that what follows stands too high"
+                        "the destination holds {inserted} events twice, so that the following events are too high"
                     )
                 } else {
                     format!(
-                        "the destination holds {inserted} events more here, so that what follows stands too high"
+                        "the destination holds {inserted} more events here, so that the following events are too high"
                     )
                 };
                 self.outcome
@@ -188,7 +188,7 @@ impl Exact {
     fn other(&mut self, what: What, revision: u64, ids: String) {
         let text = match what {
             What::Reordered => format!("another order: {ids}"),
-            What::Doubled => format!("an event that stands there before: {ids}"),
+            What::Doubled => format!("an event that is there before: {ids}"),
             _ => format!("another event: {ids}"),
         };
         self.outcome
@@ -206,7 +206,7 @@ impl Exact {
                 Class::AgedAtDestination,
                 revision,
                 1,
-                "the destination had it, and no longer hands it out",
+                "the destination had it, and no longer returns it",
             );
             return;
         }

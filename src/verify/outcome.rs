@@ -90,14 +90,14 @@ pub(super) struct Facts {
     pub(super) refused: Option<u64>,
 }
 
-/// A stream whose tail is lacking.
+/// A stream whose last events are missing at the destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repair {
-    /// Which.
+    /// Stream to repair.
     pub stream: StreamName,
-    /// The first revision that is lacking.
+    /// First revision that is missing.
     pub from: u64,
-    /// The last.
+    /// Last revision that is missing.
     pub to: u64,
     /// Events of the stream, these or others, that make it no copy: different or missing.
     pub faults: u64,
@@ -223,7 +223,7 @@ impl Outcome {
             return;
         }
         if facts.is_parked {
-            let text = "in the group's parked queue, or behind an event that is";
+            let text = "in the group's parked queue, or after an event that is";
             self.class(Class::HeldOrParked, first, linked_end - first, text);
         } else {
             let reached = facts.reached.clamp(first, linked_end);
@@ -235,7 +235,7 @@ impl Outcome {
             self.find((Class::Missing, what), first, reached - first, || {
                 missing(first, tail)
             });
-            let text = "the group has not come to it yet";
+            let text = "the group has not delivered it yet";
             self.class(Class::Behind, reached, linked_end - reached, text);
             // What the group has not come to is the daemon's, and what follows that as well.
             let repair_end = if reached == linked_end { end } else { reached };
@@ -259,8 +259,8 @@ fn missing(first: u64, tail: Option<u64>) -> String {
         |tail| format!("the destination ends at revision {tail}"),
     );
     if first == wanted {
-        format!("{there}, and the group is done with these")
+        format!("{there}, and the group has acknowledged these")
     } else {
-        format!("{there}, and the source hands out nothing before revision {first} any more")
+        format!("{there}, and the source no longer returns anything before revision {first}")
     }
 }

@@ -17,10 +17,10 @@ pub const KEPT_FINDINGS: usize = 20;
 /// Streams that a repair is kept for; a further run finds the rest.
 const MOST_REPAIRS: usize = 100_000;
 
-/// How far it is.
+/// How far a comparison is.
 #[derive(Clone, Debug)]
 pub struct Point {
-    /// Which subscription.
+    /// Subscription that is compared.
     pub key: SubscriptionKey,
     /// The next number of the subscription's stream.
     pub(super) next: u64,

@@ -125,7 +125,7 @@ pub fn load(
             .take(LONGEST_HEADER)
             .read_until(b'\n', &mut line)?;
         let header: Header =
-            serde_json::from_slice(&line).context("it is no file of ditto verify --resume")?;
+            serde_json::from_slice(&line).context("it is not a file of ditto verify --resume")?;
         ensure!(
             header.form == FORM,
             "it was written by another version of ditto"
@@ -156,7 +156,7 @@ pub fn load(
         };
         Ok((scope, points))
     };
-    read().with_context(|| format!("failed to go on from {}", file.display()))
+    read().with_context(|| format!("failed to continue from {}", file.display()))
 }
 
 fn point(saved: Saved, input: &mut impl std::io::Read) -> anyhow::Result<Point> {
@@ -257,6 +257,6 @@ mod tests {
         std::fs::write(&file, &whole[..whole.len() - 1]).unwrap();
         check(&scope, &[key("g")], "cut off");
         std::fs::write(&file, "rubbish\n").unwrap();
-        check(&scope, &[key("g")], "no file of ditto verify");
+        check(&scope, &[key("g")], "not a file of ditto verify");
     }
 }

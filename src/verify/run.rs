@@ -187,7 +187,7 @@ async fn group(job: &Job, watcher: &mut dyn Watcher) -> Result<Option<GroupSeen>
         Err(refusal) if refusal.why == JoinRefusal::Missing => Ok(None),
         Err(refusal) if refusal.why == JoinRefusal::Denied => {
             watcher.note(&format!(
-                "{}: how far the group is is not known: {}",
+                "{}: the group's progress is not known: {}",
                 job.subscription.key(),
                 refusal.text
             ));

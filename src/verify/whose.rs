@@ -98,11 +98,11 @@ async fn ask(context: &Context, stream: &StreamName, event: Event) -> Result<Who
     Ok(match asked.await? {
         LookupResult::Recognised => Whose::Ours,
         LookupResult::Foreign => Whose::Foreign,
-        LookupResult::Denied => {
-            unproven("give the user permission to write it, and verify can ask the destination")
-        }
+        LookupResult::Denied => unproven(
+            "grant the user the permission to write it, so that verify can ask the destination",
+        ),
         LookupResult::Unproven(text) => unproven(&text),
-        _ => unproven("it was deleted meanwhile"),
+        _ => unproven("it was deleted during the comparison"),
     })
 }
 

@@ -150,7 +150,7 @@ async fn user_who_may_not_write_is_told_to_get_permission() {
     assert_eq!(point.tally.events.of(Class::Unverified), 10);
     let text = seen.findings[0].to_string();
     assert!(
-        text.contains("give the user permission to write it"),
+        text.contains("grant the user the permission to write it"),
         "{text}"
     );
 }

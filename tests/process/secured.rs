@@ -265,7 +265,7 @@ async fn check_connect_names_the_rights_that_are_missing() {
     };
     let (admin, reader, operator) = ("admin:changeit", "reader:changeit", "operator:changeit");
     let there = "ok: $ce-customer::g: the group is there";
-    let parked = "let the user read $persistentsubscription-$ce-customer::g-parked";
+    let parked = "grant the user read on $persistentsubscription-$ce-customer::g-parked";
     let writes = "permission of user \"reader\" to write was not tested";
     let rows = [
         (admin, admin, "g", Some(0), there),

@@ -96,7 +96,7 @@ async fn a_copy_is_proven_while_the_daemon_runs_and_a_difference_is_named() {
         "customer-7 #10 to #11: different: the source ends at revision 9, the destination at 11";
     assert!(table.contains(expected), "{table}");
     assert!(
-        table.contains("an exact copy of it needs another destination"),
+        table.contains("copy to another destination for an exact copy"),
         "{table}"
     );
 
@@ -158,7 +158,7 @@ async fn each_way_to_fail_has_its_code() {
         (
             &["--resume", point],
             2,
-            "it is no file of ditto verify --resume",
+            "it is not a file of ditto verify --resume",
         ),
         (&["--subscription", "$ce-customer::g"], 0, ""),
     ];

@@ -200,7 +200,7 @@ async fn group(client: &Client, settings: &SubscriptionSettings, findings: &mut 
             );
             if let ParkedPage::Denied = subscription.read_parked(0, 1).await {
                 findings.push(Warning(format!(
-                    "{name}: no right to read what the server parks by itself: let the user read \
+                    "{name}: no permission to read what the server parks: grant the user read on \
                      $persistentsubscription-{}::{}-parked",
                     settings.stream, settings.group
                 )));
