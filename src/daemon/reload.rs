@@ -1,4 +1,4 @@
-//! What to do about a configuration that was read again.
+//! Decides what a reload does.
 //!
 //! Pure. Never applies anything.
 
@@ -7,18 +7,18 @@ use crate::config::load::Loaded;
 use crate::config::problem::Problems;
 use crate::config::settings::Settings;
 
-/// The verdict on a reload.
+/// What a reload does.
 #[derive(Debug)]
 pub(super) enum Reload {
     /// Nothing differs.
     Unchanged,
     /// To be applied: the settings from now on, and what that changes.
     Apply(Box<(Settings, Difference)>),
-    /// Nothing may be applied: a line for each reason.
+    /// Nothing is applied: a line for each reason.
     Refused(Vec<String>),
 }
 
-/// Judges.
+/// Decides what a reload does, given the running and the newly loaded settings.
 pub(super) fn plan(running: &Settings, loaded: Result<Loaded, Problems>) -> Reload {
     let wanted = match loaded {
         Ok(loaded) => loaded.settings,

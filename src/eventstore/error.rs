@@ -35,7 +35,7 @@ impl fmt::Display for Side {
     }
 }
 
-/// What an error means for whoever made the call.
+/// What an error means for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Class {
     /// No connection, a broken one, or a server that gave up: trying again may help, and whether a write was done is
@@ -55,9 +55,9 @@ pub enum Class {
     NotLeader(Option<Endpoint>),
     /// User or password are wrong, or missing.
     Unauthenticated,
-    /// The user has no right to this.
+    /// The user has no permission for this.
     Denied,
-    /// The user has no right to read the metadata of a stream, which tells whether it was deleted.
+    /// The user has no permission to read the metadata of a stream, which shows whether it was deleted.
     MetadataDenied,
     /// There is no such group.
     GroupNotFound,
@@ -191,13 +191,13 @@ impl Error {
         Self::new(side, class, action, status::words_of_crate(error))
     }
 
-    /// Which server it is about.
+    /// Returns the side whose server the error is about.
     #[must_use]
     pub fn side(&self) -> Side {
         self.side
     }
 
-    /// What it means.
+    /// Returns the class, which decides what ditto does next.
     #[must_use]
     pub fn class(&self) -> &Class {
         &self.class
@@ -209,13 +209,13 @@ impl Error {
         self.append_limit
     }
 
-    /// The server's own words, or what ditto found.
+    /// Returns the server's own words, or what ditto found.
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// One word for it: what metrics count by.
+    /// Returns the word that metrics count by.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self.class {
@@ -242,7 +242,7 @@ impl Error {
         }
     }
 
-    /// True if the same call may well succeed later without anybody doing anything.
+    /// Returns whether the same call can succeed later without an operator.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(
@@ -260,7 +260,7 @@ impl Error {
         )
     }
 
-    /// True if the server does not serve this user at all; anything else is an answer, if not the wished one.
+    /// Returns whether the server does not serve this user at all; anything else is an answer, wanted or not.
     #[must_use]
     pub fn is_silence(&self) -> bool {
         matches!(
@@ -277,7 +277,7 @@ impl Error {
         )
     }
 
-    /// The error, and in brackets what the operator can do, where there is something.
+    /// Returns the error with its hint in brackets, if it has one.
     #[must_use]
     pub fn with_hint(&self) -> String {
         match self.hint() {
@@ -286,7 +286,7 @@ impl Error {
         }
     }
 
-    /// What the operator can do, where there is something.
+    /// Returns what the operator can do, as an order; `None` if there is nothing.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self.class {

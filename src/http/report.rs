@@ -40,16 +40,16 @@ impl Facts {
     }
 }
 
-/// The document.
+/// The state of the process, as `/status` shows it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// ditto's version.
     pub version: String,
-    /// The process.
+    /// Id of the process.
     pub pid: u32,
-    /// When it started, RFC 3339.
+    /// Time when the process started, RFC 3339.
     pub started: String,
-    /// Seconds since then.
+    /// Seconds since the process started.
     pub uptime_seconds: u64,
     /// The configuration file.
     pub file: String,
@@ -65,47 +65,47 @@ pub struct Report {
     pub destination_answers: Option<bool>,
     /// The line that systemd shows.
     pub summary: String,
-    /// What speaks against the process being healthy; empty: it is.
+    /// Reasons why the process is not healthy; empty if it is.
     pub unhealthy: Vec<String>,
-    /// What speaks against it being ready; empty: it is.
+    /// Reasons why the process is not ready; empty if it is.
     pub unready: Vec<String>,
     /// The last reload of the configuration; absent before the first.
     #[serde(default)]
     pub last_reload: Option<ReloadReport>,
-    /// By stream and group.
+    /// Subscriptions, by stream and group.
     pub subscriptions: Vec<SubscriptionReport>,
 }
 
 /// One subscription.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SubscriptionReport {
-    /// Its stream.
+    /// Stream of the subscription.
     pub stream: String,
-    /// Its group.
+    /// Group of the subscription.
     pub group: String,
     /// connecting, running, searching, retrying, standby or stopped.
     pub state: String,
-    /// Why, if that needs a reason.
+    /// Reason for the state; empty if it needs none.
     pub reason: String,
-    /// Seconds in this state.
+    /// Seconds since the state began.
     pub state_seconds: u64,
-    /// Events of the stream that are not done; absent while that is not known.
+    /// Events of the stream after the point up to which all are acknowledged; absent while that is not known.
     pub lag_events: Option<u64>,
-    /// Age of the oldest event that is not acknowledged; absent while the lag is not known.
+    /// Age of the oldest event that is not acknowledged, in seconds; absent while the lag is not known.
     pub lag_seconds: Option<f64>,
-    /// How long ago the group and the stream's end were looked at.
+    /// Seconds since the group and the stream's end were last read; absent before the first time.
     pub looked_seconds_ago: Option<f64>,
     /// Events sent to the destination and not answered.
     pub in_flight_events: usize,
     /// Events in memory, in flight or waiting.
     pub buffered_events: usize,
-    /// Their bytes.
+    /// Bytes of the events in memory.
     pub buffered_bytes: usize,
-    /// Buffer size asked for.
+    /// Buffer size of the session; absent before the first reading.
     pub credit: Option<u32>,
-    /// Highest number in the stream up to which everything is done.
+    /// Highest event number up to which everything is acknowledged; absent before the first.
     pub done_up_to: Option<u64>,
-    /// Last number in the stream.
+    /// Last event number in the stream; absent while that is not known.
     pub last_number: Option<u64>,
     /// Events copied since the process started.
     pub copied: u64,
@@ -119,18 +119,18 @@ pub struct SubscriptionReport {
     /// Events copied that were read from the source to close a gap, since the process started.
     #[serde(default)]
     pub repaired: u64,
-    /// Streams that are not written to, all of them.
+    /// Number of streams that are held.
     pub held: usize,
-    /// The first hundred of those.
+    /// The first hundred of the held streams.
     pub held_streams: Vec<HeldStream>,
-    /// Times that it failed and was started again.
+    /// Restarts after a panic or a stall.
     pub restarts: u64,
-    /// How it failed last.
+    /// Reason of the last restart; absent before the first.
     pub last_failure: Option<String>,
-    /// What was last said against it, by a server or by ditto itself; it may be over.
+    /// Last error, of a server or of ditto itself; its cause might be gone.
     #[serde(default)]
     pub last_error: Option<LastError>,
-    /// What somebody can do about its state.
+    /// What the operator can do about the state.
     #[serde(default)]
     pub advice: Vec<String>,
 }
@@ -142,31 +142,31 @@ pub struct ReloadReport {
     pub number: u64,
     /// applied, unchanged or refused.
     pub result: String,
-    /// How long ago it ended.
+    /// Seconds since the reload ended.
     pub seconds_ago: u64,
-    /// Why it was refused; empty if it was not.
+    /// Reasons of the refusal; empty if it was not refused.
     pub problems: Vec<String>,
 }
 
 /// An error, and its age.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LastError {
-    /// In words.
+    /// Text of the error.
     pub text: String,
-    /// How long ago.
+    /// Seconds since the error.
     pub seconds_ago: u64,
 }
 
-/// A stream that is not written to.
+/// A held stream: ditto does not write to it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HeldStream {
-    /// Which.
+    /// Name of the stream.
     pub stream: String,
     /// First revision that is not copied.
     pub revision: u64,
-    /// conflict, missing_history or refused.
+    /// conflict, missing_history, refused or unverified.
     pub reason: String,
-    /// In words.
+    /// The reason in full.
     pub text: String,
 }
 

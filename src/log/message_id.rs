@@ -8,15 +8,15 @@ pub const STARTED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e01";
 pub const STOPPED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e02";
 /// A new configuration is in use.
 pub const RELOADED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e03";
-/// A new configuration was refused; the old one goes on.
+/// A new configuration was refused; the old one stays in use.
 pub const RELOAD_REFUSED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e04";
 /// A subscription is stopped until an operator reloads or restarts ditto.
 pub const SUBSCRIPTION_STOPPED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e05";
-/// A subscription failed (panic, stall) and is started again.
+/// A subscription failed (panic, stall) and is restarted.
 pub const SUBSCRIPTION_RESTARTED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e06";
-/// A stream is no longer written to.
+/// A stream is held.
 pub const STREAM_HELD: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e07";
-/// One side does not answer; ditto tries until it does.
+/// One side is unreachable or failing requests; ditto keeps retrying.
 pub const RETRYING: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e08";
 /// A task panicked.
 pub const PANIC: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e09";

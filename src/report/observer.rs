@@ -119,16 +119,16 @@ impl std::fmt::Debug for Observer {
     }
 }
 
-/// Calls whose time is observed.
+/// A call whose duration is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Call {
     /// Joining the subscription.
     Join,
-    /// Looking at the group.
+    /// Reading the state of the group.
     Group,
     /// Reading a source stream, the subscription's stream, or what was parked.
     SourceRead,
-    /// Looking at a destination stream.
+    /// Lookup of a destination stream.
     Lookup,
     /// An append, from its first sending to its answer.
     Append,
@@ -139,7 +139,7 @@ pub enum Call {
 }
 
 impl Call {
-    /// The word used as the metric label `operation`.
+    /// Returns the word for the metric label `operation`.
     #[must_use]
     pub fn operation(self) -> &'static str {
         match self {
@@ -153,7 +153,7 @@ impl Call {
         }
     }
 
-    /// Which server was called.
+    /// Returns the side whose server was called.
     #[must_use]
     pub fn side(self) -> Side {
         match self {

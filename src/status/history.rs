@@ -1,4 +1,4 @@
-//! The last ten minutes of a subscription: how fast it copied, how far it was behind, what it was doing.
+//! The last ten minutes of a subscription: rate, lag and state.
 //!
 //! Bounded by the number of samples. Never keeps anything of the events themselves.
 
@@ -16,16 +16,16 @@ const LENGTH: usize = 120;
 /// The present rate is that of so many steps: one alone jumps about.
 const RATE_STEPS: usize = 2;
 
-/// One moment.
+/// A subscription at one time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// When.
+    /// Time of the sample.
     pub at: Instant,
-    /// Events copied in a second since the sample before.
+    /// Events copied per second since the sample before.
     pub rate: f64,
-    /// Events behind; `None`: not known.
+    /// Lag in events; `None` while that is not known.
     pub lag: Option<u64>,
-    /// What the subscription was doing.
+    /// State of the subscription.
     pub state: &'static str,
     /// Events copied since the start of the process.
     copied: u64,

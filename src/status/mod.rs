@@ -35,7 +35,7 @@ pub struct ProcessStatus {
     reload: Mutex<Option<LastReload>>,
 }
 
-/// One subscription's place on the status.
+/// The status of one subscription, as its run and its task write it.
 #[derive(Debug)]
 pub(crate) struct Entry {
     view: Mutex<SubscriptionView>,
@@ -55,13 +55,13 @@ impl ProcessStatus {
         })
     }
 
-    /// Tells of every change of a state.
+    /// Returns a receiver that changes with every state.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    /// All subscriptions, by stream and group.
+    /// Returns all subscriptions, by stream and group.
     #[must_use]
     pub fn views(&self) -> Vec<SubscriptionView> {
         self.lock()
@@ -70,7 +70,7 @@ impl ProcessStatus {
             .collect()
     }
 
-    /// The last ten minutes of each, by stream and group, oldest sample first.
+    /// Returns the last ten minutes of each subscription, by stream and group, oldest sample first.
     #[must_use]
     pub fn histories(&self) -> Vec<(SubscriptionKey, Vec<Sample>)> {
         self.lock()
@@ -79,7 +79,7 @@ impl ProcessStatus {
             .collect()
     }
 
-    /// Notes for the histories how everybody is now; called at least as often as they have a sample.
+    /// Adds a sample to each history that is due for one; to be called at least that often.
     pub(crate) fn sample(&self, now: Instant) {
         for entry in self.lock().values() {
             let mut view = entry.view();
@@ -119,13 +119,13 @@ impl ProcessStatus {
         changed(&self.changes);
     }
 
-    /// The line of `systemctl status`.
+    /// Returns the line of `systemctl status`.
     #[must_use]
     pub fn summary(&self) -> String {
         summary(&self.views(), self.last_reload().as_ref())
     }
 
-    /// The last reload; `None` before the first.
+    /// Returns the last reload; `None` before the first.
     #[must_use]
     pub fn last_reload(&self) -> Option<LastReload> {
         self.reload
@@ -141,7 +141,7 @@ impl ProcessStatus {
         changed(&self.changes);
     }
 
-    /// How long ago the pipelines' runtime gave its last sign of life.
+    /// Returns the time since the pipelines' runtime last gave a sign of life.
     #[must_use]
     pub fn silence(&self) -> Duration {
         self.beat
@@ -221,7 +221,7 @@ impl Entry {
         self.view().group = Some((group.clone(), Instant::now()));
     }
 
-    /// A side did not do what it was asked for.
+    /// A request to a side failed.
     pub(crate) fn trouble(&self, side: Side, text: &str) {
         let mut view = self.view();
         text.clone_into(&mut view.troubles[side_index(side)]);

@@ -11,7 +11,7 @@ pub enum Verdict {
     Applied,
     /// It is the same as before.
     Unchanged,
-    /// The old one continues, for these reasons.
+    /// The old configuration stays in use, for these reasons.
     Refused(Vec<String>),
 }
 
@@ -19,7 +19,7 @@ impl Verdict {
     /// One of each.
     pub const ALL: [Self; 3] = [Self::Applied, Self::Unchanged, Self::Refused(Vec::new())];
 
-    /// One word for it, in status and metrics.
+    /// Returns the word for status and metrics.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -35,9 +35,9 @@ impl Verdict {
 pub struct LastReload {
     /// Counts from 1 since the start of the process.
     pub number: u64,
-    /// When it ended.
+    /// When the reload ended.
     pub at: Instant,
-    /// Its verdict.
+    /// What became of it.
     pub verdict: Verdict,
 }
 
@@ -50,7 +50,7 @@ impl LastReload {
         }
     }
 
-    /// Why it was refused; none if it was not.
+    /// Returns the reasons of the refusal; none if it was not refused.
     #[must_use]
     pub fn problems(&self) -> &[String] {
         match &self.verdict {

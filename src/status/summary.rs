@@ -1,11 +1,11 @@
-//! All subscriptions in one line, and what they say of the two servers.
+//! All subscriptions in one line, and whether the two servers answer.
 //!
 //! Pure. Never names a stream of the data.
 
 use super::{LastReload, SubscriptionView};
 use ditto_core::port::{PipelineState, Side};
 
-/// Whether a side answers all who call it; `None` if none of them can tell.
+/// Returns whether a side answers every subscription; `None` if none of them knows.
 #[must_use]
 pub fn answers(views: &[SubscriptionView], side: Side) -> Option<bool> {
     let heard = views.iter().filter_map(|view| view.answers(side));

@@ -19,32 +19,32 @@ pub(super) const TICKS_PER_SECOND: i64 = 10_000_000;
 /// One subscription as last heard of.
 #[derive(Clone, Debug)]
 pub struct SubscriptionView {
-    /// Which.
+    /// Stream and group.
     pub key: SubscriptionKey,
-    /// What it is doing.
+    /// State, as last reported.
     pub state: PipelineState,
-    /// Since when.
+    /// When the state began.
     pub since: Instant,
-    /// Its core's last reading in this run.
+    /// Last reading of the core in this run; `None` before the first.
     pub status: Option<Status>,
-    /// The group as last seen in this run, and when.
+    /// The group as last read in this run, and when; `None` before the first time.
     pub group: Option<(GroupSeen, Instant)>,
     /// When the source stored the oldest event that is not acknowledged. Kept while there is a lag and nothing is
     /// delivered: the oldest open event is no younger then.
     pub(super) oldest_open: Option<i64>,
     /// Events copied since the start of the process.
     pub copied: u64,
-    /// Those of them that were read from the source to close a gap.
+    /// Copied events that were read from the source to close a gap.
     pub repaired: u64,
-    /// Events copied in a second, over the last few samples.
+    /// Events copied per second, over the last few samples.
     pub rate: f64,
-    /// Times that it failed and was started again.
+    /// Restarts after a panic or a stall.
     pub restarts: u64,
-    /// What the source and the destination last said against it.
+    /// Last error of the source and of the destination; empty before the first.
     pub(super) troubles: [String; 2],
-    /// What was last said against it by whomever, and when.
+    /// Last error of any origin, and when; `None` before the first.
     pub last_error: Option<(String, Instant)>,
-    /// Why it last failed, and whether it has shown progress since.
+    /// Last restart; `None` before the first.
     pub failure: Option<Failure>,
 }
 
@@ -53,7 +53,7 @@ pub struct SubscriptionView {
 pub struct Failure {
     /// Text for the operator.
     pub text: String,
-    /// It stood still: `/healthz` says so until something moves.
+    /// The run made no progress: `/healthz` fails until the new one does.
     pub is_stall: bool,
     /// The progress of the new run when it began; `None` before its first reading.
     pub(super) progress: Option<u64>,
@@ -67,13 +67,13 @@ impl SubscriptionView {
         (answers != Some(false) && seen.elapsed() < KNOWN_FOR).then_some(group)
     }
 
-    /// Events in the group's parked queue; `None` while that is not known.
+    /// Returns the number of events in the group's parked queue; `None` while that is not known.
     #[must_use]
     pub fn parked(&self) -> Option<u64> {
         self.group_now().map(GroupSeen::parked_events)
     }
 
-    /// Events of the subscription's stream that are not done; `None` while that is not known.
+    /// Returns the lag in events; `None` while that is not known.
     #[must_use]
     pub fn lag_events(&self) -> Option<u64> {
         let group = self.group_now()?;
@@ -95,7 +95,7 @@ impl SubscriptionView {
         Some((last + 1).saturating_sub(first_open))
     }
 
-    /// Age of the oldest event that is not acknowledged, zero if there is none; `None` while the lag is not known.
+    /// Returns the age of the oldest event that is not acknowledged, zero if there is none; `None` while the lag is not known.
     #[must_use]
     pub fn lag_time(&self, now: SystemTime) -> Option<Duration> {
         self.lag_events()?;
@@ -109,7 +109,7 @@ impl SubscriptionView {
         Some(since_epoch.saturating_sub(created))
     }
 
-    /// Connected on both sides, or standing by and able to take over: nothing for an operator to do.
+    /// Returns whether both sides are connected, or this is a standby that can take over.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         match self.state {
@@ -119,7 +119,7 @@ impl SubscriptionView {
         }
     }
 
-    /// Whether this side answers it; `None` while it was not heard of.
+    /// Returns whether this side answers; `None` before it answered or failed to.
     #[must_use]
     pub fn answers(&self, side: Side) -> Option<bool> {
         // A change of state is told at once, a reading comes once a second.
@@ -135,7 +135,7 @@ impl SubscriptionView {
         }
     }
 
-    /// Whether it stood still and has not moved since.
+    /// Returns whether the last run made no progress, and the new one has made none yet.
     #[must_use]
     pub fn is_stalled(&self) -> bool {
         self.failure
@@ -143,7 +143,7 @@ impl SubscriptionView {
             .is_some_and(|failure| failure.is_stall)
     }
 
-    /// Why it is in its state; empty if that needs no reason.
+    /// Returns the reason for the state; empty if it needs none.
     #[must_use]
     pub fn reason(&self) -> &str {
         match &self.state {

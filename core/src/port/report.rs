@@ -11,7 +11,7 @@ use crate::event::{SkipReason, StreamName};
 /// Why an event was found to be at the destination already. The word is a metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DuplicateReason {
-    /// Ditto wrote or saw it in this process.
+    /// This process wrote or saw it.
     Known,
     /// A lookup found it by its id.
     Found,
@@ -76,7 +76,7 @@ pub enum PipelineState {
     Connecting,
     /// Joined, and the destination answers.
     Running,
-    /// One side does not answer; tried again for ever.
+    /// One side does not answer; ditto keeps retrying.
     Retrying(Side),
     /// Another consumer has the group.
     Standby,
@@ -114,75 +114,75 @@ impl PipelineState {
 /// Something that happened, for logs and metrics.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
-    /// Events were written: all of one append.
+    /// The destination has the events of one append.
     Copied {
-        /// Stream they are in, both sides.
+        /// Stream that the events are in, on both sides.
         stream: StreamName,
-        /// The events, in order.
+        /// Events, in the order of their revisions.
         events: Vec<CopiedEvent>,
-        /// From the first sending of the append to its answer.
+        /// Time from the first sending of the append to its answer.
         took: Duration,
     },
-    /// An event was at the destination already.
+    /// An event is already present at the destination.
     Duplicate {
-        /// Its stream.
+        /// Stream of the event.
         stream: StreamName,
-        /// Its revision.
+        /// Revision of the event.
         revision: u64,
-        /// How that is known.
+        /// How ditto knows.
         reason: DuplicateReason,
     },
-    /// Equal id, other content at the destination (reported once for each time that it is seen).
+    /// An event has the same id and other content at the destination; reported each time that it is seen.
     Differs {
-        /// The stream.
+        /// Stream of the event.
         stream: StreamName,
-        /// The revision.
+        /// Revision of the event.
         revision: u64,
     },
     /// A delivery that is never copied, acknowledged.
     Skipped {
-        /// Why.
+        /// Rule that leaves it out.
         reason: SkipReason,
     },
     /// An event of a held stream was acknowledged by policy `skip`.
     Passed {
-        /// Its stream.
+        /// Stream of the event.
         stream: StreamName,
-        /// Its revision.
+        /// Revision of the event.
         revision: u64,
         /// Why the stream is held.
         reason: HeldReason,
     },
     /// An event was put into the group's parked queue.
     Parked {
-        /// Its stream.
+        /// Stream of the event.
         stream: StreamName,
-        /// Its revision.
+        /// Revision of the event.
         revision: u64,
-        /// Why the stream is held.
+        /// Kind of the reason.
         reason: HeldReason,
-        /// The whole reason as parked.
+        /// The whole reason, as parked.
         text: String,
     },
-    /// A stream is no longer written to.
+    /// A stream is held: ditto no longer writes to it.
     Held {
-        /// Which.
+        /// Stream that is held.
         stream: StreamName,
-        /// First bad revision.
+        /// First revision that cannot be written.
         revision: u64,
-        /// Why.
+        /// Kind of the reason.
         reason: HeldReason,
-        /// Text for the operator.
+        /// The reason in full, for the operator.
         text: String,
     },
-    /// A held stream goes on.
+    /// A held stream is copied again.
     Released {
-        /// Which.
+        /// Stream that was held.
         stream: StreamName,
     },
     /// The destination's tail could not be compared: readable on one side only, or on none.
     Unverified {
-        /// Which stream.
+        /// Stream whose tails were to be compared.
         stream: StreamName,
         /// Its tail at the destination.
         revision: u64,
@@ -190,7 +190,7 @@ pub enum Report {
     /// The destination no longer shows events that the source shows, and the stream was proven to be the source's all the
     /// same. Told once a stream.
     Unreadable {
-        /// Which stream.
+        /// Stream that the source shows and the destination does not.
         stream: StreamName,
         /// First revision that cannot be read.
         from: u64,
@@ -200,7 +200,7 @@ pub enum Report {
     /// Another writer truncated the destination's stream, or deleted it while ditto wrote it, so that the next append
     /// revived it (protocol §5.1.12). Told once a stream.
     Truncated {
-        /// Which stream.
+        /// Stream that was truncated or deleted.
         stream: StreamName,
         /// First revision that the destination shows.
         destination: u64,
@@ -209,44 +209,44 @@ pub enum Report {
     },
     /// With `skip_version_check`: a source event older than the newest one copied was appended behind it.
     Late {
-        /// Its stream.
+        /// Stream of the event.
         stream: StreamName,
-        /// Its source revision.
+        /// Revision of the event at the source.
         revision: u64,
     },
     /// Events between the destination's tail and what was delivered are being read from the source.
     RepairStarted {
-        /// Which stream.
+        /// Stream with the gap.
         stream: StreamName,
-        /// First revision that is lacking.
+        /// First revision that is missing.
         from: u64,
         /// First revision that was delivered.
         to: u64,
     },
-    /// That repair is done.
+    /// A repair is done.
     RepairEnded {
-        /// Which stream.
+        /// Stream with the gap.
         stream: StreamName,
-        /// Events that it wrote.
+        /// Events that the repair wrote.
         events: u64,
     },
     /// Without revisions at the destination: the source no longer has `from..to`, and the stream goes on behind it.
     PassedOver {
-        /// Which stream.
+        /// Stream that continues after the gap.
         stream: StreamName,
-        /// First revision that is lacking.
+        /// First revision that is missing.
         from: u64,
-        /// First revision that can be had.
+        /// First revision after the gap.
         to: u64,
     },
     /// Placeholders were written for events that the source no longer has.
     Placeholders {
-        /// Which stream.
+        /// Stream with the placeholders.
         stream: StreamName,
-        /// How many.
+        /// Placeholders written.
         count: u64,
     },
-    /// A number that the group never delivered, whose event the destination lacked.
+    /// An event that the group never delivered and the destination did not have.
     Hole {
         /// The number in the subscription's stream.
         number: u64,
@@ -279,7 +279,7 @@ pub enum Report {
         /// Last of them.
         to: u64,
     },
-    /// The operator goes on without the events of these numbers.
+    /// The operator accepted the loss of the events of these numbers.
     UnseenAccepted {
         /// First of them.
         from: u64,
@@ -299,17 +299,17 @@ pub enum Report {
     ParkedUnreadable,
     /// Metadata was not written because the stream has some already.
     MetadataKept {
-        /// Which stream.
+        /// Stream that has metadata already.
         stream: StreamName,
     },
-    /// A delivery came again over the same stay: the server took it back.
+    /// The server redelivered an event in the same session, since it was not acknowledged in time.
     TimedOut {
-        /// Its number.
+        /// Event number of the delivery.
         number: u64,
     },
     /// The pipeline asked for another buffer size.
     BufferSize {
-        /// The new one.
+        /// Buffer size of the next session.
         buffer_size: u32,
     },
     /// The pipeline's state changed.

@@ -1,4 +1,4 @@
-//! The loop around the core: carries out its commands, reports what came of them, and says so in the log.
+//! The loop around the core: executes the core's commands, feeds the results back, and logs them.
 //!
 //! Decides nothing about events, and knows neither server nor client library: it talks to a
 //! [`Source`] and a [`Destination`].
