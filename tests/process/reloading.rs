@@ -52,7 +52,7 @@ async fn an_unchanged_subscription_keeps_its_connection() {
     ditto.configure(&(servers.configuration(&["kept", "added"]) + "buffer_size = 77\n"));
     ditto.signal("HUP");
     until_reloads(&ditto, "applied", 2).await;
-    ditto.until_logged("credit=77").await;
+    ditto.until_logged("buffer_size=77").await;
     copy_three(&servers).await;
     assert_eq!(handed_over(&servers, "kept").await, [9]);
 
@@ -182,7 +182,7 @@ async fn the_log_level_changes_at_once() {
     until_reloads(&ditto, "applied", 1).await;
     seed(servers.source.store(), "customer-1", 1);
     ditto
-        .until_logged("DEBUG Replicating customer_renamed #0 from customer-1")
+        .until_logged("DEBUG Replicating customer_registered #0 from customer-1")
         .await;
 }
 
