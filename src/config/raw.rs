@@ -52,10 +52,10 @@ impl Value {
         match self {
             _ if secret => match self {
                 Self::Text(text) | Self::Variable(text) if text.is_empty() => {
-                    "an empty text".to_owned()
+                    "an empty string".to_owned()
                 }
-                Self::Text(_) | Self::Variable(_) => "a text".to_owned(),
-                Self::List(_) => "a list".to_owned(),
+                Self::Text(_) | Self::Variable(_) => "a string".to_owned(),
+                Self::List(_) => "an array".to_owned(),
                 Self::Table(_) => "a table".to_owned(),
                 _ => "another type".to_owned(),
             },
@@ -63,13 +63,13 @@ impl Value {
             Self::Text(text) | Self::Variable(text)
                 if text.contains("://") || text.contains('@') =>
             {
-                "a text".to_owned()
+                "a string".to_owned()
             }
             Self::Text(text) | Self::Variable(text) => shorten(text),
             Self::Integer(_, digits) => format!("the integer {digits}"),
             Self::Boolean(value) => value.to_string(),
             Self::Other(kind, text) => format!("the {kind} {text}"),
-            Self::List(_) => "a list".to_owned(),
+            Self::List(_) => "an array".to_owned(),
             Self::Table(_) => "a table".to_owned(),
         }
     }
@@ -206,7 +206,7 @@ fn set(table: &mut Table, path: &[Segment], origin: &Origin, text: String) -> Re
             "there is no {key}[{index}]: the next index is {}",
             items.len()
         )),
-        (Value::List(_), None) => Err(format!("{key} is a list: an index must follow, from 0")),
+        (Value::List(_), None) => Err(format!("{key} is an array: an index must follow, from 0")),
         _ => Err(format!("{key} is not a table")),
     }
 }

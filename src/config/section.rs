@@ -61,14 +61,14 @@ impl<'p> Section<'p> {
 
     /// A text that must not be empty.
     pub(crate) fn name(&mut self, key: &'static str) -> Option<Found<String>> {
-        self.value(key, "a text that is not empty", false, |value| {
+        self.value(key, "a string that is not empty", false, |value| {
             as_text(value).filter(|text| !text.trim().is_empty())
         })
     }
 
     /// A text that is never quoted in a message.
     pub(crate) fn secret(&mut self, key: &'static str) -> Option<Found<String>> {
-        self.value(key, "a text that is not empty", true, |value| {
+        self.value(key, "a string that is not empty", true, |value| {
             as_text(value).filter(|text| !text.is_empty())
         })
     }
@@ -257,7 +257,7 @@ impl<'p> Section<'p> {
                         origin: node.origin.clone(),
                     },
                 )),
-                None => section.mismatch(node, name, "a text that is not empty", secret),
+                None => section.mismatch(node, name, "a string that is not empty", secret),
             }
         }
         texts

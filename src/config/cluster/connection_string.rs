@@ -70,7 +70,7 @@ impl ConnectionString {
         }
         if has_stray_at(text) {
             reader.errors = vec![
-                "an '@' stands behind the first '/', '?' or '#': in user and password these characters must be \
+                "an '@' comes after the first '/', '?' or '#': in user and password these characters must be \
                  percent-encoded ('/' is %2F, '?' is %3F, '#' is %23), or keep them out: set user and password_file"
                     .to_owned(),
             ];

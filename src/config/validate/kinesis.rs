@@ -36,7 +36,7 @@ const EVENT_STORE_ONLY: [(&str, &str); 7] = [
     ),
     (
         "on_missing_history",
-        "a Kinesis data stream has no revisions that would have to be filled; the stream goes on",
+        "a Kinesis data stream has no revisions that could be filled; the stream continues",
     ),
     (
         "on_unverified",
@@ -147,7 +147,7 @@ fn optional(
         format!("holds a user or a password, expected {expected}")
     } else if key == "endpoint_url" {
         // So may a URL, wherever something of it is missing.
-        format!("found a text, expected {expected}")
+        format!("found a string, expected {expected}")
     } else {
         format!("found {:?}, expected {expected}", found.value)
     };

@@ -75,7 +75,7 @@ fn endpoint(section: &mut Section<'_>) -> Option<String> {
     // A key may stand in it, where it does not belong.
     let found = section.secret("endpoint")?;
     let Some(endpoint) = judge_endpoint(&found.value) else {
-        let text = format!("found a text, expected {EXPECTED}");
+        let text = format!("found a string, expected {EXPECTED}");
         section.problem(&found.origin, "endpoint", text);
         return None;
     };
@@ -134,7 +134,7 @@ fn headers(section: &mut Section<'_>, context: &Context<'_>) -> Vec<(String, Pas
             continue;
         }
         if HeaderValue::from_str(&found.value).is_err() {
-            problem("found a text with characters that no header may have");
+            problem("found a string with characters that no header may have");
         }
         headers.push((
             name.clone(),

@@ -244,8 +244,7 @@ pub(super) fn secret_path(
     let is_name = !path.is_absolute();
     if is_name && file.value.contains('/') {
         // Never quoted unless it is a path: it may be the secret itself.
-        let text =
-            "found a text, expected an absolute path or the name of a credential (LoadCredential=)";
+        let text = "found a string, expected an absolute path or the name of a credential (LoadCredential=)";
         section.problem(&file.origin, key, text);
         return path;
     }
