@@ -124,7 +124,7 @@ pub fn event(stream: &str, number: u64) -> Proposed {
         }
         .into(),
         is_json: true,
-        data: Bytes::from(format!(r#"{{"stream":"{stream}","number":{number}}}"#)),
+        data: Bytes::from(serde_json::json!({"stream": stream, "number": number}).to_string()),
         metadata: Bytes::from_static(br#"{"source":"ditto"}"#),
     }
 }
