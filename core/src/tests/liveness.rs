@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::lines::Lines;
 use super::{Bench, event, group, settings};
 use crate::event::Item;
 use crate::port::{
@@ -14,7 +15,7 @@ use crate::port::{
 const PROBE: [&str; 1] = ["probe"];
 const NOTHING: [&str; 0] = [];
 
-fn pass(bench: &mut Bench, seconds: u64) -> Vec<String> {
+fn pass(bench: &mut Bench, seconds: u64) -> Lines {
     bench.pass(Duration::from_secs(seconds));
     bench.commands()
 }
@@ -58,7 +59,7 @@ fn destination_is_not_asked_while_an_append_waits() {
     let mut bench = quiet();
     bench.deliver("s-1", 1);
     bench.commands();
-    let asked = |commands: Vec<String>| commands.iter().any(|line| line == "probe");
+    let asked = |commands: Lines| commands.iter().any(|line| line == "probe");
     assert!(!asked(pass(&mut bench, 40)));
     bench.written(1);
     bench.commands();
@@ -96,7 +97,7 @@ fn source_is_not_said_to_fail_once_nothing_waits_for_it() {
     };
     let mut bench = Bench::joined_to(settings(), group.clone());
     bench.input(Input::ParkedRead {
-        read: bench.last_read(),
+        read: bench.last_parked_read(),
         page: ParkedPage::Entries(Vec::new()),
     });
     bench.deliver_as(2, Item::Event(event("s-1", 0)));

@@ -31,7 +31,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use self::lines::line_of;
+use self::lines::{Lines, line_of};
 use super::Core;
 use super::port::{
     AppendId, AppendOutcome, Command, CoreSettings, Feed, GroupSeen, Input, LeaveReason, LookupId,
@@ -116,6 +116,7 @@ pub(super) struct Bench {
     /// The newest look of each stream.
     lookups: HashMap<StreamName, LookupId>,
     read: u64,
+    parked_read: u64,
     write: u64,
     /// What a lookup at the parked queue brings, at once; `None`: a test says.
     pub(super) queue: Option<ParkedPage>,
@@ -154,6 +155,7 @@ impl Bench {
             lookup: 0,
             lookups: HashMap::new(),
             read: 0,
+            parked_read: 0,
             write: 0,
             queue: Some(ParkedPage::Entries(Vec::new())),
             answers_asks,
@@ -340,8 +342,13 @@ impl Bench {
         self.source(SourcePage::Events { events, last });
     }
 
+    /// The newest read of the source but for those of the parked queue.
     pub(super) fn last_read(&self) -> ReadId {
         ReadId(self.read)
+    }
+
+    pub(super) fn last_parked_read(&self) -> ReadId {
+        ReadId(self.parked_read)
     }
 
     pub(super) fn last_write(&self) -> WriteId {
@@ -358,8 +365,8 @@ impl Bench {
     }
 
     /// The commands since the last call, a line each.
-    pub(super) fn commands(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.log)
+    pub(super) fn commands(&mut self) -> Lines {
+        Lines(std::mem::take(&mut self.log))
     }
 
     pub(super) fn reports(&mut self) -> Vec<Report> {
@@ -411,14 +418,17 @@ impl Bench {
                 from: 0,
                 count: 100,
             } => {
-                self.read = read.0;
+                self.parked_read = read.0;
                 return;
+            }
+            Command::ReadParked { read, .. } => {
+                self.parked_read = read.0;
+                line_of(command)
             }
             Command::ReadSource { read, .. }
             | Command::ReadLinks { read, .. }
             | Command::FirstLink { read, .. }
-            | Command::SearchLog { read, .. }
-            | Command::ReadParked { read, .. } => {
+            | Command::SearchLog { read, .. } => {
                 self.read = read.0;
                 line_of(command)
             }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::lines::Lines;
 use super::{Bench, event, group, settings, stranger};
 use crate::event::Item;
 use crate::port::{
@@ -31,14 +32,14 @@ fn conflicts(bench: &mut Bench) {
 }
 
 fn queue_read(bench: &mut Bench, page: ParkedPage) {
-    let read = bench.last_read();
+    let read = bench.last_parked_read();
     bench.input(Input::ParkedRead { read, page });
 }
 
-fn parks(bench: &mut Bench) -> Vec<String> {
+fn parks(bench: &mut Bench) -> Lines {
     let mut commands = bench.commands();
     commands.retain(|line| line != "queue");
-    for line in &mut commands {
+    for line in commands.iter_mut() {
         line.truncate(6);
     }
     commands
@@ -165,7 +166,7 @@ fn what_waits_to_be_parked_counts_against_the_budget() {
     let waiting = bench.core.status();
     queue_read(&mut bench, ParkedPage::Entries(Vec::new()));
     let parked = bench.commands();
-    let reason = parked[0].strip_prefix("park 1 ").unwrap();
+    let reason = parked.of("park")[0].strip_prefix("park 1 ").unwrap();
     assert_eq!(
         (waiting.events_buffered, waiting.bytes_buffered),
         (1, crate::ENTRY_OVERHEAD + reason.len())

@@ -96,7 +96,7 @@ fn rights_lost_everywhere_stop_the_subscription_and_park_nothing() {
             {
                 bench.append_answered(AppendOutcome::Denied);
             }
-            bench.looked_up(LookupResult::NotFound);
+            bench.lookup_of("s-2", LookupResult::NotFound);
             bench.append_answered(AppendOutcome::Denied);
             seen.extend(bench.commands());
         }

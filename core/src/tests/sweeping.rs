@@ -117,7 +117,7 @@ fn what_the_server_parked_by_itself_is_copied_and_what_ditto_parked_is_not() {
         reason: reason.to_owned(),
         item: Item::Event(event("s-1", revision)),
     };
-    let read: ReadId = bench.last_read();
+    let read: ReadId = bench.last_parked_read();
     let page = ParkedPage::Entries(vec![
         entry(
             0,
@@ -132,7 +132,7 @@ fn what_the_server_parked_by_itself_is_copied_and_what_ditto_parked_is_not() {
         ["look s-1 from 0 count 2", "parked from 2"],
         "a page may have ended early"
     );
-    let read = bench.last_read();
+    let read = bench.last_parked_read();
     bench.input(Input::ParkedRead {
         read,
         page: ParkedPage::Entries(Vec::new()),
@@ -151,7 +151,7 @@ fn what_the_server_parked_by_itself_is_copied_and_what_ditto_parked_is_not() {
     assert_eq!(seen(&mut bench, 0), [""; 0], "no more than before");
     assert_eq!(seen(&mut bench, 3), ["parked from 2"]);
     assert_eq!(seen(&mut bench, 4), [""; 0], "one read at a time");
-    let read = bench.last_read();
+    let read = bench.last_parked_read();
     let page = ParkedPage::Entries(Vec::new());
     bench.input(Input::ParkedRead { read, page });
     assert_eq!(bench.commands(), ["parked from 2"]);
@@ -160,7 +160,7 @@ fn what_the_server_parked_by_itself_is_copied_and_what_ditto_parked_is_not() {
 #[test]
 fn a_parked_entry_without_an_event_is_not_reported_as_copied() {
     let mut bench = Bench::joined(settings());
-    let read = bench.last_read();
+    let read = bench.last_parked_read();
     let unresolved = ParkedEntry {
         entry: 0,
         item: Item::Never(SkipReason::Unresolved),
@@ -181,7 +181,7 @@ fn a_parked_entry_without_an_event_is_not_reported_as_copied() {
 #[test]
 fn a_parked_stream_that_may_not_be_read_is_said_once() {
     let mut bench = Bench::joined(settings());
-    let read = bench.last_read();
+    let read = bench.last_parked_read();
     bench.input(Input::ParkedRead {
         read,
         page: ParkedPage::Denied,
@@ -355,7 +355,7 @@ fn quiet_begins_at_the_last_delivery() {
 #[test]
 fn a_standby_reads_the_parked_queue_from_its_beginning() {
     let mut bench = Bench::joined(settings());
-    let read = bench.last_read();
+    let read = bench.last_parked_read();
     let entry = ParkedEntry {
         entry: 7,
         reason: "ditto: conflict".to_owned(),
@@ -364,7 +364,7 @@ fn a_standby_reads_the_parked_queue_from_its_beginning() {
     let page = ParkedPage::Entries(vec![entry]);
     bench.input(Input::ParkedRead { read, page });
     assert_eq!(bench.commands(), ["parked from 8"]);
-    let read = bench.last_read();
+    let read = bench.last_parked_read();
     let page = ParkedPage::Entries(Vec::new());
     bench.input(Input::ParkedRead { read, page });
     bench.left(LeaveReason::BufferSize);

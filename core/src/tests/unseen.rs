@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::lines::Lines;
 use super::{Bench, event, events, group, settings};
 use crate::event::{Item, SkipReason, StreamName};
 use crate::port::{
@@ -426,7 +427,7 @@ fn parking_waits_until_the_first_number_is_known() {
     let read = bench.last_read();
     bench.deliver("s-1", 0);
     bench.looked_up(LookupResult::Tombstoned);
-    let parks = |commands: Vec<String>| commands.iter().any(|line| line.starts_with("park 0"));
+    let parks = |commands: Lines| commands.iter().any(|line| line.starts_with("park 0"));
     assert!(!parks(bench.commands()));
     let items = vec![(0, Item::Never(SkipReason::Unresolved))];
     bench.input(Input::LinksRead {
