@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::budget::Memory;
-use crate::port::{Command, CoreSettings, Mode, Moment, Report};
+use crate::port::{Command, CoreSettings, Moment, Report};
 
 /// A tick comes every second: with nothing for so long the process was frozen, or its machine was suspended.
 const FROZEN: Duration = Duration::from_secs(5);
@@ -53,11 +53,6 @@ impl Context {
 
     pub(crate) fn report(&mut self, report: Report) {
         self.out.push(Command::Report(report));
-    }
-
-    /// True for destinations that are written without looking.
-    pub(crate) fn is_append_only(&self) -> bool {
-        self.settings.mode == Mode::AppendOnly
     }
 
     pub(crate) fn next_id(&mut self) -> u64 {

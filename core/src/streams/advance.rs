@@ -24,9 +24,7 @@ impl Streams {
     }
 
     fn step(&mut self, cx: &mut Context, name: &StreamName) {
-        if cx.is_append_only() {
-            self.take_position(cx, name);
-        }
+        self.mode.prepare(self, cx, name);
         let Some(stream) = self.table.get_mut(name) else {
             return;
         };
@@ -48,9 +46,9 @@ impl Streams {
                 let tail = *tail;
                 self.advance_aligned(cx, name, tail);
             }
-            State::Following(following) => {
-                let following = *following;
-                self.advance_following(cx, name, following);
+            State::Unversioned(end) => {
+                let end = *end;
+                self.advance_unversioned(cx, name, end);
             }
         }
     }

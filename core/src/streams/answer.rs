@@ -11,7 +11,7 @@ use crate::seam::Claim;
 use crate::streams::Streams;
 use crate::streams::append::Flight;
 use crate::streams::queue::{Entry, Origin};
-use crate::streams::stream::{Following, State, Stream};
+use crate::streams::stream::{State, Stream};
 
 /// Looks between wrong revisions are quick; a stream that goes on failing is tried less and less often.
 const QUICK_FAILURES: u32 = 3;
@@ -129,12 +129,8 @@ impl Streams {
         let took = cx.now.saturating_sub(flight.first_sent);
         self.tell_written(cx, name, copied, placeholders, took);
         let last = flight.revisions.last().copied().unwrap_or_default();
-        let append_only = cx.is_append_only();
         if let Some(stream) = self.table.get_mut(name) {
-            stream.wrote(last, flight.answers);
-            if append_only {
-                stream.wrote_late(last);
-            }
+            self.mode.written(stream, last, flight.answers);
             stream.unverified = stream.unverified.max(filled);
         }
         self.repaired(cx, name, repaired, last);
@@ -198,7 +194,7 @@ impl Streams {
         let Some(stream) = self.table.get_mut(&flight.stream) else {
             return;
         };
-        stream.shared |= matches!(stream.state, State::Following(_));
+        stream.shared |= matches!(stream.state, State::Unversioned(_));
         stream.failures += 1;
         let quick = stream.failures <= QUICK_FAILURES;
         self.forget(cx, &flight.stream);
@@ -211,22 +207,12 @@ impl Streams {
 }
 
 impl Stream {
-    fn wrote(&mut self, last: u64, tail: u64) {
+    /// Source revisions up to `last` were written.
+    pub(super) fn wrote(&mut self, last: u64) {
         self.failures = 0;
         self.high = self.high.max(Some(last));
         self.single_until.take_if(|until| *until <= last);
         self.fill_to.take_if(|end| *end <= last + 1);
-        self.state = match &self.state {
-            State::Following(following) => {
-                // What came meanwhile with a lower revision was not looked for.
-                let new = self.queue.first() > self.high || self.queue.is_empty();
-                State::Following(Following {
-                    tail: Some(tail),
-                    searched: following.searched && new,
-                })
-            }
-            _ => State::Aligned { tail: Some(tail) },
-        };
     }
 }
 

@@ -7,7 +7,6 @@ use crate::context::Context;
 use crate::event::{Event, StreamName};
 use crate::port::{AppendId, Command, Expected, Moment};
 use crate::streams::Streams;
-use crate::streams::stream::{Following, State};
 
 /// Bytes of a merged append, whatever the settings allow: a message of gRPC holds slightly less than 16 MiB
 /// (protocol §4.1.4), and besides what is counted about 100 bytes of each event.
@@ -60,37 +59,26 @@ impl Streams {
         if stream.flight.is_some() {
             return;
         }
-        let (tail, merge_gaps) = match &stream.state {
-            State::Aligned { tail } => (*tail, false),
-            State::Following(Following {
-                tail,
-                searched: true,
-                ..
-            }) => (*tail, true),
-            _ => return,
+        let Some(run) = self.mode.run(stream) else {
+            return;
         };
-        let start = if merge_gaps {
-            stream.queue.first()
-        } else {
-            Some(tail.map_or(0, |tail| tail + 1))
-        };
-        let Some(start) = start.filter(|start| stream.queue.first() == Some(*start)) else {
+        let Some(start) = run
+            .start
+            .filter(|start| stream.queue.first() == Some(*start))
+        else {
             self.advance(cx, name);
             return;
         };
-        if tail.is_none() && !cx.is_append_only() && self.write_metadata_first(cx, name) {
+        if run.tail.is_none() && self.mode.sees_destination() && self.write_metadata_first(cx, name)
+        {
             return;
         }
-        let revisions = self.merge(cx, name, start, merge_gaps);
-        let count = revisions.len() as u64;
-        let answers = match revisions.last() {
-            Some(last) if !merge_gaps => *last,
-            _ => tail.map_or(count - 1, |tail| tail + count),
-        };
+        let revisions = self.merge(cx, name, start, run.has_gaps);
+        let answers = run.answers(&revisions);
         let append = AppendId(cx.next_id());
         let flight = Flight {
             stream: name.clone(),
-            expected: tail.map_or(Expected::NoStream, Expected::Exact),
+            expected: run.tail.map_or(Expected::NoStream, Expected::Exact),
             revisions,
             answers,
             first_sent: cx.now,
@@ -105,13 +93,13 @@ impl Streams {
         self.emit(cx, append, false);
     }
 
-    /// The longest run from `start` on: consecutive revisions (with `merge_gaps`: ascending), within the limits.
-    fn merge(&self, cx: &Context, name: &StreamName, start: u64, merge_gaps: bool) -> Vec<u64> {
+    /// The longest run from `start` on: consecutive revisions (with `has_gaps`: ascending), within the limits.
+    fn merge(&self, cx: &Context, name: &StreamName, start: u64, has_gaps: bool) -> Vec<u64> {
         let Some(stream) = self.table.get(name) else {
             return Vec::new();
         };
         let alone = !cx.settings.throttle_interval.is_zero()
-            || cx.is_append_only()
+            || !self.mode.merges()
             || stream.single_until.is_some_and(|until| start <= until);
         let most = if alone {
             1
@@ -120,7 +108,7 @@ impl Streams {
         };
         let (mut revisions, mut bytes) = (Vec::new(), 0);
         for entry in stream.queue.iter() {
-            let follows = merge_gaps || entry.revision() == start + revisions.len() as u64;
+            let follows = has_gaps || entry.revision() == start + revisions.len() as u64;
             bytes += entry.event.append_size();
             let fits = revisions.is_empty() || bytes <= self.append_bytes;
             if !follows || !fits || revisions.len() >= most {

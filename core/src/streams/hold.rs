@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::context::Context;
 use crate::event::StreamName;
-use crate::port::{DuplicateReason, HeldReason, Mode, OWN_REASON, OnConflict, Report};
+use crate::port::{DuplicateReason, HeldReason, OWN_REASON, OnConflict, Report};
 use crate::seam::Outcome;
 use crate::streams::Streams;
 use crate::streams::queue::Entry;
@@ -178,9 +178,7 @@ impl Streams {
             return;
         };
         let entry = stream.queue.remove(revision);
-        if cx.settings.mode == Mode::AppendOnly {
-            stream.pass_over(Some(revision));
-        }
+        self.mode.pass(stream, revision);
         stream.single_until.take_if(|until| *until <= revision);
         if let Some(entry) = entry {
             self.set_aside(

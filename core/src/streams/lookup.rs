@@ -4,9 +4,7 @@
 
 use crate::context::Context;
 use crate::event::{Event, StreamName};
-use crate::port::{
-    Command, DuplicateReason, LookupId, LookupRange, LookupResult, Mode, Moment, Report,
-};
+use crate::port::{Command, DuplicateReason, LookupId, LookupRange, LookupResult, Moment, Report};
 use crate::streams::Streams;
 use crate::streams::compare::{self, Finding};
 use crate::streams::queue::Queue;
@@ -61,7 +59,6 @@ impl Streams {
     }
 
     fn start_lookup(&mut self, cx: &mut Context, name: &StreamName) {
-        let mode = cx.settings.mode;
         let Some(stream) = self.table.get_mut(name) else {
             return;
         };
@@ -75,24 +72,24 @@ impl Streams {
         else {
             return;
         };
-        let Some(first) = stream.queue.first() else {
+        if stream.queue.is_empty() {
             // What wanted the lookup was dropped meanwhile.
             stream.state = was_held.clone().map_or(State::Unknown, State::Held);
             self.rest(cx, name);
             return;
-        };
-        let quick = first == 0 && was_held.is_none() && stream.failures == 0;
-        if mode == Mode::Behind {
-            self.start_search(cx, name);
-        } else if quick {
-            let lookup = self.lookup(cx, name, LookupRange::Metadata);
-            self.set_step(name, LookupStep::Metadata(lookup));
-        } else {
-            self.full_lookup(cx, name);
         }
+        self.mode.look_up(self, cx, name);
     }
 
-    fn full_lookup(&mut self, cx: &mut Context, name: &StreamName) {
+    /// Its first event waits, and it was neither held nor looked at before: its metadata tells enough.
+    pub(super) fn is_at_its_beginning(&self, name: &StreamName) -> bool {
+        self.table.get(name).is_some_and(|stream| {
+            let was_held = matches!(&stream.state, State::LookingUp(looking_up) if looking_up.was_held.is_some());
+            stream.queue.first() == Some(0) && !was_held && stream.failures == 0
+        })
+    }
+
+    pub(super) fn full_lookup(&mut self, cx: &mut Context, name: &StreamName) {
         let Some(queue) = self.table.get(name).map(|stream| &stream.queue) else {
             return;
         };

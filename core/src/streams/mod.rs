@@ -4,8 +4,8 @@
 //! each, and tells what became of them ([`Streams::take_outcomes`]). Never knows where an event comes from, whom to answer,
 //! or when: a kind of source is an `Intake`.
 //!
-//! Inside, each file adds one concern. `take` (what comes in), `advance` (what a stream does next), `lookup`, `tail`,
-//! `search` and `compare` (what the destination holds), `append_only` (where nothing can be looked at), `append`, `answer`,
+//! Inside, each file adds one concern. `take` (what comes in), `advance` (what a stream does next), `modes` (exact,
+//! unversioned, append only), `lookup`, `tail` and `compare` (what the destination holds), `append`, `answer`,
 //! `refuse` and `metadata` (what is written), `settle` (what leaves), `repair` (gaps), `hold` and `failing` (streams that
 //! stop), `rights`, `liveness` and `resend` (is the destination there), `slow` and `timers`. `stream`, `queue`, `table` and
 //! `window` are parts without a view of the rest.
@@ -13,20 +13,19 @@
 mod advance;
 mod answer;
 mod append;
-mod append_only;
 mod compare;
 mod failing;
 mod hold;
 mod liveness;
 mod lookup;
 mod metadata;
+mod modes;
 mod queue;
 mod readings;
 mod refuse;
 mod repair;
 mod resend;
 mod rights;
-mod search;
 mod settle;
 mod slow;
 mod stream;
@@ -40,6 +39,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use self::append::Flight;
 use self::lookup::LookupRoom;
+use self::modes::Mode;
 use self::resend::{Next, Resend, Verdict};
 use self::rights::Denials;
 use self::stream::State;
@@ -78,6 +78,7 @@ enum Purpose {
 /// All streams, and what is under way to the destination.
 #[derive(Debug)]
 pub(crate) struct Streams {
+    mode: &'static dyn Mode,
     table: Table,
     /// Streams that may append, in turn.
     line: VecDeque<StreamName>,
@@ -124,6 +125,7 @@ pub(crate) struct Streams {
 impl Streams {
     pub(crate) fn new(settings: &CoreSettings) -> Self {
         Self {
+            mode: modes::of(settings.mode),
             table: Table::new(settings.known_streams),
             line: VecDeque::new(),
             lookup_line: VecDeque::new(),

@@ -3,7 +3,7 @@
 //! Never takes a denial for a refusal of an event: `rights` does that.
 
 use crate::context::Context;
-use crate::port::{HeldReason, Mode};
+use crate::port::HeldReason;
 use crate::streams::Streams;
 use crate::streams::append::Flight;
 use crate::streams::rights::Denied;
@@ -17,7 +17,7 @@ impl Streams {
                 stream.single_until = Some(last);
             }
             self.look_up_again(cx, flight);
-        } else if cx.settings.mode == Mode::Exact {
+        } else if self.mode.holds_refused() {
             self.hold(
                 cx,
                 &flight.stream,
@@ -36,7 +36,7 @@ impl Streams {
         self.end_repair(cx, name);
         if self.is_about_the_stream(cx, name, Denied::Write, flight.last_sent) {
             let text = Denied::Write.here();
-            if cx.settings.mode == Mode::Exact {
+            if self.mode.holds_refused() {
                 self.hold(cx, name, first, HeldReason::Refused, text.to_owned());
             } else {
                 self.set_aside_refused(cx, name, first, text);

@@ -156,7 +156,7 @@ impl Streams {
                 self.missing(cx, name, from, readable);
             }
             SourcePage::Denied if stream.flight.is_some() => {}
-            SourcePage::Denied if cx.is_append_only() => {
+            SourcePage::Denied if !self.mode.sees_destination() => {
                 let readable = self.first_waiting_from(name, from);
                 self.missing(cx, name, from, readable);
             }
@@ -164,7 +164,7 @@ impl Streams {
                 let text = "no right to read this stream at the source, and it has to be read to close a gap".to_owned();
                 self.hold(cx, name, from, HeldReason::Refused, text);
             }
-            SourcePage::Refused(_) if cx.is_append_only() => {
+            SourcePage::Refused(_) if !self.mode.sees_destination() => {
                 if self.has_failed_for(cx, name, REFUSED_FOR) {
                     let readable = self.first_waiting_from(name, from);
                     self.missing(cx, name, from, readable);
@@ -245,7 +245,7 @@ impl Streams {
             self.advance(cx, name);
             return;
         }
-        if cx.settings.mode == crate::port::Mode::AppendOnly {
+        if !self.mode.sees_destination() {
             stream.pass_over(readable.checked_sub(1));
             cx.report(Report::PassedOver {
                 stream: name.clone(),

@@ -21,7 +21,7 @@ pub(super) enum State {
         tail: Option<u64>,
     },
     /// Only with `skip_version_check`.
-    Following(Following),
+    Unversioned(End),
     /// `$$S` is being written before revision 0.
     WritingMetadata,
     /// Not written to until somebody decides.
@@ -30,7 +30,7 @@ pub(super) enum State {
 
 /// A stream copied with `skip_version_check`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Following {
+pub(super) struct End {
     /// The destination's own last revision; `None`: it holds nothing.
     pub(super) tail: Option<u64>,
     /// What waits now was looked for and is not there: it may be appended.

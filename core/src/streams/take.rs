@@ -40,10 +40,8 @@ impl Streams {
         let stream = self.table.wake(&name);
         let surely_new = stream.is_surely_new(&entry.event);
         stream.queue.insert(entry);
-        if let State::Following(following) = &mut stream.state
-            && !surely_new
-        {
-            following.searched = false;
+        if !surely_new {
+            self.mode.note_unsearched(stream);
         }
         self.advance(cx, &name);
     }
@@ -56,14 +54,8 @@ impl Streams {
         event: &Event,
         claim: &Claim,
     ) -> bool {
-        let append_only = cx.is_append_only();
         let stream = self.table.wake(name);
-        let tail = match &stream.state {
-            _ if append_only => stream.high,
-            State::Aligned { tail } => *tail,
-            State::Held(held) => held.tail,
-            _ => None,
-        };
+        let tail = self.mode.known_to(stream);
         if !stream.knows(event.revision, tail) {
             return false;
         }
@@ -102,7 +94,7 @@ impl Streams {
 
     /// The event of a stream that ditto has to copy next cannot be had: the stream is held for that.
     pub(crate) fn refuse(&mut self, cx: &mut Context, name: &StreamName, text: &str) -> Refusal {
-        if cx.is_append_only() {
+        if !self.mode.sees_destination() {
             return Refusal::NeverHeld;
         }
         let stream = self.table.wake(name);
@@ -111,7 +103,7 @@ impl Streams {
             State::Aligned { tail } if stream.flight.is_none() => {
                 Some(tail.map_or(0, |tail| tail + 1))
             }
-            State::Unknown | State::Following(_) if stream.flight.is_none() => {
+            State::Unknown | State::Unversioned(_) if stream.flight.is_none() => {
                 Some(stream.queue.first().unwrap_or(0))
             }
             _ => return Refusal::Later,

@@ -12,6 +12,7 @@ mod holes;
 mod lateness;
 mod lines;
 mod liveness;
+mod made;
 mod membership;
 mod parking;
 mod refusals;
@@ -28,76 +29,16 @@ mod words;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bytes::Bytes;
 use uuid::Uuid;
 
 use self::lines::{Lines, line_of};
+use self::made::{event, events, group, settings, stranger};
 use super::Core;
 use super::port::{
-    AppendId, AppendOutcome, Command, CoreSettings, Feed, GroupSeen, Input, LeaveReason, LookupId,
-    LookupResult, Mode, Moment, OnConflict, OnMissingHistory, OnUnverified, ParkedPage, ReadId,
-    Report, SessionId, Side, SourcePage, WriteId,
+    AppendId, AppendOutcome, Command, CoreSettings, GroupSeen, Input, LeaveReason, LookupId,
+    LookupResult, Moment, ParkedPage, ReadId, Report, SessionId, Side, SourcePage, WriteId,
 };
 use crate::event::{Event, Item, StreamName};
-
-pub(super) fn settings() -> CoreSettings {
-    CoreSettings {
-        mode: Mode::Exact,
-        buffer_size: Some(100),
-        appends_in_flight: None,
-        throttle_interval: Duration::ZERO,
-        max_append_events: 500,
-        max_append_bytes: 1024 * 1024,
-        time_to_live: None,
-        on_conflict: OnConflict::Park,
-        on_missing_history: OnMissingHistory::Park,
-        on_unverified: OnUnverified::Hold,
-        known_streams: 1000,
-        feed: Feed::Plain,
-        accept_unseen_below: 0,
-    }
-}
-
-pub(super) fn group() -> GroupSeen {
-    GroupSeen {
-        message_timeout: Duration::from_secs(60),
-        max_retry_count: 10,
-        checkpoint: None,
-        start: Some(0),
-        parked: 0,
-        parked_readable: None,
-        last_number: None,
-    }
-}
-
-/// The source's event: its id is made of stream and revision.
-pub(super) fn event(stream: &str, revision: u64) -> Event {
-    Event {
-        id: Uuid::new_v5(&Uuid::nil(), format!("{stream}/{revision}").as_bytes()),
-        stream: stream.into(),
-        revision,
-        event_type: "tested".into(),
-        is_json: true,
-        data: Bytes::from_static(b"{}"),
-        metadata: Bytes::new(),
-        created: i64::try_from(revision).unwrap().saturating_mul(10_000_000),
-    }
-}
-
-pub(super) fn events(stream: &str, revisions: impl IntoIterator<Item = u64>) -> Vec<Event> {
-    revisions
-        .into_iter()
-        .map(|revision| event(stream, revision))
-        .collect()
-}
-
-/// Somebody else's event.
-pub(super) fn stranger(stream: &str, revision: u64) -> Event {
-    Event {
-        id: Uuid::from_u128(999),
-        ..event(stream, revision)
-    }
-}
 
 pub(super) struct Bench {
     pub(super) core: Core,

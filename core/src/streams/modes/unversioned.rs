@@ -2,20 +2,70 @@
 //!
 //! Never compares revisions of the two sides, and keeps no ids.
 
+use super::exact::Exact;
+use super::{Mode, Run};
 use crate::context::Context;
 use crate::event::{Event, StreamName};
 use crate::port::{DuplicateReason, LookupRange, LookupResult, Report};
 use crate::streams::Streams;
-use crate::streams::stream::{CLOCKS_DIFFER, Following, LookingUp, LookupStep, Search, State};
+use crate::streams::stream::{CLOCKS_DIFFER, End, LookingUp, LookupStep, Search, State, Stream};
 
 const PAGE: u32 = 100;
 
+/// In the order of the source, behind the destination's own tail.
+#[derive(Debug)]
+pub(super) struct Unversioned;
+
+impl Mode for Unversioned {
+    fn look_up(&self, streams: &mut Streams, cx: &mut Context, name: &StreamName) {
+        streams.start_search(cx, name);
+    }
+
+    fn known_to(&self, stream: &Stream) -> Option<u64> {
+        Exact.known_to(stream)
+    }
+
+    fn run(&self, stream: &Stream) -> Option<Run> {
+        match stream.state {
+            State::Unversioned(End {
+                tail,
+                searched: true,
+            }) => Some(Run {
+                tail,
+                start: stream.queue.first(),
+                has_gaps: true,
+            }),
+            _ => None,
+        }
+    }
+
+    fn written(&self, stream: &mut Stream, last: u64, tail: u64) {
+        stream.wrote(last);
+        // What came meanwhile with a lower revision was not looked for.
+        let new = stream.queue.first() > stream.high || stream.queue.is_empty();
+        if let State::Unversioned(end) = &mut stream.state {
+            end.tail = Some(tail);
+            end.searched &= new;
+        }
+    }
+
+    fn note_unsearched(&self, stream: &mut Stream) {
+        if let State::Unversioned(end) = &mut stream.state {
+            end.searched = false;
+        }
+    }
+
+    fn holds_refused(&self) -> bool {
+        false
+    }
+}
+
 impl Streams {
-    pub(super) fn advance_following(
+    pub(in crate::streams) fn advance_unversioned(
         &mut self,
         cx: &mut Context,
         name: &StreamName,
-        following: Following,
+        end: End,
     ) {
         let Some(stream) = self.table.get_mut(name) else {
             return;
@@ -33,10 +83,10 @@ impl Streams {
                 .iter()
                 .all(|entry| stream.is_surely_new(&entry.event))
         };
-        if following.searched || all_new() {
-            stream.state = State::Following(Following {
+        if end.searched || all_new() {
+            stream.state = State::Unversioned(End {
                 searched: true,
-                ..following
+                ..end
             });
             self.line_up(name);
         } else {
@@ -48,7 +98,7 @@ impl Streams {
         }
     }
 
-    pub(super) fn start_search(&mut self, cx: &mut Context, name: &StreamName) {
+    pub(in crate::streams) fn start_search(&mut self, cx: &mut Context, name: &StreamName) {
         let lookup = self.lookup(
             cx,
             name,
@@ -82,7 +132,7 @@ impl Streams {
             .unwrap_or_default()
     }
 
-    pub(super) fn on_search_page(
+    pub(in crate::streams) fn on_search_page(
         &mut self,
         cx: &mut Context,
         name: &StreamName,
@@ -182,7 +232,7 @@ impl Streams {
         if copy.is_some() && copy == search.tail {
             stream.shared = false;
         }
-        stream.state = State::Following(Following {
+        stream.state = State::Unversioned(End {
             tail: if search.wanted.is_empty() {
                 copy.or(search.tail)
             } else {
