@@ -138,7 +138,7 @@ impl Streams {
             events_in_flight: 0,
             window: AppendWindow::new(settings.appends_in_flight),
             append_bytes: settings.max_append_bytes.min(append::MERGED_BYTES),
-            resend: Resend::new(),
+            resend: Resend::default(),
             last_words: String::new(),
             last_sent: None,
             last_verdict: Moment::ZERO,

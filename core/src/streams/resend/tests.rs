@@ -1,4 +1,8 @@
+use std::time::Duration;
+
+use super::culprit::ALONE_IS_REFUSED;
 use super::*;
+use crate::pause::{LONGEST, back_off};
 
 const A: AppendId = AppendId(1);
 const B: AppendId = AppendId(2);
@@ -10,7 +14,7 @@ fn at(seconds: u64) -> Moment {
 
 /// A trial in which the lane of these appends has ended twice while no other did.
 fn lane_ended_twice(appends: &[AppendId]) -> Resend {
-    let mut trial = Resend::new();
+    let mut trial = Resend::default();
     trial.call_ended(at(1), 0, appends.to_vec());
     assert_eq!(trial.next(at(1)), Next::Send(appends.to_vec()));
     trial.call_ended(at(1), 0, appends.to_vec());
@@ -33,13 +37,13 @@ fn what_was_on_a_lane_that_ended_twice_goes_alone_while_others_go_on() {
 
 #[test]
 fn cut_of_several_lanes_makes_nobody_suspect() {
-    let mut trial = Resend::new();
+    let mut trial = Resend::default();
     for round in 1..ALL_SUSPECT_AFTER {
         let now = at(100 * u64::from(round));
         trial.call_ended(now, 0, vec![A]);
         trial.call_ended(now, 1, vec![B]);
         trial.call_ended(now, 2, vec![C]);
-        let later = if round == 1 { now } else { now + LONGEST_PAUSE };
+        let later = if round == 1 { now } else { now + LONGEST };
         assert_eq!(
             trial.next(later),
             Next::Send(vec![A, B, C]),
@@ -54,7 +58,7 @@ fn cut_of_several_lanes_makes_nobody_suspect() {
 
 #[test]
 fn end_of_another_lane_later_counts_for_what_is_on_it_alone() {
-    let mut trial = Resend::new();
+    let mut trial = Resend::default();
     trial.call_ended(at(1), 0, vec![A]);
     assert_eq!(trial.next(at(1)), Next::Send(vec![A]));
     trial.answered(C);
@@ -67,7 +71,7 @@ fn end_of_another_lane_later_counts_for_what_is_on_it_alone() {
 
 #[test]
 fn two_that_end_their_calls_are_both_found() {
-    let mut trial = Resend::new();
+    let mut trial = Resend::default();
     for round in 1..=u64::from(ALL_SUSPECT_AFTER) {
         trial.call_ended(at(100 * round), 0, vec![A]);
         trial.call_ended(at(100 * round), 1, vec![B]);
@@ -110,7 +114,7 @@ fn what_ends_the_call_alone_three_times_while_reads_are_answered_is_refused() {
 
 #[test]
 fn pauses_begin_again_after_a_culprit_was_found() {
-    let mut trial = Resend::new();
+    let mut trial = Resend::default();
     for second in [10, 20, 30] {
         trial.not_ready(at(second), A);
         assert_eq!(trial.next(at(second + 9)), Next::SendAlone(A));
@@ -161,7 +165,7 @@ fn server_that_was_away_makes_no_culprit() {
 
 #[test]
 fn silence_blames_no_append_however_often() {
-    let mut trial = Resend::new();
+    let mut trial = Resend::default();
     for round in 1..10 {
         trial.no_answer(at(100 * round), &[A]);
         let later = at(100 * round + 40);
@@ -178,7 +182,7 @@ fn silence_blames_no_append_however_often() {
 
 #[test]
 fn silence_twice_in_a_row_means_that_the_server_is_away() {
-    let mut trial = Resend::new();
+    let mut trial = Resend::default();
     trial.no_answer(at(1), &[A]);
     assert!(!trial.is_away());
     trial.answered(B);
@@ -190,7 +194,7 @@ fn silence_twice_in_a_row_means_that_the_server_is_away() {
 
 #[test]
 fn undecided_appends_are_sent_again_before_the_server_is_away() {
-    let mut trial = Resend::new();
+    let mut trial = Resend::default();
     for append in [A, B] {
         trial.undecided(at(1), append);
     }
@@ -206,7 +210,7 @@ fn undecided_appends_are_sent_again_before_the_server_is_away() {
 
 #[test]
 fn not_ready_is_tried_again_with_the_append_itself() {
-    let mut trial = Resend::new();
+    let mut trial = Resend::default();
     trial.not_ready(at(1), A);
     trial.not_ready(at(1), B);
     assert_eq!(trial.next(at(1)), Next::Wait);
@@ -234,7 +238,7 @@ fn suspect_that_a_server_is_not_ready_for_is_tried_again() {
 
 #[test]
 fn look_that_fails_closes_until_a_read_is_answered() {
-    let mut trial = Resend::new();
+    let mut trial = Resend::default();
     trial.lookup_failed(at(1));
     assert!(trial.is_away() && !trial.is_open());
     assert_eq!(trial.next(at(1)), Next::Wait);
@@ -256,7 +260,7 @@ fn pauses_double_up_to_thirty_seconds() {
 
 #[test]
 fn append_that_ends_its_call_is_found_among_those_that_an_outage_left() {
-    let mut trial = Resend::new();
+    let mut trial = Resend::default();
     trial.not_ready(at(1), A);
     trial.not_ready(at(1), B);
     for round in 1..=ALONE_IS_REFUSED {
@@ -290,7 +294,7 @@ fn suspect_on_its_way_needs_no_probe_when_others_are_answered() {
 
 #[test]
 fn lanes_that_end_again_are_tried_after_a_pause() {
-    let mut trial = Resend::new();
+    let mut trial = Resend::default();
     let all_end = |trial: &mut Resend| {
         trial.call_ended(at(1), 0, vec![A]);
         trial.call_ended(at(1), 1, vec![B]);
@@ -306,7 +310,7 @@ fn lanes_that_end_again_are_tried_after_a_pause() {
 
 #[test]
 fn end_with_another_lane_counts_against_nobody() {
-    let mut trial = Resend::new();
+    let mut trial = Resend::default();
     trial.call_ended(at(1), 0, vec![A]);
     trial.call_ended(at(1), 1, vec![B]);
     assert_eq!(trial.next(at(1)), Next::Send(vec![A, B]));
@@ -317,7 +321,7 @@ fn end_with_another_lane_counts_against_nobody() {
 
 #[test]
 fn read_that_is_answered_says_nothing_of_appends_that_wait() {
-    let mut trial = Resend::new();
+    let mut trial = Resend::default();
     trial.not_ready(at(1), A);
     trial.lookup_answered();
     assert!(trial.is_away());
