@@ -49,3 +49,13 @@ impl Side {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Side;
+
+    #[test]
+    fn each_side_has_its_word() {
+        assert_eq!(Side::ALL.map(Side::as_str), ["source", "destination"]);
+    }
+}

@@ -137,7 +137,7 @@ fn what_was_in_flight_on_a_call_that_ended_is_sent_again_as_it_was() {
 #[test]
 fn what_ends_the_call_alone_while_the_server_answers_is_refused() {
     let mut bench = Bench::joined(settings());
-    bench.begun("s-1");
+    ["s-1", "s-2"].iter().for_each(|stream| bench.begun(stream));
     bench.deliver("s-1", 1);
     bench.call_ended();
     bench.call_ended();
@@ -155,11 +155,21 @@ fn what_ends_the_call_alone_while_the_server_answers_is_refused() {
         bench.call_ended();
         assert_eq!(bench.commands(), ["probe"]);
     }
+    // The words of another call are not its own.
+    bench.deliver("s-2", 1);
+    let unanswered = vec![bench.newest_append()];
+    bench.input(Input::CallEnded {
+        lane: 1,
+        unanswered,
+        silent: false,
+        said: "another".to_owned(),
+    });
     reachable(&mut bench, true);
-    let commands = bench.commands();
     assert_eq!(
-        commands[0],
-        "park 1 ditto: refused: revision 1 was refused: the destination ended the call each time: it is over"
+        bench.commands().of("park"),
+        [
+            "park 2 ditto: refused: revision 1 was refused: the destination ended the call each time: it is over"
+        ]
     );
 }
 

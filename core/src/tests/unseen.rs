@@ -262,18 +262,21 @@ fn a_page_that_ends_below_the_question_is_asked_again() {
 
 #[test]
 fn an_unanswered_question_ends_the_stay_in_time() {
-    let mut bench = Bench::joined(category());
-    bench.deliver("s-1", 0);
-    bench.looked_up(LookupResult::NotDeleted);
-    bench.written(0);
-    bench.commands();
-    let read = bench.last_read();
-    bench.input(Input::LinksRead {
-        read,
-        page: LinkPage::Failed,
-    });
-    bench.pass(Duration::from_secs(30));
-    assert!(bench.commands().contains(&"leave Waiting".to_owned()));
+    for fails in [true, false] {
+        let mut bench = Bench::joined(category());
+        bench.deliver("s-1", 0);
+        bench.looked_up(LookupResult::NotDeleted);
+        bench.written(0);
+        bench.commands();
+        if fails {
+            let read = bench.last_read();
+            let page = LinkPage::Failed;
+            bench.input(Input::LinksRead { read, page });
+        }
+        bench.pass(Duration::from_secs(30));
+        assert_eq!(bench.commands().of("leave"), ["leave Waiting"]);
+        assert_eq!(bench.core.status().source_answers, Some(false));
+    }
 }
 
 #[test]
