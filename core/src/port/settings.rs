@@ -53,7 +53,7 @@ pub enum Mode {
     /// Revision N of a stream at the source is revision N at the destination.
     Exact,
     /// `skip_version_check`: ids in order behind the destination's own tail.
-    Behind,
+    Unversioned,
     /// The destination has no revisions (Kinesis): nothing is looked at, order is kept, a refused event is parked.
     AppendOnly,
 }

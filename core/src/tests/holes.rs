@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::sweeping::links;
+use super::undelivered::links;
 use super::{Bench, event, group, settings};
 use crate::event::{Event, Item, SkipReason, TOMBSTONE_REVISION};
 use crate::port::{GroupSeen, Input, LeaveReason, LinkPage, LookupResult, ParkedPage, Report};

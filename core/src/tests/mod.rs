@@ -3,7 +3,7 @@
 //! The harness never answers by itself; a test says what the servers answer.
 
 mod append_only;
-mod behind;
+mod doubt;
 mod exactness;
 mod failing;
 mod forwards;
@@ -21,8 +21,9 @@ mod rights;
 mod sessions;
 mod spine;
 mod stopping;
-mod sweeping;
+mod undelivered;
 mod unseen;
+mod unversioned;
 mod waits;
 mod words;
 

@@ -42,7 +42,7 @@ pub fn core_settings(replication: &Replication, numbered: bool) -> CoreSettings 
     CoreSettings {
         mode: match (numbered, replication.skip_version_check) {
             (false, _) => Mode::AppendOnly,
-            (true, true) => Mode::Behind,
+            (true, true) => Mode::Unversioned,
             (true, false) => Mode::Exact,
         },
         buffer_size: replication.buffer_size,

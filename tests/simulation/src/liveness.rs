@@ -380,7 +380,7 @@ impl World {
     /// Behind: copies stand in the order of the source, but for those that were said to be late.
     fn check_order(&mut self) {
         let restarts = [Fault::Kill, Fault::Stop];
-        if self.options.settings.mode != ditto_core::port::Mode::Behind
+        if self.options.settings.mode != ditto_core::port::Mode::Unversioned
             || self.options.faults.any_of(&restarts)
             // What a forgotten stream held is found again only by its ids.
             || self.options.settings.known_streams < self.options.streams

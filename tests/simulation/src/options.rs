@@ -93,7 +93,7 @@ impl Options {
         };
         let mode = match dice.below(100) {
             0..=79 => Mode::Exact,
-            80..=92 => Mode::Behind,
+            80..=92 => Mode::Unversioned,
             _ => Mode::AppendOnly,
         };
         let budget = dice.pick(&[1, 300, 2000, 64 << 20, 64 << 20]);
@@ -205,7 +205,7 @@ fn sensible(mut faults: Faults, mode: Mode, feed: Feed, budget: usize) -> Faults
         Mode::Exact => &[],
         // Behind looks for copies by id, backwards from the tail: an id used twice, or a copy that cannot be read any
         // more, is beyond it. Each event is looked for, so a backlog takes a round trip for each.
-        Mode::Behind => &[
+        Mode::Unversioned => &[
             Fault::DuplicateIds,
             Fault::DestinationTruncated,
             Fault::ForeignTruncated,

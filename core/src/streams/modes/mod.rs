@@ -80,7 +80,7 @@ pub(super) trait Mode: Debug + Send + Sync {
 pub(super) fn of(mode: port::Mode) -> &'static dyn Mode {
     match mode {
         port::Mode::Exact => &exact::Exact,
-        port::Mode::Behind => &unversioned::Unversioned,
+        port::Mode::Unversioned => &unversioned::Unversioned,
         port::Mode::AppendOnly => &append_only::AppendOnly,
     }
 }

@@ -6,7 +6,7 @@ use crate::port::{AppendOutcome, CoreSettings, LookupResult, Mode, Report};
 
 fn bench() -> Bench {
     Bench::joined(CoreSettings {
-        mode: Mode::Behind,
+        mode: Mode::Unversioned,
         ..settings()
     })
 }
@@ -169,7 +169,7 @@ fn a_stream_is_nobody_elses_again_once_a_copy_is_its_last_event() {
 #[test]
 fn what_was_looked_for_is_not_looked_for_again() {
     let mut bench = Bench::joined(CoreSettings {
-        mode: Mode::Behind,
+        mode: Mode::Unversioned,
         max_append_events: 1,
         ..settings()
     });
