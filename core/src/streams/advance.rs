@@ -9,7 +9,7 @@ use crate::event::{Event, StreamName};
 use crate::port::DuplicateReason;
 use crate::streams::Streams;
 use crate::streams::queue::{Entry, Origin};
-use crate::streams::stream::{LookingUp, LookupStep, State};
+use crate::streams::stream::{LookingUp, LookupStep, State, Stream};
 
 /// Event type of a placeholder for history that the source no longer has.
 const PLACEHOLDER_TYPE: &str = "ditto-missing";
@@ -42,7 +42,7 @@ impl Streams {
                 }
             },
             State::Held(_) => self.advance_held(cx, name),
-            State::Aligned { tail } => {
+            State::Aligned { tail, .. } => {
                 let tail = *tail;
                 self.advance_aligned(cx, name, tail);
             }
@@ -81,7 +81,7 @@ impl Streams {
         } else if first == next {
             self.line_up(name);
             self.read_ahead(name);
-        } else if stream.fill_to.is_some_and(|end| end > next) {
+        } else if stream.fill_to().is_some_and(|end| end > next) {
             self.make_placeholders(cx, name, next, first);
         } else {
             self.mend(cx, name, next, first);
@@ -118,7 +118,7 @@ impl Streams {
     /// Placeholders for the next missing revisions: one append's worth at a time, so that they never pile up.
     fn make_placeholders(&mut self, cx: &mut Context, name: &StreamName, next: u64, first: u64) {
         let most = u64::from(cx.settings.max_append_events.max(1));
-        let Some(end) = self.table.get(name).and_then(|stream| stream.fill_to) else {
+        let Some(end) = self.table.get(name).and_then(Stream::fill_to) else {
             return;
         };
         for revision in next..end.min(first).min(next + most) {

@@ -181,7 +181,6 @@ impl Streams {
             return;
         };
         stream.state = State::Unknown;
-        stream.fill_to = None;
         let guesses = stream.queue.take_placeholders();
         for guess in &guesses {
             self.forget_cost(cx, guess);
@@ -212,7 +211,6 @@ impl Stream {
         self.failures = 0;
         self.high = self.high.max(Some(last));
         self.single_until.take_if(|until| *until <= last);
-        self.fill_to.take_if(|end| *end <= last + 1);
     }
 }
 

@@ -48,7 +48,7 @@ impl Streams {
             return;
         };
         let (tail, known) = match &stream.state {
-            State::Aligned { tail } => (*tail, false),
+            State::Aligned { tail, .. } => (*tail, false),
             State::LookingUp(looking_up) => {
                 looking_up.was_held.as_ref().map_or((None, false), |held| {
                     (
@@ -62,7 +62,6 @@ impl Streams {
         let tail = tail.filter(|tail| *tail < first_bad);
         stream.failing = None;
         stream.beyond_since = None;
-        stream.fill_to = None;
         stream.single_until = None;
         stream.state = State::Held(Held {
             first_bad,

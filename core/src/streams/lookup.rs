@@ -280,7 +280,7 @@ impl Streams {
     pub(super) fn aligned(&mut self, cx: &mut Context, name: &StreamName, tail: Option<u64>) {
         self.release(cx, name);
         if let Some(stream) = self.table.get_mut(name) {
-            stream.state = State::Aligned { tail };
+            stream.state = State::aligned(tail);
             stream.failing = None;
             stream.beyond_since = None;
             // Only the tail itself was compared; below it there may be placeholders of another process.

@@ -16,7 +16,7 @@ impl Streams {
         let Some(stream) = self.table.get_mut(name) else {
             return false;
         };
-        let truncate_before = stream.fill_to;
+        let truncate_before = stream.fill_to();
         if stream.metadata_done || (max_age.is_none() && truncate_before.is_none()) {
             return false;
         }

@@ -54,7 +54,7 @@ impl Streams {
             return;
         };
         let frontier = stream.queue.end_of_run(first);
-        let filling = stream.fill_to.is_some_and(|end| frontier < end);
+        let filling = stream.fill_to().is_some_and(|end| frontier < end);
         let gap = !filling && stream.queue.first_from(frontier).is_some();
         if gap && frontier - first < u64::from(PAGE) {
             self.want_page(name);
@@ -95,7 +95,7 @@ impl Streams {
             return;
         };
         repair.wanted = false;
-        let State::Aligned { tail } = stream.state else {
+        let State::Aligned { tail, .. } = stream.state else {
             return;
         };
         let from = stream.queue.end_of_run(tail.map_or(0, |tail| tail + 1));
@@ -261,7 +261,9 @@ impl Streams {
         );
         match cx.settings.on_missing_history {
             OnMissingHistory::Fill => {
-                stream.fill_to = Some(readable);
+                if let State::Aligned { fill_to, .. } = &mut stream.state {
+                    *fill_to = Some(readable);
+                }
                 self.advance(cx, name);
             }
             OnMissingHistory::Park => self.hold(cx, name, from, HeldReason::MissingHistory, text),

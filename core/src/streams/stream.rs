@@ -19,6 +19,8 @@ pub(super) enum State {
     Aligned {
         /// Highest revision known to be there.
         tail: Option<u64>,
+        /// Placeholders are made for revisions below this one.
+        fill_to: Option<u64>,
     },
     /// Only with `skip_version_check`.
     Unversioned(End),
@@ -75,6 +77,16 @@ pub(super) enum LookupStep {
     Refused { lookup: LookupId, tail: Tail },
     /// `skip_version_check`: backwards through the destination's stream, by id.
     Search(Search),
+}
+
+impl State {
+    /// Aligned, with nothing to fill.
+    pub(super) fn aligned(tail: Option<u64>) -> Self {
+        Self::Aligned {
+            tail,
+            fill_to: None,
+        }
+    }
 }
 
 impl LookupStep {
@@ -157,8 +169,6 @@ pub(super) struct Stream {
     pub(super) slow_at: Option<Moment>,
     pub(super) metadata_done: bool,
     pub(super) repair: Option<Repair>,
-    /// Placeholders are made for revisions below this one.
-    pub(super) fill_to: Option<u64>,
     /// Up to here nothing is known: it lies below what a lookup compared, or is a placeholder.
     pub(super) unverified: Option<u64>,
     /// Since when the source's stream seems to end before the destination's.
@@ -202,7 +212,6 @@ impl Stream {
             slow_at: None,
             metadata_done: false,
             repair: None,
-            fill_to: None,
             unverified: known.unverified,
             beyond_since: None,
             told_unreadable: known.told_unreadable,
@@ -211,6 +220,14 @@ impl Stream {
             high: known.high,
             shared: known.shared,
             newest_met: known.newest_met,
+        }
+    }
+
+    /// Placeholders are made for revisions below this one.
+    pub(super) fn fill_to(&self) -> Option<u64> {
+        match self.state {
+            State::Aligned { fill_to, .. } => fill_to,
+            _ => None,
         }
     }
 

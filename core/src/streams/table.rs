@@ -30,7 +30,11 @@ pub(super) struct Idle {
 impl From<Stream> for Idle {
     fn from(stream: Stream) -> Self {
         Self {
-            state: stream.state,
+            state: match stream.state {
+                // What is to be filled is found again by what waits behind it.
+                State::Aligned { tail, .. } => State::aligned(tail),
+                other => other,
+            },
             unverified: stream.unverified,
             told_unreadable: stream.told_unreadable,
             told_truncated: stream.told_truncated,
@@ -106,7 +110,7 @@ impl Table {
     /// True for an idle stream that the destination is known to hold up to this revision, or that is held.
     pub(super) fn is_settled(&self, name: &StreamName, revision: u64) -> bool {
         let known = |idle: &Idle| match &idle.state {
-            State::Aligned { tail } => Stream::is_known(revision, *tail, idle.unverified),
+            State::Aligned { tail, .. } => Stream::is_known(revision, *tail, idle.unverified),
             State::Held(_) => true,
             _ => false,
         };
@@ -158,7 +162,7 @@ mod tests {
         let mut table = Table::new(2);
         let names: Vec<StreamName> = ["a", "b", "c"].into_iter().map(StreamName::from).collect();
         for name in &names {
-            table.wake(name).state = State::Aligned { tail: Some(7) };
+            table.wake(name).state = State::aligned(Some(7));
         }
         table.wake(&names[0]).flight = Some(AppendId(1));
         let forgotten: Vec<StreamName> = names
@@ -171,7 +175,7 @@ mod tests {
         assert!(matches!(table.wake(&names[1]).state, State::Unknown));
         assert!(matches!(
             table.wake(&names[2]).state,
-            State::Aligned { tail: Some(7) }
+            State::Aligned { tail: Some(7), .. }
         ));
     }
     #[test]
@@ -183,7 +187,7 @@ mod tests {
         let one = KNOWN_OVERHEAD + names[0].as_str().len();
         let mut forgotten = Vec::new();
         for name in &names {
-            table.wake(name).state = State::Aligned { tail: Some(7) };
+            table.wake(name).state = State::aligned(Some(7));
             forgotten.extend(table.rest(name, 80 * one));
         }
         assert_eq!(forgotten, names[..20]);

@@ -100,7 +100,7 @@ impl Streams {
         let stream = self.table.wake(name);
         let next = match &stream.state {
             State::Held(_) => None,
-            State::Aligned { tail } if stream.flight.is_none() => {
+            State::Aligned { tail, .. } if stream.flight.is_none() => {
                 Some(tail.map_or(0, |tail| tail + 1))
             }
             State::Unknown | State::Unversioned(_) if stream.flight.is_none() => {

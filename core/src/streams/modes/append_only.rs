@@ -89,13 +89,11 @@ impl Stream {
             self.high = before;
             self.unverified = before;
         }
-        self.state = State::Aligned {
-            tail: if Some(first) > self.high {
-                self.high
-            } else {
-                before
-            },
-        };
+        self.state = State::aligned(if Some(first) > self.high {
+            self.high
+        } else {
+            before
+        });
     }
 
     /// What lies up to `revision` is not written, and nothing more is to be done about it: parked, or gone from the
@@ -103,7 +101,7 @@ impl Stream {
     pub(in crate::streams) fn pass_over(&mut self, revision: Option<u64>) {
         self.high = self.high.max(revision);
         self.unverified = self.unverified.max(revision);
-        self.state = State::Aligned { tail: revision };
+        self.state = State::aligned(revision);
     }
 
     /// What was written late may join what is known to be written.

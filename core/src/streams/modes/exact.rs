@@ -25,7 +25,7 @@ impl Mode for Exact {
 
     fn known_to(&self, stream: &Stream) -> Option<u64> {
         match &stream.state {
-            State::Aligned { tail } => *tail,
+            State::Aligned { tail, .. } => *tail,
             State::Held(held) => held.tail,
             _ => None,
         }
@@ -33,7 +33,7 @@ impl Mode for Exact {
 
     fn run(&self, stream: &Stream) -> Option<Run> {
         match stream.state {
-            State::Aligned { tail } => Some(Run {
+            State::Aligned { tail, .. } => Some(Run {
                 tail,
                 start: Some(tail.map_or(0, |tail| tail + 1)),
                 has_gaps: false,
@@ -44,7 +44,10 @@ impl Mode for Exact {
 
     fn written(&self, stream: &mut Stream, last: u64, tail: u64) {
         stream.wrote(last);
-        stream.state = State::Aligned { tail: Some(tail) };
+        stream.state = State::Aligned {
+            tail: Some(tail),
+            fill_to: stream.fill_to().filter(|end| *end > last + 1),
+        };
     }
 
     fn holds_refused(&self) -> bool {
