@@ -131,7 +131,7 @@ impl Streams {
         let last = flight.revisions.last().copied().unwrap_or_default();
         if let Some(stream) = self.table.get_mut(name) {
             self.mode.written(stream, last, flight.answers);
-            stream.unverified = stream.unverified.max(filled);
+            stream.known.unverified = stream.known.unverified.max(filled);
         }
         self.repaired(cx, name, repaired, last);
         self.advance(cx, name);
@@ -193,7 +193,7 @@ impl Streams {
         let Some(stream) = self.table.get_mut(&flight.stream) else {
             return;
         };
-        stream.shared |= matches!(stream.state, State::Unversioned(_));
+        stream.known.shared |= matches!(stream.state, State::Unversioned(_));
         stream.failures += 1;
         let quick = stream.failures <= QUICK_FAILURES;
         self.forget(cx, &flight.stream);
@@ -209,7 +209,7 @@ impl Stream {
     /// Source revisions up to `last` were written.
     pub(super) fn wrote(&mut self, last: u64) {
         self.failures = 0;
-        self.high = self.high.max(Some(last));
+        self.known.high = self.known.high.max(Some(last));
         self.single_until.take_if(|until| *until <= last);
     }
 }

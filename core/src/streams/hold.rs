@@ -106,7 +106,7 @@ impl Streams {
             return;
         }
         let waiting: Vec<Entry> = stream.queue.drain().collect();
-        let unverified = stream.unverified;
+        let unverified = stream.known.unverified;
         for entry in waiting {
             if Stream::is_known(entry.revision(), held.tail, unverified) {
                 self.settle_duplicate(cx, name, entry, DuplicateReason::Known);

@@ -264,7 +264,7 @@ impl Streams {
             if reason.is_none()
                 && let Some(stream) = self.table.get_mut(name)
             {
-                stream.unverified = stream.unverified.max(Some(*revision));
+                stream.known.unverified = stream.known.unverified.max(Some(*revision));
             }
         }
         let tail = revisions.last().map(|(revision, _)| *revision);
@@ -284,7 +284,8 @@ impl Streams {
             stream.failing = None;
             stream.beyond_since = None;
             // Only the tail itself was compared; below it there may be placeholders of another process.
-            stream.unverified = stream
+            stream.known.unverified = stream
+                .known
                 .unverified
                 .max(tail.and_then(|tail| tail.checked_sub(1)));
         }

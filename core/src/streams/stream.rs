@@ -151,10 +151,29 @@ pub(super) struct Repair {
     pub(super) written: u64,
 }
 
+/// What is known of a stream beside its state, and stays known while it has nothing to do.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    /// Up to here nothing is known: it lies below what a lookup compared, or is a placeholder.
+    pub(super) unverified: Option<u64>,
+    /// It was told that the destination no longer shows some of its events.
+    pub(super) told_unreadable: bool,
+    /// It was told that another writer truncated it.
+    pub(super) told_truncated: bool,
+    /// Highest source revision written, or with `skip_version_check` found at the destination.
+    pub(super) high: Option<u64>,
+    /// `skip_version_check`: somebody else writes there too, so each delivery is looked for.
+    pub(super) shared: bool,
+    /// `skip_version_check`: when the newest event that was there at first contact was stored. What the source wrote
+    /// before may be among those events, whatever its revision.
+    pub(super) newest_met: Option<i64>,
+}
+
 /// One stream with something to do.
 #[derive(Clone, Debug)]
 pub(super) struct Stream {
     pub(super) state: State,
+    pub(super) known: Known,
     pub(super) queue: Queue,
     pub(super) flight: Option<AppendId>,
     /// In the line of streams that may append.
@@ -169,23 +188,10 @@ pub(super) struct Stream {
     pub(super) slow_at: Option<Moment>,
     pub(super) metadata_done: bool,
     pub(super) repair: Option<Repair>,
-    /// Up to here nothing is known: it lies below what a lookup compared, or is a placeholder.
-    pub(super) unverified: Option<u64>,
     /// Since when the source's stream seems to end before the destination's.
     pub(super) beyond_since: Option<Moment>,
-    /// It was told that the destination no longer shows some of its events.
-    pub(super) told_unreadable: bool,
-    /// It was told that another writer truncated it.
-    pub(super) told_truncated: bool,
     /// Its own reads fail although others are answered.
     pub(super) failing: Option<Failing>,
-    /// Highest source revision written, or with `skip_version_check` found at the destination.
-    pub(super) high: Option<u64>,
-    /// `skip_version_check`: somebody else writes there too, so each delivery is looked for.
-    pub(super) shared: bool,
-    /// `skip_version_check`: when the newest event that was there at first contact was stored. What the source wrote
-    /// before may be among those events, whatever its revision.
-    pub(super) newest_met: Option<i64>,
 }
 
 /// Reads of one stream that fail although the server answers others.
@@ -200,9 +206,10 @@ pub(super) struct Failing {
 pub(super) const CLOCKS_DIFFER: i64 = 25 * 60 * 60 * 10_000_000;
 
 impl Stream {
-    pub(super) fn new(known: Idle) -> Self {
+    pub(super) fn new(idle: Idle) -> Self {
         Self {
-            state: known.state,
+            state: idle.state,
+            known: idle.known,
             queue: Queue::default(),
             flight: None,
             in_line: false,
@@ -212,14 +219,8 @@ impl Stream {
             slow_at: None,
             metadata_done: false,
             repair: None,
-            unverified: known.unverified,
             beyond_since: None,
-            told_unreadable: known.told_unreadable,
-            told_truncated: known.told_truncated,
             failing: None,
-            high: known.high,
-            shared: known.shared,
-            newest_met: known.newest_met,
         }
     }
 
@@ -233,7 +234,7 @@ impl Stream {
 
     /// Aligned at `tail`: is the event of this revision known to be there?
     pub(super) fn knows(&self, revision: u64, tail: Option<u64>) -> bool {
-        Self::is_known(revision, tail, self.unverified)
+        Self::is_known(revision, tail, self.known.unverified)
     }
 
     /// Known are revisions up to the tail, but for those at or below an unverified one.
@@ -243,9 +244,10 @@ impl Stream {
 
     /// `skip_version_check`: this event cannot be at the destination, so nobody needs to look for it.
     pub(super) fn is_surely_new(&self, event: &Event) -> bool {
-        !self.shared
-            && self.high.is_none_or(|high| event.revision > high)
+        !self.known.shared
+            && self.known.high.is_none_or(|high| event.revision > high)
             && self
+                .known
                 .newest_met
                 .is_none_or(|newest| event.created > newest.saturating_add(CLOCKS_DIFFER))
     }

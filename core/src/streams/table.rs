@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use lru::LruCache;
 
 use crate::event::StreamName;
-use crate::streams::stream::{State, Stream};
+use crate::streams::stream::{Known, State, Stream};
 
 /// Bytes of a remembered stream beside its name: its state, and the tables' own.
 const KNOWN_OVERHEAD: usize = 256;
@@ -19,12 +19,7 @@ const ALWAYS_KNOWN: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Idle {
     pub(super) state: State,
-    pub(super) unverified: Option<u64>,
-    pub(super) told_unreadable: bool,
-    pub(super) told_truncated: bool,
-    pub(super) high: Option<u64>,
-    pub(super) shared: bool,
-    pub(super) newest_met: Option<i64>,
+    pub(super) known: Known,
 }
 
 impl From<Stream> for Idle {
@@ -35,26 +30,19 @@ impl From<Stream> for Idle {
                 State::Aligned { tail, .. } => State::aligned(tail),
                 other => other,
             },
-            unverified: stream.unverified,
-            told_unreadable: stream.told_unreadable,
-            told_truncated: stream.told_truncated,
-            high: stream.high,
-            shared: stream.shared,
-            newest_met: stream.newest_met,
+            known: stream.known,
         }
     }
 }
 
 impl Idle {
-    const STRANGER: Self = Self {
-        state: State::Unknown,
-        unverified: None,
-        told_unreadable: false,
-        told_truncated: false,
-        high: None,
-        shared: false,
-        newest_met: None,
-    };
+    /// Nothing is known of it.
+    fn stranger() -> Self {
+        Self {
+            state: State::Unknown,
+            known: Known::default(),
+        }
+    }
 
     /// Bytes that it takes, with its entry in the table.
     fn cost(&self, name: &StreamName) -> usize {
@@ -93,7 +81,7 @@ impl Table {
         self.busy.entry(name.clone()).or_insert_with(|| {
             let known = idle.pop(name);
             *bytes -= known.as_ref().map_or(0, |known| known.cost(name));
-            Stream::new(known.unwrap_or(Idle::STRANGER))
+            Stream::new(known.unwrap_or_else(Idle::stranger))
         })
     }
 
@@ -110,7 +98,7 @@ impl Table {
     /// True for an idle stream that the destination is known to hold up to this revision, or that is held.
     pub(super) fn is_settled(&self, name: &StreamName, revision: u64) -> bool {
         let known = |idle: &Idle| match &idle.state {
-            State::Aligned { tail, .. } => Stream::is_known(revision, *tail, idle.unverified),
+            State::Aligned { tail, .. } => Stream::is_known(revision, *tail, idle.known.unverified),
             State::Held(_) => true,
             _ => false,
         };

@@ -266,7 +266,7 @@ impl Streams {
 
     fn tell_unverified(&mut self, cx: &mut Context, name: &StreamName, revision: u64) {
         if let Some(stream) = self.table.get_mut(name) {
-            stream.unverified = stream.unverified.max(Some(revision));
+            stream.known.unverified = stream.known.unverified.max(Some(revision));
         }
         cx.report(Report::Unverified {
             stream: name.clone(),
@@ -283,7 +283,7 @@ impl Streams {
         tail: u64,
     ) {
         if let Some(stream) = self.table.get_mut(name)
-            && !std::mem::replace(&mut stream.told_unreadable, true)
+            && !std::mem::replace(&mut stream.known.told_unreadable, true)
         {
             cx.report(Report::Unreadable {
                 stream: name.clone(),
@@ -307,7 +307,7 @@ impl Streams {
         if self
             .table
             .get(name)
-            .is_none_or(|stream| stream.told_truncated)
+            .is_none_or(|stream| stream.known.told_truncated)
         {
             return;
         }
@@ -343,7 +343,7 @@ impl Streams {
             return;
         };
         if source < destination {
-            self.table.wake(name).told_truncated = true;
+            self.table.wake(name).known.told_truncated = true;
             self.rest(cx, name);
             cx.report(Report::Truncated {
                 stream: name.clone(),

@@ -27,7 +27,7 @@ impl Mode for AppendOnly {
     fn look_up(&self, _streams: &mut Streams, _cx: &mut Context, _name: &StreamName) {}
 
     fn known_to(&self, stream: &Stream) -> Option<u64> {
-        stream.high
+        stream.known.high
     }
 
     fn run(&self, stream: &Stream) -> Option<Run> {
@@ -72,7 +72,7 @@ impl Streams {
 
 impl Stream {
     fn pop_written(&mut self) -> Option<crate::streams::queue::Entry> {
-        if self.knows(self.queue.first()?, self.high) {
+        if self.knows(self.queue.first()?, self.known.high) {
             self.queue.pop_first()
         } else {
             None
@@ -84,13 +84,13 @@ impl Stream {
             return;
         };
         let before = first.checked_sub(1);
-        if self.high.is_none() {
+        if self.known.high.is_none() {
             // Met for the first time: whatever lies before it was the business of an earlier process.
-            self.high = before;
-            self.unverified = before;
+            self.known.high = before;
+            self.known.unverified = before;
         }
-        self.state = State::aligned(if Some(first) > self.high {
-            self.high
+        self.state = State::aligned(if Some(first) > self.known.high {
+            self.known.high
         } else {
             before
         });
@@ -99,15 +99,15 @@ impl Stream {
     /// What lies up to `revision` is not written, and nothing more is to be done about it: parked, or gone from the
     /// source. If it comes all the same, it is written.
     pub(in crate::streams) fn pass_over(&mut self, revision: Option<u64>) {
-        self.high = self.high.max(revision);
-        self.unverified = self.unverified.max(revision);
+        self.known.high = self.known.high.max(revision);
+        self.known.unverified = self.known.unverified.max(revision);
         self.state = State::aligned(revision);
     }
 
     /// What was written late may join what is known to be written.
     pub(in crate::streams) fn wrote_late(&mut self, revision: u64) {
-        if self.unverified == Some(revision) {
-            self.unverified = revision.checked_sub(1);
+        if self.known.unverified == Some(revision) {
+            self.known.unverified = revision.checked_sub(1);
         }
     }
 }

@@ -42,7 +42,7 @@ impl Mode for Unversioned {
     fn written(&self, stream: &mut Stream, last: u64, tail: u64) {
         stream.wrote(last);
         // What came meanwhile with a lower revision was not looked for.
-        let new = stream.queue.first() > stream.high || stream.queue.is_empty();
+        let new = stream.queue.first() > stream.known.high || stream.queue.is_empty();
         if let State::Unversioned(end) = &mut stream.state {
             end.tail = Some(tail);
             end.searched &= new;
@@ -219,9 +219,9 @@ impl Streams {
             return;
         };
         // What else is there by now is not known: what is not surely newer is looked for.
-        stream.newest_met = stream.newest_met.or(search.newest);
-        let high = stream.high.max(search.found.iter().max().copied());
-        stream.high = high;
+        stream.known.newest_met = stream.known.newest_met.or(search.newest);
+        let high = stream.known.high.max(search.found.iter().max().copied());
+        stream.known.high = high;
         // What came while the search was under way was not looked for: it gets a search of its own.
         let all = stream.queue.iter().all(|entry| {
             search.wanted.contains(&entry.revision()) || stream.is_surely_new(&entry.event)
@@ -230,7 +230,7 @@ impl Streams {
         // between may be its own copy, and the server compares ids there.
         let copy = search.copy.map(|(_, revision)| revision);
         if copy.is_some() && copy == search.tail {
-            stream.shared = false;
+            stream.known.shared = false;
         }
         stream.state = State::Unversioned(End {
             tail: if search.wanted.is_empty() {
