@@ -10,10 +10,10 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use lru::LruCache;
 
-use super::{Answer, Append, Appends, Destination};
+use super::{Appends, Destination};
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::{
-    AppendOutcome, Expected, LookupRange, LookupResult, MetadataOutcome, Rights,
+    Answer, Append, AppendOutcome, Expected, LookupRange, LookupResult, MetadataOutcome, Rights,
 };
 
 /// Streams whose virtual tail is remembered; about 200 bytes each.

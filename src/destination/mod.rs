@@ -11,9 +11,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::{
-    AppendId, AppendOutcome, Expected, LookupRange, LookupResult, MetadataOutcome, Rights,
-};
+use ditto_core::port::{Answer, Append, LookupRange, LookupResult, MetadataOutcome, Rights};
 
 /// What a pipeline asks of its destination. Every call has a time limit of its own and can be dropped at any time.
 pub trait Destination: Send + Sync + 'static {
@@ -78,44 +76,4 @@ pub trait Appends: Send + 'static {
 
     /// Waits until there are answers, then moves all of them to the end of `into`. Loses nothing when dropped.
     fn answers(&mut self, into: &mut Vec<Answer>) -> impl Future<Output = ()> + Send;
-}
-
-/// One append: events of one stream in order, never empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Append {
-    /// Names it in its answer.
-    pub id: AppendId,
-    /// Stream to write to.
-    pub stream: StreamName,
-    /// What must be there.
-    pub expected: Expected,
-    /// In order.
-    pub events: Vec<Event>,
-    /// It may end the call that carries it: it goes over one of its own.
-    pub alone: bool,
-}
-
-/// What came of an append.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It was answered.
-    Appended {
-        /// Which.
-        append: AppendId,
-        /// How.
-        outcome: AppendOutcome,
-    },
-    /// The call that carried these ended without answering them, in the order of sending.
-    CallEnded {
-        /// The lane whose call it was; a stream's appends always go over the same one.
-        lane: u32,
-        /// Which.
-        unanswered: Vec<AppendId>,
-        /// It was given up for its silence.
-        silent: bool,
-        /// Why, for the operator.
-        why: String,
-        /// The server's own words alone, or what ditto found.
-        said: String,
-    },
 }

@@ -9,10 +9,11 @@ use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use crate::config::settings::SubscriptionKey;
-use crate::eventstore::client::{Client, Expected, ReadStream, StreamPage, notes};
+use crate::eventstore::client::{Client, ReadStream, StreamPage, notes};
 use crate::eventstore::{Class, Error};
 use crate::source::history::parked_stream;
 use ditto_core::event::{Event, StreamName};
+use ditto_core::port::Expected;
 
 /// Others write this metadata too: the server does, at a replay of its own.
 const ATTEMPTS: usize = 5;

@@ -12,11 +12,11 @@ use devstore::{Options, Server};
 use ditto::config::cluster::{ClusterKeys, ClusterSettings, ConnectionString};
 use ditto::eventstore::Side;
 use ditto::eventstore::client::{
-    AppendOutcome, BatchAppend, BatchAppender, BatchEvent, BatchOptions, Client, Direction,
-    Expected, ReadStream, StartAt, StreamPage,
+    BatchAppender, BatchOptions, Client, Direction, ReadStream, StartAt, StreamPage,
 };
 use ditto::eventstore::crate_client::CrateClient;
 use ditto_core::event::{Event, StreamName};
+use ditto_core::port::{Answer, Append, AppendId, AppendOutcome, Expected};
 use uuid::Uuid;
 
 use crate::support::servers::played;
@@ -68,10 +68,10 @@ fn expected(before: u64) -> Expected {
         .map_or(Expected::NoStream, Expected::Exact)
 }
 
-fn append(tag: u64, stream: &StreamName, events: &[Event]) -> BatchAppend {
+fn append(tag: u64, stream: &StreamName, events: &[Event]) -> Append {
     let first = events.first().map_or(0, |event| event.revision);
-    BatchAppend {
-        tag,
+    Append {
+        id: AppendId(tag),
         stream: stream.clone(),
         expected: expected(first),
         events: events.to_vec(),
@@ -81,8 +81,8 @@ fn append(tag: u64, stream: &StreamName, events: &[Event]) -> BatchAppend {
 
 async fn answered(appender: &mut BatchAppender) -> (u64, AppendOutcome) {
     match soon(appender.next()).await {
-        BatchEvent::Answered { tag, outcome } => (tag, outcome),
-        ended @ BatchEvent::CallEnded { .. } => panic!("{ended:?}"),
+        Answer::Appended { append, outcome } => (append.0, outcome),
+        ended @ Answer::CallEnded { .. } => panic!("{ended:?}"),
     }
 }
 
@@ -230,13 +230,10 @@ async fn refusals_are_told_apart() {
         ),
         (append(7, &gone, &[event(&gone, 0)]), AppendOutcome::Deleted),
     ] {
-        let alone = soon(client.append(&append.stream, append.expected, &append.events)).await;
-        let alone = alone.map_or_else(
-            |error| AppendOutcome::of_error(&error),
-            AppendOutcome::Written,
-        );
-        assert_eq!(alone, outcome, "alone, {}", append.tag);
-        let tag = append.tag;
+        let alone = client.append_outcome(&append.stream, append.expected, &append.events);
+        let alone = soon(alone).await;
+        assert_eq!(alone, outcome, "alone, {}", append.id.0);
+        let tag = append.id.0;
         appender.submit(append);
         assert_eq!(answered(&mut appender).await, (tag, outcome), "in a batch");
     }

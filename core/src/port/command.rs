@@ -7,7 +7,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
-    AppendId, LeaveReason, LogPosition, LookupId, Moment, ReadId, Report, SessionId, Side, WriteId,
+    AppendId, Expected, LeaveReason, LogPosition, LookupId, Moment, ReadId, Report, SessionId,
+    Side, WriteId,
 };
 use crate::event::{Event, StreamName};
 
@@ -21,15 +22,6 @@ pub fn own_reason(stored: &str) -> Option<&str> {
     stored
         .lines()
         .find_map(|line| line.strip_prefix(OWN_REASON))
-}
-
-/// The stream revision an append expects. Never "any" (protocol §5.1.3: not idempotent across a restart).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Expected {
-    /// The stream holds no event.
-    NoStream,
-    /// The stream's last event has this revision.
-    Exact(u64),
 }
 
 /// What to read of a destination stream.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{AppendId, LookupId, Moment, ReadId, SessionId, Side, WriteId};
+use super::{AppendId, AppendOutcome, LookupId, Moment, ReadId, SessionId, Side, WriteId};
 use crate::event::{Event, Item, StreamName};
 
 /// What GetInfo says of the group, as far as the core decides by it (protocol §8.11).
@@ -65,30 +65,6 @@ pub enum LeaveReason {
     Quiet,
     /// The pipeline stops.
     Stopping,
-}
-
-/// How an append was answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AppendOutcome {
-    /// Stored (or recognised as stored); the revision of the last event as the server says it.
-    Written(u64),
-    /// The destination's stream does not end where the append expected it to.
-    WrongRevision,
-    /// Larger than the server accepts.
-    TooLarge {
-        /// The limit that the server named, in bytes as it counts them (protocol §9); `None`: it named none.
-        limit: Option<usize>,
-    },
-    /// No right to write this stream.
-    Denied,
-    /// The stream is deleted.
-    Deleted,
-    /// Refused for another lasting reason, in the server's own words.
-    Refused(String),
-    /// Not written: the server is not ready, too busy, or not the leader.
-    NotReady,
-    /// No answer within the time limit: written or not, nobody knows.
-    NoAnswer,
 }
 
 /// What a lookup found.

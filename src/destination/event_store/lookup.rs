@@ -6,12 +6,12 @@ use futures_util::future::join;
 
 use crate::destination::event_store::recognise::NEVER_REACHED;
 use crate::eventstore::client::{
-    Client, Direction, Expected, ProvenPage, ReadStream, StartAt, StreamPage, of_metadata,
-    says_deleted, truncated_before,
+    Client, Direction, ProvenPage, ReadStream, StartAt, StreamPage, of_metadata, says_deleted,
+    truncated_before,
 };
 use crate::eventstore::{Class, Error};
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::{LookupRange, LookupResult};
+use ditto_core::port::{AppendOutcome, Expected, LookupRange, LookupResult};
 
 /// Reads what is asked for.
 pub(super) async fn lookup(
@@ -61,8 +61,8 @@ pub(super) async fn lookup(
 /// if the name is not ASCII (protocol §9, §15.2).
 async fn unreadable(client: &Client, stream: &StreamName, error: &Error) -> LookupResult {
     let expected = Expected::Exact(NEVER_REACHED);
-    match client.append(stream, expected, &[]).await {
-        Err(answer) if *answer.class() == Class::Deleted => LookupResult::Tombstoned,
+    match client.append_outcome(stream, expected, &[]).await {
+        AppendOutcome::Deleted => LookupResult::Tombstoned,
         _ => LookupResult::Refused(error.with_hint()),
     }
 }

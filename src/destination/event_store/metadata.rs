@@ -8,9 +8,9 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::eventstore::client::{AppendOutcome, Client, Expected};
+use crate::eventstore::client::Client;
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::MetadataOutcome;
+use ditto_core::port::{AppendOutcome, Expected, MetadataOutcome};
 
 /// Writes `$$S`, if there is none.
 pub(super) async fn write(
@@ -20,25 +20,21 @@ pub(super) async fn write(
     truncate_before: Option<u64>,
 ) -> MetadataOutcome {
     let event = event(stream, max_age, truncate_before);
-    match client
-        .append(
+    let outcome = client
+        .append_outcome(
             &event.stream,
             Expected::NoStream,
             std::slice::from_ref(&event),
         )
-        .await
-    {
-        Ok(_) => MetadataOutcome::Written,
-        Err(error) => match AppendOutcome::of_error(&error) {
-            // Of a tombstoned stream too: the append that follows finds that out.
-            AppendOutcome::WrongRevision | AppendOutcome::Deleted => MetadataOutcome::Exists,
-            AppendOutcome::Denied | AppendOutcome::TooLarge { .. } | AppendOutcome::Refused(_) => {
-                MetadataOutcome::Denied
-            }
-            AppendOutcome::Written(_) | AppendOutcome::NotReady | AppendOutcome::NoAnswer => {
-                MetadataOutcome::NoAnswer
-            }
-        },
+        .await;
+    match outcome {
+        AppendOutcome::Written(_) => MetadataOutcome::Written,
+        // Of a tombstoned stream too: the append that follows finds that out.
+        AppendOutcome::WrongRevision | AppendOutcome::Deleted => MetadataOutcome::Exists,
+        AppendOutcome::Denied | AppendOutcome::TooLarge { .. } | AppendOutcome::Refused(_) => {
+            MetadataOutcome::Denied
+        }
+        AppendOutcome::NotReady | AppendOutcome::NoAnswer => MetadataOutcome::NoAnswer,
     }
 }
 

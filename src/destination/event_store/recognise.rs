@@ -2,9 +2,9 @@
 //!
 //! Every append here is one that the server recognises or refuses; none is ever written.
 
-use crate::eventstore::client::{AppendOutcome, Client, Expected};
+use crate::eventstore::client::Client;
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::{LookupResult, Rights};
+use ditto_core::port::{AppendOutcome, Expected, LookupResult, Rights};
 
 /// No stream is ever at this revision: an append that expects it is judged and refused (protocol §15.2).
 pub(super) const NEVER_REACHED: u64 = i64::MAX as u64 - 1;
@@ -15,17 +15,14 @@ pub(super) async fn recognise(client: &Client, stream: &StreamName, event: Event
         return LookupResult::Unproven("an append to an empty stream would be written".to_owned());
     };
     let revision = event.revision;
-    let answer = client
-        .append(
+    let outcome = client
+        .append_outcome(
             stream,
             Expected::Exact(before),
             std::slice::from_ref(&event),
         )
         .await;
-    match answer.map_or_else(
-        |error| AppendOutcome::of_error(&error),
-        AppendOutcome::Written,
-    ) {
+    match outcome {
         AppendOutcome::Written(last) if last == revision => LookupResult::Recognised,
         AppendOutcome::WrongRevision => LookupResult::Foreign,
         AppendOutcome::Deleted => LookupResult::Tombstoned,
@@ -42,13 +39,10 @@ pub(super) async fn recognise(client: &Client, stream: &StreamName, event: Event
 
 /// Whether the stream may be written.
 pub(super) async fn rights(client: &Client, stream: &StreamName) -> Rights {
-    let answer = client
-        .append(stream, Expected::Exact(NEVER_REACHED), &[])
+    let outcome = client
+        .append_outcome(stream, Expected::Exact(NEVER_REACHED), &[])
         .await;
-    match answer.map_or_else(
-        |error| AppendOutcome::of_error(&error),
-        AppendOutcome::Written,
-    ) {
+    match outcome {
         AppendOutcome::WrongRevision | AppendOutcome::Deleted => Rights::Allowed,
         AppendOutcome::Denied => Rights::Denied,
         _ => Rights::Unknown,

@@ -21,8 +21,8 @@ use super::error::Failure;
 use super::record::Record;
 use super::waiting::{Outcome, Waiting, WaitingRoom};
 use super::{CALL, PUT, Shared};
-use crate::destination::{Answer, Append, Appends};
-use ditto_core::port::{AppendId, AppendOutcome};
+use crate::destination::Appends;
+use ditto_core::port::{Answer, Append, AppendId, AppendOutcome, CallEnd};
 
 /// The code of a record that its shard had no room for.
 const THROTTLED: &str = "ProvisionedThroughputExceededException";
@@ -265,14 +265,12 @@ impl KinesisAppends {
         }));
     }
 
-    /// Silent, because this names no culprit: it is about the data stream, the way to it or the credentials.
+    /// This names no culprit: it is about the data stream, the way to it or the credentials.
     fn call_ended(&mut self, sent: Vec<Waiting>, why: String) {
         self.answers.push(Answer::CallEnded {
             lane: 0,
             unanswered: sent.into_iter().map(|waiting| waiting.append).collect(),
-            silent: true,
-            said: why.clone(),
-            why,
+            why: CallEnd::without_blame(why),
         });
     }
 

@@ -13,9 +13,11 @@ use tracing::debug;
 use super::appends::too_large;
 use super::record::Record;
 use super::{Kinesis, Shared};
-use crate::destination::{Answer, Append, Appends, Destination};
+use crate::destination::{Appends, Destination};
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::{AppendOutcome, LookupRange, LookupResult, MetadataOutcome, Rights};
+use ditto_core::port::{
+    Answer, Append, AppendOutcome, CallEnd, LookupRange, LookupResult, MetadataOutcome, Rights,
+};
 
 /// A data stream that nothing is sent to.
 #[derive(Debug)]
@@ -117,9 +119,7 @@ async fn judge(shared: &Shared, append: Append) -> Answer {
                             return Answer::CallEnded {
                                 lane: 0,
                                 unanswered: vec![append.id],
-                                silent: true,
-                                why: failure.text().to_owned(),
-                                said: failure.text().to_owned(),
+                                why: CallEnd::without_blame(failure.text().to_owned()),
                             };
                         }
                     };

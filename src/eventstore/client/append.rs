@@ -1,4 +1,4 @@
-//! What writes expect and how they end, and the write of one append by itself (protocol §4.1).
+//! The write of one append by itself (protocol §4.1), and what its failure means for that append.
 //!
 //! Never expects "any": it is not idempotent across a restart (protocol §5.1.3).
 
@@ -14,69 +14,56 @@ use ditto_protocol::streams::append_resp::{
 use ditto_protocol::streams::{AppendReq, AppendResp};
 
 use super::super::error::{Class, Error};
-use super::{BatchAppend, Client, Node, wire};
+use super::{Client, Node, wire};
 use ditto_core::event::{Event, StreamName};
+use ditto_core::port::{Append, AppendId, AppendOutcome, CallEnd, Expected};
 
 const ACTION: &str = "append to a stream";
 
-/// The stream revision that a write expects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Expected {
-    /// The stream holds no event.
-    NoStream,
-    /// The stream's last event has this revision.
-    Exact(u64),
+/// What an error of a single append means for that append.
+#[must_use]
+pub fn outcome_of(error: &Error) -> AppendOutcome {
+    match error.class() {
+        Class::WrongRevision => AppendOutcome::WrongRevision,
+        Class::TooLarge => AppendOutcome::TooLarge {
+            limit: error.append_limit(),
+        },
+        Class::Denied | Class::Unauthenticated => AppendOutcome::Denied,
+        Class::Deleted => AppendOutcome::Deleted,
+        Class::NotReady | Class::NotLeader(_) | Class::Configuration => AppendOutcome::NotReady,
+        Class::Refused | Class::Unsupported => AppendOutcome::Refused(error.detail().to_owned()),
+        _ => AppendOutcome::NoAnswer,
+    }
 }
 
-/// How an append was answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AppendOutcome {
-    /// Stored, or recognised as stored; the revision of the last event as the server says it.
-    Written(u64),
-    /// The stream does not end where the append expected it to.
-    WrongRevision,
-    /// Larger than the server accepts.
-    TooLarge {
-        /// The limit that it named, in bytes as it counts them (protocol §9); `None`: it named none.
-        limit: Option<usize>,
-    },
-    /// No right to write this stream.
-    Denied,
-    /// The stream is deleted.
-    Deleted,
-    /// Refused for another lasting reason, in the server's own words.
-    Refused(String),
-    /// Not written: the server is not ready, too busy, or not the leader.
-    NotReady,
-    /// Written or not, the server does not know (its own time limit passed).
-    NoAnswer,
-}
-
-impl AppendOutcome {
-    /// What an error of a single append means for that append.
-    #[must_use]
-    pub fn of_error(error: &Error) -> Self {
-        match error.class() {
-            Class::WrongRevision => Self::WrongRevision,
-            Class::TooLarge => Self::TooLarge {
-                limit: error.append_limit(),
-            },
-            Class::Denied | Class::Unauthenticated => Self::Denied,
-            Class::Deleted => Self::Deleted,
-            Class::NotReady | Class::NotLeader(_) | Class::Configuration => Self::NotReady,
-            Class::Refused | Class::Unsupported => Self::Refused(error.detail().to_owned()),
-            _ => Self::NoAnswer,
+impl From<Error> for CallEnd {
+    fn from(error: Error) -> Self {
+        Self {
+            silent: *error.class() == Class::Timeout,
+            why: error.with_hint(),
+            said: error.detail().to_owned(),
         }
     }
 }
 
 impl Client {
+    /// As [`Client::append`]; a failure is told as what it means for the append.
+    pub async fn append_outcome(
+        &self,
+        stream: &StreamName,
+        expected: Expected,
+        events: &[Event],
+    ) -> AppendOutcome {
+        let answer = self.append(stream, expected, events).await;
+        answer.map_or_else(|error| outcome_of(&error), AppendOutcome::Written)
+    }
+
     /// Writes one append by a call of its own, and returns the revision of its last event. For metadata, and for what
     /// must not share a call with others. If the stream's name is not ASCII, the call is a batch call of this one append:
     /// errors of a single one could not be understood (protocol §9, last row).
     ///
     /// # Errors
-    /// Everything but success: [`AppendOutcome::of_error`] says what it means for the append.
+    /// Everything but success: [`outcome_of`] says what it means for the append.
     pub async fn append(
         &self,
         stream: &StreamName,
@@ -104,8 +91,8 @@ impl Client {
         expected: Expected,
         events: &[Event],
     ) -> Result<u64, Error> {
-        let append = BatchAppend {
-            tag: 0,
+        let append = Append {
+            id: AppendId(0),
             stream: stream.clone(),
             expected,
             events: events.to_vec(),

@@ -1,6 +1,6 @@
 //! Many appends over few long calls (`Streams.BatchAppend`, protocol §4.2), answered one by one.
 //!
-//! Each submitted append is answered exactly once, or listed once in [`BatchEvent::CallEnded`]; late, doubled and
+//! Each submitted append is answered exactly once, or listed once in [`Answer::CallEnded`]; late, doubled and
 //! unknown answers are ignored. Never splits, merges or repeats an append, and never has a task of its own: all of it
 //! runs where [`BatchAppender::next`] is awaited, and dropping the appender ends its calls.
 
@@ -16,8 +16,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::super::error::Error;
-use super::{AppendOutcome, Client, Expected};
-use ditto_core::event::{Event, StreamName};
+use super::Client;
+use ditto_core::port::{Answer, Append};
 use lane::Lane;
 
 /// How a [`BatchAppender`] works.
@@ -25,7 +25,7 @@ use lane::Lane;
 pub struct BatchOptions {
     /// How many calls, each over a connection of its own. A stream is always written over the same one, so that the
     /// order within it never depends on two connections.
-    pub lanes: usize,
+    pub lanes: u32,
     /// A call that answers nothing for this long while appends are in flight is given up.
     pub silence: Duration,
 }
@@ -37,43 +37,6 @@ impl Default for BatchOptions {
             silence: Duration::from_secs(10),
         }
     }
-}
-
-/// One append: one write to one stream, all or nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BatchAppend {
-    /// Given back with the answer.
-    pub tag: u64,
-    /// Where to.
-    pub stream: StreamName,
-    /// What must be there.
-    pub expected: Expected,
-    /// In order. Empty only for a question that no append answers with success (protocol §15.2).
-    pub events: Vec<Event>,
-    /// Over a call and a connection of its own, behind all lanes: what it does to them it does to no other append.
-    pub alone: bool,
-}
-
-/// What comes back.
-#[derive(Debug)]
-pub enum BatchEvent {
-    /// One append was answered.
-    Answered {
-        /// Its tag.
-        tag: u64,
-        /// How.
-        outcome: AppendOutcome,
-    },
-    /// A call ended, was given up, or could not be made.
-    CallEnded {
-        /// The lane whose call it was.
-        lane: usize,
-        /// Tags without an answer, in the order of sending: these may or may not have been written. Empty if the server
-        /// has seen none of them: then each is answered with [`AppendOutcome::NotReady`].
-        unanswered: Vec<u64>,
-        /// Why. [`Error::is_transient`] tells a server that is away from one that refuses what was sent.
-        why: Error,
-    },
 }
 
 /// Sends appends, and hands out their answers. Whoever owns it bounds what is in flight.
@@ -96,7 +59,7 @@ impl BatchAppender {
     }
 
     /// Hands an append over. It goes out while [`BatchAppender::next`] is awaited, and in any case is answered there.
-    pub fn submit(&mut self, append: BatchAppend) {
+    pub fn submit(&mut self, append: Append) {
         let shared = self.lanes.len() - 1;
         let lane = if append.alone {
             shared
@@ -118,7 +81,7 @@ impl BatchAppender {
     }
 
     /// Waits for the next answer; for ever while nothing is in flight. May be dropped at any point without loss.
-    pub async fn next(&mut self) -> BatchEvent {
+    pub async fn next(&mut self) -> Answer<Error> {
         std::future::poll_fn(|cx| {
             let count = self.lanes.len();
             for step in 0..count {

@@ -18,10 +18,11 @@ use tonic_prost::ProstCodec;
 use super::super::error::{Error, Side};
 pub use super::batch::fuzzing::PlayedCall;
 use super::{
-    AppendOutcome, Client, Clock, Features, LogPlace, LogRecord, LogRecords, ReadLog, ReadStream,
-    StreamPage, connection, discovery,
+    Client, Clock, Features, LogPlace, LogRecord, LogRecords, ReadLog, ReadStream, StreamPage,
+    connection, discovery, outcome_of,
 };
 use crate::config::cluster::{ClusterKeys, ClusterSettings, ConnectionString, Endpoint};
+use ditto_core::port::AppendOutcome;
 
 const ACTION: &str = "ask";
 
@@ -98,7 +99,7 @@ impl Client {
     #[must_use]
     pub fn append_of(&self, answer: &[u8]) -> Option<Result<u64, AppendOutcome>> {
         let revision = self.revision(AppendResp::decode(answer).ok()?);
-        Some(revision.map_err(|error| AppendOutcome::of_error(&error)))
+        Some(revision.map_err(|error| outcome_of(&error)))
     }
 
     /// Whom gossip calls the leader, whom it names beside it, and their clocks; `None`: this is no gossip.

@@ -32,8 +32,8 @@ use uuid::Uuid;
 use super::error::{Class, Error, Side};
 use crate::config::cluster::{ClusterSettings, Endpoint};
 
-pub use append::{AppendOutcome, Expected};
-pub use batch::{BatchAppend, BatchAppender, BatchEvent, BatchOptions};
+pub use append::outcome_of;
+pub use batch::{BatchAppender, BatchOptions};
 pub use connection::{Features, connection_name};
 pub use discovery::Clock;
 pub use notes::notes;

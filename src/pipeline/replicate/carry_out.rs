@@ -4,11 +4,11 @@
 
 use super::Outcome;
 use super::drive::{Done, Loop, Machine};
-use crate::destination::{Append, Appends, Destination};
+use crate::destination::{Appends, Destination};
 use crate::report::Call;
 use crate::source::{Session, Source};
 use ditto_core::port::{
-    Command, Input, LeaveReason, PipelineState, Report, SessionId, Side, StopReason,
+    Append, Command, Input, LeaveReason, PipelineState, Report, SessionId, Side, StopReason,
 };
 
 impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {

@@ -8,12 +8,12 @@ use std::collections::VecDeque;
 use super::operations::{Finished, Operations};
 use super::timers::Timers;
 use super::{Outcome, Pipeline};
-use crate::destination::{Answer, Appends, Destination};
+use crate::destination::{Appends, Destination};
 use crate::report::{Call, Reporter};
 use crate::source::{Arrival, Delivered, Joined, Refusal, Session, Source};
 use ditto_core::Core;
 use ditto_core::port::{
-    Command, GroupSeen, Input, LeaveReason, Moment, PipelineState, SessionId, Side, Status,
+    Answer, Command, GroupSeen, Input, LeaveReason, Moment, PipelineState, SessionId, Side, Status,
 };
 use ditto_core::stall::StallDetector;
 
@@ -228,16 +228,14 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
                 Answer::CallEnded {
                     lane,
                     unanswered,
-                    silent,
                     why,
-                    said,
                 } => {
-                    self.reporter.call_ended(why, unanswered.len());
+                    self.reporter.call_ended(why.why, unanswered.len());
                     Input::CallEnded {
                         lane,
                         unanswered,
-                        silent,
-                        said,
+                        silent: why.silent,
+                        said: why.said,
                     }
                 }
             };

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ditto::eventstore::client::fuzzing::{Answer, PlayedCall, client};
-use ditto::eventstore::client::{
-    AppendOutcome, LogFilter, LogStart, ReadLog, ReadStream, StartAt, StreamPage,
-};
+use ditto::eventstore::client::{LogFilter, LogStart, ReadLog, ReadStream, StartAt, StreamPage};
 use ditto::source::decode::{decode, stream_of};
 use ditto_core::event::Item;
+use ditto_core::port::{AppendId, AppendOutcome};
 
 use crate::cluster::{headers, possible_error};
 use crate::rules::{LARGEST, cut, possible, run};
@@ -125,5 +124,5 @@ pub fn append_answer(mut data: &[u8]) {
     // Each append is answered once, or told at the end.
     answered.extend(call.end());
     answered.sort_unstable();
-    assert_eq!(answered, [0, 1, 2, 3]);
+    assert_eq!(answered, [0, 1, 2, 3].map(AppendId));
 }

@@ -4,8 +4,9 @@
 
 use ditto::config::cluster::Endpoint;
 use ditto::eventstore::client::fuzzing::{client, error_of, features_of};
-use ditto::eventstore::client::{AppendOutcome, Client};
+use ditto::eventstore::client::{Client, outcome_of};
 use ditto::eventstore::{Class, Error};
+use ditto_core::port::AppendOutcome;
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 
@@ -74,6 +75,6 @@ pub(crate) fn possible_error(error: &Error) {
         "{error:?}"
     );
     assert!(!error.with_hint().trim().is_empty() && !error.kind().is_empty());
-    let outcome = AppendOutcome::of_error(error);
+    let outcome = outcome_of(error);
     assert!(!matches!(outcome, AppendOutcome::Written(_)), "{error:?}");
 }

@@ -2,10 +2,9 @@
 //! duration.
 
 use ditto::eventstore::Class;
-use ditto::eventstore::client::{
-    AppendOutcome, BatchAppend, BatchAppender, BatchEvent, BatchOptions, Expected,
-};
+use ditto::eventstore::client::{BatchAppender, BatchOptions};
 use ditto_core::event::StreamName;
+use ditto_core::port::{Answer, Append, AppendId, AppendOutcome, Expected};
 use uuid::Uuid;
 
 use super::{answered, append, big, event, events, server, soon};
@@ -21,13 +20,16 @@ async fn what_no_server_takes_ends_the_call_and_alone_is_named() {
         .unwrap_err();
     assert_eq!(*alone.class(), Class::TooLarge);
     appender.submit(monster);
-    let BatchEvent::CallEnded {
+    let Answer::CallEnded {
         unanswered, why, ..
     } = soon(appender.next()).await
     else {
         panic!("it was answered")
     };
-    assert_eq!((unanswered, why.class()), (vec![9], &Class::TooLarge));
+    assert_eq!(
+        (unanswered, why.class()),
+        (vec![AppendId(9)], &Class::TooLarge)
+    );
     appender.submit(append(10, &stream, &[event(&stream, 0)]));
     assert_eq!(
         answered(&mut appender).await,
@@ -39,7 +41,7 @@ async fn what_no_server_takes_ends_the_call_and_alone_is_named() {
 async fn frozen_appends_sent_again_to_a_restarted_server_are_written_once() {
     let (server, client) = server().await;
     let mut appender = BatchAppender::new(&client, BatchOptions::default());
-    let appends: Vec<BatchAppend> = (0..50)
+    let appends: Vec<Append> = (0..50)
         .map(|tag| {
             let stream = StreamName::new(format!("s-{tag}"));
             append(tag, &stream, &[event(&stream, 0), event(&stream, 1)])
@@ -53,21 +55,21 @@ async fn frozen_appends_sent_again_to_a_restarted_server_are_written_once() {
     // As many of these as the network lets through are answered, the rest is listed.
     while appender.in_flight() > 0 {
         match soon(appender.next()).await {
-            BatchEvent::Answered { outcome, .. } => assert_eq!(outcome, AppendOutcome::Written(1)),
-            BatchEvent::CallEnded { why, .. } => assert!(why.is_transient(), "{why}"),
+            Answer::Appended { outcome, .. } => assert_eq!(outcome, AppendOutcome::Written(1)),
+            Answer::CallEnded { why, .. } => assert!(why.is_transient(), "{why}"),
         }
     }
     soon(server.start_again()).await.unwrap();
     // What was written before the end is recognised, although the server forgot all ids. The end of the old call may
     // be seen only now: what it lists goes out again.
-    let mut waiting: Vec<u64> = (0..50).collect();
+    let mut waiting: Vec<AppendId> = (0..50).map(AppendId).collect();
     while !waiting.is_empty() || appender.in_flight() > 0 {
-        for tag in waiting.drain(..) {
+        for AppendId(tag) in waiting.drain(..) {
             appender.submit(appends[usize::try_from(tag).unwrap()].clone());
         }
         match soon(appender.next()).await {
-            BatchEvent::Answered { outcome, .. } => assert_eq!(outcome, AppendOutcome::Written(1)),
-            BatchEvent::CallEnded { unanswered, .. } => waiting = unanswered,
+            Answer::Appended { outcome, .. } => assert_eq!(outcome, AppendOutcome::Written(1)),
+            Answer::CallEnded { unanswered, .. } => waiting = unanswered,
         }
     }
     for append in &appends {
@@ -120,7 +122,7 @@ async fn no_call_is_left_open_by_failures_and_ends() {
         );
         appender.submit(append(round, &stream, &monster));
         let ended = soon(appender.next()).await;
-        assert!(matches!(ended, BatchEvent::CallEnded { .. }), "{ended:?}");
+        assert!(matches!(ended, Answer::CallEnded { .. }), "{ended:?}");
     }
     // And fifty that ditto drops with an append in flight.
     for round in 0..50 {

@@ -3,8 +3,9 @@
 
 use bytes::Bytes;
 use devstore::Server;
-use ditto::eventstore::client::{Client, Direction, Expected, StartAt, StreamPage};
+use ditto::eventstore::client::{Client, Direction, StartAt, StreamPage};
 use ditto_core::event::{Event, StreamName};
+use ditto_core::port::Expected;
 
 use super::{event, page, server, soon};
 

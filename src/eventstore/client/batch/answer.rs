@@ -9,7 +9,7 @@ use ditto_protocol::streams::batch_append_resp::Result as Answer;
 use ditto_protocol::streams::batch_append_resp::success::CurrentRevisionOption;
 use prost::Message;
 
-use super::super::AppendOutcome;
+use ditto_core::port::AppendOutcome;
 
 /// The outcome that an answer stands for.
 pub(super) fn outcome(answer: BatchAppendResp) -> AppendOutcome {

@@ -13,8 +13,10 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::super::{Expected, wire};
-use super::{BatchAppend, BatchEvent, answer};
+use super::super::super::error::Error;
+use super::super::wire;
+use super::answer;
+use ditto_core::port::{Answer, Append, AppendId, Expected};
 
 /// An append may be overtaken by others' answers, but not for longer than this many times the allowed silence: a server
 /// drops what it does not understand without a word (protocol §4.2).
@@ -33,7 +35,7 @@ pub(super) struct Call {
 
 #[derive(Debug)]
 struct InFlight {
-    tag: u64,
+    id: AppendId,
     since: Instant,
 }
 
@@ -49,7 +51,7 @@ impl Call {
         }
     }
 
-    pub(super) fn send(&mut self, append: BatchAppend, limit: Duration) {
+    pub(super) fn send(&mut self, append: Append, limit: Duration) {
         let number = self.sent;
         self.sent += 1;
         let now = Instant::now();
@@ -59,7 +61,7 @@ impl Call {
         self.in_flight.insert(
             number,
             InFlight {
-                tag: append.tag,
+                id: append.id,
                 since: now,
             },
         );
@@ -72,8 +74,8 @@ impl Call {
         self.in_flight.len()
     }
 
-    /// The event for an answer; `None` for one that nobody waits for.
-    pub(super) fn answered(&mut self, answer: BatchAppendResp) -> Option<BatchEvent> {
+    /// The append that an answer is for, and how it ended; `None` for one that nobody waits for.
+    pub(super) fn answered(&mut self, answer: BatchAppendResp) -> Option<Answer<Error>> {
         let id = from_wire(answer.correlation_id.as_ref()).ok()?;
         let (mark, number) = id.as_u64_pair();
         if mark != self.mark {
@@ -81,8 +83,8 @@ impl Call {
         }
         let append = self.in_flight.remove(&number)?;
         self.heard = Instant::now();
-        Some(BatchEvent::Answered {
-            tag: append.tag,
+        Some(Answer::Appended {
+            append: append.id,
             outcome: answer::outcome(answer),
         })
     }
@@ -93,17 +95,17 @@ impl Call {
         Some((self.heard + silence).min(oldest.since + silence * OVERDUE))
     }
 
-    /// The tags without an answer, in the order of sending.
-    pub(super) fn end(self) -> Vec<u64> {
+    /// The appends without an answer, in the order of sending.
+    pub(super) fn end(self) -> Vec<AppendId> {
         self.in_flight
             .into_values()
-            .map(|append| append.tag)
+            .map(|append| append.id)
             .collect()
     }
 }
 
 /// The one message that an append is.
-pub(super) fn request(correlation: Uuid, append: &BatchAppend, limit: Duration) -> BatchAppendReq {
+pub(super) fn request(correlation: Uuid, append: &Append, limit: Duration) -> BatchAppendReq {
     let expected = match append.expected {
         Expected::NoStream => ExpectedStreamPosition::NoStream(()),
         Expected::Exact(revision) => ExpectedStreamPosition::StreamPosition(revision),

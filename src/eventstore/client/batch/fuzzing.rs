@@ -12,8 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use uuid::Uuid;
 
 use super::call::Call;
-use super::{BatchAppend, BatchEvent};
-use crate::eventstore::client::{AppendOutcome, Expected};
+use ditto_core::port::{Answer, Append, AppendId, AppendOutcome, Expected};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -37,10 +36,10 @@ impl Default for PlayedCall {
 }
 
 impl PlayedCall {
-    /// Sends an append; its tag is its number.
+    /// Sends an append; its id is its number.
     pub fn send(&mut self) {
-        let append = BatchAppend {
-            tag: self.ids.len() as u64,
+        let append = Append {
+            id: AppendId(self.ids.len() as u64),
             stream: "s".into(),
             expected: Expected::NoStream,
             events: Vec::new(),
@@ -58,9 +57,9 @@ impl PlayedCall {
         self.call.in_flight()
     }
 
-    /// Answers with these bytes, the id in it replaced by that of an append that was sent, or by a foreign one. The tag
-    /// and the outcome, if the call takes it.
-    pub fn answer(&mut self, number: usize, answer: &[u8]) -> Option<(u64, AppendOutcome)> {
+    /// Answers with these bytes, the id in it replaced by that of an append that was sent, or by a foreign one. Which
+    /// append it is and the outcome, if the call takes it.
+    pub fn answer(&mut self, number: usize, answer: &[u8]) -> Option<(AppendId, AppendOutcome)> {
         let mut answer = BatchAppendResp::decode(answer).ok()?;
         if let Some(id) = self.ids.get(number) {
             answer.correlation_id.clone_from(id);
@@ -68,14 +67,14 @@ impl PlayedCall {
             answer.correlation_id = Some(to_wire(Uuid::from_u64_pair(1, 0), IdForm::Text));
         }
         match self.call.answered(answer)? {
-            BatchEvent::Answered { tag, outcome } => Some((tag, outcome)),
-            BatchEvent::CallEnded { .. } => None,
+            Answer::Appended { append, outcome } => Some((append, outcome)),
+            Answer::CallEnded { .. } => None,
         }
     }
 
-    /// The tags without an answer.
+    /// The appends without an answer.
     #[must_use]
-    pub fn end(self) -> Vec<u64> {
+    pub fn end(self) -> Vec<AppendId> {
         self.call.end()
     }
 }

@@ -17,9 +17,9 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::Streaming;
 
 use super::super::super::error::{Class, Error, Side};
-use super::super::{AppendOutcome, Client, Node};
+use super::super::{Client, Node};
 use super::call::Call;
-use super::{BatchAppend, BatchEvent};
+use ditto_core::port::{Answer, Append, AppendId, AppendOutcome};
 
 const ACTION: &str = "append over a batch call";
 
@@ -29,14 +29,14 @@ type Coming<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 pub(super) struct Lane {
     /// Its place among the lanes.
-    number: usize,
+    number: u32,
     client: Client,
     silence: Duration,
     call: Option<Call>,
     link: Link,
     clock: Pin<Box<Sleep>>,
-    /// Tags of a call that was never made: each is still to be answered.
-    unsent: VecDeque<u64>,
+    /// Those of a call that was never made: each is still to be answered.
+    unsent: VecDeque<AppendId>,
 }
 
 /// The far end of the call, while there is one.
@@ -64,7 +64,7 @@ impl fmt::Debug for Lane {
 }
 
 impl Lane {
-    pub(super) fn new(number: usize, client: Client, silence: Duration) -> Self {
+    pub(super) fn new(number: u32, client: Client, silence: Duration) -> Self {
         Self {
             number,
             client,
@@ -80,7 +80,7 @@ impl Lane {
         self.call.as_ref().map_or(0, Call::in_flight) + self.unsent.len()
     }
 
-    pub(super) fn submit(&mut self, append: BatchAppend) {
+    pub(super) fn submit(&mut self, append: Append) {
         let Self { client, link, .. } = self;
         let call = self.call.get_or_insert_with(|| {
             // Not bounded here: whoever submits bounds what is in flight.
@@ -92,10 +92,10 @@ impl Lane {
         call.send(append, self.silence);
     }
 
-    pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<BatchEvent> {
-        if let Some(tag) = self.unsent.pop_front() {
+    pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Answer<Error>> {
+        if let Some(append) = self.unsent.pop_front() {
             let outcome = AppendOutcome::NotReady;
-            return Poll::Ready(BatchEvent::Answered { tag, outcome });
+            return Poll::Ready(Answer::Appended { append, outcome });
         }
         loop {
             if self.call.is_none() {
@@ -113,7 +113,7 @@ impl Lane {
     }
 
     /// Goes on with the call: the next answer, or its end.
-    fn poll_link(&mut self, cx: &mut Context<'_>) -> Poll<Result<BatchEvent, End>> {
+    fn poll_link(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer<Error>, End>> {
         let side = self.client.side();
         let ended = |why, unseen| Poll::Ready(Err(End { why, unseen }));
         loop {
@@ -182,7 +182,7 @@ impl Lane {
     }
 
     /// Drops the call, which ends it on the server too, and tells what it leaves; `None` if it leaves nothing.
-    fn end(&mut self, end: End) -> Option<BatchEvent> {
+    fn end(&mut self, end: End) -> Option<Answer<Error>> {
         let End { why, unseen } = end;
         match std::mem::replace(&mut self.link, Link::None) {
             Link::Opening(node, _) | Link::Open(node, _) => self.client.finder.report(&node, &why),
@@ -195,7 +195,7 @@ impl Lane {
         if unseen {
             self.unsent.extend(unanswered.drain(..));
         }
-        Some(BatchEvent::CallEnded {
+        Some(Answer::CallEnded {
             lane: self.number,
             unanswered,
             why,

@@ -11,8 +11,9 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use uuid::Uuid;
 
 use super::super::super::error::{Class, Error};
-use super::super::{AppendOutcome, Client, Node};
-use super::{BatchAppend, answer, call};
+use super::super::{Client, Node};
+use super::{answer, call};
+use ditto_core::port::{Append, AppendOutcome};
 
 const ACTION: &str = "append to a stream";
 
@@ -24,7 +25,7 @@ impl Client {
     pub(in super::super) async fn append_over_batch(
         &self,
         node: &Arc<Node>,
-        append: &BatchAppend,
+        append: &Append,
     ) -> Result<AppendOutcome, Error> {
         let failed = |status: tonic::Status| Error::from_status(self.side(), ACTION, &status);
         let correlation = Uuid::new_v4();

@@ -7,10 +7,11 @@ use ditto_protocol::streams::append_resp::{self, WrongExpectedVersion, wrong_exp
 use tonic::{Code, Status};
 
 use super::super::super::error::{Class, Error};
-use super::super::{AppendOutcome, Expected};
+use super::super::outcome_of;
 use super::calls::with_trailers;
 use super::fake::Fake;
 use super::{client, event, soon};
+use ditto_core::port::{AppendOutcome, Expected};
 
 async fn append(
     answer: Result<AppendResp, Status>,
@@ -29,10 +30,7 @@ async fn append(
     let stream = "$$s".into();
     let appending = client.append(&stream, Expected::Exact(4), &events);
     let (result, messages) = soon(async { tokio::join!(appending, serve) }).await;
-    (
-        result.map_err(|error| AppendOutcome::of_error(&error)),
-        messages,
-    )
+    (result.map_err(|error| outcome_of(&error)), messages)
 }
 
 #[tokio::test]

@@ -6,21 +6,20 @@ use ditto_protocol::ids::{IdForm, from_wire, to_wire};
 use ditto_protocol::rpc;
 use ditto_protocol::streams::batch_append_req::options::{DeadlineOption, ExpectedStreamPosition};
 use ditto_protocol::streams::batch_append_resp::{
-    Result as Answer, Success, success::CurrentRevisionOption,
+    Result as Said, Success, success::CurrentRevisionOption,
 };
 use ditto_protocol::streams::{BatchAppendReq, BatchAppendResp};
 use uuid::Uuid;
 
 use super::super::super::error::Class;
-use super::super::{
-    AppendOutcome, BatchAppend, BatchAppender, BatchEvent, BatchOptions, Client, Expected,
-};
+use super::super::{BatchAppender, BatchOptions, Client};
 use super::fake::{BatchCall, Fake};
 use super::{client, event, soon};
+use ditto_core::port::{Answer, Append, AppendId, AppendOutcome, Expected};
 
-pub(super) fn append(tag: u64) -> BatchAppend {
-    BatchAppend {
-        tag,
+pub(super) fn append(tag: u64) -> Append {
+    Append {
+        id: AppendId(tag),
         stream: "s".into(),
         expected: Expected::Exact(tag),
         events: vec![event(tag), event(tag + 1)],
@@ -31,7 +30,7 @@ pub(super) fn append(tag: u64) -> BatchAppend {
 pub(super) fn written(request: &BatchAppendReq, revision: u64) -> BatchAppendResp {
     BatchAppendResp {
         correlation_id: request.correlation_id.clone(),
-        result: Some(Answer::Success(Success {
+        result: Some(Said::Success(Success {
             current_revision_option: Some(CurrentRevisionOption::CurrentRevision(revision)),
             position_option: None,
         })),
@@ -105,17 +104,17 @@ impl Scene {
 
     pub(super) async fn answered(&mut self) -> (u64, AppendOutcome) {
         match soon(self.appender.next()).await {
-            BatchEvent::Answered { tag, outcome } => (tag, outcome),
-            ended @ BatchEvent::CallEnded { .. } => panic!("{ended:?}"),
+            Answer::Appended { append, outcome } => (append.0, outcome),
+            ended @ Answer::CallEnded { .. } => panic!("{ended:?}"),
         }
     }
 
     pub(super) async fn ended(&mut self) -> (Vec<u64>, Class) {
         match soon(self.appender.next()).await {
-            BatchEvent::CallEnded {
+            Answer::CallEnded {
                 unanswered, why, ..
-            } => (unanswered, why.class().clone()),
-            answered @ BatchEvent::Answered { .. } => panic!("{answered:?}"),
+            } => (ids(unanswered), why.class().clone()),
+            answered @ Answer::Appended { .. } => panic!("{answered:?}"),
         }
     }
 
@@ -129,11 +128,16 @@ impl Scene {
     }
 }
 
+/// For comparing.
+pub(super) fn ids(appends: Vec<AppendId>) -> Vec<u64> {
+    appends.into_iter().map(|append| append.0).collect()
+}
+
 #[tokio::test]
 async fn an_append_is_sent_as_it_is() {
     let mut scene = Scene::new(BatchOptions::default());
-    scene.appender.submit(BatchAppend {
-        tag: 1,
+    scene.appender.submit(Append {
+        id: AppendId(1),
         stream: "café @ 1".into(),
         expected: Expected::NoStream,
         events: vec![event(0), event(1)],
@@ -217,7 +221,7 @@ async fn a_failed_append_disturbs_no_other() {
     };
     let failed = |request: &BatchAppendReq, status| BatchAppendResp {
         correlation_id: request.correlation_id.clone(),
-        result: Some(Answer::Error(status)),
+        result: Some(Said::Error(status)),
         ..Default::default()
     };
     let wrong = status(6, "event_store.client.WrongExpectedVersion");
@@ -278,7 +282,7 @@ async fn lanes_are_calls_of_their_own_and_a_stream_keeps_its_lane() {
     });
     for tag in 0..60 {
         let stream = format!("stream-{}", tag % 20);
-        scene.appender.submit(BatchAppend {
+        scene.appender.submit(Append {
             stream: stream.as_str().into(),
             ..append(tag)
         });

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use ditto_protocol::rpc;
 use ditto_protocol::streams::BatchAppendResp;
-use ditto_protocol::streams::batch_append_resp::Result as Answer;
+use ditto_protocol::streams::batch_append_resp::Result as Said;
 use tonic::{Code, Status};
 
 use super::super::super::error::Class;
-use super::super::{AppendOutcome, BatchAppend, BatchAppender, BatchEvent, BatchOptions};
+use super::super::{BatchAppender, BatchOptions};
 use super::batch::{Scene, append, written};
 use super::fake::Fake;
 use super::{client, soon};
+use ditto_core::port::{Answer, Append, AppendId, AppendOutcome};
 
 #[tokio::test]
 async fn a_call_that_ends_lists_what_it_leaves_and_the_next_append_opens_another() {
@@ -105,12 +106,12 @@ async fn an_append_that_all_others_overtake_is_given_up_in_the_end() {
         // The call may end at any point of this, which ends the loop.
         let (_, event) = soon(async { tokio::join!(answering, scene.appender.next()) }).await;
         match event {
-            BatchEvent::Answered { tag: answered, .. } => assert_eq!(answered, tag),
-            BatchEvent::CallEnded { unanswered, .. } => break unanswered,
+            Answer::Appended { append, .. } => assert_eq!(append, AppendId(tag)),
+            Answer::CallEnded { unanswered, .. } => break unanswered,
         }
         tag += 1;
     };
-    assert_eq!(unanswered[0], 7);
+    assert_eq!(unanswered[0], AppendId(7));
     assert!(unanswered.len() <= 2 && tag > 100);
 }
 
@@ -162,7 +163,7 @@ async fn a_server_without_batch_append_is_refused() {
     scene.fake.set_methods("20.10.2", &["read", "append"]);
     scene.appender.submit(append(1));
     match soon(scene.appender.next()).await {
-        BatchEvent::CallEnded {
+        Answer::CallEnded {
             unanswered, why, ..
         } => {
             assert_eq!((unanswered, why.kind()), (vec![], "unsupported"));
@@ -171,7 +172,7 @@ async fn a_server_without_batch_append_is_refused() {
                     && why.hint().is_some_and(|hint| hint.contains("21.10"))
             );
         }
-        answered @ BatchEvent::Answered { .. } => panic!("{answered:?}"),
+        answered @ Answer::Appended { .. } => panic!("{answered:?}"),
     }
     assert_eq!(scene.answered().await, (1, AppendOutcome::NotReady));
     assert!(
@@ -194,7 +195,7 @@ async fn no_call_leaks() {
                 details: None,
             };
             let answer = BatchAppendResp {
-                result: Some(Answer::Error(failed)),
+                result: Some(Said::Error(failed)),
                 ..written(request, 0)
             };
             call.answers.send(Ok(answer)).expect("sent");
@@ -257,17 +258,17 @@ async fn a_server_that_is_reached_and_says_nothing_blames_no_append() {
     );
     appender.submit(append(1));
     match soon(appender.next()).await {
-        BatchEvent::CallEnded {
+        Answer::CallEnded {
             unanswered, why, ..
         } => {
             assert_eq!((unanswered, why.class()), (vec![], &Class::Timeout));
         }
-        answered @ BatchEvent::Answered { .. } => panic!("{answered:?}"),
+        answered @ Answer::Appended { .. } => panic!("{answered:?}"),
     }
     let answered = soon(appender.next()).await;
     let outcome = AppendOutcome::NotReady;
     assert!(
-        matches!(&answered, BatchEvent::Answered { tag: 1, outcome: o } if *o == outcome),
+        matches!(&answered, Answer::Appended { append: AppendId(1), outcome: o } if *o == outcome),
         "{answered:?}"
     );
 }
@@ -279,7 +280,7 @@ async fn each_lane_ends_by_itself_over_its_own_connection() {
         ..BatchOptions::default()
     });
     for tag in 0..60 {
-        scene.appender.submit(BatchAppend {
+        scene.appender.submit(Append {
             stream: format!("stream-{}", tag % 20).as_str().into(),
             ..append(tag)
         });
@@ -294,14 +295,14 @@ async fn each_lane_ends_by_itself_over_its_own_connection() {
     let (mut lanes, mut left) = (BTreeSet::new(), BTreeSet::new());
     while lanes.len() < 3 {
         match soon(scene.appender.next()).await {
-            BatchEvent::CallEnded {
+            Answer::CallEnded {
                 lane, unanswered, ..
             } => {
                 assert!(lanes.insert(lane), "lane {lane} ended twice");
                 assert!(!unanswered.is_empty());
                 left.extend(unanswered);
             }
-            event @ BatchEvent::Answered { .. } => panic!("{event:?}"),
+            event @ Answer::Appended { .. } => panic!("{event:?}"),
         }
     }
     assert_eq!(left.len(), 60, "each append is left by one lane");

@@ -14,7 +14,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
 use super::super::super::error::Class;
-use super::super::{Direction, Expected, ReadStream, ResolvedRecord, StartAt, StreamPage};
+use super::super::{Direction, ReadStream, ResolvedRecord, StartAt, StreamPage};
 use super::fake::{Fake, ReadCall};
 use super::script::not_leader;
 use super::{client, event, soon};
@@ -374,7 +374,7 @@ fn calls_can_be_made_from_any_thread() {
     fn is_send<T: Send>(_: &T) {}
     let client = client("esdb://a?tls=false");
     is_send(&client.read_stream(read(1)));
-    is_send(&client.append(&"s".into(), Expected::NoStream, &[]));
+    is_send(&client.append(&"s".into(), ditto_core::port::Expected::NoStream, &[]));
     is_send(&client.probe());
     is_send(&super::super::super::crate_client::CrateClient::new(
         &client,

@@ -7,11 +7,12 @@ use ditto_protocol::streams::batch_append_resp::Result as Answer;
 use ditto_protocol::streams::{BatchAppendReq, BatchAppendResp};
 
 use super::super::super::error::Class;
-use super::super::{AppendOutcome, Expected, ReadStream};
+use super::super::ReadStream;
 use super::batch::written;
 use super::fake::Fake;
 use super::script::{missing, played};
 use super::{client, event, soon};
+use ditto_core::port::{AppendOutcome, Expected};
 
 #[tokio::test]
 async fn http_500_for_one_name_is_about_that_stream() {
@@ -94,16 +95,12 @@ async fn appends_to_any_name_are_understood() {
         fake.fail_without_status(&["uma-größe"]);
         let client = client(&format!("esdb://{}?tls=false", fake.endpoint));
         let (name, events) = ("uma-größe".into(), [event(8)]);
-        let append = client.append(&name, Expected::Exact(7), &events);
+        let append = client.append_outcome(&name, Expected::Exact(7), &events);
         let serve = answer_batch(&mut fake, |request| match kind {
             "" => written(request, 8),
             kind => refused(request, code, kind),
         });
         let (outcome, request) = soon(async { tokio::join!(append, serve) }).await;
-        let outcome = outcome.map_or_else(
-            |error| AppendOutcome::of_error(&error),
-            AppendOutcome::Written,
-        );
         assert_eq!(outcome, expected, "{kind}");
         assert_eq!(
             (request.proposed_messages.len(), request.is_final),

@@ -10,14 +10,15 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::config::settings::{Replication, SubscriptionKey};
-use crate::destination::{Answer, Append, Appends, Destination};
+use crate::destination::{Appends, Destination};
 use crate::pipeline::replicate::{Pipeline, core_settings};
 use crate::report::Observer;
 use crate::source::{Arrival, Delivered, Joined, Refusal, Session, Source};
 use ditto_core::event::{Event, Item, StreamName};
 use ditto_core::port::{
-    AppendOutcome, CoreSettings, GroupSeen, JoinRefusal, LinkPage, LogPage, LogPosition,
-    LookupRange, LookupResult, MetadataOutcome, ParkedPage, ReadFrom, Rights, SourcePage,
+    Answer, Append, AppendOutcome, CallEnd, CoreSettings, GroupSeen, JoinRefusal, LinkPage,
+    LogPage, LogPosition, LookupRange, LookupResult, MetadataOutcome, ParkedPage, ReadFrom, Rights,
+    SourcePage,
 };
 
 /// What a played source does.
@@ -252,9 +253,11 @@ impl Appends for PlayedAppends {
             Answering::Away => Answer::CallEnded {
                 lane: 0,
                 unanswered: vec![append.id],
-                silent: false,
-                why: "connection refused".to_owned(),
-                said: "connection refused".to_owned(),
+                why: CallEnd {
+                    silent: false,
+                    why: "connection refused".to_owned(),
+                    said: "connection refused".to_owned(),
+                },
             },
             Answering::Silent => return,
         };

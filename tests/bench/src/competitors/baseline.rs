@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, bail};
-use ditto::destination::{Answer, Append, Appends, Destination};
+use ditto::destination::{Appends, Destination};
 use ditto::source::{Arrival, Session};
 use ditto_core::event::Item;
-use ditto_core::port::{AppendId, AppendOutcome, Expected};
+use ditto_core::port::{Answer, Append, AppendId, AppendOutcome, Expected};
 use tokio::task::JoinHandle;
 
 use super::link;
