@@ -13,12 +13,11 @@ mod truncate;
 use std::collections::BTreeSet;
 
 use crate::config::settings::SubscriptionKey;
-use crate::eventstore::client::{Client, ReadStream, StreamPage};
+use crate::eventstore::client::{Client, ReadStream, StreamPage, events};
 use crate::eventstore::{Class, Error};
 use crate::source::found::{Found, find};
 use crate::source::history::parked_stream;
 use crate::source::parked::{Traced, trace};
-use ditto_core::event::Event;
 
 pub use proof::unproven;
 pub use queue::{Entry, Kind, Parked, Queue};
@@ -92,10 +91,7 @@ pub async fn page(
             return Err(Error::new(client.side(), Class::Deleted, action, text));
         }
     };
-    let events: Vec<Event> = records
-        .into_iter()
-        .filter_map(|record| record.event)
-        .collect();
+    let events = events(records);
     // An empty page names the next readable entry, or the end.
     let behind = events.last().map(|event| event.revision + 1).or(first);
     let traced = trace(client, group, &events).await?;

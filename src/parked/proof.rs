@@ -13,7 +13,7 @@ use crate::config::settings::SubscriptionKey;
 use crate::destination::Destination as _;
 use crate::destination::event_store::EventStore;
 use crate::eventstore::Error;
-use crate::eventstore::client::{Client, ReadStream, StreamPage};
+use crate::eventstore::client::{Client, ReadStream, StreamPage, events};
 use crate::source::decode::is_link;
 use crate::source::parked::{Traced, text};
 use crate::source::pick::pick;
@@ -175,7 +175,7 @@ impl Proof<'_> {
             else {
                 break;
             };
-            let events: Vec<Event> = records.into_iter().filter_map(|one| one.event).collect();
+            let events = events(records);
             let found = events
                 .iter()
                 .filter(|event| is_link(event) && wanted.contains(&text(event)));

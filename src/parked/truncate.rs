@@ -9,7 +9,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use crate::config::settings::SubscriptionKey;
-use crate::eventstore::client::{Client, ReadStream, StreamPage, notes};
+use crate::eventstore::client::{Client, ReadStream, notes};
 use crate::eventstore::{Class, Error};
 use crate::source::history::parked_stream;
 use ditto_core::event::{Event, StreamName};
@@ -26,7 +26,8 @@ pub async fn truncate(client: &Client, group: &SubscriptionKey, before: u64) -> 
     let stream = parked_stream(group).metadata_stream();
     let mut attempt = 1;
     loop {
-        let newest = newest(client, &stream).await?;
+        let newest = client.read_stream(ReadStream::newest(stream.clone()));
+        let newest = newest.await?.into_first_event();
         let expected = newest
             .as_ref()
             .map_or(Expected::NoStream, |event| Expected::Exact(event.revision));
@@ -40,14 +41,6 @@ pub async fn truncate(client: &Client, group: &SubscriptionKey, before: u64) -> 
             written => return written.map(drop),
         }
     }
-}
-
-async fn newest(client: &Client, stream: &StreamName) -> Result<Option<Event>, Error> {
-    let read = ReadStream::newest(stream.clone());
-    Ok(match client.read_stream(read).await? {
-        StreamPage::Found { records, .. } => records.into_iter().find_map(|record| record.event),
-        StreamPage::NotFound | StreamPage::Tombstoned => None,
-    })
 }
 
 /// The metadata to write; `None` if the queue is truncated that far already.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::decode::{by_link, is_link};
 use super::parked::{Target, Traced, by_own_link, target};
 use crate::eventstore::Error;
-use crate::eventstore::client::{Client, ReadStream, StreamPage};
+use crate::eventstore::client::{Client, ReadStream};
 use ditto_core::event::{Event, StreamName};
 
 const PAGE: u64 = 1_000;
@@ -59,10 +59,7 @@ pub async fn find(
     let mut from = Some(0);
     while let Some(start) = from {
         let read = ReadStream::forwards(stream.clone(), start, PAGE, PAGE_BYTES);
-        let StreamPage::Found { records, .. } = client.read_stream(read).await? else {
-            return Ok(found);
-        };
-        let events: Vec<Event> = records.into_iter().filter_map(|one| one.event).collect();
+        let events = client.read_stream(read).await?.into_events();
         if start == 0 && events.first().is_none_or(|event| event.revision > 0) {
             // The link may have been among those that are gone.
             return Ok(found);

@@ -3,9 +3,8 @@
 //! Never follows a link where a stream itself is asked for, and never writes.
 
 use crate::config::settings::SubscriptionKey;
-use crate::eventstore::Class;
 use crate::eventstore::client::{
-    Client, Direction, ProvenPage, ReadStream, ResolvedRecord, StartAt,
+    Client, Direction, ProvenPage, ReadStream, ResolvedRecord, StartAt, Unread, events,
 };
 use crate::source::decode::decode;
 use ditto_core::event::{Item, SkipReason, StreamName};
@@ -33,19 +32,16 @@ pub async fn stream(
     };
     match client.read_proven(read).await {
         Ok(ProvenPage::Found { records, last }) => SourcePage::Events {
-            events: records
-                .into_iter()
-                .filter_map(|record| record.event)
-                .collect(),
+            events: events(records),
             last,
         },
         Ok(ProvenPage::NotFound) => SourcePage::NotFound,
         Ok(ProvenPage::SoftDeleted) => SourcePage::SoftDeleted,
         Ok(ProvenPage::Tombstoned) => SourcePage::Tombstoned,
-        Err(error) => match error.class() {
-            Class::Denied => SourcePage::Denied,
-            Class::Unreadable | Class::MetadataDenied => SourcePage::Refused(error.with_hint()),
-            _ => SourcePage::Failed,
+        Err(error) => match Unread::of(&error) {
+            Unread::Denied => SourcePage::Denied,
+            Unread::ThisStream | Unread::MetadataDenied => SourcePage::Refused(error.with_hint()),
+            Unread::AnyStream | Unread::Failed => SourcePage::Failed,
         },
     }
 }
@@ -87,10 +83,10 @@ async fn link_page(
         },
         Ok(ProvenPage::NotFound) => LinkPage::NotFound,
         Ok(ProvenPage::SoftDeleted | ProvenPage::Tombstoned) => LinkPage::Deleted,
-        Err(error) if matches!(error.class(), Class::Denied | Class::MetadataDenied) => {
-            LinkPage::Denied
-        }
-        Err(_) => LinkPage::Failed,
+        Err(error) => match Unread::of(&error) {
+            Unread::Denied | Unread::MetadataDenied => LinkPage::Denied,
+            Unread::ThisStream | Unread::AnyStream | Unread::Failed => LinkPage::Failed,
+        },
     }
 }
 

@@ -6,11 +6,10 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::eventstore::Error;
 use crate::eventstore::client::{
-    Client, Direction, LogFilter, LogRecord, LogStart, ReadLog, ReadStream, StartAt, StreamPage,
-    notes,
+    Client, Direction, LogFilter, LogRecord, LogStart, ReadLog, ReadStream, StartAt, Unread, notes,
 };
-use crate::eventstore::{Class, Error};
 use ditto_core::SEARCH_TIME;
 use ditto_core::event::{Event, StreamName, TOMBSTONE_REVISION};
 use ditto_core::port::{LogPage, LogPosition};
@@ -88,7 +87,7 @@ pub async fn search(client: &Client, stream: &StreamName, after: Option<LogPosit
     };
     match searched.await {
         Ok(page) => page,
-        Err(error) if *error.class() == Class::Denied => LogPage::Unsearchable(
+        Err(error) if Unread::of(&error) == Unread::Denied => LogPage::Unsearchable(
             "the source's user has no permission to read $all (grant read in the metadata of $all)"
                 .to_owned(),
         ),
@@ -106,10 +105,7 @@ async fn first_link(client: &Client, stream: &StreamName) -> Result<Option<u64>,
         resolve_links: false,
         max_bytes: usize::MAX,
     };
-    let StreamPage::Found { records, .. } = client.read_stream(read).await? else {
-        return Ok(None);
-    };
-    let link = records.into_iter().find_map(|record| record.event);
+    let link = client.read_stream(read).await?.into_first_event();
     Ok(link.and_then(|link| notes::<Notes>(&link.metadata).commit))
 }
 

@@ -13,8 +13,8 @@ use super::decode::{LinkText, by_link, decode, is_link};
 use super::history::parked_stream;
 use super::pick::pick;
 use crate::config::settings::SubscriptionKey;
-use crate::eventstore::client::{Client, ReadStream, ResolvedRecord, StreamPage, notes};
-use crate::eventstore::{Class, Error};
+use crate::eventstore::Error;
+use crate::eventstore::client::{Client, ReadStream, ResolvedRecord, StreamPage, Unread, notes};
 use ditto_core::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
 use ditto_core::port::{ParkedEntry, ParkedPage, own_reason};
 
@@ -237,7 +237,7 @@ pub async fn parked(
     };
     match read(client, &key, from, count).await {
         Ok(page) => page,
-        Err(error) if *error.class() == Class::Denied => ParkedPage::Denied,
+        Err(error) if Unread::of(&error) == Unread::Denied => ParkedPage::Denied,
         Err(_) => ParkedPage::Failed,
     }
 }

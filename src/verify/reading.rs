@@ -8,9 +8,9 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::side_buffer::Page;
-use crate::eventstore::client::{Client, LogPlace, ReadStream, StreamPage};
-use crate::eventstore::{Class, Error};
-use ditto_core::event::{Event, StreamName};
+use crate::eventstore::Error;
+use crate::eventstore::client::{Client, LogPlace, ReadStream, StreamPage, Unread, events};
+use ditto_core::event::StreamName;
 
 /// Events and bytes of a page; with it memory is bounded whatever the streams hold.
 const PAGE_EVENTS: u64 = 500;
@@ -46,9 +46,9 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let text = error.with_hint();
-        match error.class() {
-            Class::Denied | Class::Refused | Class::Unreadable => Self::Refused(text),
-            _ => Self::Unreachable(text),
+        match Unread::of(&error) {
+            Unread::Denied | Unread::ThisStream | Unread::AnyStream => Self::Refused(text),
+            Unread::MetadataDenied | Unread::Failed => Self::Unreachable(text),
         }
     }
 }
@@ -92,13 +92,9 @@ impl Reader {
         else {
             return Ok(Page::Absent);
         };
-        let events: Vec<Event> = records
-            .into_iter()
-            .filter_map(|record| record.event)
-            .collect();
         Ok(match last {
             Some(last) => Page::Found {
-                events,
+                events: events(records),
                 first,
                 last,
             },

@@ -12,7 +12,7 @@ use super::side_buffer::Page;
 use super::stream::Context;
 use crate::destination::Destination as _;
 use crate::destination::event_store::EventStore;
-use crate::eventstore::client::{ReadStream, StreamPage, notes};
+use crate::eventstore::client::{ReadStream, notes};
 use crate::eventstore::{Class, Error};
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::LookupResult;
@@ -133,11 +133,8 @@ pub(super) async fn is_truncated(
         Err(Failure::Refused(_)) => return Ok(false),
         page => page?,
     };
-    let StreamPage::Found { records, .. } = page else {
-        return Ok(false);
-    };
-    let newest = records.into_iter().find_map(|record| record.event);
-    let cut: Cut = newest
+    let cut: Cut = page
+        .into_first_event()
         .filter(|event| event.is_json)
         .map(|event| notes(&event.data))
         .unwrap_or_default();

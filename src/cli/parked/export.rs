@@ -15,7 +15,7 @@ use super::show::by;
 use crate::cli::{Exit, complain};
 use crate::config::settings::SubscriptionSettings;
 use crate::escape;
-use crate::eventstore::client::{Client, ReadStream, StreamPage};
+use crate::eventstore::client::{Client, ReadStream};
 use crate::parked::{self, Entry};
 use ditto_core::event::{Event, StreamName};
 
@@ -76,13 +76,8 @@ async fn event(
     revision: u64,
 ) -> anyhow::Result<Option<Event>> {
     let read = ReadStream::forwards(stream.clone(), revision, 1, usize::MAX);
-    Ok(match source.read_stream(read).await? {
-        StreamPage::Found { records, .. } => records
-            .into_iter()
-            .find_map(|record| record.event)
-            .filter(|event| event.revision == revision),
-        StreamPage::NotFound | StreamPage::Tombstoned => None,
-    })
+    let first = source.read_stream(read).await?.into_first_event();
+    Ok(first.filter(|event| event.revision == revision))
 }
 
 fn line(key: &str, entry: &Entry, event: Option<&Event>) -> serde_json::Result<String> {

@@ -5,12 +5,12 @@
 use futures_util::future::join;
 
 use crate::destination::event_store::recognise::NEVER_REACHED;
+use crate::eventstore::Error;
 use crate::eventstore::client::{
-    Client, Direction, ProvenPage, ReadStream, StartAt, StreamPage, of_metadata, says_deleted,
-    truncated_before,
+    self, Client, Deletion, Direction, ProvenPage, ReadStream, StartAt, Unread, of_metadata,
+    says_deleted, truncated_before,
 };
-use crate::eventstore::{Class, Error};
-use ditto_core::event::{Event, StreamName};
+use ditto_core::event::StreamName;
 use ditto_core::port::{AppendOutcome, Expected, LookupRange, LookupResult};
 
 /// Reads what is asked for.
@@ -48,11 +48,11 @@ pub(super) async fn lookup(
     };
     match looked_up {
         Ok(result) => result,
-        Err(error) => match error.class() {
-            Class::Denied => LookupResult::Denied,
-            Class::MetadataDenied => LookupResult::MetadataDenied,
-            Class::Unreadable => unreadable(client, &stream, &error).await,
-            _ => LookupResult::Failed,
+        Err(error) => match Unread::of(&error) {
+            Unread::Denied => LookupResult::Denied,
+            Unread::MetadataDenied => LookupResult::MetadataDenied,
+            Unread::ThisStream => unreadable(client, &stream, &error).await,
+            Unread::AnyStream | Unread::Failed => LookupResult::Failed,
         },
     }
 }
@@ -89,10 +89,7 @@ async fn events(
         ProvenPage::SoftDeleted => return Ok(LookupResult::SoftDeleted),
         ProvenPage::Tombstoned => return Ok(LookupResult::Tombstoned),
     };
-    let mut events: Vec<Event> = records
-        .into_iter()
-        .filter_map(|record| record.event)
-        .collect();
+    let mut events = client::events(records);
     if direction == Direction::Backwards {
         events.reverse();
     }
@@ -117,27 +114,18 @@ fn with_truncation(found: LookupResult, truncated: Option<u64>) -> LookupResult 
 /// `$tb` of a stream that was truncated. Nothing is decided by it, so what cannot be read counts as none.
 async fn truncation(client: &Client, stream: &StreamName) -> Option<u64> {
     let read = ReadStream::newest(stream.metadata_stream());
-    let Ok(StreamPage::Found { records, .. }) = client.read_stream(read).await else {
-        return None;
-    };
-    let newest = records.into_iter().find_map(|record| record.event)?;
+    let newest = client.read_stream(read).await.ok()?.into_first_event()?;
     truncated_before(&newest).filter(|_| !says_deleted(&newest))
 }
 
 /// Whether the metadata of a stream says that it was soft-deleted.
 async fn deletion(client: &Client, stream: &StreamName) -> Result<LookupResult, Error> {
     let read = ReadStream::newest(stream.metadata_stream());
-    Ok(match client.read_stream(read).await.map_err(of_metadata)? {
-        StreamPage::Found { records, .. } => {
-            let newest = records.into_iter().find_map(|record| record.event);
-            if newest.is_some_and(|event| says_deleted(&event)) {
-                LookupResult::SoftDeleted
-            } else {
-                LookupResult::NotDeleted
-            }
-        }
-        StreamPage::NotFound => LookupResult::NotDeleted,
-        StreamPage::Tombstoned => LookupResult::Tombstoned,
+    let metadata = client.read_stream(read).await.map_err(of_metadata)?;
+    Ok(match metadata.deletion() {
+        Deletion::Soft => LookupResult::SoftDeleted,
+        Deletion::Tombstone => LookupResult::Tombstoned,
+        Deletion::None => LookupResult::NotDeleted,
     })
 }
 

@@ -14,6 +14,7 @@ mod encryption;
 #[doc(hidden)]
 pub mod fuzzing;
 mod notes;
+mod page;
 mod position;
 mod projection;
 mod proven;
@@ -37,14 +38,17 @@ pub use batch::{BatchAppender, BatchOptions};
 pub use connection::{Features, connection_name};
 pub use discovery::Clock;
 pub use notes::notes;
+pub use page::{
+    Deletion, ProvenPage, ResolvedRecord, StreamPage, Unread, events, says_deleted,
+    truncated_before,
+};
 pub use position::LogPlace;
-pub use proven::{ProvenPage, says_deleted, truncated_before};
-pub use read::{Direction, ReadStream, ResolvedRecord, StartAt, StreamPage};
+pub use read::{Direction, ReadStream, StartAt};
 pub use read_all::{LogFilter, LogRecord, LogRecords, LogStart, ReadLog};
 
 pub(crate) use addresses::{Resolver, dial};
 pub(crate) use connection::{Node, Proven};
-pub(crate) use proven::of_metadata;
+pub(crate) use page::of_metadata;
 
 /// How often one call follows a server that says who leads.
 const HOPS: usize = 2;

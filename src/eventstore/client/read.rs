@@ -18,8 +18,8 @@ use tokio::time::timeout;
 use tonic::Streaming;
 
 use super::super::error::{Class, Error};
-use super::{Client, Node, wire};
-use ditto_core::event::{Event, StreamName};
+use super::{Client, Node, ResolvedRecord, StreamPage, wire};
+use ditto_core::event::StreamName;
 
 const ACTION: &str = "read a stream";
 
@@ -91,57 +91,6 @@ impl ReadStream {
             resolve_links: false,
             max_bytes,
         }
-    }
-}
-
-/// What a page holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StreamPage {
-    /// The stream exists, though perhaps no event of the range is readable.
-    Found {
-        /// In reading order.
-        records: Vec<ResolvedRecord>,
-        /// The next readable revision (or the one behind the end) when the range asked for begins with none
-        /// (protocol §3.2); only forwards.
-        first: Option<u64>,
-        /// Number of the stream's last event, readable or not. `None` if the page ended early, by `max_bytes`.
-        last: Option<u64>,
-    },
-    /// There is no such stream, or it is soft-deleted.
-    NotFound,
-    /// It is tombstoned.
-    Tombstoned,
-}
-
-impl StreamPage {
-    /// Number of the stream's last event; `None` if the page does not tell, or there is no such stream.
-    #[must_use]
-    pub fn last(&self) -> Option<u64> {
-        match self {
-            Self::Found { last, .. } => *last,
-            Self::NotFound | Self::Tombstoned => None,
-        }
-    }
-}
-
-/// One event of a page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResolvedRecord {
-    /// The event; of a link that is followed, its target, if that can be read.
-    pub event: Option<Event>,
-    /// The link, if there is one that was followed.
-    pub link: Option<Event>,
-}
-
-impl ResolvedRecord {
-    /// What stands in the stream that was read: the link, if there is one.
-    #[must_use]
-    pub fn original(&self) -> Option<&Event> {
-        self.link.as_ref().or(self.event.as_ref())
-    }
-
-    fn size(&self) -> usize {
-        self.event.as_ref().map_or(0, Event::size) + self.link.as_ref().map_or(0, Event::size)
     }
 }
 
