@@ -18,7 +18,7 @@ use crate::eventstore::client::Client;
 use crate::metrics::Metrics;
 use crate::pipeline::replicate::{self, Outcome, Pipeline, subscription_settings};
 use crate::report::Observer;
-use crate::source::subscription::Subscription;
+use crate::source::persistent::Persistent;
 use crate::{destination, source};
 
 /// They change once a connection; what a scrape sees may be this old.
@@ -92,14 +92,13 @@ impl Launcher {
         Box::pin(async move {
             let client = Client::connect(Side::Source, source);
             let watching = watch_certificates(metrics, [client.clone()]);
-            let source = Subscription::new(client, run.settings.clone());
+            let source = source::open(client, run.settings.clone());
             let observer = run.observer.clone();
             let on_throttled = Arc::new(move |records| observer.throttled(records));
             let calls = run.settings.replication.appends_in_flight;
             let destination = Kinesis::new(destination, calls, on_throttled);
             let copying = async {
                 if run.settings.replication.read_only {
-                    let source = source::dry_run::DryRun::new(source);
                     let destination = KinesisDryRun::new(destination);
                     copy(run, source, Arc::new(destination)).await
                 } else {
@@ -129,11 +128,10 @@ impl Launcher {
             let destination_client = Client::connect(Side::Destination, destination);
             let watching =
                 watch_certificates(metrics, [source_client.clone(), destination_client.clone()]);
-            let source = Subscription::new(source_client, run.settings.clone());
+            let source = source::open(source_client, run.settings.clone());
             let destination = Arc::new(EventStore::new(destination_client));
             let copying = async {
                 if run.settings.replication.read_only {
-                    let source = source::dry_run::DryRun::new(source);
                     let destination = destination::dry_run::DryRun::new(destination);
                     copy(run, source, Arc::new(destination)).await
                 } else {
@@ -165,7 +163,7 @@ async fn watch_certificates<const COUNT: usize>(
     }
 }
 
-async fn copy<S: source::Source, D: destination::Destination>(
+async fn copy<S: Persistent, D: destination::Destination>(
     run: Run,
     source: S,
     destination: Arc<D>,

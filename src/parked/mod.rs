@@ -15,9 +15,9 @@ use std::collections::BTreeSet;
 use crate::config::settings::SubscriptionKey;
 use crate::eventstore::client::{Client, ReadStream, StreamPage, events};
 use crate::eventstore::{Class, Error};
-use crate::source::found::{Found, find};
-use crate::source::history::parked_stream;
-use crate::source::parked::{Traced, trace};
+use crate::source::persistent::found::{Found, find};
+use crate::source::persistent::links::parked_stream;
+use crate::source::persistent::parked::{Traced, trace};
 
 pub use proof::unproven;
 pub use queue::{Entry, Kind, Parked, Queue};

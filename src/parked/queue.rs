@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::source::parked::{Notes, Traced, text};
+use crate::source::persistent::parked::{Notes, Traced, text};
 use ditto_core::event::{Event, SkipReason, StreamName};
 use ditto_core::port::own_reason;
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::config::settings::SubscriptionKey;
 use crate::eventstore::client::{Client, ReadStream, notes};
 use crate::eventstore::{Class, Error};
-use crate::source::history::parked_stream;
+use crate::source::persistent::links::parked_stream;
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::Expected;
 

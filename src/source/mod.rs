@@ -1,46 +1,54 @@
-//! Where events come from: what a pipeline asks of a source, and the sources there are.
+//! Where events come from: what a pipeline asks of any source, and which kind of source it gets.
 //!
-//! Never writes an event anywhere; at most it acknowledges and parks at the source, as it is told.
+//! What only one kind can do is in that kind's folder. Never writes an event anywhere.
 
-pub mod decode;
-pub mod dry_run;
-pub(crate) mod empty;
-pub mod found;
-#[cfg(feature = "fuzzing")]
-#[doc(hidden)]
-pub mod fuzzing;
-pub mod handoff;
 pub mod history;
-pub mod log;
-pub mod parked;
+pub mod persistent;
 pub(crate) mod pick;
-pub mod selected;
-pub mod subscription;
+pub mod resolve;
 
 use std::collections::VecDeque;
 use std::future::Future;
 
-use uuid::Uuid;
+use self::persistent::{Persistent, Subscription};
+use crate::config::settings::SubscriptionSettings;
+use crate::eventstore::client::Client;
+use ditto_core::event::StreamName;
+use ditto_core::port::{ReadFrom, SourcePage};
 
-use ditto_core::event::{Item, StreamName};
-use ditto_core::port::{
-    GroupSeen, JoinRefusal, LinkPage, LogPage, LogPosition, ParkedPage, ReadFrom, SourcePage,
-};
+/// The source of these settings, of the kind that they ask for, on the server that `client` talks to. Connects when first
+/// used.
+#[must_use]
+pub fn open(client: Client, settings: SubscriptionSettings) -> impl Persistent {
+    if settings.replication.read_only {
+        Subscription::dry_run(client, settings)
+    } else {
+        Subscription::new(client, settings)
+    }
+}
 
-/// What a pipeline asks of its source. Every call has a time limit of its own and can be dropped at any time.
+/// What every source can do. Every call has a time limit of its own and can be dropped at any time.
 pub trait Source: Send + Sync + 'static {
-    /// One session in the subscription.
+    /// One session: deliveries from its opening to its end.
     type Session: Session;
 
-    /// Looks whether the subscription is as it should be (sets it up, if that is allowed), then enters it with this
-    /// buffer size.
-    fn join(
-        &self,
-        buffer_size: u32,
-    ) -> impl Future<Output = Result<Joined<Self::Session>, Refusal>> + Send;
+    /// What a session is opened with.
+    type Opening: Send;
 
-    /// How far the subscription is, without entering it.
-    fn group(&self) -> impl Future<Output = Result<GroupSeen, Refusal>> + Send;
+    /// What opening a session shows of the source.
+    type Seen: Send;
+
+    /// Why a session is not opened.
+    type Refusal: Send;
+
+    /// Looks whether all is as it should be (sets it up, if that is allowed), then opens a session.
+    ///
+    /// # Errors
+    /// The source does not let ditto in, or does not answer.
+    fn open(
+        &self,
+        opening: Self::Opening,
+    ) -> impl Future<Output = Result<Opened<Self::Session, Self::Seen>, Self::Refusal>> + Send;
 
     /// Reads a stream that events are in, links not resolved.
     fn read_stream(
@@ -50,23 +58,6 @@ pub trait Source: Send + Sync + 'static {
         count: u32,
         max_bytes: usize,
     ) -> impl Future<Output = SourcePage> + Send;
-
-    /// Reads the subscription's own stream from a number on, links resolved.
-    fn read_links(
-        &self,
-        from: u64,
-        count: u32,
-        max_bytes: usize,
-    ) -> impl Future<Output = LinkPage> + Send;
-
-    /// The first number of the subscription's stream, from this one on, that can be read: a page of one, without its event.
-    fn first_link(&self, from: u64) -> impl Future<Output = LinkPage> + Send;
-
-    /// Finds what the subscription's stream linked before its first readable link, a page from a position on.
-    fn search_log(&self, after: Option<LogPosition>) -> impl Future<Output = LogPage> + Send;
-
-    /// Reads what was parked, from an entry on.
-    fn read_parked(&self, from: u64, count: u32) -> impl Future<Output = ParkedPage> + Send;
 
     /// Whether the source answers a read.
     ///
@@ -80,46 +71,43 @@ pub trait Source: Send + Sync + 'static {
     }
 }
 
-/// Why the source did not let ditto in, or did not answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// What it means.
-    pub why: JoinRefusal,
-    /// What the operator should read.
-    pub text: String,
-}
-
 /// A session that the source confirmed.
 #[derive(Debug)]
-pub struct Joined<S> {
+pub struct Opened<T, S> {
     /// The session; deliveries come at once, unless it is told not to poll.
-    pub session: S,
-    /// The subscription as it was just before.
-    pub group: GroupSeen,
-    /// What an operator should know of the subscription's set-up; texts that do not change from one join to the next
-    /// unless the set-up did.
+    pub session: T,
+    /// The source as it was just before.
+    pub seen: S,
+    /// What an operator should know of the source's set-up; texts that do not change from one session to the next unless
+    /// the set-up did.
     pub warnings: Vec<String>,
 }
 
 /// One session. Calls never wait: what they ask for is done in the background, in order. Dropping a session cuts it short.
 pub trait Session: Send + 'static {
+    /// What the source delivers.
+    type Delivered: Send;
+
+    /// What names a delivery that is done.
+    type Id: Send;
+
     /// Takes deliveries, or does not for now. A session begins with taking them.
     fn poll(&self, on: bool);
 
-    /// Acknowledges.
-    fn ack(&self, ids: Vec<Uuid>);
+    /// These are done: no later session delivers them.
+    fn done(&self, ids: Vec<Self::Id>);
 
-    /// Parks at the source.
-    fn park(&self, ids: Vec<Uuid>, reason: String);
-
-    /// Sends what was acknowledged and parked, then ends the session.
+    /// Sends what was said before, then ends the session.
     fn leave(&self);
 
     /// Waits until there is something, then moves all of it to the end of `into`. Loses nothing when dropped.
-    fn arrivals(&mut self, into: &mut VecDeque<Delivered>) -> impl Future<Output = Arrival> + Send;
+    fn next(
+        &mut self,
+        into: &mut VecDeque<Self::Delivered>,
+    ) -> impl Future<Output = Arrival> + Send;
 }
 
-/// What [`Session::arrivals`] waited for.
+/// What [`Session::next`] waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Arrival {
     /// Deliveries.
@@ -129,15 +117,4 @@ pub enum Arrival {
         /// What ended it, for the operator; `None` if it ended as asked.
         why: Option<String>,
     },
-}
-
-/// What a session hands over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivered {
-    /// What to acknowledge: the link's id if it came through a link (protocol §8.6).
-    pub ack: Uuid,
-    /// Number in the subscription's stream; `None` for a replayed parked entry.
-    pub number: Option<u64>,
-    /// What it is.
-    pub item: Item,
 }

@@ -11,8 +11,8 @@ use super::seen::Fingerprint;
 use super::side_buffer::Page;
 use crate::config::settings::SubscriptionSettings;
 use crate::eventstore::client::LogPlace;
-use crate::source::history::parked_stream;
-use crate::source::parked::{Traced, trace};
+use crate::source::persistent::links::parked_stream;
+use crate::source::persistent::parked::{Traced, trace};
 use ditto_core::event::StreamName;
 use ditto_core::port::GroupSeen;
 

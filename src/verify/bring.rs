@@ -14,7 +14,7 @@ use crate::destination::event_store::EventStore;
 use crate::eventstore::client::Client;
 use crate::pipeline::replicate::{self, Pipeline, core_settings};
 use crate::report::{Listener, Observer};
-use crate::source::selected::{Choice, Outcome, Selected};
+use crate::source::persistent::selected::{Choice, Outcome, Selected};
 use ditto_core::port::Status;
 
 /// Bytes of events that it may hold.

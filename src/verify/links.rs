@@ -8,8 +8,8 @@ use super::lost;
 use super::reading::{Failure, Reader};
 use super::seen::Fingerprint;
 use super::side_buffer::Page;
-use crate::source::decode::stream_of;
-use crate::source::log::Scope;
+use crate::source::persistent::search::Scope;
+use crate::source::resolve::stream_of;
 use ditto_core::event::{Event, StreamName};
 
 const PAGE_EVENTS: u64 = 1_000;

@@ -10,7 +10,7 @@ use super::links::{Link, Met};
 use super::reading::{Failure, PAUSES};
 use super::seen::Fingerprint;
 use crate::eventstore::client::Client;
-use crate::source::log;
+use crate::source::persistent::search;
 use ditto_core::event::StreamName;
 use ditto_core::port::{LogPage, LogPosition};
 
@@ -45,12 +45,12 @@ pub(super) async fn search(
 /// A page of the log, asked for again a few times.
 async fn page(client: &Client, stream: &StreamName, after: Option<LogPosition>) -> LogPage {
     for pause in PAUSES {
-        match log::search(client, stream, after).await {
+        match search::search(client, stream, after).await {
             LogPage::Failed => sleep(pause).await,
             page => return page,
         }
     }
-    log::search(client, stream, after).await
+    search::search(client, stream, after).await
 }
 
 fn streams(found: Vec<(StreamName, u64)>, next: u64) -> Met {

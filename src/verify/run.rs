@@ -23,7 +23,7 @@ use super::seen::Fingerprint;
 use super::stream::{self, Context};
 use crate::config::settings::SubscriptionSettings;
 use crate::eventstore::client::Client;
-use crate::source::subscription::Subscription;
+use crate::source::persistent::Subscription;
 use ditto_core::event::StreamName;
 use ditto_core::port::{GroupSeen, JoinRefusal};
 

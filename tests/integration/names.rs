@@ -5,7 +5,7 @@
 use devstore::store::Expected;
 use ditto::eventstore::Side;
 use ditto::source::Source;
-use ditto::source::subscription::Subscription;
+use ditto::source::persistent::Subscription;
 use ditto_core::port::{HeldReason, PipelineState, ReadFrom, Report, SourcePage};
 
 use crate::support::compare::events;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ditto::eventstore::Side;
-use ditto::source::subscription::Subscription;
+use ditto::source::persistent::Subscription;
 use ditto_core::port::PipelineState;
 use eventstore::{PersistentSubscriptionSettings, SystemConsumerStrategy};
 

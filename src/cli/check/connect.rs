@@ -5,8 +5,7 @@
 use crate::config::settings::{Destination, KinesisSettings, Settings, SubscriptionSettings};
 use crate::eventstore::client::{Client, Clock};
 use crate::eventstore::{Error, Side};
-use crate::source::subscription::{Inspected, Subscription};
-use crate::source::{Source as _, empty};
+use crate::source::persistent::{Inspected, Persistent as _, Subscription, empty};
 use ditto_core::port::{JoinRefusal, ParkedPage};
 
 /// Seconds by which clocks may differ without a warning.

@@ -16,7 +16,7 @@ use crate::eventstore::Side;
 use crate::eventstore::client::Client;
 use crate::log::{audit, message_id};
 use crate::parked::{self, Kind, Parked, Queue};
-use crate::source::selected::{Choice, Outcome};
+use crate::source::persistent::selected::{Choice, Outcome};
 use crate::verify::bring;
 use ditto_core::event::StreamName;
 

@@ -10,7 +10,7 @@ use crate::cli::table::grouped;
 use crate::cli::{Exit, complain, say_json};
 use crate::config::settings::SubscriptionSettings;
 use crate::eventstore::client::Client;
-use crate::source::selected::{Choice, Outcome};
+use crate::source::persistent::selected::{Choice, Outcome};
 use crate::verify::{self, End, Finding, Job, Point, Progress, Repair, Scope, Watcher, bring};
 
 /// Streams of the plan that are shown by name.

@@ -6,12 +6,13 @@ use super::Outcome;
 use super::drive::{Done, Loop, Machine};
 use crate::destination::{Appends, Destination};
 use crate::report::Call;
-use crate::source::{Session, Source};
+use crate::source::Session;
+use crate::source::persistent::{Parking, Persistent};
 use ditto_core::port::{
     Append, Command, Input, LeaveReason, PipelineState, Report, SessionId, Side, StopReason,
 };
 
-impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
+impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
     /// Carries out all that the core has said since the last time; `Some` if that was the end.
     pub(super) fn carry_out(&mut self) -> Option<Outcome> {
         let mut commands = std::mem::take(&mut self.commands);
@@ -43,7 +44,9 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
                 events,
                 alone,
             }),
-            Command::Ack { session, ids } => self.with_session(session, |session| session.ack(ids)),
+            Command::Ack { session, ids } => {
+                self.with_session(session, |session| session.done(ids))
+            }
             Command::Park {
                 session,
                 ids,
@@ -123,54 +126,6 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
             }),
             about_links => self.start_links(about_links),
         }
-    }
-
-    /// Starts reads of the subscription's own streams, and of the log behind them.
-    fn start_links(&mut self, command: Command) {
-        let source = self.pipeline.source.clone();
-        match command {
-            Command::ReadLinks {
-                read,
-                from,
-                count,
-                max_bytes,
-            } => {
-                self.operations.start(Call::SourceRead, async move {
-                    let page = source.read_links(from, count, max_bytes).await;
-                    Done::Input(Input::LinksRead { read, page })
-                });
-            }
-            Command::FirstLink { read, from } => {
-                self.operations.start(Call::SourceRead, async move {
-                    let page = source.first_link(from).await;
-                    Done::Input(Input::LinksRead { read, page })
-                });
-            }
-            Command::SearchLog { read, after } => {
-                self.operations.start(Call::SourceRead, async move {
-                    let page = source.search_log(after).await;
-                    Done::Input(Input::LogSearched { read, page })
-                });
-            }
-            Command::ReadParked { read, from, count } => {
-                self.operations.start(Call::SourceRead, async move {
-                    let page = source.read_parked(from, count).await;
-                    Done::Input(Input::ParkedRead { read, page })
-                })
-            }
-            _ => {}
-        }
-    }
-
-    fn join(&mut self, buffer_size: u32) {
-        let source = self.pipeline.source.clone();
-        self.operations.start(Call::Join, async move {
-            let result = source.join(buffer_size).await;
-            Done::Joined {
-                buffer_size,
-                result,
-            }
-        });
     }
 
     fn leave(&mut self, session: SessionId, why: LeaveReason) {

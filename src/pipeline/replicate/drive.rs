@@ -9,8 +9,9 @@ use super::operations::{Finished, Operations};
 use super::timers::Timers;
 use super::{Outcome, Pipeline};
 use crate::destination::{Appends, Destination};
-use crate::report::{Call, Reporter};
-use crate::source::{Arrival, Delivered, Joined, Refusal, Session, Source};
+use crate::report::Reporter;
+use crate::source::persistent::{Delivered, Joined, Persistent, Refusal};
+use crate::source::{Arrival, Session};
 use ditto_core::Core;
 use ditto_core::port::{
     Answer, Command, GroupSeen, Input, LeaveReason, Moment, PipelineState, SessionId, Side, Status,
@@ -39,7 +40,7 @@ impl Machine for Core {
 }
 
 /// Runs the loop until the core is finished, or a stall.
-pub(super) async fn drive<M: Machine, S: Source, D: Destination>(
+pub(super) async fn drive<M: Machine, S: Persistent, D: Destination>(
     machine: M,
     pipeline: Pipeline<S, D>,
 ) -> Outcome {
@@ -95,8 +96,8 @@ pub(super) struct Current<T> {
 }
 
 /// Everything that the loop holds. `carry_out` is in a file of its own.
-pub(super) struct Loop<M, S: Source, D: Destination> {
-    machine: M,
+pub(super) struct Loop<M, S: Persistent, D: Destination> {
+    pub(super) machine: M,
     pub(super) pipeline: Pipeline<S, D>,
     pub(super) appends: D::Appends,
     pub(super) operations: Operations<Done<S::Session>>,
@@ -106,8 +107,8 @@ pub(super) struct Loop<M, S: Source, D: Destination> {
     pub(super) reporter: Reporter,
     pub(super) state: PipelineState,
     pub(super) asking_group: bool,
-    joins: u64,
-    arrived: VecDeque<Delivered>,
+    pub(super) joins: u64,
+    pub(super) arrived: VecDeque<Delivered>,
     answers: Vec<Answer>,
     budget_open: bool,
     stop_open: bool,
@@ -115,7 +116,7 @@ pub(super) struct Loop<M, S: Source, D: Destination> {
     stall: StallDetector,
 }
 
-impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
+impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
     fn new(machine: M, pipeline: Pipeline<S, D>) -> Self {
         let timers = Timers::new();
         Self {
@@ -179,30 +180,12 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         None
     }
 
-    fn feed(&mut self, input: Input) {
+    pub(super) fn feed(&mut self, input: Input) {
         let now = self.timers.now();
         self.machine.handle(now, input, &mut self.commands);
     }
 
-    fn deliveries(&mut self) {
-        let Some(session) = self.current.as_ref().map(|current| current.id) else {
-            self.arrived.clear();
-            return;
-        };
-        self.reporter.received(self.arrived.len() as u64);
-        let now = self.timers.now();
-        for Delivered { ack, number, item } in self.arrived.drain(..) {
-            let input = Input::Delivery {
-                session,
-                ack,
-                number,
-                item,
-            };
-            self.machine.handle(now, input, &mut self.commands);
-        }
-    }
-
-    fn over(&mut self, text: Option<String>) {
+    pub(super) fn over(&mut self, text: Option<String>) {
         let Some(Current {
             id: session,
             leaving,
@@ -264,49 +247,6 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         }
     }
 
-    fn group_asked(&mut self, result: Result<GroupSeen, Refusal>) {
-        self.asking_group = false;
-        match result {
-            Ok(group) => {
-                self.reporter.group_seen(&group);
-                self.feed(Input::GroupSeen(group));
-            }
-            Err(refusal) => {
-                self.reporter.group_unseen(&refusal.text);
-                self.feed(Input::GroupUnseen(refusal.why));
-            }
-        }
-    }
-
-    fn joined(&mut self, buffer_size: u32, result: Result<Joined<S::Session>, Refusal>) {
-        let joined = match result {
-            Ok(joined) => joined,
-            Err(refusal) => {
-                let Refusal { why, text } = refusal;
-                self.reporter.refused(why, text);
-                self.feed(Input::Refused { why });
-                return;
-            }
-        };
-        // The core has one session at a time; were there an older one, its end must be reported before the new one.
-        self.over(None);
-        self.joins += 1;
-        let session = SessionId(self.joins);
-        self.reporter
-            .joined(buffer_size, &joined.group, joined.warnings);
-        self.current = Some(Current {
-            id: session,
-            session: joined.session,
-            leaving: None,
-        });
-        let group = joined.group;
-        self.feed(Input::Joined {
-            session,
-            buffer_size,
-            group,
-        });
-    }
-
     fn budget(&mut self) {
         let bytes = *self.pipeline.budget.borrow_and_update();
         self.feed(Input::Budget { bytes });
@@ -348,33 +288,14 @@ impl<M: Machine, S: Source, D: Destination> Loop<M, S, D> {
         }
         None
     }
-
-    /// While the source is away, or an operator is needed, the core itself says when to look.
-    fn is_group_worth_asking(&self) -> bool {
-        !matches!(
-            self.state,
-            PipelineState::Stopped(_) | PipelineState::Retrying(Side::Source)
-        )
-    }
-
-    pub(super) fn ask_group(&mut self) {
-        if std::mem::replace(&mut self.asking_group, true) {
-            return;
-        }
-        let source = self.pipeline.source.clone();
-        self.operations.start(
-            Call::Group,
-            async move { Done::Group(source.group().await) },
-        );
-    }
 }
 
 async fn next_arrival<T: Session>(
     current: Option<&mut Current<T>>,
-    arrived: &mut VecDeque<Delivered>,
+    arrived: &mut VecDeque<T::Delivered>,
 ) -> Arrival {
     match current {
-        Some(current) => current.session.arrivals(arrived).await,
+        Some(current) => current.session.next(arrived).await,
         None => std::future::pending().await,
     }
 }

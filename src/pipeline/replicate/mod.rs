@@ -1,11 +1,12 @@
 //! The loop around the core: executes the core's commands, feeds the results back, and logs them.
 //!
 //! Decides nothing about events, and knows neither server nor client library: it talks to a
-//! [`Source`] and a [`Destination`].
+//! [`Persistent`] source and a [`Destination`].
 
 mod carry_out;
 mod drive;
 mod operations;
+mod persistent;
 mod settings;
 mod timers;
 
@@ -22,7 +23,7 @@ pub use settings::{KNOWN_STREAMS, core_settings, subscription_settings};
 use crate::config::settings::SubscriptionKey;
 use crate::destination::Destination;
 use crate::report::Observer;
-use crate::source::Source;
+use crate::source::persistent::Persistent;
 use ditto_core::Core;
 use ditto_core::port::CoreSettings;
 
@@ -65,7 +66,7 @@ pub enum Outcome {
 ///
 /// Spawn it as a supervised task: a panic in a client library is a failure of this run alone, and it may simply be run
 /// again, since nothing is remembered that the servers do not know.
-pub async fn run<S: Source, D: Destination>(pipeline: Pipeline<S, D>) -> Outcome {
+pub async fn run<S: Persistent, D: Destination>(pipeline: Pipeline<S, D>) -> Outcome {
     let core = Core::new(pipeline.settings.clone());
     drive::drive(core, pipeline).await
 }

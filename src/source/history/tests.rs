@@ -4,11 +4,12 @@
 
 use tonic::Status;
 
-use super::{links, stream};
+use super::stream;
 use crate::eventstore::client::tests::calls::read_event;
 use crate::eventstore::client::tests::fake::Fake;
 use crate::eventstore::client::tests::script::{Line, found, metadata, missing, played};
 use crate::eventstore::client::tests::{client, event};
+use crate::source::persistent::links::links;
 use ditto_core::port::{LinkPage, ReadFrom, SourcePage};
 
 const DELETED: &str = r#"{"$tb":9223372036854775807}"#;

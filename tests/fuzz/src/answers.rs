@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ditto::eventstore::client::fuzzing::{Answer, PlayedCall, client};
 use ditto::eventstore::client::{LogFilter, LogStart, ReadLog, ReadStream, StartAt, StreamPage};
-use ditto::source::decode::{decode, stream_of};
+use ditto::source::resolve::{resolve, stream_of};
 use ditto_core::event::Item;
 use ditto_core::port::{AppendId, AppendOutcome};
 
@@ -85,7 +85,7 @@ fn possible_page(page: StreamPage, bytes: usize) {
             drop(stream_of(event));
         }
         let event = record.event.clone();
-        if let Item::Event(copied) = decode(record) {
+        if let Item::Event(copied) = resolve(record) {
             assert_eq!(Some(copied), event);
         }
     }

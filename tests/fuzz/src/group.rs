@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use ditto::source::subscription::fuzzing::judge;
+use ditto::source::persistent::fuzzing::judge;
 
 use crate::rules::LARGEST;
 

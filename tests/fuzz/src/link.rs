@@ -4,9 +4,9 @@
 
 use bytes::Bytes;
 use ditto::eventstore::client::ResolvedRecord;
-use ditto::source::decode::{decode, stream_of};
-use ditto::source::fuzzing::{names_nothing, naming, target};
-use ditto::source::parked::Notes;
+use ditto::source::persistent::fuzzing::{names_nothing, naming, target};
+use ditto::source::persistent::parked::Notes;
+use ditto::source::resolve::{resolve, stream_of};
 use ditto_core::event::{Event, Item, TOMBSTONE_REVISION};
 use uuid::Uuid;
 
@@ -35,7 +35,11 @@ pub fn link_text(data: &[u8]) {
     text_is_read_again(&link);
     decisions_are_possible(&link);
     let notes = Notes::of(&link);
-    drop((naming(&link), notes, ditto::source::parked::text(&link)));
+    drop((
+        naming(&link),
+        notes,
+        ditto::source::persistent::parked::text(&link),
+    ));
 }
 
 fn text_is_read_again(link: &Event) {
@@ -65,7 +69,7 @@ fn decisions_are_possible(link: &Event) {
             event,
             link: Some(link.clone()),
         };
-        match decode(record) {
+        match resolve(record) {
             Item::Event(event) => {
                 assert!(has_target, "{link:?}");
                 assert!(

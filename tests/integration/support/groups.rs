@@ -5,8 +5,7 @@ use std::time::Duration;
 use devstore::Server;
 use ditto::config::settings::SubscriptionSettings;
 use ditto::eventstore::Side;
-use ditto::source::Source;
-use ditto::source::subscription::Subscription;
+use ditto::source::persistent::{Persistent, Subscription};
 use ditto_core::port::GroupSeen;
 use eventstore::{
     NakAction, PersistentSubscription, PersistentSubscriptionOptions,

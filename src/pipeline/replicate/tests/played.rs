@@ -13,7 +13,8 @@ use crate::config::settings::{Replication, SubscriptionKey};
 use crate::destination::{Appends, Destination};
 use crate::pipeline::replicate::{Pipeline, core_settings};
 use crate::report::Observer;
-use crate::source::{Arrival, Delivered, Joined, Refusal, Session, Source};
+use crate::source::persistent::{Delivered, Joined, Parking, Persistent, Refusal};
+use crate::source::{Arrival, Session, Source};
 use ditto_core::event::{Event, Item, StreamName};
 use ditto_core::port::{
     Answer, Append, AppendOutcome, CallEnd, CoreSettings, GroupSeen, JoinRefusal, LinkPage,
@@ -72,8 +73,11 @@ impl PlayedSource {
 
 impl Source for PlayedSource {
     type Session = PlayedSession;
+    type Opening = u32;
+    type Seen = GroupSeen;
+    type Refusal = Refusal;
 
-    async fn join(&self, _credit: u32) -> Result<Joined<PlayedSession>, Refusal> {
+    async fn open(&self, _buffer_size: u32) -> Result<Joined<PlayedSession>, Refusal> {
         if let Some(why) = self.script.refuses {
             return Err(Refusal {
                 why,
@@ -97,13 +101,9 @@ impl Source for PlayedSource {
         };
         Ok(Joined {
             session,
-            group: self.seen(),
+            seen: self.seen(),
             warnings: Vec::new(),
         })
-    }
-
-    async fn group(&self) -> Result<GroupSeen, Refusal> {
-        Ok(self.seen())
     }
 
     async fn read_stream(&self, _: StreamName, from: ReadFrom, count: u32, _: usize) -> SourcePage {
@@ -117,6 +117,16 @@ impl Source for PlayedSource {
             events,
             last: self.script.gap + self.script.deliveries - 1,
         }
+    }
+
+    async fn probe(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl Persistent for PlayedSource {
+    async fn group(&self) -> Result<GroupSeen, Refusal> {
+        Ok(self.seen())
     }
 
     async fn read_links(&self, _: u64, _: u32, _: usize) -> LinkPage {
@@ -139,10 +149,6 @@ impl Source for PlayedSource {
     async fn read_parked(&self, _: u64, _: u32) -> ParkedPage {
         ParkedPage::Entries(Vec::new())
     }
-
-    async fn probe(&self) -> Result<(), String> {
-        Ok(())
-    }
 }
 
 impl PlayedSession {
@@ -152,16 +158,15 @@ impl PlayedSession {
 }
 
 impl Session for PlayedSession {
+    type Delivered = Delivered;
+    type Id = Uuid;
+
     fn poll(&self, on: bool) {
         self.note(Asked::Poll(on));
     }
 
-    fn ack(&self, ids: Vec<Uuid>) {
+    fn done(&self, ids: Vec<Uuid>) {
         self.note(Asked::Ack(ids.len()));
-    }
-
-    fn park(&self, ids: Vec<Uuid>, reason: String) {
-        self.note(Asked::Park(ids.len(), reason));
     }
 
     fn leave(&self) {
@@ -169,7 +174,7 @@ impl Session for PlayedSession {
         self.left.notify_one();
     }
 
-    async fn arrivals(&mut self, into: &mut VecDeque<Delivered>) -> Arrival {
+    async fn next(&mut self, into: &mut VecDeque<Delivered>) -> Arrival {
         let deliveries = std::mem::take(&mut *self.deliveries.lock().unwrap());
         if deliveries.is_empty() {
             self.left.notified().await;
@@ -177,6 +182,12 @@ impl Session for PlayedSession {
         }
         into.extend(deliveries);
         Arrival::Deliveries
+    }
+}
+
+impl Parking for PlayedSession {
+    fn park(&self, ids: Vec<Uuid>, reason: String) {
+        self.note(Asked::Park(ids.len(), reason));
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn start(
         let mut appends = store?.appends();
         let mut arrived = VecDeque::new();
         loop {
-            if let Arrival::Over { why } = stay.arrivals(&mut arrived).await {
+            if let Arrival::Over { why } = stay.next(&mut arrived).await {
                 bail!("the subscription ended: {why:?}");
             }
             for delivered in arrived.drain(..) {
@@ -58,7 +58,7 @@ pub(crate) fn start(
                         other => bail!("an append was answered with {other:?}"),
                     }
                 }
-                stay.ack(vec![delivered.ack]);
+                stay.done(vec![delivered.ack]);
                 done.fetch_add(1, Ordering::Relaxed);
             }
         }

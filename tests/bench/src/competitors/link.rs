@@ -9,8 +9,8 @@ use ditto::destination::event_store::EventStore;
 use ditto::eventstore::Side;
 use ditto::eventstore::client::Client;
 use ditto::source::Source;
-use ditto::source::handoff::HandoffSession;
-use ditto::source::subscription::Subscription;
+use ditto::source::persistent::Subscription;
+use ditto::source::persistent::handoff::HandoffSession;
 
 use crate::process::Devstore;
 
@@ -42,7 +42,7 @@ async fn join(client: Client, buffer: u32) -> Result<(Subscription, HandoffSessi
     };
     let subscription = Subscription::new(client, settings);
     let joined = subscription
-        .join(buffer)
+        .open(buffer)
         .await
         .map_err(|refusal| anyhow!("{}", refusal.text))?;
     Ok((subscription, joined.session))

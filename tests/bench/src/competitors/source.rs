@@ -21,12 +21,12 @@ pub(crate) fn start(source: &Devstore, done: Arc<AtomicU64>) -> JoinHandle<Resul
         let (_subscription, mut stay) = joining.await?;
         let mut arrived = VecDeque::new();
         loop {
-            if let Arrival::Over { why } = stay.arrivals(&mut arrived).await {
+            if let Arrival::Over { why } = stay.next(&mut arrived).await {
                 bail!("the subscription ended: {why:?}");
             }
             let acks: Vec<_> = arrived.drain(..).map(|delivered| delivered.ack).collect();
             let count = acks.len() as u64;
-            stay.ack(acks);
+            stay.done(acks);
             done.fetch_add(count, Ordering::Relaxed);
         }
     })

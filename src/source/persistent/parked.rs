@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::decode::{LinkText, by_link, decode, is_link};
-use super::history::parked_stream;
-use super::pick::pick;
+use super::links::parked_stream;
 use crate::config::settings::SubscriptionKey;
 use crate::eventstore::Error;
 use crate::eventstore::client::{Client, ReadStream, ResolvedRecord, StreamPage, Unread, notes};
+use crate::source::pick::pick;
+use crate::source::resolve::{LinkText, by_link, is_link, resolve};
 use ditto_core::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
 use ditto_core::port::{ParkedEntry, ParkedPage, own_reason};
 
@@ -224,18 +224,8 @@ pub(super) async fn readable(client: &Client, group: &SubscriptionKey) -> Option
 }
 
 /// Reads what a group has parked, for the core.
-pub async fn parked(
-    client: &Client,
-    subscription: &StreamName,
-    group: &str,
-    from: u64,
-    count: u32,
-) -> ParkedPage {
-    let key = SubscriptionKey {
-        stream: subscription.clone(),
-        group: group.into(),
-    };
-    match read(client, &key, from, count).await {
+pub async fn parked(client: &Client, group: &SubscriptionKey, from: u64, count: u32) -> ParkedPage {
+    match read(client, group, from, count).await {
         Ok(page) => page,
         Err(error) if Unread::of(&error) == Unread::Denied => ParkedPage::Denied,
         Err(_) => ParkedPage::Failed,
@@ -279,7 +269,7 @@ async fn read(
             Some(lost @ Traced::Lost(..)) if lost.likely(&group.stream).is_none() => {
                 Item::Never(SkipReason::Unresolved)
             }
-            Some(Traced::Target(..) | Traced::Lost(..)) | None => decode(record),
+            Some(Traced::Target(..) | Traced::Lost(..)) | None => resolve(record),
         };
         Some(ParkedEntry {
             entry,

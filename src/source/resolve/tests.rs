@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{decode, stream_of};
+use super::{resolve, stream_of};
 use crate::eventstore::client::ResolvedRecord;
 use ditto_core::event::{Event, Item, SkipReason, StreamName, TOMBSTONE_REVISION};
 
@@ -33,7 +33,7 @@ fn link(text: &str, metadata: &str) -> Event {
 }
 
 fn check(name: &str, link: Option<Event>, event: Option<Event>, expected: Item) {
-    assert_eq!(decode(ResolvedRecord { event, link }), expected, "{name}");
+    assert_eq!(resolve(ResolvedRecord { event, link }), expected, "{name}");
 }
 
 fn never(reason: SkipReason) -> Item {

@@ -1,4 +1,5 @@
-//! What tests/fuzz calls of a group: what ditto makes of the information that a server gives.
+//! What tests/fuzz calls of a persistent subscription: a group's information, the text of a link, what a category's
+//! link shows.
 //!
 //! Only with the Cargo feature `fuzzing`. Never connects. The crate keeps its own conversion to itself: this one makes the
 //! same of the same fields.
@@ -13,7 +14,9 @@ use eventstore::{
 use prost::Message as _;
 
 use super::group::{Info, seen, unsuitable, warnings};
-use ditto_core::event::StreamName;
+use super::search::shown_by;
+use crate::source::resolve::LinkText;
+use ditto_core::event::{Event, StreamName};
 use ditto_core::port::GroupSeen;
 
 /// What ditto knows of a group afterwards.
@@ -108,4 +111,22 @@ fn connection(
         connection_name: answer.connection_name.clone(),
         extra_statistics: Default::default(),
     }
+}
+
+/// The event that a link's text names.
+#[must_use]
+pub fn target(link: &Event) -> Option<(StreamName, u64)> {
+    super::parked::target(link)
+}
+
+/// Whether a text of that form names nothing.
+#[must_use]
+pub fn names_nothing(link: &Event) -> bool {
+    LinkText::of(link) == LinkText::Nothing
+}
+
+/// How the link's category is named, for people.
+#[must_use]
+pub fn naming(link: &Event) -> String {
+    format!("{:?}", shown_by(link))
 }

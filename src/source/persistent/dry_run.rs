@@ -10,12 +10,10 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::handoff::{Handoff, HandoffSession};
-use super::subscription::Subscription;
-use super::{Delivered, Joined, Refusal, Source};
+use super::{Delivered, Joined, Refusal, Subscription, links};
+use crate::eventstore::client::Client;
 use ditto_core::event::StreamName;
-use ditto_core::port::{
-    GroupSeen, JoinRefusal, LinkPage, LogPage, LogPosition, ParkedPage, ReadFrom, SourcePage,
-};
+use ditto_core::port::{GroupSeen, JoinRefusal, LinkPage};
 
 /// At the stream's end it is asked this often for more.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -26,16 +24,9 @@ const PAGE_BYTES: usize = 1024 * 1024;
 /// What a group without settings of its own would have; nothing hangs on it here.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A subscription that is only looked at.
-#[derive(Debug)]
-pub struct DryRun {
-    group: Arc<Subscription>,
-    resume: Arc<Resume>,
-}
-
-/// Where a later stay goes on: a checkpoint that only this process knows.
+/// Where a later session goes on: a checkpoint that only this process knows.
 #[derive(Debug, Default)]
-struct Resume(Mutex<Option<u64>>);
+pub(super) struct Resume(Mutex<Option<u64>>);
 
 impl Resume {
     fn get(&self) -> Option<u64> {
@@ -47,112 +38,47 @@ impl Resume {
     }
 }
 
-impl DryRun {
-    /// Looks at what `group` would deliver.
-    #[must_use]
-    pub fn new(group: Subscription) -> Self {
-        Self {
-            group: Arc::new(group),
-            resume: Arc::default(),
-        }
-    }
-
-    /// The group as it is, or as if there were none with a checkpoint.
-    async fn lookup(&self) -> Result<GroupSeen, Refusal> {
-        let seen = match self.group.lookup().await {
-            Ok(seen) => seen,
-            Err(Refusal {
-                why: JoinRefusal::Missing,
-                ..
-            }) => GroupSeen {
-                message_timeout: MESSAGE_TIMEOUT,
-                max_retry_count: 0,
-                checkpoint: None,
-                start: Some(0),
-                parked: 0,
-                parked_readable: None,
-                last_number: self.group.last_number().await?,
-            },
-            Err(refusal) => return Err(refusal),
-        };
-        // Without a checkpoint a dry run tells of the whole stream, wherever the group would begin.
-        Ok(GroupSeen {
+/// The group as it is, or as if there were none with a checkpoint.
+pub(super) async fn seen(group: &Subscription) -> Result<GroupSeen, Refusal> {
+    let seen = match group.lookup().await {
+        Ok(seen) => seen,
+        Err(Refusal {
+            why: JoinRefusal::Missing,
+            ..
+        }) => GroupSeen {
+            message_timeout: MESSAGE_TIMEOUT,
+            max_retry_count: 0,
+            checkpoint: None,
             start: Some(0),
-            message_timeout: seen.message_timeout.max(MESSAGE_TIMEOUT),
-            ..seen
-        })
-    }
-}
-
-impl Source for DryRun {
-    type Session = HandoffSession;
-
-    async fn join(&self, buffer_size: u32) -> Result<Joined<HandoffSession>, Refusal> {
-        let group = self.lookup().await?;
-        let behind = group.checkpoint.map_or(0, |number| number + 1);
-        let next = self.resume.get().unwrap_or(behind);
-        let session = start(self.group.clone(), self.resume.clone(), next, buffer_size);
-        let warnings = self.group.without_events(&group).await;
-        Ok(Joined {
-            session,
-            group,
-            warnings: warnings.into_iter().collect(),
-        })
-    }
-
-    async fn group(&self) -> Result<GroupSeen, Refusal> {
-        self.lookup().await
-    }
-
-    async fn read_stream(
-        &self,
-        stream: StreamName,
-        from: ReadFrom,
-        count: u32,
-        max_bytes: usize,
-    ) -> SourcePage {
-        self.group.read_stream(stream, from, count, max_bytes).await
-    }
-
-    async fn read_links(&self, from: u64, count: u32, max_bytes: usize) -> LinkPage {
-        self.group.read_links(from, count, max_bytes).await
-    }
-
-    async fn first_link(&self, from: u64) -> LinkPage {
-        self.group.first_link(from).await
-    }
-
-    async fn search_log(&self, after: Option<LogPosition>) -> LogPage {
-        self.group.search_log(after).await
-    }
-
-    /// What the server parked lies before the checkpoint: a dry run is about what comes.
-    async fn read_parked(&self, _from: u64, _count: u32) -> ParkedPage {
-        ParkedPage::Entries(Vec::new())
-    }
-
-    async fn probe(&self) -> Result<(), String> {
-        self.group.probe().await
-    }
-
-    fn trouble(&self) -> Option<String> {
-        self.group.trouble()
-    }
+            parked: 0,
+            parked_readable: None,
+            last_number: group.last_number().await?,
+        },
+        Err(refusal) => return Err(refusal),
+    };
+    // Without a checkpoint a dry run tells of the whole stream, wherever the group would begin.
+    Ok(GroupSeen {
+        start: Some(0),
+        message_timeout: seen.message_timeout.max(MESSAGE_TIMEOUT),
+        ..seen
+    })
 }
 
 /// Begins a session that reads pages instead of joining.
-fn start(
-    group: Arc<Subscription>,
+pub(super) async fn open(
+    group: &Subscription,
     resume: Arc<Resume>,
-    next: u64,
     buffer_size: u32,
-) -> HandoffSession {
+) -> Result<Joined<HandoffSession>, Refusal> {
+    let seen = seen(group).await?;
+    let first = seen.checkpoint.map_or(0, |number| number + 1);
     let handoff = Arc::new(Handoff::default());
     let mut reader = Reader {
-        group,
+        client: group.own.clone(),
+        stream: group.settings.stream.clone(),
+        next: resume.get().unwrap_or(first),
         resume,
         handoff: handoff.clone(),
-        next,
         buffer_size: buffer_size as usize,
         open: BTreeSet::new(),
         page: VecDeque::new(),
@@ -161,12 +87,18 @@ fn start(
         let why = reader.read().await;
         reader.handoff.close(why);
     });
-    HandoffSession::new(handoff, reader)
+    let warnings = group.without_events(&seen).await;
+    Ok(Joined {
+        session: HandoffSession::new(handoff, reader),
+        seen,
+        warnings: warnings.into_iter().collect(),
+    })
 }
 
 /// The task behind a session.
 struct Reader {
-    group: Arc<Subscription>,
+    client: Client,
+    stream: StreamName,
     resume: Arc<Resume>,
     handoff: Arc<Handoff>,
     /// Next number to read.
@@ -223,7 +155,7 @@ impl Reader {
 
     /// Reads the next page; false at the end of the stream.
     async fn turn_page(&mut self) -> Result<bool, String> {
-        match self.group.read_links(self.next, PAGE, PAGE_BYTES).await {
+        match links::links(&self.client, &self.stream, self.next, PAGE, PAGE_BYTES).await {
             LinkPage::Items { items, .. } => {
                 let Some((last, _)) = items.last() else {
                     return Ok(false);

@@ -6,8 +6,9 @@
 
 use eventstore::{ListPersistentSubscriptionsOptions, RevisionOrPosition};
 
+use super::Subscription;
 use super::clients::Usable;
-use super::{Class, Error, Subscription};
+use crate::eventstore::{Class, Error};
 
 /// The group, as the list has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

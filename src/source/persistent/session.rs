@@ -9,13 +9,13 @@ use eventstore::{
 };
 use uuid::Uuid;
 
+use super::Delivered;
 use super::clients::{Clients, Usable};
+use super::handoff::{Handoff, HandoffSession};
 use super::reader::{self, Call, End};
 use crate::eventstore::client::ResolvedRecord;
 use crate::eventstore::{Error, Side};
-use crate::source::Delivered;
-use crate::source::decode::decode;
-use crate::source::handoff::{Handoff, HandoffSession};
+use crate::source::resolve::resolve;
 use ditto_core::event::{Event, StreamName, TOMBSTONE_REVISION};
 
 /// Takes over a call that the server has confirmed.
@@ -126,7 +126,7 @@ fn delivered(subscribed: &StreamName, pushed: ResolvedEvent) -> Option<Delivered
         number: (original.stream == *subscribed)
             .then_some(original.revision)
             .filter(|number| *number < TOMBSTONE_REVISION),
-        item: decode(record),
+        item: resolve(record),
     })
 }
 

@@ -17,7 +17,7 @@ const LINK: &str = "$>";
 /// Decides what becomes of it. A link is looked at first: what it says of a deletion or of its origin is lost in its
 /// target.
 #[must_use]
-pub fn decode(record: ResolvedRecord) -> Item {
+pub fn resolve(record: ResolvedRecord) -> Item {
     if let Some(item) = record.link.as_ref().and_then(by_link) {
         return item;
     }
@@ -67,7 +67,7 @@ pub(crate) fn is_link(record: &Event) -> bool {
 }
 
 /// What the link alone decides, if it does.
-pub(super) fn by_link(link: &Event) -> Option<Item> {
+pub(crate) fn by_link(link: &Event) -> Option<Item> {
     let notes: LinkNotes = notes(&link.metadata);
     if notes.deleted.is_some() {
         return Some(Item::Never(SkipReason::Deleted));

@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::source::{Arrival, Delivered, Session};
+use super::{Delivered, Parking};
+use crate::source::{Arrival, Session};
 use ditto_core::event::Item;
 
 /// The reader stops taking from the server while this many deliveries lie here; the pipeline takes all at once.
@@ -175,25 +176,30 @@ impl HandoffSession {
 }
 
 impl Session for HandoffSession {
+    type Delivered = Delivered;
+    type Id = Uuid;
+
     fn poll(&self, on: bool) {
         self.handoff.poll(on);
     }
 
-    fn ack(&self, ids: Vec<Uuid>) {
+    fn done(&self, ids: Vec<Uuid>) {
         self.handoff.order(|requests| requests.acks.extend(ids));
-    }
-
-    fn park(&self, ids: Vec<Uuid>, reason: String) {
-        self.handoff
-            .order(|requests| requests.parks.push((ids, reason)));
     }
 
     fn leave(&self) {
         self.handoff.order(|requests| requests.leave = true);
     }
 
-    async fn arrivals(&mut self, into: &mut VecDeque<Delivered>) -> Arrival {
+    async fn next(&mut self, into: &mut VecDeque<Delivered>) -> Arrival {
         self.handoff.arrivals(into).await
+    }
+}
+
+impl Parking for HandoffSession {
+    fn park(&self, ids: Vec<Uuid>, reason: String) {
+        self.handoff
+            .order(|requests| requests.parks.push((ids, reason)));
     }
 }
 
@@ -205,8 +211,9 @@ impl Drop for HandoffSession {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Delivered;
     use super::{Handoff, MOST_DELIVERIES, View};
-    use crate::source::{Arrival, Delivered};
+    use crate::source::Arrival;
     use ditto_core::event::{Item, SkipReason};
     use std::collections::VecDeque;
     use uuid::Uuid;

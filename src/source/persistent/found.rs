@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::decode::{by_link, is_link};
 use super::parked::{Target, Traced, by_own_link, target};
 use crate::eventstore::Error;
 use crate::eventstore::client::{Client, ReadStream};
+use crate::source::resolve::{by_link, is_link};
 use ditto_core::event::{Event, StreamName};
 
 const PAGE: u64 = 1_000;

@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, timeout};
 use uuid::Uuid;
 
-use crate::source::Delivered;
-use crate::source::handoff::{Handoff, View};
+use super::Delivered;
+use super::handoff::{Handoff, View};
 
 /// An acknowledgement waits at most this long for others to go with it.
 const LATEST: Duration = Duration::from_millis(20);

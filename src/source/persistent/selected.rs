@@ -12,8 +12,9 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::handoff::{Handoff, HandoffSession};
-use super::{Delivered, Joined, Refusal, Source, history};
+use super::{Delivered, Joined, Persistent, Refusal};
 use crate::eventstore::client::Client;
+use crate::source::{Source, history};
 use ditto_core::event::{Event, Item, StreamName};
 use ditto_core::port::{
     GroupSeen, LinkPage, LogPage, LogPosition, ParkedPage, ReadFrom, SourcePage,
@@ -126,8 +127,11 @@ fn seen() -> GroupSeen {
 
 impl Source for Selected {
     type Session = HandoffSession;
+    type Opening = u32;
+    type Seen = GroupSeen;
+    type Refusal = Refusal;
 
-    async fn join(&self, buffer_size: u32) -> Result<Joined<HandoffSession>, Refusal> {
+    async fn open(&self, buffer_size: u32) -> Result<Joined<HandoffSession>, Refusal> {
         let handoff = Arc::new(Handoff::default());
         let reader = Reader {
             client: self.client.clone(),
@@ -141,13 +145,9 @@ impl Source for Selected {
         });
         Ok(Joined {
             session: HandoffSession::new(handoff, reader),
-            group: seen(),
+            seen: seen(),
             warnings: Vec::new(),
         })
-    }
-
-    async fn group(&self) -> Result<GroupSeen, Refusal> {
-        Ok(seen())
     }
 
     async fn read_stream(
@@ -158,6 +158,21 @@ impl Source for Selected {
         max_bytes: usize,
     ) -> SourcePage {
         history::stream(&self.client, stream, from, count, max_bytes).await
+    }
+
+    async fn probe(&self) -> Result<(), String> {
+        let probed = self.client.probe().await;
+        probed.map_err(|error| error.with_hint())
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.client.trouble()
+    }
+}
+
+impl Persistent for Selected {
+    async fn group(&self) -> Result<GroupSeen, Refusal> {
+        Ok(seen())
     }
 
     async fn read_links(&self, _from: u64, _count: u32, _max_bytes: usize) -> LinkPage {
@@ -174,15 +189,6 @@ impl Source for Selected {
 
     async fn read_parked(&self, _from: u64, _count: u32) -> ParkedPage {
         ParkedPage::Entries(Vec::new())
-    }
-
-    async fn probe(&self) -> Result<(), String> {
-        let probed = self.client.probe().await;
-        probed.map_err(|error| error.with_hint())
-    }
-
-    fn trouble(&self) -> Option<String> {
-        self.client.trouble()
     }
 }
 

@@ -1,16 +1,6 @@
-//! A source that is a persistent subscription: its group, stays in it, and plain reads beside it.
+//! One group, as a source: looked at, made, entered, and plain reads beside it.
 //!
-//! Beside the crate client's factory and error classes the only place that names types of the eventstore crate. Never
-//! acknowledges by itself, and never changes a group that exists.
-
-mod clients;
-#[cfg(feature = "fuzzing")]
-#[doc(hidden)]
-pub mod fuzzing;
-mod group;
-mod listing;
-mod reader;
-mod session;
+//! Never changes a group that exists.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -23,15 +13,17 @@ use eventstore::{
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use self::clients::{Clients, Usable};
-use self::group::Info;
-use self::listing::Listed;
-use self::session::SubscriptionCall;
+use super::clients::{Clients, Usable};
+use super::dry_run::{self, Resume};
+use super::group::{self, Info};
+use super::handoff::HandoffSession;
+use super::listing::Listed;
+use super::session::{self, SubscriptionCall};
+use super::{Joined, Persistent, Refusal, empty, links, parked, search};
 use crate::config::settings::SubscriptionSettings;
 use crate::eventstore::client::{Client, ReadStream, StreamPage, connection_name};
 use crate::eventstore::{Class, Error};
-use crate::source::handoff::HandoffSession;
-use crate::source::{Joined, Refusal, Source, empty, history, log, parked};
+use crate::source::{Source, history};
 use ditto_core::event::StreamName;
 use ditto_core::port::{
     GroupSeen, JoinRefusal, LinkPage, LogPage, LogPosition, ParkedPage, ReadFrom, SourcePage,
@@ -43,9 +35,11 @@ const SHORT_PAUSE: Duration = Duration::from_millis(100);
 /// One group, as a source.
 #[derive(Debug)]
 pub struct Subscription {
-    settings: SubscriptionSettings,
-    own: Client,
+    pub(super) settings: SubscriptionSettings,
+    pub(super) own: Client,
     clients: Arc<Clients>,
+    /// Set if the group is only looked at, and never entered.
+    dry_run: Option<Arc<Resume>>,
 }
 
 /// A group as it is, judged.
@@ -67,6 +61,16 @@ impl Subscription {
             settings,
             clients: Arc::new(Clients::new(own.clone())),
             own,
+            dry_run: None,
+        }
+    }
+
+    /// The same, whose deliveries come by plain reads, so that nothing of the group changes.
+    #[must_use]
+    pub fn dry_run(own: Client, settings: SubscriptionSettings) -> Self {
+        Self {
+            dry_run: Some(Arc::default()),
+            ..Self::new(own, settings)
         }
     }
 
@@ -282,7 +286,7 @@ impl Subscription {
 
     /// One call of the crate, under ditto's own time limit: the crate has none (protocol §11 T26). It runs as a
     /// task of its client's runtime, so that a panic (protocol §11 T4, T5, T31) is a failure of the call.
-    async fn call<T: Send + 'static>(
+    pub(super) async fn call<T: Send + 'static>(
         &self,
         usable: &Usable,
         action: &'static str,
@@ -316,13 +320,19 @@ impl Subscription {
 
 impl Source for Subscription {
     type Session = HandoffSession;
+    type Opening = u32;
+    type Seen = GroupSeen;
+    type Refusal = Refusal;
 
-    async fn join(&self, buffer_size: u32) -> Result<Joined<HandoffSession>, Refusal> {
+    async fn open(&self, buffer_size: u32) -> Result<Joined<HandoffSession>, Refusal> {
+        if let Some(resume) = &self.dry_run {
+            return dry_run::open(self, resume.clone(), buffer_size).await;
+        }
         let usable = self.clients.get().await?;
         let info = self.prepare(&usable).await?;
-        let group = self.seen(&info).await?;
+        let seen = self.seen(&info).await?;
         let mut warnings = self.warnings(&info).await;
-        warnings.extend(self.without_events(&group).await);
+        warnings.extend(self.without_events(&seen).await);
         let call = SubscriptionCall {
             call: self.enter_patiently(&usable, buffer_size).await?,
             stream: self.settings.stream.clone(),
@@ -330,16 +340,9 @@ impl Source for Subscription {
         };
         Ok(Joined {
             session: session::start(call, buffer_size, &usable, self.clients.clone()),
-            group,
+            seen,
             warnings,
         })
-    }
-
-    async fn group(&self) -> Result<GroupSeen, Refusal> {
-        let usable = self.clients.get().await?;
-        // As for joining: a subscription that was stopped joins again when this succeeds.
-        let info = self.prepare(&usable).await?;
-        Ok(self.seen(&info).await?)
     }
 
     async fn read_stream(
@@ -352,23 +355,6 @@ impl Source for Subscription {
         history::stream(&self.own, stream, from, count, max_bytes).await
     }
 
-    async fn read_links(&self, from: u64, count: u32, max_bytes: usize) -> LinkPage {
-        history::links(&self.own, &self.settings.stream, from, count, max_bytes).await
-    }
-
-    async fn first_link(&self, from: u64) -> LinkPage {
-        history::first_link(&self.own, &self.settings.stream, from).await
-    }
-
-    async fn search_log(&self, after: Option<LogPosition>) -> LogPage {
-        log::search(&self.own, &self.settings.stream, after).await
-    }
-
-    async fn read_parked(&self, from: u64, count: u32) -> ParkedPage {
-        let SubscriptionSettings { stream, group, .. } = &self.settings;
-        parked::parked(&self.own, stream, group, from, count).await
-    }
-
     async fn probe(&self) -> Result<(), String> {
         let probed = self.own.probe().await;
         probed.map_err(|error| error.with_hint())
@@ -379,17 +365,34 @@ impl Source for Subscription {
     }
 }
 
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        let why = match error.class() {
-            Class::GroupTaken => JoinRefusal::Taken,
-            Class::GroupNotFound => JoinRefusal::Missing,
-            Class::Denied | Class::Unauthenticated => JoinRefusal::Denied,
-            _ => JoinRefusal::Unavailable,
-        };
-        Self {
-            why,
-            text: error.with_hint(),
+impl Persistent for Subscription {
+    async fn group(&self) -> Result<GroupSeen, Refusal> {
+        if self.dry_run.is_some() {
+            return dry_run::seen(self).await;
         }
+        let usable = self.clients.get().await?;
+        // As for joining: a subscription that was stopped joins again when this succeeds.
+        let info = self.prepare(&usable).await?;
+        Ok(self.seen(&info).await?)
+    }
+
+    async fn read_links(&self, from: u64, count: u32, max_bytes: usize) -> LinkPage {
+        links::links(&self.own, &self.settings.stream, from, count, max_bytes).await
+    }
+
+    async fn first_link(&self, from: u64) -> LinkPage {
+        links::first_link(&self.own, &self.settings.stream, from).await
+    }
+
+    async fn search_log(&self, after: Option<LogPosition>) -> LogPage {
+        search::search(&self.own, &self.settings.stream, after).await
+    }
+
+    async fn read_parked(&self, from: u64, count: u32) -> ParkedPage {
+        if self.dry_run.is_some() {
+            // What the server parked lies before the checkpoint: a dry run is about what comes.
+            return ParkedPage::Entries(Vec::new());
+        }
+        parked::parked(&self.own, &self.settings.key(), from, count).await
     }
 }

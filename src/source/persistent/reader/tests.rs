@@ -9,8 +9,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Call, End, LINGER, read};
-use crate::source::handoff::Handoff;
-use crate::source::{Arrival, Delivered};
+use crate::source::Arrival;
+use crate::source::persistent::Delivered;
+use crate::source::persistent::handoff::Handoff;
 use ditto_core::event::{Item, SkipReason};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
