@@ -85,11 +85,12 @@ impl Handoff {
         self.for_reader.notified().await;
     }
 
-    /// The reader has gone; nothing will be put down any more.
+    /// The reader has gone; nothing will be put down any more. What it says first counts.
     pub(super) fn close(&self, why: Option<String>) {
         let mut inner = self.lock();
-        inner.over = true;
-        inner.why = inner.why.take().or(why);
+        if !std::mem::replace(&mut inner.over, true) {
+            inner.why = why;
+        }
         drop(inner);
         self.for_pipeline.notify_one();
     }
