@@ -142,7 +142,7 @@ pub struct DryRunAppends<D> {
 
 impl<D> std::fmt::Debug for DryRunAppends<D> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PreviewAppends")
+        f.debug_struct("DryRunAppends")
             .field("under_way", &self.under_way.len())
             .finish_non_exhaustive()
     }
@@ -152,11 +152,9 @@ impl<D: Destination> Appends for DryRunAppends<D> {
     fn send(&mut self, append: Append) {
         let (real, tails) = (self.real.clone(), self.tails.clone());
         self.under_way.push(Box::pin(async move {
-            let id = append.id;
-            let outcome = judge(&*real, &tails, append).await;
             Answer::Appended {
-                append: id,
-                outcome,
+                append: append.id,
+                outcome: judge(&*real, &tails, append).await,
             }
         }));
     }
@@ -171,19 +169,15 @@ impl<D: Destination> Appends for DryRunAppends<D> {
 
 /// What the server would answer (protocol §5.1): written at the tail, recognised by ids before it, else wrong.
 async fn judge<D: Destination>(real: &D, tails: &Tails, append: Append) -> AppendOutcome {
-    let Append {
-        stream,
-        expected,
-        events,
-        ..
-    } = append;
-    let first = match expected {
+    let (stream, events) = (append.stream, append.events);
+    let first = match append.expected {
         Expected::NoStream => 0,
         Expected::Exact(revision) => revision + 1,
     };
     let count = events.len() as u64;
     let last = first + count - 1;
-    if tails.get(&stream).is_some_and(|tail| tail + 1 == first) {
+    let known = tails.get(&stream);
+    if known.is_some_and(|tail| tail + 1 == first) {
         tails.set(&stream, last);
         return AppendOutcome::Written(last);
     }
@@ -203,6 +197,8 @@ async fn judge<D: Destination>(real: &D, tails: &Tails, append: Append) -> Appen
         _ => return AppendOutcome::WrongRevision,
     };
     match there {
+        // Events would have been written there meanwhile; which, is not known.
+        None if known.is_some_and(|tail| tail >= first) => return AppendOutcome::WrongRevision,
         None => tails.set(&stream, last),
         Some(there) => {
             // What is no longer readable there cannot be compared, and the real server would still know it.
