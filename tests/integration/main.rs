@@ -7,6 +7,7 @@ mod support;
 mod acknowledging;
 mod cluster_client;
 mod clusters;
+mod contract;
 mod credentials;
 mod dry_run;
 mod failures;

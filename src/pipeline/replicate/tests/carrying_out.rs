@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::played::{Answering, Asked, SourceScript, Stage, event};
+use super::played::{Asked, SourceScript, Stage, event};
+use super::played_destination::Answering;
 use crate::pipeline::replicate::drive::{Machine, drive};
 use crate::pipeline::replicate::{Outcome, run};
 use ditto_core::event::StreamName;

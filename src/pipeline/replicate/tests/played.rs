@@ -1,26 +1,28 @@
-//! A source and a destination that do as they are told. Hold no test.
+//! A source that does as it is told, and a pipeline from it to a played destination. Holds no test.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::played_destination::{Answering, PlayedDestination};
 use crate::config::settings::{Replication, SubscriptionKey};
-use crate::destination::{Appends, Destination};
 use crate::pipeline::replicate::{Pipeline, core_settings};
 use crate::report::Observer;
 use crate::source::persistent::{Delivered, Joined, Parking, Persistent, Refusal};
 use crate::source::{Arrival, Session, Source};
 use ditto_core::event::{Event, Item, StreamName};
 use ditto_core::port::{
-    Answer, Append, AppendOutcome, CallEnd, CoreSettings, GroupSeen, JoinRefusal, LinkPage,
-    LogPage, LogPosition, LookupRange, LookupResult, MetadataOutcome, ParkedPage, ReadFrom, Rights,
+    CoreSettings, GroupSeen, JoinRefusal, LinkPage, LogPage, LogPosition, ParkedPage, ReadFrom,
     SourcePage,
 };
+
+/// The stream of its events.
+pub(super) const STREAM: &str = "customer-1";
 
 /// What a played source does.
 #[derive(Clone, Debug, Default)]
@@ -46,18 +48,39 @@ pub(super) enum Asked {
     Leave,
 }
 
+#[derive(Clone)]
 pub(super) struct PlayedSource {
-    pub(super) script: SourceScript,
-    pub(super) asked: Arc<Mutex<Vec<Asked>>>,
+    script: SourceScript,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    /// Acknowledged or parked.
+    done: Arc<Mutex<HashSet<Uuid>>>,
+    /// Told to all sessions: they end.
+    reset: Arc<Notify>,
 }
 
 pub(super) struct PlayedSession {
     deliveries: Mutex<VecDeque<Delivered>>,
     asked: Arc<Mutex<Vec<Asked>>>,
+    done: Arc<Mutex<HashSet<Uuid>>>,
+    reset: Arc<Notify>,
     left: Notify,
 }
 
 impl PlayedSource {
+    pub(super) fn new(script: SourceScript) -> Self {
+        Self {
+            script,
+            asked: Arc::default(),
+            done: Arc::default(),
+            reset: Arc::default(),
+        }
+    }
+
+    /// Ends the session that waits now.
+    pub(super) fn reset(&self) {
+        self.reset.notify_one();
+    }
+
     fn seen(&self) -> GroupSeen {
         GroupSeen {
             message_timeout: Duration::from_secs(60),
@@ -84,7 +107,9 @@ impl Source for PlayedSource {
                 text: "played".to_owned(),
             });
         }
+        let done = self.done.lock().unwrap();
         let deliveries = (0..self.script.deliveries)
+            .filter(|number| !done.contains(&event(self.script.gap + number).id))
             .map(|number| {
                 let event = event(self.script.gap + number);
                 Delivered {
@@ -97,6 +122,8 @@ impl Source for PlayedSource {
         let session = PlayedSession {
             deliveries: Mutex::new(deliveries),
             asked: self.asked.clone(),
+            done: self.done.clone(),
+            reset: self.reset.clone(),
             left: Notify::new(),
         };
         Ok(Joined {
@@ -106,16 +133,28 @@ impl Source for PlayedSource {
         })
     }
 
-    async fn read_stream(&self, _: StreamName, from: ReadFrom, count: u32, _: usize) -> SourcePage {
-        let ReadFrom::Revision(from) = from else {
+    async fn read_stream(
+        &self,
+        stream: StreamName,
+        from: ReadFrom,
+        count: u32,
+        _: usize,
+    ) -> SourcePage {
+        let length = self.script.gap + self.script.deliveries;
+        if stream.as_str() != STREAM {
             return SourcePage::NotFound;
+        }
+        let from = match from {
+            ReadFrom::Revision(from) => from,
+            ReadFrom::Tail => length - 1,
         };
-        let end = (from + u64::from(count)).min(self.script.gap + self.script.deliveries);
-        let events: Vec<Event> = (from..end).map(event).collect();
+        let events: Vec<Event> = (from..length.min(from + u64::from(count)))
+            .map(event)
+            .collect();
         tokio::time::sleep(self.script.read_pace * u32::try_from(events.len()).unwrap()).await;
         SourcePage::Events {
             events,
-            last: self.script.gap + self.script.deliveries - 1,
+            last: length - 1,
         }
     }
 
@@ -167,6 +206,7 @@ impl Session for PlayedSession {
 
     fn done(&self, ids: Vec<Uuid>) {
         self.note(Asked::Ack(ids.len()));
+        self.done.lock().unwrap().extend(ids);
     }
 
     fn leave(&self) {
@@ -177,8 +217,11 @@ impl Session for PlayedSession {
     async fn next(&mut self, into: &mut VecDeque<Delivered>) -> Arrival {
         let deliveries = std::mem::take(&mut *self.deliveries.lock().unwrap());
         if deliveries.is_empty() {
-            self.left.notified().await;
-            return Arrival::Over { why: None };
+            let why = tokio::select! {
+                () = self.left.notified() => None,
+                () = self.reset.notified() => Some("reset".to_owned()),
+            };
+            return Arrival::Over { why };
         }
         into.extend(deliveries);
         Arrival::Deliveries
@@ -188,102 +231,14 @@ impl Session for PlayedSession {
 impl Parking for PlayedSession {
     fn park(&self, ids: Vec<Uuid>, reason: String) {
         self.note(Asked::Park(ids.len(), reason));
-    }
-}
-
-/// What a played destination does with appends and reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answering {
-    /// Writes everything.
-    Well,
-    /// Ends every call, and answers no read.
-    Away,
-    /// Takes appends and never says a word; reads are answered.
-    Silent,
-}
-
-pub(super) struct PlayedDestination(pub(super) Answering);
-
-pub(super) struct PlayedAppends {
-    answering: Answering,
-    sender: mpsc::UnboundedSender<Answer>,
-    answers: mpsc::UnboundedReceiver<Answer>,
-}
-
-impl Destination for PlayedDestination {
-    type Appends = PlayedAppends;
-
-    fn appends(&self) -> PlayedAppends {
-        let (sender, answers) = mpsc::unbounded_channel();
-        PlayedAppends {
-            answering: self.0,
-            sender,
-            answers,
-        }
-    }
-
-    async fn lookup(&self, _: StreamName, _: LookupRange, _: usize) -> LookupResult {
-        match self.0 {
-            Answering::Away => LookupResult::Failed,
-            Answering::Well | Answering::Silent => LookupResult::NotFound,
-        }
-    }
-
-    async fn recognise(&self, _: StreamName, _: Event) -> LookupResult {
-        LookupResult::Failed
-    }
-
-    async fn rights(&self, _: StreamName) -> Rights {
-        Rights::Unknown
-    }
-
-    async fn write_metadata(
-        &self,
-        _: StreamName,
-        _: Option<Duration>,
-        _: Option<u64>,
-    ) -> MetadataOutcome {
-        MetadataOutcome::Written
-    }
-
-    async fn probe(&self) -> Result<(), String> {
-        match self.0 {
-            Answering::Away => Err("away".to_owned()),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Appends for PlayedAppends {
-    fn send(&mut self, append: Append) {
-        let answer = match self.answering {
-            Answering::Well => Answer::Appended {
-                append: append.id,
-                outcome: AppendOutcome::Written(append.events.last().unwrap().revision),
-            },
-            Answering::Away => Answer::CallEnded {
-                lane: 0,
-                unanswered: vec![append.id],
-                why: CallEnd {
-                    silent: false,
-                    why: "connection refused".to_owned(),
-                    said: "connection refused".to_owned(),
-                },
-            },
-            Answering::Silent => return,
-        };
-        self.sender.send(answer).unwrap();
-    }
-
-    async fn answers(&mut self, into: &mut Vec<Answer>) {
-        into.extend(self.answers.recv().await);
+        self.done.lock().unwrap().extend(ids);
     }
 }
 
 pub(super) fn event(revision: u64) -> Event {
     Event {
         id: Uuid::from_u128(u128::from(revision) + 1),
-        stream: StreamName::from("customer-1"),
+        stream: StreamName::from(STREAM),
         revision,
         event_type: "happened".into(),
         is_json: true,
@@ -313,18 +268,16 @@ impl Stage {
     pub(super) fn with(script: SourceScript, answering: Answering, settings: CoreSettings) -> Self {
         let (stop, stopping) = watch::channel(None);
         let (budget, budgeted) = watch::channel(64 * 1024 * 1024);
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let source = PlayedSource::new(script);
+        let asked = source.asked.clone();
         let pipeline = Pipeline {
             key: SubscriptionKey {
                 stream: StreamName::from("$ce-customer"),
                 group: "ditto".into(),
             },
             settings,
-            source: Arc::new(PlayedSource {
-                script,
-                asked: asked.clone(),
-            }),
-            destination: Arc::new(PlayedDestination(answering)),
+            source: Arc::new(source),
+            destination: Arc::new(PlayedDestination::new(answering)),
             observer: Observer::default(),
             budget: budgeted,
             stop: stopping,

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::played::{Answering, SourceScript, Stage};
+use super::played::{SourceScript, Stage};
+use super::played_destination::Answering;
 use crate::config::settings::Replication;
 use crate::pipeline::replicate::{Outcome, core_settings, run};
 use ditto_core::port::JoinRefusal;
