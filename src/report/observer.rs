@@ -5,8 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::metrics::{Counter, Noted, SubscriptionMetrics};
-use crate::status::Entry;
+use crate::config::settings::SubscriptionKey;
+use crate::metrics::{Counter, Metrics, Noted, SubscriptionMetrics};
+use crate::status::{Entry, ProcessStatus};
 use ditto_core::port::{CopiedEvent, GroupSeen, PipelineState, Report, Side, Status};
 
 /// The status and the counters of one subscription, over all its runs. The default has neither.
@@ -34,6 +35,22 @@ impl Observer {
         Self {
             shown: Some((entry, metrics)),
             listener: None,
+        }
+    }
+
+    /// Adds a subscription to this status and its series to these metrics, and shows it there.
+    #[must_use]
+    pub fn shown_in(status: &ProcessStatus, metrics: &Metrics, key: &SubscriptionKey) -> Self {
+        let series = metrics.subscription(key.stream.as_str(), &key.group);
+        Self::new(status.add(key), series)
+    }
+
+    /// The same, and has somebody listen.
+    #[must_use]
+    pub fn and_heard_by(self, listener: Arc<dyn Listener>) -> Self {
+        Self {
+            listener: Some(listener),
+            ..self
         }
     }
 
