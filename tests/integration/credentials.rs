@@ -4,7 +4,7 @@ use std::path::Path;
 
 use devstore::{Options, User};
 use ditto::config::cluster::{ClusterKeys, PasswordSource};
-use ditto_core::port::{HeldReason, PipelineState, Report};
+use ditto_core::port::{HeldReason, PipelineState};
 
 use crate::support::copying::BUDGET;
 use crate::support::servers::{cluster, cluster_as};
@@ -81,12 +81,7 @@ async fn a_destination_password_that_becomes_wrong_and_right_again_loses_nothing
         .await;
     std::fs::write(&file, "new").unwrap();
     servers.until_equal().await;
-    assert_eq!(
-        copying
-            .seen
-            .count(|report| matches!(report, Report::Held { .. })),
-        0
-    );
+    copying.until_done_without_loss(&servers).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,19 +122,12 @@ async fn holds_one_stream(acl: &str, missing: &str) {
         subscription("$ce-customer", "ditto"),
         BUDGET,
     );
-    crate::support::until("the stream is held for what is missing", || {
-        let held = copying.seen.count(|report| {
-            matches!(report, Report::Held { stream, reason: HeldReason::Refused, text, .. }
-                if stream.as_str() == "customer-1" && text == missing)
-        });
-        if held == 1 { Ok(()) } else { Err(held) }
-    })
-    .await;
-    crate::support::until("the others are copied", || {
-        match servers.destination.counters().appended_events {
-            9 => Ok(()),
-            events => Err(events),
-        }
-    })
-    .await;
+    copying.until_done(&servers).await;
+    let held = (
+        "customer-1".to_owned(),
+        HeldReason::Refused,
+        missing.to_owned(),
+    );
+    assert_eq!(copying.seen.held_with_text(), [held]);
+    assert_eq!(servers.destination.counters().appended_events, 9);
 }

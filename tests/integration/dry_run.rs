@@ -1,7 +1,7 @@
 //! `read_only`: everything is told as if it were done, and nothing is.
 
 use ditto::config::settings::SubscriptionSettings;
-use ditto_core::port::{HeldReason, Report};
+use ditto_core::port::HeldReason;
 
 use crate::support::groups::{self, eager};
 use crate::support::{Copying, Servers, seed, subscription, until};
@@ -34,18 +34,10 @@ async fn nothing_is_written_and_the_group_stays_as_it_is() {
         copied => Err(copied),
     })
     .await;
-    until("the conflict is told", || {
-        match copying.seen.count(|report| {
-            matches!(
-                report,
-                Report::Held {
-                    reason: HeldReason::Conflict,
-                    ..
-                }
-            )
-        }) {
-            1 => Ok(()),
-            other => Err(other),
+    until("the conflict is shown", || {
+        match copying.seen.held().as_slice() {
+            [(stream, HeldReason::Conflict)] if stream == "customer-3" => Ok(()),
+            other => Err(format!("{other:?}")),
         }
     })
     .await;

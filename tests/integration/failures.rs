@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use devstore::{Ending, Fault, FaultKind, Server, Startup};
-use ditto_core::port::Report;
 
 use crate::support::groups::{self, eager};
 use crate::support::{Copying, Servers, seed, subscription, until};
@@ -39,13 +38,8 @@ async fn survives(name: &str, fault: Fault, on: impl Fn(&Servers) -> &Server) {
     })
     .await;
     servers.until_written(STREAMS * 10).await;
-    assert_eq!(
-        copying
-            .seen
-            .count(|report| matches!(report, Report::Held { .. } | Report::Parked { .. })),
-        0,
-        "{name}"
-    );
+    println!("without loss despite {name}");
+    copying.until_done_without_loss(&servers).await;
 }
 
 fn in_call(call: &str, fault: FaultKind, times: u32) -> Fault {
@@ -115,12 +109,7 @@ async fn an_event_whose_call_ends_four_times_in_a_row_is_not_parked() {
     let copying = Copying::start(&servers, subscription("$ce-customer", "ditto"));
     servers.until_equal().await;
     assert_eq!(faults.struck(id), Some(4));
-    assert_eq!(
-        copying
-            .seen
-            .count(|report| matches!(report, Report::Held { .. } | Report::Parked { .. })),
-        0
-    );
+    copying.until_done_without_loss(&servers).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

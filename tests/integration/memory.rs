@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use devstore::store::{Expected, Proposed};
 use devstore::{Fault, FaultKind};
-use ditto_core::port::Report;
 use eventstore::PersistentSubscriptionSettings;
 
 use crate::support::groups;
-use crate::support::{Copying, Servers, event, seed, subscription, until, write};
+use crate::support::{Copying, Servers, event, seed, subscription, write};
 
 const MIB: usize = 1024 * 1024;
 
@@ -71,15 +70,9 @@ async fn ten_subscriptions_with_hardly_any_memory_get_on_while_streams_wait_for_
         .collect();
     servers.until_equal().await;
     for pipeline in &copying {
-        until("it is told", || {
-            match pipeline
-                .seen
-                .count(|report| matches!(report, Report::RepairEnded { .. }))
-            {
-                4 => Ok(()),
-                other => Err(other),
-            }
-        })
-        .await;
+        pipeline.until_done_without_loss(&servers).await;
+        assert_eq!(pipeline.seen.total("ditto_repairs_total"), 4);
+        let reading = pipeline.seen.reading();
+        assert_eq!(reading.map(|reading| reading.repairs), Some(0));
     }
 }

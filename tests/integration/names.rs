@@ -6,11 +6,11 @@ use devstore::store::Expected;
 use ditto::eventstore::Side;
 use ditto::source::Source;
 use ditto::source::persistent::Subscription;
-use ditto_core::port::{HeldReason, PipelineState, ReadFrom, Report, SourcePage};
+use ditto_core::port::{HeldReason, PipelineState, ReadFrom, SourcePage};
 
 use crate::support::compare::events;
 use crate::support::servers::client;
-use crate::support::{Copying, Servers, seed, subscription, until};
+use crate::support::{Copying, Servers, seed, subscription};
 
 const CATEGORY: &str = "$ce-größe";
 
@@ -56,18 +56,10 @@ async fn a_tombstone_at_the_destination_holds_a_stream_of_any_name() {
         .tombstone("größe-1", Expected::Any)
         .unwrap();
     let copying = Copying::start(&servers, subscription(CATEGORY, "übernahme"));
-    until("the stream is held, the other copied", || {
-        let held = copying.seen.count(|report| {
-            matches!(report, Report::Held { stream, reason, .. }
-                if stream.as_str() == "größe-1" && *reason == HeldReason::Conflict)
-        });
-        let copied = events(servers.destination.store(), "größe-2").len();
-        match (held, copied) {
-            (1.., 5) => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
+    copying.until_done(&servers).await;
+    let held = [("größe-1".to_owned(), HeldReason::Conflict)];
+    assert_eq!(copying.seen.held(), held);
+    assert_eq!(events(servers.destination.store(), "größe-2").len(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! What an operator may choose: conflicts, missing history, refusals, metadata, throttle, partial copies.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use devstore::store::Expected;
@@ -9,7 +10,10 @@ use ditto::pipeline::replicate::Outcome;
 use ditto_core::port::{HeldReason, PipelineState, Report};
 
 use crate::support::compare::events;
+use crate::support::copying::BUDGET;
 use crate::support::groups::{self, eager};
+use crate::support::heard::Heard;
+use crate::support::servers::cluster;
 use crate::support::{Copying, Servers, event, seed, subscription, until, write, write_metadata};
 
 /// Source and destination disagree about the first event of one stream, and agree about another stream.
@@ -33,10 +37,23 @@ async fn with_history_gone() -> (Servers, SubscriptionSettings) {
     (servers, subscription("$ce-customer", "ditto"))
 }
 
-fn held(copying: &Copying, wanted: HeldReason) -> usize {
+/// The only stream that is held once all is done is `customer-1`, for this reason, and so many of its events are parked.
+async fn is_held(copying: &Copying, servers: &Servers, reason: HeldReason, parked: u64) {
+    copying.until_done(servers).await;
+    assert_eq!(copying.seen.held(), [("customer-1".to_owned(), reason)]);
+    let label = format!("reason=\"{}\"", reason.as_str());
+    assert_eq!(copying.seen.metric("ditto_streams_held", &label), 1);
+    assert_eq!(
+        copying.seen.metric("ditto_events_parked_total", &label),
+        parked
+    );
+}
+
+/// Events of a conflict that were acknowledged without a copy.
+fn passed(copying: &Copying) -> u64 {
     copying
         .seen
-        .count(|report| matches!(report, Report::Held { reason, .. } if *reason == wanted))
+        .metric("ditto_events_skipped_total", r#"reason="conflict""#)
 }
 
 fn revisions(servers: &Servers, stream: &str) -> Vec<u64> {
@@ -51,7 +68,7 @@ async fn a_conflict_parks_that_stream_and_no_other() {
     let (servers, settings) = in_conflict().await;
     let copying = Copying::start(&servers, settings.clone());
     groups::until_checkpoint(&servers.source, &settings, 5).await;
-    assert_eq!(held(&copying, HeldReason::Conflict), 1);
+    is_held(&copying, &servers, HeldReason::Conflict, 3).await;
     assert_eq!(groups::seen(&servers.source, &settings).await.parked, 3);
     assert_eq!(revisions(&servers, "customer-1"), [0]);
     assert_eq!(revisions(&servers, "customer-2"), [0, 1, 2]);
@@ -69,12 +86,7 @@ async fn a_conflict_may_be_skipped() {
     settings.replication.on_conflict = OnConflict::Skip;
     let copying = Copying::start(&servers, settings.clone());
     groups::until_checkpoint(&servers.source, &settings, 5).await;
-    assert_eq!(
-        copying
-            .seen
-            .count(|report| matches!(report, Report::Passed { .. })),
-        3
-    );
+    assert_eq!(passed(&copying), 3);
     assert_eq!(groups::seen(&servers.source, &settings).await.parked, 0);
     assert_eq!(revisions(&servers, "customer-1"), [0]);
 }
@@ -91,12 +103,7 @@ async fn every_subscription_has_policies_of_its_own() {
     let outcome = Copying::start(&servers, stops).end().await;
     assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
     groups::until_checkpoint(&servers.source, &skips, 5).await;
-    assert_eq!(
-        skipping
-            .seen
-            .count(|report| matches!(report, Report::Passed { .. })),
-        3
-    );
+    assert_eq!(passed(&skipping), 3);
     assert_eq!(groups::seen(&servers.source, &skips).await.parked, 0);
 }
 
@@ -116,7 +123,7 @@ async fn missing_history_parks_that_stream_and_no_other() {
     let (servers, settings) = with_history_gone().await;
     let copying = Copying::start(&servers, settings.clone());
     groups::until_checkpoint(&servers.source, &settings, 7).await;
-    assert_eq!(held(&copying, HeldReason::MissingHistory), 1);
+    is_held(&copying, &servers, HeldReason::MissingHistory, 2).await;
     assert_eq!(groups::seen(&servers.source, &settings).await.parked, 2);
     assert_eq!(revisions(&servers, "customer-1"), [0; 0]);
     assert_eq!(revisions(&servers, "customer-2"), [0, 1, 2]);
@@ -147,8 +154,9 @@ async fn missing_history_may_be_filled_with_placeholders() {
             .truncate_before,
         Some(3)
     );
-    assert_eq!(held(&copying, HeldReason::MissingHistory), 0);
     servers.until_equal().await;
+    copying.until_done_without_loss(&servers).await;
+    assert_eq!(copying.seen.total("ditto_placeholders_total"), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,7 +183,7 @@ async fn an_event_that_is_too_large_holds_its_stream_and_no_other() {
     seed(source, "customer-2", 2);
     let copying = Copying::start(&servers, settings.clone());
     groups::until_checkpoint(&servers.source, &settings, 5).await;
-    assert_eq!(held(&copying, HeldReason::Refused), 1);
+    is_held(&copying, &servers, HeldReason::Refused, 2).await;
     assert_eq!(groups::seen(&servers.source, &settings).await.parked, 2);
     assert_eq!(revisions(&servers, "customer-1"), [0, 1]);
     assert_eq!(revisions(&servers, "customer-2"), [0, 1]);
@@ -195,7 +203,7 @@ async fn large_events_are_not_merged_beyond_what_the_server_takes() {
     }
     let copying = Copying::start(&servers, subscription("$ce-customer", "ditto"));
     servers.until_equal().await;
-    assert_eq!(held(&copying, HeldReason::Refused), 0);
+    copying.until_done_without_loss(&servers).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,7 +218,15 @@ async fn metadata_is_written_before_the_first_event_and_only_where_there_is_none
     seed(servers.source.store(), "customer-2", 2);
     let mut settings = subscription("$ce-customer", "ditto");
     settings.replication.time_to_live = Some(Duration::from_secs(3600));
-    let copying = Copying::start(&servers, settings);
+    // That metadata was left as it is, is told in the journal alone.
+    let heard = Arc::new(Heard::default());
+    let _copying = Copying::heard_by(
+        &heard,
+        cluster(&servers.source),
+        cluster(&servers.destination),
+        settings,
+        BUDGET,
+    );
     servers.until_equal().await;
     let destination = servers.destination.store();
     let written = events(destination, "$$customer-1");
@@ -224,12 +240,8 @@ async fn metadata_is_written_before_the_first_event_and_only_where_there_is_none
         (kept.len(), &kept[0].data()[..]),
         (1, &br#"{"$maxCount":9}"#[..])
     );
-    assert_eq!(
-        copying
-            .seen
-            .count(|report| matches!(report, Report::MetadataKept { .. })),
-        1
-    );
+    let left = |report: &Report| matches!(report, Report::MetadataKept { .. });
+    assert_eq!(heard.count(left), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -348,14 +360,9 @@ async fn an_event_larger_than_a_message_is_held_with_the_servers_words() {
     );
     seed(source, "customer-2", 2);
     let copying = Copying::start(&servers, settings);
-    until("the stream is held, with the reason", || {
-        let words = "the destination ended the call each time: Received message exceeds the maximum configured message \
-                     size.";
-        let held = copying.seen.count(
-            |report| matches!(report, Report::Held { reason: HeldReason::Refused, text, .. } if text.contains(words)),
-        );
-        if held == 1 { Ok(()) } else { Err(held) }
-    })
-    .await;
+    is_held(&copying, &servers, HeldReason::Refused, 1).await;
+    let (_, _, text) = &copying.seen.held_with_text()[0];
+    let words = "the destination ended the call each time: Received message exceeds the maximum configured message size.";
+    assert!(text.contains(words), "{text}");
     assert_eq!(revisions(&servers, "customer-2"), [0, 1]);
 }

@@ -3,7 +3,7 @@
 use devstore::store::Expected;
 use ditto::config::settings::SubscriptionSettings;
 use ditto_core::event::SkipReason;
-use ditto_core::port::{HeldReason, Report};
+use ditto_core::port::HeldReason;
 
 use crate::support::compare::events;
 use crate::support::groups::{self, eager};
@@ -16,10 +16,9 @@ async fn with_group(stream: &str) -> (Servers, SubscriptionSettings) {
     (servers, subscription(stream, "ditto"))
 }
 
-fn skipped(copying: &Copying, wanted: SkipReason) -> usize {
-    copying
-        .seen
-        .count(|report| matches!(report, Report::Skipped { reason } if *reason == wanted))
+fn skipped(copying: &Copying, wanted: SkipReason) -> u64 {
+    let label = format!("reason=\"{}\"", wanted.as_str());
+    copying.seen.metric("ditto_events_skipped_total", &label)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,6 +117,7 @@ async fn links_whose_target_is_gone_are_acknowledged() {
     let copying = Copying::start(&servers, settings.clone());
     groups::until_checkpoint(&servers.source, &settings, 4).await;
     assert_eq!(skipped(&copying, SkipReason::Unresolved), 3);
+    assert_eq!(copying.seen.total("ditto_events_unresolved_total"), 3);
     servers.until_equal().await;
 }
 
@@ -152,12 +152,7 @@ async fn events_that_the_category_does_not_link_come_with_the_streams_next_event
     write(source, "customer-1", "$streamDeleted", true, "{}");
     let copying = Copying::start(&servers, subscription("$ce-customer", "ditto"));
     servers.until_equal().await;
-    assert!(
-        copying
-            .seen
-            .count(|report| matches!(report, Report::RepairStarted { .. }))
-            > 0
-    );
+    assert!(copying.seen.total("ditto_repairs_total") > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,12 +173,7 @@ async fn a_stream_whose_head_moves_is_copied_from_where_it_begins_now() {
     .await;
     let copied: Vec<_> = events(servers.destination.store(), "customer-1");
     assert_eq!(copied.len(), 6);
-    assert_eq!(
-        copying
-            .seen
-            .count(|report| matches!(report, Report::Held { .. })),
-        0
-    );
+    copying.until_done_without_loss(&servers).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,12 +191,10 @@ async fn a_stream_that_was_deleted_at_the_destination_is_held() {
     seed(servers.source.store(), "customer-other", 2);
     let copying = Copying::start(&servers, settings.clone());
     groups::until_checkpoint(&servers.source, &settings, 5).await;
-    for stream in ["customer-soft", "customer-hard"] {
-        let held = copying.seen.count(|report| {
-            matches!(report, Report::Held { stream: name, reason: HeldReason::Conflict, .. } if name.as_str() == stream)
-        });
-        assert_eq!(held, 1, "{stream}");
-    }
+    copying.until_done(&servers).await;
+    let held =
+        ["customer-hard", "customer-soft"].map(|stream| (stream.to_owned(), HeldReason::Conflict));
+    assert_eq!(copying.seen.held(), held);
     assert_eq!(groups::seen(&servers.source, &settings).await.parked, 4);
     assert_eq!(events(destination, "customer-other").len(), 2);
 }

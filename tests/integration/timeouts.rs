@@ -1,11 +1,15 @@
 //! The server's clock for a delivery runs whether ditto gets on or not: healthy events are never parked for that.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ditto_core::port::{PipelineState, Report};
 use eventstore::PersistentSubscriptionSettings;
 
+use crate::support::copying::BUDGET;
 use crate::support::groups::{self, eager};
+use crate::support::heard::Heard;
+use crate::support::servers::cluster;
 use crate::support::{Copying, Servers, event, seed, subscription, until};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,12 +51,20 @@ async fn a_throttle_takes_no_more_than_it_can_work_off_in_time() {
     let mut settings = subscription("$ce-customer", "ditto");
     settings.replication.throttle_interval = Duration::from_millis(50);
     seed(servers.source.store(), "customer-1", 120);
-    let copying = Copying::start(&servers, settings.clone());
+    // No metric counts what times out.
+    let heard = Arc::new(Heard::default());
+    let _copying = Copying::heard_by(
+        &heard,
+        cluster(&servers.source),
+        cluster(&servers.destination),
+        settings.clone(),
+        BUDGET,
+    );
     servers.until_equal().await;
     groups::until_checkpoint(&servers.source, &settings, 119).await;
     // A join for a larger buffer may bring again what was just copied; nothing may time out.
     let timed_out = |report: &Report| matches!(report, Report::TimedOut { .. });
-    assert_eq!(copying.seen.count(timed_out), 0);
+    assert_eq!(heard.count(timed_out), 0);
     assert_eq!(groups::seen(&servers.source, &settings).await.parked, 0);
 }
 
@@ -76,8 +88,15 @@ async fn a_repair_of_200_000_events_holds_up_no_other_stream() {
     for number in 0..50 {
         seed(source, &format!("customer-{number}"), 10);
     }
-    let budget = 1024 * 1024;
-    let copying = Copying::with_budget(&servers, subscription("$ce-customer", "ditto"), budget);
+    // The order of two happenings is in no reading: both may come between two of them.
+    let heard = Arc::new(Heard::default());
+    let _copying = Copying::heard_by(
+        &heard,
+        cluster(&servers.source),
+        cluster(&servers.destination),
+        subscription("$ce-customer", "ditto"),
+        1024 * 1024,
+    );
     // Each part has a deadline of its own: a busy machine takes its time, and still gets on.
     for part in 1..=20 {
         until("the next 10,000 are copied", || {
@@ -94,10 +113,10 @@ async fn a_repair_of_200_000_events_holds_up_no_other_stream() {
         .await;
     }
     servers.until_equal().await;
-    let others = copying.seen.last(
+    let others = heard.last(
         |report| matches!(report, Report::Copied { stream, .. } if stream.as_str() != "customer-long"),
     );
-    let repaired = copying.seen.first(|report| {
+    let repaired = heard.first(|report| {
         matches!(
             report,
             Report::RepairEnded {

@@ -2,6 +2,7 @@
 //! said to be well.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use devstore::{Options, User};
 use ditto::config::cluster::{ClusterKeys, PasswordSource};
@@ -12,6 +13,7 @@ use ditto::verify::End;
 use ditto_core::port::{PipelineState, Report};
 
 use crate::support::copying::BUDGET;
+use crate::support::heard::Heard;
 use crate::support::servers::{cluster, cluster_as};
 use crate::support::verifying::{self, job};
 use crate::support::{Copying, Servers, seed, subscription, until, write_metadata};
@@ -35,8 +37,16 @@ fn category() -> SubscriptionSettings {
     subscription("$ce-customer", "ditto")
 }
 
-fn unseen(copying: &Copying, first: u64, last: u64) -> bool {
-    copying.seen.count(
+/// A copy, and what it tells: which numbers are unseen is in the state only as long as they are searched for, and in the journal.
+fn heard(servers: &Servers, settings: SubscriptionSettings) -> (Copying, Arc<Heard>) {
+    let heard = Arc::new(Heard::default());
+    let (source, destination) = (cluster(&servers.source), cluster(&servers.destination));
+    let copying = Copying::heard_by(&heard, source, destination, settings, BUDGET);
+    (copying, heard)
+}
+
+fn unseen(heard: &Heard, first: u64, last: u64) -> bool {
+    heard.count(
         |report| matches!(report, Report::Unseen { from, to } if (*from, *to) == (first, last)),
     ) == 1
 }
@@ -45,9 +55,9 @@ async fn is_copied_though_unseen(metadata: &str, last: u64) {
     let servers = Servers::start().await;
     three_streams(&servers);
     truncate(&servers, metadata);
-    let copying = Copying::start(&servers, category());
+    let (copying, heard) = heard(&servers, category());
     servers.until_equal().await;
-    assert!(unseen(&copying, 0, last), "{metadata}");
+    assert!(unseen(&heard, 0, last), "{metadata}");
     copying.until_running().await;
     seed(servers.source.store(), "customer-a-4", 1);
     servers.until_equal().await;
@@ -80,14 +90,10 @@ async fn links_truncated_while_ditto_was_away_are_found() {
     // Without that the group would deliver them from memory.
     servers.source.stop().await;
     servers.source.start_again().await.unwrap();
-    let copying = Copying::start(&servers, category());
+    let (_copying, heard) = heard(&servers, category());
     servers.until_equal().await;
-    assert_eq!(
-        copying
-            .seen
-            .count(|report| matches!(report, Report::Unseen { to: 7, .. })),
-        1
-    );
+    let to_the_last = |report: &Report| matches!(report, Report::Unseen { to: 7, .. });
+    assert_eq!(heard.count(to_the_last), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,7 +105,7 @@ async fn events_of_a_truncated_type_are_found_one_by_one() {
     write_metadata(servers.source.store(), &stream, r#"{"$tb":3}"#);
     let mut settings = subscription(&stream, "ditto");
     settings.replication.skip_version_check = true;
-    let copying = Copying::start(&servers, settings);
+    let (copying, heard) = heard(&servers, settings);
     until("the type's events are copied", || {
         match servers.destination.counters().appended_events {
             4 => Ok(()),
@@ -107,7 +113,7 @@ async fn events_of_a_truncated_type_are_found_one_by_one() {
         }
     })
     .await;
-    assert!(unseen(&copying, 0, 2));
+    assert!(unseen(&heard, 0, 2));
     copying.until_running().await;
 }
 
@@ -168,7 +174,10 @@ async fn an_operator_who_accepts_gets_the_other_events() {
     std::fs::write(&file, "x").unwrap();
     let mut settings = category();
     settings.accept_unseen_below = 4;
-    let copying = Copying::between(
+    // That the loss was accepted is told in the journal alone.
+    let heard = Arc::new(Heard::default());
+    let copying = Copying::heard_by(
+        &heard,
         reader(&servers, &file),
         cluster(&servers.destination),
         settings,
@@ -183,7 +192,7 @@ async fn an_operator_who_accepts_gets_the_other_events() {
     })
     .await;
     let accepted = Report::UnseenAccepted { from: 0, to: 3 };
-    assert_eq!(copying.seen.count(|report| *report == accepted), 1);
+    assert_eq!(heard.count(|report| *report == accepted), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
-//! A pipeline under way between two servers, and what it told.
+//! A pipeline under way between two servers, and what an operator sees of it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ditto::config::cluster::ClusterSettings;
@@ -9,16 +9,16 @@ use ditto::config::settings::{
     SubscriptionSettings,
 };
 use ditto::daemon::{Launch, Launcher, Run};
-use ditto::metrics::Metrics;
 use ditto::pipeline::replicate::Outcome;
-use ditto::report::{Listener, Observer};
 use ditto_core::event::StreamName;
-use ditto_core::port::{PipelineState, Report};
+use ditto_core::port::PipelineState;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::heard::Heard;
 use super::servers::cluster;
+use super::shown::Shown;
 use support::servers::Servers;
 
 pub(crate) const BUDGET: usize = 64 * 1024 * 1024;
@@ -54,7 +54,8 @@ pub(crate) struct Copying {
     task: JoinHandle<Outcome>,
     stop: watch::Sender<Option<Instant>>,
     _budget: watch::Sender<usize>,
-    pub(crate) seen: Arc<Recorder>,
+    stream: StreamName,
+    pub(crate) seen: Shown,
 }
 
 impl Copying {
@@ -80,10 +81,36 @@ impl Copying {
         settings: SubscriptionSettings,
         bytes: usize,
     ) -> Self {
+        Self::observed(source, destination, settings, bytes, None)
+    }
+
+    /// Starts it between servers as configured, with somebody who hears of every single happening.
+    pub(crate) fn heard_by(
+        heard: &Arc<Heard>,
+        source: ClusterSettings,
+        destination: ClusterSettings,
+        settings: SubscriptionSettings,
+        bytes: usize,
+    ) -> Self {
+        Self::observed(source, destination, settings, bytes, Some(heard))
+    }
+
+    fn observed(
+        source: ClusterSettings,
+        destination: ClusterSettings,
+        settings: SubscriptionSettings,
+        bytes: usize,
+        heard: Option<&Arc<Heard>>,
+    ) -> Self {
         log();
         let (stop, stopping) = watch::channel(None);
         let (budget, budgeted) = watch::channel(bytes);
-        let seen = Arc::new(Recorder::default());
+        let seen = Shown::new(&settings.key());
+        let observer = match heard {
+            Some(heard) => seen.observer.clone().and_heard_by(heard.clone()),
+            None => seen.observer.clone(),
+        };
+        let stream = settings.stream.clone();
         let asked = Settings {
             source,
             destination: Destination::EventStore(destination),
@@ -92,10 +119,10 @@ impl Copying {
             http: HttpSettings::default(),
             log: LogSettings::default(),
         };
-        let launcher = Launcher::new(&asked, Metrics::new().unwrap());
+        let launcher = Launcher::new(&asked, seen.metrics.clone());
         let run = launcher.launch(Run {
             settings,
-            observer: Observer::heard_by(seen.clone()),
+            observer,
             budget: budgeted,
             stop: stopping,
         });
@@ -103,6 +130,7 @@ impl Copying {
             task: tokio::spawn(run),
             stop,
             _budget: budget,
+            stream,
             seen,
         }
     }
@@ -125,8 +153,8 @@ impl Copying {
     /// Waits for a state.
     pub(crate) async fn until_state(&self, what: &str, wanted: impl Fn(&PipelineState) -> bool) {
         super::until(what, || match self.seen.state() {
-            Some(state) if wanted(&state) => Ok(()),
-            other => Err(format!("it is {other:?}")),
+            state if wanted(&state) => Ok(()),
+            state => Err(format!("it is {state:?}")),
         })
         .await;
     }
@@ -136,66 +164,35 @@ impl Copying {
         self.until_state("it runs", |state| *state == PipelineState::Running)
             .await;
     }
+
+    /// Waits until the status shows that all that the subscription's stream has now is done, and with it every stream that this
+    /// has left held.
+    pub(crate) async fn until_done(&self, servers: &Servers) {
+        let last = servers
+            .source
+            .store()
+            .stream_info(self.stream.as_str())
+            .last;
+        super::until("the status shows that all is done", || {
+            match self.seen.reading().and_then(|reading| reading.done_up_to) {
+                done if done >= last => Ok(()),
+                done => Err(format!("{done:?} of {last:?}")),
+            }
+        })
+        .await;
+    }
+
+    /// Waits until all is done; then no stream may be held, and nothing may have been parked or passed.
+    pub(crate) async fn until_done_without_loss(&self, servers: &Servers) {
+        self.until_done(servers).await;
+        assert_eq!(self.seen.held(), []);
+        assert_eq!(self.seen.total("ditto_events_failed_total"), 0);
+    }
 }
 
 /// As a process that is killed.
 impl Drop for Copying {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-/// Remembers everything that it was told.
-#[derive(Default)]
-pub(crate) struct Recorder {
-    reports: Mutex<Vec<Report>>,
-}
-
-impl Recorder {
-    /// The present state.
-    pub(crate) fn state(&self) -> Option<PipelineState> {
-        let reports = self.reports.lock().unwrap();
-        reports.iter().rev().find_map(|report| match report {
-            Report::State(state) => Some(state.clone()),
-            _ => None,
-        })
-    }
-
-    /// How often the test matches what was told.
-    pub(crate) fn count(&self, test: impl Fn(&Report) -> bool) -> usize {
-        self.reports
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|report| test(report))
-            .count()
-    }
-
-    /// Where in what was told the first of this kind is.
-    pub(crate) fn first(&self, test: impl Fn(&Report) -> bool) -> Option<usize> {
-        self.reports.lock().unwrap().iter().position(test)
-    }
-
-    /// Where the last is.
-    pub(crate) fn last(&self, test: impl Fn(&Report) -> bool) -> Option<usize> {
-        self.reports.lock().unwrap().iter().rposition(test)
-    }
-
-    /// Events told as copied.
-    pub(crate) fn copied(&self) -> usize {
-        let reports = self.reports.lock().unwrap();
-        reports
-            .iter()
-            .map(|report| match report {
-                Report::Copied { events, .. } => events.len(),
-                _ => 0,
-            })
-            .sum()
-    }
-}
-
-impl Listener for Recorder {
-    fn report(&self, what: &Report) {
-        self.reports.lock().unwrap().push(what.clone());
     }
 }

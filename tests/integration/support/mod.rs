@@ -3,7 +3,9 @@
 
 pub(crate) mod copying;
 pub(crate) mod groups;
+pub(crate) mod heard;
 pub(crate) mod servers;
+pub(crate) mod shown;
 pub(crate) mod verifying;
 
 pub(crate) use copying::{Copying, subscription};
