@@ -26,36 +26,37 @@ check: ## Formatting, lints, licences, pages and structure: what CI demands besi
 	@$(STAGE) architecture --needs python3 tests/setup/architecture
 	@$(STAGE) packaging --needs python3 packaging/check
 	@$(STAGE) protections tests/chaos/protections/run --check
+	@$(STAGE) stages --tests --needs python3 python3 -B -m unittest tests/setup/test_stage.py
 
 test: test-rust simulation fuzz-smoke chaos-fixed bench-smoke conformance clients kinesis page otlp monitoring test-system ## All tests; parts that cannot run here say so in one line
 
 test-rust: ## Unit, integration and simulation tests; the integration tests between servers of both versions
-	@$(STAGE) cargo-test cargo test --workspace --locked
-	@$(STAGE) newer-server env DEVSTORE_SERVER=26.1.0 cargo test --locked --package ditto --test integration
+	@$(STAGE) cargo-test --tests cargo test --workspace --locked
+	@$(STAGE) newer-server --tests env DEVSTORE_SERVER=26.1.0 cargo test --locked --package ditto --test integration
 
 simulation: ## The core under 100,000 random schedules, in the build of the other tests
 	@$(STAGE) simulation $(MAKE) --no-print-directory simulate PROFILE=
 
 conformance: ## The development server against the recordings of two real Event Stores, and other people's clients
 	@$(STAGE) conformance --needs node --needs npm tests/conformance/run
-	@$(STAGE) kurrentdbclient --needs python-venv tests/conformance/clients/run kurrentdbclient
-	@$(STAGE) db-client --needs node --needs npm tests/conformance/clients/run db-client
+	@$(STAGE) kurrentdbclient --tests --needs python-venv tests/conformance/clients/run kurrentdbclient
+	@$(STAGE) db-client --tests --needs node --needs npm tests/conformance/clients/run db-client
 
 clients: ## ditto between two servers, with a client that nobody here wrote on both sides
-	@$(STAGE) clients --needs python-venv tests/clients/run
+	@$(STAGE) clients --tests --needs python-venv tests/clients/run
 
 kinesis: ## ditto to a Kinesis that nobody here wrote, with the faults that it does not make by itself
-	@$(STAGE) kinesis --needs python-venv tests/kinesis/run
+	@$(STAGE) kinesis --tests --needs python-venv tests/kinesis/run
 
 page: ## The status page in a browser; screenshots in target/page
-	@$(STAGE) page --needs node --needs npm --needs apt-get tests/page/run
+	@$(STAGE) page --tests --needs node --needs npm --needs apt-get tests/page/run
 
 otlp: ## The log at a receiver of OTLP that nobody here wrote the decoding of
-	@$(STAGE) otlp --needs python-venv --needs openssl tests/otlp/run
+	@$(STAGE) otlp --tests --needs python-venv --needs openssl tests/otlp/run
 
 monitoring: ## The alerts and the dashboard against a Prometheus that scrapes a ditto in trouble
 	@$(STAGE) alert-rules --needs apt-get packaging/monitoring/test
-	@$(STAGE) monitoring --needs python3 --needs openssl --needs apt-get tests/monitoring/run
+	@$(STAGE) monitoring --tests --needs python3 --needs openssl --needs apt-get tests/monitoring/run
 
 simulate: PROFILE = --release
 simulate: ## The same, optimised, with SEEDS schedules (100000 if not given) from the seed FIRST (0) on
@@ -86,7 +87,7 @@ bench-smoke: ## Every competitor of the benchmark once, briefly: does it still m
 	@$(STAGE) bench-smoke tests/bench/run --unoptimised --scenario smoke --window 1 --runs 1 --out target/bench-smoke
 
 test-system: ## The Debian package on booted machines, containers: needs root on Debian
-	@$(STAGE) system --needs root-on-debian tests/system/run
+	@$(STAGE) system --tests --needs root-on-debian tests/system/run
 	@$(STAGE) containers --needs node --needs npm --needs curl tests/system/containers
 
 dist: ## The source of a release with all its dependencies, in target/dist
