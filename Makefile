@@ -32,7 +32,7 @@ test: test-rust simulation fuzz-smoke chaos-fixed bench-smoke conformance client
 
 test-rust: ## Unit, integration and simulation tests; the integration tests between servers of both versions
 	@$(STAGE) cargo-test --tests cargo test --workspace --locked
-	@$(STAGE) newer-server --tests env DEVSTORE_SERVER=26.1.0 cargo test --locked --package ditto --test integration
+	@$(STAGE) newer-server --tests env DEVSTORE_SERVER=26.1.0 cargo test --workspace --locked --test integration
 
 simulation: ## The core under 100,000 random schedules, in the build of the other tests
 	@$(STAGE) simulation $(MAKE) --no-print-directory simulate PROFILE=
