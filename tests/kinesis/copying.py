@@ -5,7 +5,6 @@ Never judges by what ditto says; its status and metrics are tests' subjects of t
 
 import json
 import os
-import socket
 import subprocess
 import tempfile
 import unittest
@@ -17,7 +16,7 @@ from kurrentdbclient import KurrentDBClient, NewEvent, StreamState
 
 import datastream
 from datastream import NAME, REGION, Proxy
-from programs import devstore, wait_until
+from programs import devstore, free_port, wait_until
 
 COPIED = 120  # seconds
 
@@ -41,12 +40,6 @@ group = "ditto-kinesis"
 [http]
 listen = "127.0.0.1:{port}"
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def json_event(number):

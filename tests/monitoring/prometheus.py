@@ -7,14 +7,13 @@ import contextlib
 import json
 import os
 import re
-import socket
 import subprocess
 import tempfile
 import time
 import urllib.parse
 import urllib.request
 
-from programs import wait_until
+from programs import free_port, wait_until
 
 FOLDER = os.path.join(os.path.dirname(__file__), "../../packaging/monitoring")
 FASTER = 60  # a minute of the rules is a second here
@@ -60,12 +59,6 @@ def panels():
             yield panel["title"], [query(target["expr"]) for target in panel["targets"]]
     for annotation in dashboard["annotations"]["list"]:
         yield annotation["name"], [query(annotation["expr"])]
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Prometheus:

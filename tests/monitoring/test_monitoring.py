@@ -17,8 +17,8 @@ import urllib.request
 import uuid
 
 from certificates import certificate
-from programs import devstore, ditto, wait_until
-from prometheus import alerts, free_port, panels, prometheus
+from programs import devstore, ditto, free_port, wait_until
+from prometheus import alerts, panels, prometheus
 
 PATIENCE = 150  # seconds
 HEALTHY = 25  # seconds without trouble in which nothing may fire; near half an hour of the rules

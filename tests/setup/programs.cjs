@@ -35,14 +35,20 @@ function ditto(config) {
   return { end: running.end, stop };
 }
 
-// A port that was free a moment ago, for a program that has to come back to the same one.
+// For a program that has to come back to the same port: one below those that the system gives to clients and to port 0,
+// and not one of the chaos test's, so that nobody takes it between two starts.
 async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (let tries = 0; tries < 100; tries += 1) {
+    const port = 10000 + Math.floor(Math.random() * 10000);
+    const server = net.createServer().listen(port, '127.0.0.1');
+    const isFree = await new Promise((found) => server.on('listening', () => found(true)).on('error', () => found(false)));
+    if (isFree) {
+      server.close();
+      await once(server, 'close');
+      return port;
+    }
+  }
+  throw new Error('a hundred ports are taken');
 }
 
 function start(program, options, output) {

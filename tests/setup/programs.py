@@ -5,14 +5,18 @@ Takes the folder of the programs from the variable PROGRAMS. Never leaves one ru
 
 import contextlib
 import os
+import random
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 
 START = 15  # seconds that a program may take until it listens
 END = 20  # seconds that it may take to end after SIGTERM
+# Below those that the system gives to clients and to port 0, above the chaos test's: nobody takes one between two starts.
+PORTS = range(10_000, 20_000)
 
 
 def wait_until(condition, within, what):
@@ -22,6 +26,15 @@ def wait_until(condition, within, what):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {within} s")
         time.sleep(0.05)
+
+
+def free_port():
+    """For a program that has to come back to the same port, or is told where to listen before it starts."""
+    for port in random.sample(PORTS, 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError(f"a hundred ports of {PORTS} are taken")
 
 
 @contextlib.contextmanager
