@@ -71,8 +71,8 @@ chaos-fixed:
 mutants: ## Changes in the core that its tests must notice: COUNT of them (all if not given) in the order of SEED, SHARD=k/n, ONLY=text, JOBS at once
 	@tests/mutants/run --seed $(or $(SEED),0) $(if $(COUNT),--count $(COUNT)) $(if $(SHARD),--shard $(SHARD)) $(if $(ONLY),--only '$(ONLY)') $(if $(JOBS),--jobs $(JOBS))
 
-fuzz: ## Inputs that break a promise, looked for by libFuzzer: SECONDS for each target (60 if not given), TARGET, SEED
-	@tests/fuzz/run $(or $(SECONDS),60) $(TARGET)
+fuzz: ## Inputs that break a promise, looked for by libFuzzer: SECONDS for each target (60 if not given), TARGET, SEED, WHOLE=1
+	@tests/fuzz/run $(if $(WHOLE),--whole) $(or $(SECONDS),60) $(TARGET)
 
 fuzz-smoke:
 	@$(STAGE) fuzz --needs c++ env SEED=1 tests/fuzz/run 5
