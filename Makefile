@@ -3,10 +3,10 @@
 
 STAGE := tests/setup/stage
 
-.PHONY: help demo dist deb release-check check test test-rust simulation test-system conformance clients kinesis page otlp monitoring simulate chaos chaos-fixed mutants fuzz fuzz-smoke protections bench
+.PHONY: help demo dist deb release-check check test test-rust simulation test-system conformance clients kinesis page otlp monitoring simulate chaos chaos-fixed mutants fuzz fuzz-smoke protections bench nightly-system
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 ifeq ($(DESTINATION),kinesis)
 demo:
@@ -89,6 +89,9 @@ bench-smoke: ## Every competitor of the benchmark once, briefly: does it still m
 test-system: ## The Debian package on booted machines, containers: needs root on Debian
 	@$(STAGE) system --tests --needs root-on-debian tests/system/run
 	@$(STAGE) containers --needs node --needs npm --needs curl tests/system/containers
+
+nightly-system: ## The same as in a release, optimised, on machines of both Debian releases
+	@$(STAGE) system --tests --needs root-on-debian tests/system/run --optimised bookworm trixie
 
 dist: ## The source of a release with all its dependencies, in target/dist
 	@packaging/release/dist target/dist --tar

@@ -4,12 +4,11 @@ import pathlib
 import subprocess
 import unittest
 
-from case import DEB, SUITE, MachineTest
+from case import DEB, MachineTest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-@unittest.skipUnless(SUITE == "bookworm", "once is enough")
 class Autopkgtest(MachineTest):
     def test_it_passes_in_a_booted_machine(self):
         # autopkgtest would install the other two itself, from a network that the machine does not have.
@@ -20,7 +19,9 @@ class Autopkgtest(MachineTest):
         for part in ("changelog", "control", "copyright", "rules", "source", "tests"):
             subprocess.run(["cp", "-r", ROOT / "debian" / part, tree / "debian"], check=True)
         one.run("apt-get", "install", "--yes", "--quiet", "/root/ditto.deb")
-        done = one.run("autopkgtest", "--no-built-binaries", "/root/ditto", "--", "null", check=False)
+        # That this is a whole machine, which trixie's does not believe.
+        whole = "--ignore-restrictions=isolation-machine"
+        done = one.run("autopkgtest", "--no-built-binaries", whole, "/root/ditto", "--", "null", check=False)
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertRegex(done.stdout, r"(?m)^smoke +PASS")
 
