@@ -13,13 +13,13 @@ demo:
 	@tests/kinesis/demo $(if $(KEEP),--keep)
 else
 demo: ## Copy thirty events and compare both sides; KEEP=1 stays up, DESTINATION=kinesis writes to an emulated Kinesis
-	@programs=$$(tests/setup/programs) && exec "$$programs/demo" $(if $(KEEP),--keep)
+	@programs=$$(tests/setup/programs --demo) && exec "$$programs/demo" $(if $(KEEP),--keep)
 endif
 
 check: ## Formatting, lints, licences, pages and structure: what CI demands beside the tests
 	@$(STAGE) format cargo fmt --all --check
 	@$(STAGE) clippy env CUSTOM_LIBFUZZER_PATH=target/none cargo clippy --workspace --all-targets --features fuzz/libfuzzer --locked -- -D warnings
-	@$(STAGE) without-kinesis cargo check --locked -p ditto --no-default-features --lib --bins
+	@$(STAGE) demo-build cargo check --locked --package ditto --package devstore --package demo --no-default-features --bins
 	@$(STAGE) dependencies tests/setup/cargo-deny --locked --workspace check licenses bans sources
 	@$(STAGE) documents --needs python3 tests/setup/docs
 	@$(STAGE) citations --needs python3 tests/setup/citations
