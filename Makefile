@@ -2,8 +2,19 @@
 # target/ by tests/setup, in pinned versions; only test-system installs Debian packages, as root.
 
 STAGE := tests/setup/stage
+# Make beside others: with slots of its own for what runs at the same time.
+BESIDE := MAKEFLAGS= $(MAKE) --no-print-directory --keep-going
 
-.PHONY: help demo dist deb release-check check test test-rust simulation test-system conformance clients kinesis page otlp monitoring simulate chaos chaos-fixed mutants fuzz fuzz-smoke protections bench nightly-system
+# Stages of `make test` that need the processors, one after the other; and those that mostly wait for servers, machines and
+# deadlines, the longest first.
+COMPUTING := test-rust simulation fuzz-smoke bench-smoke
+WAITING := test-system chaos-fixed monitoring kinesis conformance newer-server page otlp clients demo-smoke
+NIGHTLY := without-kinesis nightly-simulation nightly-chaos protections nightly-fuzz nightly-bench release-check nightly-system
+# Other seeds each night.
+TODAY := $(shell date +%Y%m%d)
+
+# Every target is a command.
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(MAKEFILE_LIST))
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,19 +39,44 @@ check: ## Formatting, lints, licences, pages and structure: what CI demands besi
 	@$(STAGE) protections tests/chaos/protections/run --check
 	@$(STAGE) stages --tests --needs python3 python3 -B -m unittest tests/setup/test_stage.py
 
-test: test-rust simulation fuzz-smoke chaos-fixed bench-smoke conformance clients kinesis page otlp monitoring test-system ## All tests; parts that cannot run here say so in one line
+test: ## All tests, and what each stage took; those that wait run beside those that compute, each prints at its end
+	@tests/setup/table $(MAKE) --no-print-directory stages
 
-test-rust: ## Unit, integration and simulation tests; the integration tests between servers of both versions
+# All is built first, at once, so that no stage waits for cargo's lock, or for what another one compiles.
+stages: build
+	@export PROGRAMS=$$(tests/setup/programs) && $(BESIDE) --jobs=2 computing waiting
+
+build:
+	@$(STAGE) build cargo build --workspace --bins --tests --locked
+
+computing:
+	@$(BESIDE) --output-sync=target $(COMPUTING)
+
+waiting:
+	@$(BESIDE) --output-sync=target --jobs=3 $(WAITING)
+
+nightly: ## What takes long and finds little, with other seeds each night; hours. Each part is a command: see CONTRIBUTING.md
+	@tests/setup/table $(MAKE) --no-print-directory --keep-going $(NIGHTLY)
+
+test-rust: ## Unit, integration and process tests
 	@$(STAGE) cargo-test --tests cargo test --workspace --locked
+
+newer-server: ## The integration tests between servers of the newer version
 	@$(STAGE) newer-server --tests env DEVSTORE_SERVER=26.1.0 cargo test --workspace --locked --test integration
 
+without-kinesis: ## The tests of a ditto that is built without Kinesis
+	@$(STAGE) without-kinesis --tests cargo test --locked --package ditto --package devstore --package demo --no-default-features
+
 simulation: ## The core under 100,000 random schedules, in the build of the other tests
-	@$(STAGE) simulation $(MAKE) --no-print-directory simulate PROFILE=
+	@$(STAGE) simulation make --no-print-directory simulate PROFILE=
 
 conformance: ## The development server against the recordings of two real Event Stores, and other people's clients
 	@$(STAGE) conformance --needs node --needs npm tests/conformance/run
 	@$(STAGE) kurrentdbclient --tests --needs python-venv tests/conformance/clients/run kurrentdbclient
 	@$(STAGE) db-client --tests --needs node --needs npm tests/conformance/clients/run db-client
+
+demo-smoke:
+	@$(STAGE) demo make --no-print-directory demo
 
 clients: ## ditto between two servers, with a client that nobody here wrote on both sides
 	@$(STAGE) clients --tests --needs python-venv tests/clients/run
@@ -62,11 +98,17 @@ simulate: PROFILE = --release
 simulate: ## The same, optimised, with SEEDS schedules (100000 if not given) from the seed FIRST (0) on
 	@programs=$$(tests/setup/programs $(PROFILE)) && exec "$$programs/simulation" --seeds $(or $(SEEDS),100000) --first $(or $(FIRST),0)
 
+nightly-simulation:
+	@$(STAGE) simulation make --no-print-directory simulate SEEDS=1000000 FIRST=$(TODAY)000000
+
 chaos: ## The real program while everything goes wrong: SEEDS of them (20 if not given), or SEED=x again; SERVER=23.10.4 or 26.1.0, TIME_SCALE, JOBS
 	@tests/chaos/run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),20)) $(if $(SERVER),--server $(SERVER)) $(if $(TIME_SCALE),--time-scale $(TIME_SCALE)) $(if $(JOBS),--jobs $(JOBS))
 
 chaos-fixed:
 	@$(STAGE) chaos tests/chaos/run --fixed
+
+nightly-chaos:
+	@$(STAGE) chaos tests/chaos/run --first $(TODAY)00 --seeds 20
 
 mutants: ## Changes in the core that its tests must notice: COUNT of them (all if not given) in the order of SEED, SHARD=k/n, ONLY=text, JOBS at once
 	@tests/mutants/run --seed $(or $(SEED),0) $(if $(COUNT),--count $(COUNT)) $(if $(SHARD),--shard $(SHARD)) $(if $(ONLY),--only '$(ONLY)') $(if $(JOBS),--jobs $(JOBS))
@@ -77,14 +119,20 @@ fuzz: ## Inputs that break a promise, looked for by libFuzzer: SECONDS for each 
 fuzz-smoke:
 	@$(STAGE) fuzz --needs c++ env SEED=1 tests/fuzz/run 5
 
+nightly-fuzz:
+	@$(STAGE) fuzz --needs c++ tests/fuzz/run --whole 600
+
 protections: ## Proof that the chaos test can fail: ditto without each of its protections fails a seed
-	@tests/chaos/protections/run
+	@$(STAGE) protections tests/chaos/protections/run
 
 bench: ## ditto against one event at a time and against what the servers can do; SCENARIO=…, FULL=1
 	@tests/bench/run $(if $(FULL),--full) $(if $(SCENARIO),--scenario '$(SCENARIO)')
 
 bench-smoke: ## Every competitor of the benchmark once, briefly: does it still measure?
 	@$(STAGE) bench-smoke tests/bench/run --unoptimised --scenario smoke --window 1 --runs 1 --out target/bench-smoke
+
+nightly-bench:
+	@$(STAGE) bench tests/bench/run
 
 test-system: ## The Debian package on booted machines, containers: needs root on Debian
 	@$(STAGE) system --tests --needs root-on-debian tests/system/run
@@ -100,4 +148,4 @@ deb: ## The Debian package and its -dbgsym, in target/deb
 	@packaging/release/deb
 
 release-check: ## Two builds of the package in two folders, compared byte by byte
-	@packaging/release/check
+	@$(STAGE) release-check packaging/release/check
