@@ -94,7 +94,7 @@ monitoring: ## The alerts and the dashboard against a Prometheus that scrapes a 
 	@$(STAGE) alert-rules --needs apt-get packaging/monitoring/test
 	@$(STAGE) monitoring --tests --needs python3 --needs openssl --needs apt-get tests/monitoring/run
 
-simulate: PROFILE = --release
+simulate: PROFILE = --release simulation
 simulate: ## The same, optimised, with SEEDS schedules (100000 if not given) from the seed FIRST (0) on
 	@programs=$$(tests/setup/programs $(PROFILE)) && exec "$$programs/simulation" --seeds $(or $(SEEDS),100000) --first $(or $(FIRST),0)
 
