@@ -7,15 +7,15 @@ use std::time::SystemTime;
 use tracing::Level;
 
 use super::journal::Journal;
-use super::record::Record;
+use super::record::{Place, Record};
 
 /// Writes the line. False if there is no journal, or it did not take it.
 #[must_use]
+#[track_caller]
 pub fn audit(message_id: &str, message: &str, fields: &[(&'static str, String)]) -> bool {
     let record = Record {
         time: SystemTime::now(),
-        level: Level::WARN,
-        target: "ditto::cli",
+        place: Place::here(Level::WARN, "ditto::cli"),
         message: message.to_owned(),
         message_id: Some(message_id.to_owned()),
         fields: fields.to_vec(),

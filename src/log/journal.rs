@@ -1,24 +1,48 @@
-//! Lines for the journal, in its native protocol: one datagram each, fields as `DITTO_…`.
+//! Replays each line as an event of the place that logged it, which the crate tracing-journald sends to the journal.
 //!
-//! Written by ditto's log thread alone, which may wait for a journal that stalls. Never a name that the journal or
-//! another program gives a meaning to.
+//! Runs on the log thread, which may wait for a journal that stalls. Never sends a field of a line under a name that the
+//! journal or another program gives a meaning to: all of them begin with `DITTO_`.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::linux::fs::MetadataExt as _;
 use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
 
-use tracing::Level;
+use tracing::callsite::DefaultCallsite;
+use tracing::field::{FieldSet, Value};
+use tracing::metadata::Kind;
+use tracing::{Event, Level, Metadata, Subscriber, metadata};
+use tracing_journald::{Priority, PriorityMappings};
+use tracing_subscriber::Registry;
+use tracing_subscriber::layer::SubscriberExt as _;
 
-use super::record::Record;
+use super::record::{Place, Record};
 
+/// Where the crate sends lines.
 const SOCKET: &str = "/run/systemd/journal/socket";
 const IDENTIFIER: &str = "ditto";
 
+/// The callsite that all replayed events name. The crate gets them without a dispatcher, because a second dispatcher makes
+/// every disabled callsite of the process ask the filter again, and so nobody uses this one.
+static CALLSITE: DefaultCallsite = DefaultCallsite::new(&METADATA);
+static METADATA: Metadata<'static> = metadata! {
+    name: "line",
+    target: module_path!(),
+    level: Level::INFO,
+    fields: &[],
+    callsite: &CALLSITE,
+    kind: Kind::EVENT,
+};
+
 /// A connection to the journal.
-#[derive(Debug)]
 pub(super) struct Journal {
-    socket: UnixDatagram,
-    path: std::path::PathBuf,
+    /// Finds a journal that is gone, which the crate does not report.
+    probe: UnixDatagram,
+    path: PathBuf,
+    journal: Box<dyn Subscriber + Send + Sync>,
+    /// By place and the fields given there. Never freed, because events need that; the program's text bounds it.
+    places: HashMap<(Place, Vec<&'static str>), &'static Metadata<'static>>,
 }
 
 /// Whether stderr goes to the journal: systemd says so by device and inode.
@@ -32,111 +56,176 @@ pub(super) fn is_stderr() -> bool {
 
 impl Journal {
     pub(super) fn open() -> io::Result<Self> {
-        Self::at(SOCKET.into())
+        let layer = tracing_journald::layer()?
+            .with_field_prefix(None)
+            .with_syslog_identifier(IDENTIFIER.to_owned())
+            // Not the crate's mappings: `journalctl -p info` is meant to hide debug lines.
+            .with_priority_mappings(PriorityMappings {
+                info: Priority::Informational,
+                debug: Priority::Debug,
+                ..PriorityMappings::new()
+            });
+        Self::new(SOCKET.into(), Registry::default().with(layer))
     }
 
-    pub(super) fn at(path: std::path::PathBuf) -> io::Result<Self> {
-        let socket = UnixDatagram::unbound()?;
-        // Not connected: a journal that is restarted is found again by its path.
-        socket.send_to(b"", &path)?;
-        Ok(Self { socket, path })
+    /// Uses `path` and `journal` in place of the journal's socket and the crate.
+    pub(super) fn new(path: PathBuf, journal: impl Subscriber + Send + Sync) -> io::Result<Self> {
+        Ok(Self {
+            probe: UnixDatagram::unbound()?,
+            path,
+            journal: Box::new(journal),
+            places: HashMap::new(),
+        })
     }
 
     /// False if the line is lost.
     pub(super) fn write(&mut self, record: &Record) -> bool {
-        self.socket.send_to(&encode(record), &self.path).is_ok()
+        // The journal ignores an empty datagram. Not connected: the path leads to a restarted journal, too.
+        if self.probe.send_to(b"", &self.path).is_err() {
+            return false;
+        }
+        let line = record.line();
+        let id = record.message_id.as_ref().map(|id| id as &dyn Value);
+        let fields = &record.fields;
+        let mut values = vec![Some(&line as &dyn Value), id, Some(&record.place.target)];
+        values.extend(fields.iter().map(|(_, value)| Some(value as &dyn Value)));
+        let metadata = self.metadata(record);
+        let values = metadata.fields().value_set_all(&values);
+        self.journal.event(&Event::new(metadata, &values));
+        true
     }
-}
 
-fn encode(record: &Record) -> Vec<u8> {
-    // Not the library's levels: `journalctl -p info` is meant to hide debug lines.
-    let priority = match record.level {
-        Level::ERROR => "3",
-        Level::WARN => "4",
-        Level::INFO => "6",
-        Level::DEBUG | Level::TRACE => "7",
-    };
-    let mut datagram = Vec::with_capacity(512);
-    put(&mut datagram, "PRIORITY", priority);
-    put(&mut datagram, "SYSLOG_IDENTIFIER", IDENTIFIER);
-    put(&mut datagram, "MESSAGE", &record.line());
-    if let Some(id) = &record.message_id {
-        put(&mut datagram, "MESSAGE_ID", id);
+    /// Returns the metadata of the place, with the line's fields under the journal's names.
+    fn metadata(&mut self, record: &Record) -> &'static Metadata<'static> {
+        let place = record.place;
+        let names: Vec<_> = record.fields.iter().map(|(name, _)| *name).collect();
+        self.places
+            .entry((place, names))
+            .or_insert_with_key(|(_, names)| {
+                let mut all = vec!["MESSAGE", "MESSAGE_ID", "DITTO_TARGET"];
+                // The crate sends `ditto.a.b` as `DITTO_A_B`.
+                all.extend(names.iter().map(|name| &*format!("ditto.{name}").leak()));
+                Box::leak(Box::new(Metadata::new(
+                    METADATA.name(),
+                    place.target,
+                    place.level,
+                    place.file,
+                    place.line,
+                    None,
+                    FieldSet::new(all.leak(), METADATA.callsite()),
+                    Kind::EVENT,
+                )))
+            })
     }
-    put(&mut datagram, "DITTO_TARGET", record.target);
-    for (name, value) in &record.fields {
-        put(&mut datagram, &field_name(name), value);
-    }
-    datagram
-}
-
-/// `event_stream` → `DITTO_EVENT_STREAM`.
-fn field_name(name: &str) -> String {
-    let upper = name.chars().map(|c| match c.to_ascii_uppercase() {
-        c if c.is_ascii_alphanumeric() => c,
-        _ => '_',
-    });
-    "DITTO_".chars().chain(upper).collect()
-}
-
-fn put(datagram: &mut Vec<u8>, name: &str, value: &str) {
-    datagram.extend_from_slice(name.as_bytes());
-    if value.contains('\n') {
-        // Values of several lines come with their length.
-        datagram.push(b'\n');
-        datagram.extend_from_slice(&(value.len() as u64).to_le_bytes());
-    } else {
-        datagram.push(b'=');
-    }
-    datagram.extend_from_slice(value.as_bytes());
-    datagram.push(b'\n');
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Debug;
+    use std::sync::{Arc, Mutex};
     use std::time::SystemTime;
+
+    use tracing::field::{Field, Visit};
+    use tracing_subscriber::Layer;
+    use tracing_subscriber::layer::Context;
 
     use super::*;
 
-    fn record(level: Level, fields: Vec<(&'static str, String)>) -> Record {
+    /// Stands for the crate: keeps what it would send.
+    #[derive(Clone, Default)]
+    struct Sent(Arc<Mutex<Vec<String>>>);
+
+    impl<S: Subscriber> Layer<S> for Sent {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            let metadata = event.metadata();
+            let (level, target) = (metadata.level(), metadata.target());
+            let (file, line) = (metadata.file(), metadata.line());
+            let mut text = format!("{level} {target} {file:?} {line:?}");
+            event.record(&mut Fields(&mut text));
+            self.0.lock().unwrap().push(text);
+        }
+    }
+
+    struct Fields<'a>(&'a mut String);
+
+    impl Visit for Fields<'_> {
+        fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+            *self.0 += &format!(" {}={value:?}", field.name());
+        }
+    }
+
+    fn record(line: u32, message_id: Option<&str>, fields: &[(&'static str, &str)]) -> Record {
+        let owned = fields
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()));
         Record {
             time: SystemTime::UNIX_EPOCH,
-            level,
-            target: "ditto::daemon",
+            place: Place {
+                level: Level::WARN,
+                target: "ditto::daemon",
+                file: Some("src/daemon/mod.rs"),
+                line: Some(line),
+            },
             message: "stopped".to_owned(),
-            message_id: Some("abc".to_owned()),
-            fields,
+            message_id: message_id.map(str::to_owned),
+            fields: owned.collect(),
         }
     }
 
     #[test]
-    fn fields_are_named_for_ditto_and_info_is_above_debug() {
-        let fields = vec![
-            ("stream", "$ce-a".to_owned()),
-            ("unit", "x".to_owned()),
-            ("r.son", "one\ntwo".to_owned()),
+    fn replayed_line_has_its_place_and_prefixed_fields() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let listening = UnixDatagram::bind(&path).unwrap();
+        let sent = Sent::default();
+        let mut journal = Journal::new(path, Registry::default().with(sent.clone())).unwrap();
+        let at = |line| format!("WARN ditto::daemon Some(\"src/daemon/mod.rs\") Some({line})");
+        let rows = [
+            (
+                record(7, Some("abc"), &[("stream", "$ce-a"), ("unit", "one\ntwo")]),
+                at(7)
+                    + r#" MESSAGE="stopped stream=$ce-a unit=\"one\\ntwo\"" MESSAGE_ID="abc" DITTO_TARGET="ditto::daemon""#
+                    + r#" ditto.stream="$ce-a" ditto.unit="one\ntwo""#,
+            ),
+            (
+                record(7, None, &[("stream", "$ce-b")]),
+                at(7)
+                    + r#" MESSAGE="stopped stream=$ce-b" DITTO_TARGET="ditto::daemon" ditto.stream="$ce-b""#,
+            ),
+            (
+                record(8, None, &[]),
+                at(8) + r#" MESSAGE="stopped" DITTO_TARGET="ditto::daemon""#,
+            ),
         ];
-        let datagram = encode(&record(Level::INFO, fields));
-        let text = String::from_utf8_lossy(&datagram);
-        assert!(
-            text.starts_with("PRIORITY=6\nSYSLOG_IDENTIFIER=ditto\nMESSAGE"),
-            "{text}"
-        );
-        for line in [
-            "\nMESSAGE_ID=abc\n",
-            "\nDITTO_TARGET=ditto::daemon\n",
-            "\nDITTO_STREAM=$ce-a\n",
-            "\nDITTO_UNIT=x\n",
-            "\nDITTO_R_SON\n\u{7}\0\0\0\0\0\0\0one\ntwo\n",
-        ] {
-            assert!(text.contains(line), "{line} in {text}");
+        for (record, expected) in rows {
+            assert!(journal.write(&record));
+            assert_eq!(sent.0.lock().unwrap().pop(), Some(expected));
+            assert_eq!(listening.recv(&mut [0; 10]).unwrap(), 0, "the probe");
         }
-        let debug = encode(&record(Level::DEBUG, Vec::new()));
-        assert!(debug.starts_with(b"PRIORITY=7\n"));
+        assert_eq!(journal.places.len(), 3);
+        assert!(journal.write(&record(8, None, &[])));
+        assert_eq!(journal.places.len(), 3, "a place is kept once");
     }
 
     #[test]
-    fn nobody_listening_is_an_error_at_open() {
-        assert!(Journal::at("/nonexistent/journal/socket".into()).is_err());
+    fn lines_are_lost_while_no_journal_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let sent = Sent::default();
+        let journal = Registry::default().with(sent.clone());
+        let mut journal = Journal::new(path.clone(), journal).unwrap();
+        let line = record(1, None, &[]);
+        let mut lines_after = |is_kept| {
+            assert_eq!(journal.write(&line), is_kept);
+            sent.0.lock().unwrap().len()
+        };
+        assert_eq!(lines_after(false), 0, "before the journal starts");
+        let listening = UnixDatagram::bind(&path).unwrap();
+        assert_eq!(lines_after(true), 1);
+        drop(listening);
+        assert_eq!(lines_after(false), 1, "the journal is gone");
+        std::fs::remove_file(&path).unwrap();
+        let _listening = UnixDatagram::bind(&path).unwrap();
+        assert_eq!(lines_after(true), 2, "the journal is back");
     }
 }

@@ -13,7 +13,7 @@ use tracing_subscriber::layer::Context;
 
 use super::limit::{BURST, LeftOut, Limit, WINDOW};
 use super::queue::Queue;
-use super::record::Record;
+use super::record::{Place, Record};
 
 /// Libraries that write headers, hence credentials, at their lower levels, whatever the directives say.
 const CHATTY: [&str; 4] = ["h2", "hyper", "tonic", "tower"];
@@ -42,7 +42,7 @@ impl Kind {
         });
         Self {
             place,
-            level: record.level,
+            level: record.place.level,
             stream: record.field("stream").map(str::to_owned),
             group: record.field("group").map(str::to_owned),
             subject,
@@ -113,8 +113,7 @@ fn summary(left: LeftOut<Kind>) -> Record {
     fields.push(("reason", format!("more than {BURST} a minute")));
     Record {
         time: SystemTime::now(),
-        level,
-        target: module_path!(),
+        place: Place::here(level, module_path!()),
         message: "left out repeated log lines".to_owned(),
         message_id: None,
         fields,
@@ -132,7 +131,7 @@ impl<S: Subscriber> Layer<S> for RecordLayer {
             return;
         }
         let record = Record::of(event);
-        if record.level > Level::WARN || self.0.admits(metadata.callsite(), &record) {
+        if record.place.level > Level::WARN || self.0.admits(metadata.callsite(), &record) {
             self.0.push(record);
         }
     }

@@ -149,12 +149,12 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
+    use crate::log::record::Place;
 
     fn record(bytes: usize) -> Record {
         Record {
             time: SystemTime::UNIX_EPOCH,
-            level: tracing::Level::INFO,
-            target: "ditto",
+            place: Place::here(tracing::Level::INFO, "ditto"),
             message: "x".repeat(bytes),
             message_id: None,
             fields: Vec::new(),

@@ -1,9 +1,10 @@
 //! One line of the log as owned data.
 //!
-//! Never larger than a datagram to the journal may be.
+//! Never grows with what it is given: longer values are cut, and further fields left out.
 
 use std::fmt;
 use std::fmt::Write as _;
+use std::panic::Location;
 use std::time::SystemTime;
 
 use tracing::field::{Field, Visit};
@@ -11,17 +12,39 @@ use tracing::{Event, Level};
 
 use crate::escape;
 
-/// A longer value is cut: the journal takes larger ones only by other means.
+/// A longer value is cut.
 const LONGEST_VALUE: usize = 8 * 1024;
 /// More fields than this are not kept.
 const MOST_FIELDS: usize = 24;
+
+/// The code that a line is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub(super) level: Level,
+    pub(super) target: &'static str,
+    pub(super) file: Option<&'static str>,
+    pub(super) line: Option<u32>,
+}
+
+impl Place {
+    /// The caller's, for lines that are no events of `tracing`.
+    #[track_caller]
+    pub(super) fn here(level: Level, target: &'static str) -> Self {
+        let location = Location::caller();
+        Self {
+            level,
+            target,
+            file: Some(location.file()),
+            line: Some(location.line()),
+        }
+    }
+}
 
 /// One line.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) time: SystemTime,
-    pub(super) level: Level,
-    pub(super) target: &'static str,
+    pub(super) place: Place,
     pub(super) message: String,
     pub(super) message_id: Option<String>,
     /// Names without `ditto.`, in the order of the call.
@@ -33,8 +56,12 @@ impl Record {
         let metadata = event.metadata();
         let mut record = Self {
             time: SystemTime::now(),
-            level: *metadata.level(),
-            target: metadata.target(),
+            place: Place {
+                level: *metadata.level(),
+                target: metadata.target(),
+                file: metadata.file(),
+                line: metadata.line(),
+            },
             message: String::new(),
             message_id: None,
             fields: Vec::new(),

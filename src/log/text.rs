@@ -31,7 +31,7 @@ impl Text {
 
 fn render(record: &Record, colours: bool) -> String {
     let time = humantime::format_rfc3339_millis(record.time);
-    let (level, colour) = match record.level {
+    let (level, colour) = match record.place.level {
         Level::ERROR => ("ERROR", "\x1b[31m"),
         Level::WARN => (" WARN", "\x1b[33m"),
         Level::INFO => (" INFO", "\x1b[32m"),
@@ -51,13 +51,13 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
+    use crate::log::record::Place;
 
     #[test]
     fn a_line_has_time_level_message_and_fields() {
         let mut record = Record {
             time: SystemTime::UNIX_EPOCH,
-            level: Level::WARN,
-            target: "ditto",
+            place: Place::here(Level::WARN, "ditto"),
             message: "retrying".to_owned(),
             message_id: Some("abc".to_owned()),
             fields: vec![

@@ -44,6 +44,9 @@ class Copying(MachineTest):
         self.assertNotIn("7", {line["PRIORITY"] for line in entries(self.one, "-p", "info")})
         started = entries(self.one, "MESSAGE_ID=5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e01")
         self.assertEqual(started[-1]["DITTO_SUBSCRIPTIONS"], "1")
+        # The place that logged the line, not the one that wrote it.
+        self.assertEqual(started[-1]["CODE_FILE"], "src/cli/run.rs")
+        self.assertEqual(started[-1]["DITTO_TARGET"], "ditto::cli::run")
         copied = [line["MESSAGE"] for line in lines if line["MESSAGE"].startswith("Replicating ")]
         self.assertRegex("\n".join(copied), r"Replicating customer_renamed #0 from customer-0 \(Original Event: #\d+\)")
 

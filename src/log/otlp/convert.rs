@@ -30,8 +30,8 @@ pub(super) fn log_record(logger: &SdkLogger, record: &Record) -> SdkLogRecord {
     let mut log = logger.create_log_record();
     log.set_timestamp(record.time);
     log.set_observed_timestamp(record.time);
-    log.set_target(record.target);
-    let (severity, text) = match record.level {
+    log.set_target(record.place.target);
+    let (severity, text) = match record.place.level {
         Level::ERROR => (Severity::Error, "ERROR"),
         Level::WARN => (Severity::Warn, "WARN"),
         Level::INFO => (Severity::Info, "INFO"),
