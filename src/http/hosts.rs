@@ -21,8 +21,8 @@ impl Hosts {
     #[must_use]
     pub fn new(allowed: &[String]) -> Self {
         let machine = crate::host::name();
-        let short = machine.as_ref().and_then(|name| name.split('.').next());
-        let own = machine.iter().map(String::as_str).chain(short);
+        let short = machine.split('.').next();
+        let own = short.into_iter().chain([&*machine]);
         Self {
             names: own
                 .chain(allowed.iter().map(String::as_str))

@@ -51,7 +51,6 @@ pub fn connection_name(settings: &ClusterSettings) -> String {
         return name.clone();
     }
     let host: String = crate::host::name()
-        .unwrap_or_default()
         .chars()
         .map(|c| if c.is_ascii_graphic() { c } else { '?' })
         .collect();

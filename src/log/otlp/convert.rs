@@ -14,7 +14,7 @@ pub(super) fn resource(attributes: &[(String, String)]) -> Resource {
     let own = [
         ("service.name", "ditto".to_owned()),
         ("service.version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("host.name", crate::host::name().unwrap_or_default()),
+        ("host.name", crate::host::name()),
         ("process.pid", std::process::id().to_string()),
     ];
     let own = own.map(|(name, value)| (name.to_owned(), value));
