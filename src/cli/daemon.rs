@@ -3,14 +3,16 @@
 //! Reads no more of a configuration than the address, so that a file with mistakes or secrets that this user may not read
 //! is no obstacle. Never signals it.
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use anyhow::{Context as _, anyhow, bail};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::StatusCode;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use tokio::time::timeout;
 
 use super::{ConfigurationFile, Exit, complain};
@@ -19,7 +21,7 @@ use crate::config::settings::HttpSettings;
 use crate::http::report::Report;
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-const LARGEST_ANSWER: u64 = 64 << 20;
+const LARGEST_ANSWER: usize = 64 << 20;
 /// In `$RUNTIME_DIRECTORY`: where the daemon listens.
 const RECORD: &str = "http";
 
@@ -98,10 +100,10 @@ pub(super) fn run(
 /// Nobody answers within five seconds, or it is not ditto.
 pub(super) async fn ask(address: &str) -> anyhow::Result<Report> {
     let (status, body) = answer(address, "/status").await?;
-    match &*status {
-        "200" => serde_json::from_str(&body)
+    match status {
+        StatusCode::OK => serde_json::from_str(&body)
             .with_context(|| format!("{address} does not answer as ditto does")),
-        "421" => bail!("{address} answered 421: {}", body.trim_end()),
+        StatusCode::MISDIRECTED_REQUEST => bail!("{address} answered 421: {}", body.trim_end()),
         _ => bail!("{address} answered {status}: check that ditto listens there"),
     }
 }
@@ -110,27 +112,20 @@ pub(super) async fn ask(address: &str) -> anyhow::Result<Report> {
 ///
 /// # Errors
 /// Nobody answers within five seconds.
-pub(super) async fn answer(address: &str, path: &str) -> anyhow::Result<(String, String)> {
-    let answer = timeout(CALL_TIMEOUT, get(address, path))
+pub(super) async fn answer(address: &str, path: &str) -> anyhow::Result<(StatusCode, String)> {
+    timeout(CALL_TIMEOUT, get(&format!("http://{address}{path}")))
         .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-        .with_context(|| format!("failed to ask ditto at {address}: check that it runs"))?;
-    let text = String::from_utf8(answer).context("the answer is not UTF-8")?;
-    let Some((head, body)) = text.split_once("\r\n\r\n") else {
-        bail!("{address} did not answer with HTTP");
-    };
-    let status = head.split(' ').nth(1).unwrap_or_default();
-    Ok((status.to_owned(), body.to_owned()))
+        .unwrap_or_else(|_| Err(anyhow!("no answer within {CALL_TIMEOUT:?}")))
+        .with_context(|| format!("failed to ask ditto at {address}: check that it runs"))
 }
 
-/// One request in HTTP/1.0: the answer ends with the connection.
-async fn get(address: &str, path: &str) -> io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.take(LARGEST_ANSWER).read_to_end(&mut answer).await?;
-    Ok(answer)
+async fn get(url: &str) -> anyhow::Result<(StatusCode, String)> {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    let (head, body) = client.get(url.parse()?).await?.into_parts();
+    let body = Limited::new(body, LARGEST_ANSWER).collect().await;
+    let body = body.map_err(|error| anyhow!(error))?.to_bytes();
+    let text = String::from_utf8(body.into()).context("the answer is not UTF-8")?;
+    Ok((head.status, text))
 }
 
 /// `http://HOST:PORT` → `HOST:PORT`.

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use hyper::StatusCode;
 use tokio::time::{Instant, sleep};
 
 use super::daemon::{Address, answer, ask};
@@ -149,12 +150,12 @@ fn behind(one: &SubscriptionReport, waited: f64) -> Option<String> {
 /// What `/healthz` answers: "ok", or a reason a line.
 async fn health(address: &str) -> anyhow::Result<Exit> {
     let (status, body) = answer(address, "/healthz").await?;
-    match &*status {
-        "200" => {
+    match status {
+        StatusCode::OK => {
             say_lines(body.trim_end());
             Ok(Exit::Ok)
         }
-        "503" => bail!("{}", body.trim_end()),
+        StatusCode::SERVICE_UNAVAILABLE => bail!("{}", body.trim_end()),
         _ => bail!("{address} answered {status}: check that ditto listens there"),
     }
 }
