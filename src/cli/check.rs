@@ -8,9 +8,9 @@ use std::path::Path;
 
 use super::{ConfigurationFile, Exit, complain, complain_lines, say};
 use crate::config::load::{Environment, Loaded, load};
-use crate::config::problem::Problems;
 use crate::config::settings::Settings;
 use connect::Finding;
+use ditto_values::problem::Problems;
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::{Exit, complain, complain_lines, say};
 use crate::config::files;
-use crate::config::problem::{Origin, Problem, Problems};
-use crate::config::secret::Secret;
 use crate::import::{Document, Sources, Variable, import, read_variables};
+use ditto_values::problem::{Origin, Problem, Problems};
+use ditto_values::secret::Secret;
 use place::{Owner, Staging};
 
 /// Options of the command.

@@ -28,8 +28,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::settings::{Settings, SubscriptionSettings};
-use crate::config::units::{DURATION_FORM, parse_duration};
 use ditto_core::event::StreamName;
+use ditto_values::units::{DURATION_FORM, parse_duration};
 use output::{complain, complain_lines, say, say_json, say_lines};
 
 /// Where the configuration is if nobody says otherwise.

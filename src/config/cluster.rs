@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use connection_string::ConnectionString;
 
-use super::secret::Secret;
+use ditto_values::secret::Secret;
 
 /// One address of an Event Store node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

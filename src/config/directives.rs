@@ -4,7 +4,7 @@
 
 use tracing_subscriber::EnvFilter;
 
-use super::problem::did_you_mean;
+use ditto_values::problem::did_you_mean;
 
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::problem::{Collector, Origin};
+use ditto_values::problem::{Collector, Origin};
 
 /// No configuration, password or bundle of certificates is larger: all public authorities take some 250 kB.
 const LARGEST: u64 = 1 << 20;

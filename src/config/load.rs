@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use super::cluster::ConnectionString;
 use super::files::{self, NamedFile};
-use super::problem::{Collector, Origin, Problem, Problems};
 use super::raw::{self, Node, Table, Value};
 use super::settings::Settings;
 use super::validate::{Context, CredentialsDirectory, validate};
+use ditto_values::problem::{Collector, Origin, Problem, Problems};
 
 /// What of the process's environment has a meaning for the configuration.
 #[derive(Clone, Debug, Default)]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Collector, Origin};
+use ditto_values::problem::{Collector, Origin};
 
 /// Every override begins with this.
 const VARIABLE_PREFIX: &str = "DITTO__";

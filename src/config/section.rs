@@ -7,9 +7,9 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::problem::{Collector, Origin, did_you_mean};
 use super::raw::{Node, Table, Value};
-use super::units::{
+use ditto_values::problem::{Collector, Origin, did_you_mean};
+use ditto_values::units::{
     DURATION_FORM, SIZE_FORM, parse_duration, parse_size, show_duration, show_size,
 };
 

@@ -11,10 +11,10 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use super::files::NamedFile;
-use super::problem::{Collector, Origin};
 use super::raw::Table;
 use super::section::Section;
 use super::settings::{DaemonSettings, HttpSettings, LogSettings, Settings};
+use ditto_values::problem::{Collector, Origin};
 
 pub(crate) use side::CredentialsDirectory;
 use side::{destination, not_the_same, source};

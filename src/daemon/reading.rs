@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use crate::config::load::Loaded;
-use crate::config::problem::{Origin, Problems};
+use ditto_values::problem::{Origin, Problems};
 
 /// Reads the configuration.
 pub type Load = Arc<dyn Fn() -> Result<Loaded, Problems> + Send + Sync>;

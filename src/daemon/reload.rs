@@ -4,8 +4,8 @@
 
 use crate::config::diff::{Difference, difference};
 use crate::config::load::Loaded;
-use crate::config::problem::Problems;
 use crate::config::settings::Settings;
+use ditto_values::problem::Problems;
 
 /// What a reload does.
 #[derive(Debug)]

@@ -24,12 +24,12 @@ use super::runtime::Pulse;
 use super::signals::Control;
 use super::subscription_task::{SubscriptionTask, Wanted};
 use crate::config::load::Loaded;
-use crate::config::problem::Problems;
 use crate::config::settings::{Settings, SubscriptionKey, SubscriptionSettings};
 use crate::log::{Log, message_id};
 use crate::metrics::Metrics;
 use crate::status::{Entry, ProcessStatus, Verdict};
 use ditto_core::port::PipelineState;
+use ditto_values::problem::Problems;
 
 /// READY is said after this long even if a subscription has not been heard of.
 const LONGEST_START: Duration = Duration::from_secs(10);

@@ -4,8 +4,8 @@
 //! An error never shows user, password or what might be a part of them.
 
 use crate::config::cluster::Endpoint;
-use crate::config::problem::did_you_mean;
-use crate::config::secret::Secret;
+use ditto_values::problem::did_you_mean;
+use ditto_values::secret::Secret;
 
 /// What such a string looks like, for messages.
 pub(super) const FORM: &str = "\"ConnectTo=tcp://USER:PASSWORD@HOST:1113\", \"ConnectTo=discover://HOST:2113\" or \

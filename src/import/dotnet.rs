@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::{Document, Variable};
-use crate::config::problem::{Collector, Origin};
+use ditto_values::problem::{Collector, Origin};
 
 /// Every variable of the original begins with this, in any case.
 const PREFIX: &str = "ditto_";

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::SecretFile;
 use super::dotnet::{Entry, Tree};
 use super::section::Section;
-use crate::config::secret::Secret;
+use ditto_values::secret::Secret;
 
 const SERILOG: &str = "Serilog";
 /// At these levels the original had a line for each event.

@@ -18,8 +18,8 @@ mod write;
 
 use std::path::{Path, PathBuf};
 
-use crate::config::problem::{Collector, Origin, Problems};
-use crate::config::secret::Secret;
+use ditto_values::problem::{Collector, Origin, Problems};
+use ditto_values::secret::Secret;
 
 use dotnet::Tree;
 

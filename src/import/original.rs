@@ -10,7 +10,7 @@ use super::section::Section;
 use super::values::boolean;
 use super::{SecretFile, logging, replication, subscriptions};
 use crate::config::cluster::Endpoint;
-use crate::config::problem::Collector;
+use ditto_values::problem::Collector;
 
 const SOURCE: &str = "Settings:SourceEventStoreConnectionString";
 const DESTINATION: &str = "Settings:DestinationEventStoreConnectionString";

@@ -8,8 +8,8 @@ use super::dotnet::Tree;
 use super::section::Section;
 use super::time_span;
 use super::values::{boolean, integer};
-use crate::config::problem::Collector;
-use crate::config::units::show_duration;
+use ditto_values::problem::Collector;
+use ditto_values::units::show_duration;
 
 /// ditto's own limit for `throttle_interval`.
 const LONGEST_THROTTLE: i64 = 3_600_000;

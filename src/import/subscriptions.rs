@@ -4,8 +4,8 @@
 
 use super::dotnet::Tree;
 use super::section::Section;
-use crate::config::problem::Collector;
 use ditto_core::event::StreamName;
+use ditto_values::problem::Collector;
 
 const LIST: &str = "Settings:Subscriptions";
 /// What the original's own compose file calls it.

@@ -3,7 +3,7 @@
 //! A text that .NET would have refused is a problem, never a default.
 
 use super::dotnet::{Entry, Tree};
-use crate::config::problem::Collector;
+use ditto_values::problem::Collector;
 
 pub(super) fn integer(tree: &mut Tree, name: &str, problems: &Collector) -> Option<(Entry, i64)> {
     let entry = tree.get(&format!("Settings:{name}"))?;

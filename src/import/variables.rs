@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{Document, Variable};
-use crate::config::problem::{Origin, Problem};
-use crate::config::secret::Secret;
+use ditto_values::problem::{Origin, Problem};
+use ditto_values::secret::Secret;
 
 /// Reads the whole file.
 ///

@@ -5,7 +5,7 @@
 use super::Imported;
 use super::original::Original;
 use super::section::{Remark, Section, Setting};
-use crate::config::problem::one_line;
+use ditto_values::problem::one_line;
 
 const WIDTH: usize = 116;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::config::cluster::{Credentials, PasswordSource};
 use crate::config::files;
-use crate::config::secret::Secret;
+use ditto_values::secret::Secret;
 
 /// A small file's bytes; the error names the file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {

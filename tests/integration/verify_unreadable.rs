@@ -3,10 +3,10 @@
 use devstore::store::{Proposed, Store};
 use devstore::{Options, User};
 use ditto::config::cluster::{ClusterKeys, PasswordSource};
-use ditto::config::secret::Secret;
 use ditto::eventstore::Side;
 use ditto::eventstore::client::Client;
 use ditto::verify::{Class, End, What};
+use ditto_values::secret::Secret;
 
 use crate::support::servers::cluster_as;
 use crate::support::verifying::{self, job};

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use ditto::config::cluster::PasswordSource;
 use ditto::config::load::{Environment, load};
-use ditto::config::problem::Problems;
-use ditto::config::secret::Secret;
 use ditto::config::settings::{
     Destination, GroupStart, NewGroup, OnConflict, OnMissingHistory, OnUnverified, Replication,
 };
+use ditto_values::problem::Problems;
+use ditto_values::secret::Secret;
 
 const INVALID: &str = "tests/fixtures/invalid";
 

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use ditto::config::load::{Environment, load};
-use ditto::config::problem::Problems;
 use ditto::import::{Document, Imported, Sources, import, read_variables};
+use ditto_values::problem::Problems;
 
 use crate::support::command;
 

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use crate::config::load::{Environment, load};
-use crate::config::problem::Problems;
 use crate::import::{Imported, Sources, import};
+use ditto_values::problem::Problems;
 
 /// The name of the service's user, as `systemd/ditto.sysusers` makes it.
 const USER: &str = "ditto";

@@ -14,11 +14,11 @@ use super::Arguments;
 use super::progress::Indicator;
 use crate::cli::table::{Side, grouped, table};
 use crate::cli::{Exit, complain, say_json, say_lines};
-use crate::config::units::show_duration;
 use crate::escape;
 use crate::verify::{
     Class, End, Finding, Job, KEPT_FINDINGS, Point, Progress, Scope, Tally, Watcher, resume,
 };
+use ditto_values::units::show_duration;
 
 /// How the results are shown.
 pub(super) struct Shown {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 
 use super::{Endpoint, KeepAlive, KeyProblem, Nodes, is_host_name};
-use crate::config::secret::Secret;
+use ditto_values::secret::Secret;
 
 const SCHEMES: [&str; 4] = ["esdb", "kurrentdb", "kdb", "kurrent"];
 const DEFAULT_PORT: u16 = 2113;

@@ -13,9 +13,9 @@ use super::Context;
 use super::side::{name_file, secret_path};
 use crate::config::cluster::PasswordSource;
 use crate::config::files::FileKind;
-use crate::config::secret::Secret;
 use crate::config::section::{Found, Section};
 use crate::config::settings::OtlpSettings;
+use ditto_values::secret::Secret;
 
 const LOGS: &str = "/v1/logs";
 const TIMEOUT: Duration = Duration::from_secs(10);

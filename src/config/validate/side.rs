@@ -10,10 +10,10 @@ use crate::config::cluster::{
     ClusterKeys, ClusterSettings, ConnectionString, Endpoint, PasswordSource,
 };
 use crate::config::files::{FileKind, NamedFile};
-use crate::config::problem::{Collector, Origin};
-use crate::config::secret::Secret;
 use crate::config::section::{Found, Section};
 use crate::config::settings::Destination;
+use ditto_values::problem::{Collector, Origin};
+use ditto_values::secret::Secret;
 
 /// Where credentials given by name are.
 #[derive(Clone, Debug)]

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use ditto::config::diff::difference;
 use ditto::config::load::{Environment, Loaded, load_text};
-use ditto::config::problem::{Origin, Problem, Problems};
 use ditto::config::settings::{Destination, Settings};
+use ditto_values::problem::{Origin, Problem, Problems};
 use toml::{Table, Value};
 
 use crate::rules::{MARKER, cut, placed, usable};

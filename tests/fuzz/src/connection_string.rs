@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use ditto::config::cluster::{ClusterKeys, ClusterSettings, ConnectionString, KeyProblem, Nodes};
-use ditto::config::secret::Secret;
 use ditto::import::{Document, Sources, import};
+use ditto_values::secret::Secret;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::rules::{MARKER, placed, usable};

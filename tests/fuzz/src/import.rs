@@ -6,9 +6,9 @@
 use std::path::Path;
 
 use ditto::config::load::{Environment, load_text};
-use ditto::config::problem::{Origin, Problem, Problems};
-use ditto::config::secret::Secret;
 use ditto::import::{Document, Imported, Sources, import, read_variables};
+use ditto_values::problem::{Origin, Problem, Problems};
+use ditto_values::secret::Secret;
 
 use crate::rules::{MARKER, placed, readable};
 

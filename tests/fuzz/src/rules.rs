@@ -5,9 +5,9 @@
 use std::future::Future;
 
 use ditto::config::cluster::{ClusterSettings, Endpoint, Tls};
-use ditto::config::problem::Problem;
 use ditto::eventstore::crate_client::refusal;
 use ditto_core::event::Event;
+use ditto_values::problem::Problem;
 use tokio::runtime::{Builder, Runtime};
 
 /// Stands where a password is; no other text of an input holds it.

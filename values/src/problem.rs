@@ -83,10 +83,11 @@ impl std::error::Error for Problems {}
 
 /// Collects mistakes while a configuration is read; shared by all sections.
 #[derive(Debug, Default)]
-pub(crate) struct Collector(RefCell<Vec<Problem>>);
+pub struct Collector(RefCell<Vec<Problem>>);
 
 impl Collector {
-    pub(crate) fn add(&self, origin: &Origin, path: impl Into<String>, text: impl Into<String>) {
+    /// Adds one.
+    pub fn add(&self, origin: &Origin, path: impl Into<String>, text: impl Into<String>) {
         self.0.borrow_mut().push(Problem {
             origin: origin.clone(),
             path: path.into(),
@@ -95,20 +96,22 @@ impl Collector {
     }
 
     /// All that was collected, by place.
-    pub(crate) fn into_problems(self) -> Problems {
+    pub fn into_problems(self) -> Problems {
         let mut problems = self.0.into_inner();
         problems.sort_by(|a, b| a.origin.cmp(&b.origin));
         Problems(problems)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// True if nothing was collected.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.0.borrow().is_empty()
     }
 }
 
 /// A line for people: names of files, keys and parameters may hold anything, and none of it breaks the line or moves a
 /// terminal.
-pub(crate) fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for sign in text.chars() {
         if sign.is_control() {
@@ -121,7 +124,7 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 /// ` (did you mean "…"?)` if one of `known` is near, otherwise nothing.
-pub(crate) fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     known
         .into_iter()
         .map(|word| (strsim::damerau_levenshtein(found, word), word))

@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 /// What a duration looks like, for messages.
-pub(crate) const DURATION_FORM: &str = "a duration such as \"10s\" (units ms, s, m, h, d)";
+pub const DURATION_FORM: &str = "a duration such as \"10s\" (units ms, s, m, h, d)";
 /// What a size looks like, for messages.
-pub(crate) const SIZE_FORM: &str = "a size such as \"64MiB\" (units B, KiB, MiB, GiB)";
+pub const SIZE_FORM: &str = "a size such as \"64MiB\" (units B, KiB, MiB, GiB)";
 
 /// Reads `"250ms"`, `"10s"`, `"5m"`, `"2h"`, `"30d"`; `None` for anything else, overflow included.
-pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let millis_per_unit = match unit {
         "ms" => 1,
@@ -26,7 +26,7 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
 }
 
 /// Reads `"512B"`, `"64KiB"`, `"1MiB"`, `"2GiB"`; `None` for anything else, overflow included.
-pub(crate) fn parse_size(text: &str) -> Option<u64> {
+pub fn parse_size(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
     let bytes_per_unit = match unit {
         "B" => 1,
