@@ -8,7 +8,6 @@ mod escape;
 pub mod eventstore;
 mod host;
 pub mod http;
-pub mod import;
 pub mod log;
 pub mod metrics;
 mod net;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Exit, complain, complain_lines, say};
 use crate::config::files;
-use crate::import::{Document, Sources, Variable, import, read_variables};
+use ditto_import::{Document, Sources, Variable, import, read_variables};
 use ditto_values::problem::{Origin, Problem, Problems};
 use ditto_values::secret::Secret;
 use place::{Owner, Staging};

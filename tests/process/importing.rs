@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use ditto::config::load::{Environment, load};
-use ditto::import::{Document, Imported, Sources, import, read_variables};
+use ditto_import::{Document, Imported, Sources, import, read_variables};
 use ditto_values::problem::Problems;
 
 use crate::support::command;

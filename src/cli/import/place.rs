@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use crate::config::load::{Environment, load};
-use crate::import::{Imported, Sources, import};
+use ditto_import::{Imported, Sources, import};
 use ditto_values::problem::Problems;
 
 /// The name of the service's user, as `systemd/ditto.sysusers` makes it.

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use ditto::config::cluster::{ClusterKeys, ClusterSettings, ConnectionString, KeyProblem, Nodes};
-use ditto::import::{Document, Sources, import};
+use ditto_import::{Document, Sources, import};
 use ditto_values::secret::Secret;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -155,7 +155,7 @@ fn hidden_of_the_original(text: &str) {
         }
         Ok(imported) => {
             let is_taken =
-                |secret: &ditto::import::SecretFile| secret.secret.reveal().contains(MARKER);
+                |secret: &ditto_import::SecretFile| secret.secret.reveal().contains(MARKER);
             if imported.secrets.iter().any(is_taken) {
                 assert!(!format!("{imported:?}").contains(MARKER), "{text}");
             }

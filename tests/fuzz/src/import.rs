@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use ditto::config::load::{Environment, load_text};
-use ditto::import::{Document, Imported, Sources, import, read_variables};
+use ditto_import::{Document, Imported, Sources, import, read_variables};
 use ditto_values::problem::{Origin, Problem, Problems};
 use ditto_values::secret::Secret;
 

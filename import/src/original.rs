@@ -9,7 +9,6 @@ use super::dotnet::{Entry, Tree};
 use super::section::Section;
 use super::values::boolean;
 use super::{SecretFile, logging, replication, subscriptions};
-use crate::config::cluster::Endpoint;
 use ditto_values::problem::Collector;
 
 const SOURCE: &str = "Settings:SourceEventStoreConnectionString";
@@ -82,18 +81,14 @@ fn not_the_same(source: &Side, destination: &Destination, problems: &Collector) 
     let Destination::EventStore(destination) = destination else {
         return;
     };
-    let ours = &source.connection.seeds;
-    let theirs = &destination.connection.seeds;
-    if let Some(same) = theirs.iter().find(|seed| is_among(seed, ours)) {
+    let is_ours = |seed: &&String| {
+        let mut ours = source.connection.seeds.iter();
+        ours.any(|ours| ours.eq_ignore_ascii_case(seed))
+    };
+    if let Some(same) = destination.connection.seeds.iter().find(is_ours) {
         let text = format!("leads to {same}, and so does {SOURCE}: expected another cluster");
         destination.entry.problem(problems, text);
     }
-}
-
-fn is_among(seed: &Endpoint, others: &[Endpoint]) -> bool {
-    others
-        .iter()
-        .any(|other| other.port == seed.port && other.host.eq_ignore_ascii_case(&seed.host))
 }
 
 fn event_store(

@@ -3,7 +3,6 @@
 //!
 //! An error never shows user, password or what might be a part of them.
 
-use crate::config::cluster::Endpoint;
 use ditto_values::problem::did_you_mean;
 use ditto_values::secret::Secret;
 
@@ -54,8 +53,21 @@ pub(super) struct Connection {
     /// `esdb://…`, without user and password.
     pub(super) string: String,
     pub(super) login: Option<(String, Secret)>,
-    pub(super) seeds: Vec<Endpoint>,
+    /// `HOST:PORT`.
+    pub(super) seeds: Vec<String>,
     pub(super) remarks: Vec<String>,
+}
+
+impl Connection {
+    fn add_seed(&mut self, host: &str, port: u16) {
+        let is_ipv6 = host.contains(':');
+        let host = if is_ipv6 {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        self.seeds.push(format!("{host}:{port}"));
+    }
 }
 
 /// Takes the original's string apart.
@@ -96,8 +108,7 @@ pub(super) fn convert(text: &str) -> Result<Connection, String> {
     };
     let parameters = parameters(&value, uses_tls, &mut connection)?;
     remark_on_the_rest(&pairs, &mut connection);
-    let seeds: Vec<_> = connection.seeds.iter().map(ToString::to_string).collect();
-    connection.string = format!("{scheme}://{}{parameters}", seeds.join(","));
+    connection.string = format!("{scheme}://{}{parameters}", connection.seeds.join(","));
     Ok(connection)
 }
 
@@ -160,7 +171,7 @@ fn connect_to(address: &str, connection: &mut Connection) -> Result<&'static str
             "{host}:{port} is asked for the nodes of the cluster (gossip), as before. If one name stands for all of them, \
              list them instead: esdb+discover://a:{port},b:{port},c:{port}"
         ));
-        connection.seeds.push(Endpoint { host, port });
+        connection.add_seed(&host, port);
         return Ok("esdb+discover");
     }
     let new = port.map_or(HTTP_PORT, |port| {
@@ -171,7 +182,7 @@ fn connect_to(address: &str, connection: &mut Connection) -> Result<&'static str
         "the original used TCP ({old}), which newer servers do not speak; ditto uses gRPC over the server's HTTP port. \
          {new} is a guess (TCP + 1000, as 1113 and 2113): check it"
     ));
-    connection.seeds.push(Endpoint { host, port: new });
+    connection.add_seed(&host, new);
     Ok("esdb")
 }
 
@@ -195,7 +206,7 @@ fn gossip_seeds(list: &str, connection: &mut Connection) -> Result<bool, String>
         let port =
             // Not quoted: it may be a piece of a password.
             port.ok_or_else(|| format!("GossipSeed {} has no port, expected HOST:2113", index + 1))?;
-        connection.seeds.push(Endpoint { host, port });
+        connection.add_seed(&host, port);
     }
     connection.remarks.push(
         "the seeds' ports are those of HTTP, which ditto uses too: they stay. Check that they are the outer ones".to_owned(),
@@ -206,7 +217,7 @@ fn gossip_seeds(list: &str, connection: &mut Connection) -> Result<bool, String>
 fn host_and_port(text: &str, key: &str) -> Result<(String, Option<u16>), String> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
-            Some((host, port)) if host.parse::<std::net::Ipv6Addr>().is_ok() => {
+            Some((host, port)) if host.parse::<core::net::Ipv6Addr>().is_ok() => {
                 (host, port.strip_prefix(':'))
             }
             _ => return Err(format!("{key} has an address in [ ] that is not IPv6")),
