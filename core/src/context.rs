@@ -23,6 +23,8 @@ pub(crate) struct Context {
     pub(crate) progress: u64,
     /// The source answered something last in a way that says that it does not work, or is behind.
     pub(crate) source_failing: bool,
+    /// Nothing is written while another process may hold what is copied.
+    pub(crate) may_write: bool,
     /// The pipeline is to end: nothing new is begun.
     pub(crate) ending: bool,
     last_id: u64,
@@ -38,6 +40,7 @@ impl Context {
             memory: Memory::default(),
             progress: 0,
             source_failing: false,
+            may_write: true,
             ending: false,
             last_id: 0,
         }

@@ -1,6 +1,10 @@
 //! Which events are copied at all: the one place where a filter acts, before an event enters a stream's queue.
 //!
-//! Never looks at what an event holds.
+//! `streams` is the operator's rules. Never looks at what an event holds.
+
+mod streams;
+
+pub use self::streams::{NoFilter, NoRule, Rule, StreamFilter};
 
 use crate::event::{Event, SkipReason, TOMBSTONE_REVISION};
 

@@ -15,7 +15,7 @@
 mod budget;
 mod context;
 pub mod event;
-mod filter;
+pub mod filter;
 mod intake;
 mod pause;
 pub mod port;
@@ -34,7 +34,7 @@ use self::port::{Command, CoreSettings, Input, Moment, PipelineState};
 use self::streams::Streams;
 
 pub use self::budget::{RESERVE_BYTES, events_of};
-pub use self::intake::SEARCH_TIME;
+pub use self::intake::{LogSettings, SEARCH_TIME};
 pub use self::port::Status;
 pub use self::streams::{ENTRY_OVERHEAD, placeholder_id};
 
@@ -52,8 +52,22 @@ impl Core {
     /// A core that has not joined yet; the first [`Core::handle`] makes it ask to join.
     #[must_use]
     pub fn new(settings: CoreSettings) -> Self {
+        let intake = intake::of_group(&settings);
+        Self::with(intake, settings)
+    }
+
+    /// The core of a mirror, which reads the log: the first [`Core::handle`] makes it ask for the newest checkpoint.
+    #[must_use]
+    pub fn mirror(settings: CoreSettings, log: LogSettings) -> Self {
+        let mut core = Self::with(intake::of_log(log), settings);
+        // Not before the mirror is held.
+        core.cx.may_write = false;
+        core
+    }
+
+    fn with(intake: Box<dyn Intake>, settings: CoreSettings) -> Self {
         Self {
-            intake: intake::of(&settings),
+            intake,
             streams: Streams::new(&settings),
             cx: Context::new(settings),
             reported: PipelineState::Connecting,
@@ -68,6 +82,7 @@ impl Core {
         }
         self.cx.pass(now);
         std::mem::swap(&mut self.cx.out, out);
+        self.intake.pass(&mut self.cx);
         self.take(input);
         self.settle();
         self.streams.fire_timers(&mut self.cx);

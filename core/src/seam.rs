@@ -6,13 +6,23 @@
 
 use uuid::Uuid;
 
-use crate::port::{Moment, Report, SessionId};
+use crate::port::{LogPosition, Moment, Report, SessionId};
+
+/// Where an event comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// A session delivered it and waits for this id to be answered.
+    Delivered(SessionId, Uuid),
+    /// It stands at this position of the log.
+    Logged(LogPosition),
+    /// ditto read it for its own reasons.
+    Read,
+}
 
 /// Somebody who wants to know what becomes of an event.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
-    /// The session and the id to acknowledge; `None`: nobody delivered it.
-    ack: Option<(SessionId, Uuid)>,
+    origin: Origin,
     number: Option<u64>,
     at: Moment,
     hole: bool,
@@ -22,8 +32,18 @@ impl Claim {
     /// A delivery.
     pub(crate) fn delivered(session: SessionId, id: Uuid, number: Option<u64>, at: Moment) -> Self {
         Self {
-            ack: Some((session, id)),
+            origin: Origin::Delivered(session, id),
             number,
+            at,
+            hole: false,
+        }
+    }
+
+    /// A record of the log.
+    pub(crate) fn logged(position: LogPosition, at: Moment) -> Self {
+        Self {
+            origin: Origin::Logged(position),
+            number: None,
             at,
             hole: false,
         }
@@ -32,7 +52,7 @@ impl Claim {
     /// The group never delivered this number; its event was read from the subscription's stream.
     pub(crate) fn hole(number: u64, at: Moment) -> Self {
         Self {
-            ack: None,
+            origin: Origin::Read,
             number: Some(number),
             at,
             hole: true,
@@ -42,7 +62,7 @@ impl Claim {
     /// Read for ditto's own reasons: nobody is answered.
     pub(crate) fn unasked(at: Moment) -> Self {
         Self {
-            ack: None,
+            origin: Origin::Read,
             number: None,
             at,
             hole: false,
@@ -51,7 +71,18 @@ impl Claim {
 
     /// For the intake: what to answer, over which session.
     pub(crate) fn ack(&self) -> Option<(SessionId, Uuid)> {
-        self.ack
+        match self.origin {
+            Origin::Delivered(session, id) => Some((session, id)),
+            Origin::Logged(_) | Origin::Read => None,
+        }
+    }
+
+    /// For the intake: where in the log it stands.
+    pub(crate) fn position(&self) -> Option<LogPosition> {
+        match self.origin {
+            Origin::Logged(position) => Some(position),
+            Origin::Delivered(..) | Origin::Read => None,
+        }
     }
 
     /// Its delay so far was the source's own.
@@ -71,7 +102,7 @@ impl Claim {
 
     /// The source delivered it and waits for an answer.
     pub(crate) fn is_delivered(&self) -> bool {
-        self.ack.is_some()
+        !matches!(self.origin, Origin::Read)
     }
 
     /// It was read because it was never delivered.
@@ -81,17 +112,18 @@ impl Claim {
 
     /// The same id delivered again, or the same number read again: it takes the older one's place.
     pub(crate) fn replaces(&self, older: &Self) -> bool {
-        match (self.ack, older.ack) {
-            (Some((_, id)), Some((_, old))) => id == old,
-            (None, None) => self.number == older.number,
+        match (self.origin, older.origin) {
+            (Origin::Delivered(_, id), Origin::Delivered(_, old)) => id == old,
+            (Origin::Logged(position), Origin::Logged(old)) => position == old,
+            (Origin::Read, Origin::Read) => self.number == older.number,
             _ => false,
         }
     }
 
     /// Both came over one session: the source took the older one back.
     pub(crate) fn is_of_the_session_of(&self, older: &Self) -> bool {
-        let session = |claim: &Self| claim.ack.map(|(session, _)| session);
-        self.is_delivered() && session(self) == session(older)
+        let session = |claim: &Self| claim.ack().map(|(session, _)| session);
+        session(self).is_some() && session(self) == session(older)
     }
 }
 

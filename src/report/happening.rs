@@ -77,6 +77,7 @@ impl Reporter {
             Report::MetadataKept { stream } => line!(self, warn, ditto.event_stream = %stream, reason = "the stream has metadata of its own", "stream metadata is already present; leaving it unchanged"),
             Report::TimedOut { number } => line!(self, debug, number, "event redelivered; it was not acknowledged in time"),
             Report::BufferSize { buffer_size } => line!(self, info, buffer_size, "requesting another buffer size"),
+            Report::BeginsAgain => line!(self, warn, reason = "its rules name more streams than before", "a mirror wants more streams; reading the log from its beginning"),
             Report::State(state) => self.state(state),
         }
     }

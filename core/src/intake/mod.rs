@@ -6,6 +6,7 @@
 //! `persistent` reads a group of a persistent subscription: numbers, sessions, acknowledgements, a parked queue. A source
 //! that reads the log instead has positions and a low-water mark for them, and none of the rest.
 
+mod log;
 mod persistent;
 
 use std::fmt::Debug;
@@ -16,12 +17,16 @@ use crate::port::{CoreSettings, Input, Moment, PipelineState, Status};
 use crate::seam::Outcome;
 use crate::streams::Streams;
 
+pub use self::log::LogSettings;
 pub use self::persistent::SEARCH_TIME;
 
 /// One kind of source, as the core sees it.
 pub(crate) trait Intake: Debug + Send {
     /// Takes what the source says, the wish to stop, and the time.
     fn take(&mut self, cx: &mut Context, streams: &mut Streams, input: Input);
+
+    /// Time has passed: decides whether anything may still be written, before anything is.
+    fn pass(&mut self, _cx: &mut Context) {}
 
     /// What became of an event that was handed over.
     fn settle(&mut self, cx: &mut Context, outcome: Outcome);
@@ -57,7 +62,12 @@ pub(crate) trait Intake: Debug + Send {
     fn read_into(&self, cx: &Context, due: Option<Moment>, status: &mut Status);
 }
 
-/// The intake that these settings ask for.
-pub(crate) fn of(settings: &CoreSettings) -> Box<dyn Intake> {
+/// Intake from a group.
+pub(crate) fn of_group(settings: &CoreSettings) -> Box<dyn Intake> {
     Box::new(persistent::Persistent::new(settings))
+}
+
+/// Intake from the log.
+pub(crate) fn of_log(settings: LogSettings) -> Box<dyn Intake> {
+    Box::new(log::Log::new(settings))
 }

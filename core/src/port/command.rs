@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::log::LogCommand;
 use super::{
     AppendId, Expected, LeaveReason, LogPosition, LookupId, Moment, ReadId, Report, SessionId,
     Side, WriteId,
@@ -225,6 +226,8 @@ pub enum Command {
         /// Entries that were dropped without an acknowledgement (the source delivers them again).
         left: usize,
     },
+    /// For a source that reads the log.
+    Log(LogCommand),
     /// For logs and metrics only.
     Report(Report),
 }

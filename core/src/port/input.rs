@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::log::LogInput;
 use super::{AppendId, AppendOutcome, LookupId, Moment, ReadId, SessionId, Side, WriteId};
 use crate::event::{Event, Item, StreamName};
 
@@ -185,7 +186,7 @@ pub enum ParkedPage {
 }
 
 /// A record's position in the server's log: the pair that the server gave, never made up (protocol §3.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogPosition {
     /// Commit position.
     pub commit: u64,
@@ -341,6 +342,8 @@ pub enum Input {
         /// Whether it answered a read.
         reachable: bool,
     },
+    /// What a source that reads the log says.
+    Log(LogInput),
     /// The time of [`Command::WakeAt`] has come, or the loop's own second passed.
     Tick,
     /// Stop: take nothing more, finish what is in flight until `deadline`.

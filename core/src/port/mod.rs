@@ -7,6 +7,7 @@ mod append;
 mod command;
 mod ids;
 mod input;
+pub mod log;
 mod report;
 mod settings;
 

@@ -312,6 +312,8 @@ pub enum Report {
         /// Buffer size of the next session.
         buffer_size: u32,
     },
+    /// A mirror wants more than the checkpoint before it was made for: the log is read again from its beginning.
+    BeginsAgain,
     /// The pipeline's state changed.
     State(PipelineState),
 }

@@ -27,7 +27,7 @@ pub(super) struct Flight {
 
 impl Streams {
     pub(super) fn pump_appends(&mut self, cx: &mut Context) {
-        if cx.ending {
+        if cx.ending || !cx.may_write {
             return;
         }
         while self.resend.is_open()

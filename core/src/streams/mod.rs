@@ -188,7 +188,9 @@ impl Streams {
     /// Everything that may go on after an input, in the order in which one makes way for the other.
     pub(crate) fn pump(&mut self, cx: &mut Context) {
         self.pump_liveness(cx);
-        self.pump_resend(cx);
+        if cx.may_write {
+            self.pump_resend(cx);
+        }
         self.pump_lookups(cx);
         self.pump_appends(cx);
         self.pump_repairs(cx);

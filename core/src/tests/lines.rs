@@ -161,6 +161,7 @@ pub(super) fn line_of(command: Command) -> String {
         Command::AskGroup => "ask group".to_owned(),
         Command::Probe { .. } => "probe".to_owned(),
         Command::Finished { why, left } => format!("finished {why:?} left {left}"),
+        Command::Log(command) => format!("{command:?}"),
         Command::WakeAt { .. } | Command::Report(_) => String::new(),
     }
 }

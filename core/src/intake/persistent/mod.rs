@@ -198,6 +198,7 @@ impl Intake for Persistent {
             | Input::RightsSeen { .. }
             | Input::MetadataDone { .. }
             | Input::Reachable { .. }
+            | Input::Log(_)
             | Input::Budget { .. } => {}
         }
     }

@@ -13,8 +13,8 @@ use crate::intake::persistent::Persistent;
 use crate::intake::persistent::Purpose;
 use crate::intake::persistent::forward::Forwarding;
 use crate::intake::persistent::session::Trouble;
-use crate::intake::persistent::stopped::stopped_pause;
 use crate::pause::back_off;
+use crate::pause::stopped_pause;
 use crate::port::{
     Command, Feed, LeaveReason, LogPage, LogPosition, Mode, Moment, PipelineState, ReadId, Report,
 };

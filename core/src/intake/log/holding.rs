@@ -1,0 +1,283 @@
+//! Who holds a mirror: its checkpoint at the destination, the lease that comes with it, and standing by.
+//!
+//! The newest checkpoint alone decides where to go on. Each one is appended at the exact revision of the one before, so of
+//! two that hold a mirror one is refused. Whoever is refused holds it no longer. Nothing is written later than [`LEASE`] after
+//! the last accepted checkpoint was first sent: an answer to one that was sent again renews nothing. Never takes a mirror
+//! over, and never goes on with it, before the source was judged (protocol §15.1).
+
+use std::time::Duration;
+
+use super::{Log, Trouble, send};
+use crate::context::Context;
+use crate::pause::{back_off, stopped_pause};
+use crate::port::log::{Checkpoint, EpochsPage, LogCommand, Mark};
+use crate::port::{Expected, LogPosition, Moment, ReadId, WriteId};
+use crate::streams::Streams;
+
+/// A checkpoint follows the one before after this time if events were copied since.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// It follows after this time whatever happens.
+pub(super) const AT_LEAST_EVERY: Duration = Duration::from_secs(15);
+
+/// Nothing is written later than this after the last accepted checkpoint was first sent.
+pub(super) const LEASE: Duration = Duration::from_secs(20);
+
+/// The newest checkpoint, as it was found.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) expected: Expected,
+    pub(super) before: Option<Box<Checkpoint>>,
+}
+
+/// A checkpoint that was sent and is not answered.
+#[derive(Clone, Debug)]
+pub(super) struct Write {
+    pub(super) id: WriteId,
+    pub(super) expected: Expected,
+    pub(super) checkpoint: Box<Checkpoint>,
+    pub(super) first_sent: Moment,
+    pub(super) attempts: u32,
+    /// When it is sent again; `None`: its answer is awaited.
+    pub(super) again_at: Option<Moment>,
+}
+
+/// The steps of a checkpoint of the holder's.
+#[derive(Clone, Debug)]
+pub(super) enum Saving {
+    /// None is under way; the next one begins at this time.
+    At(Moment),
+    /// What it will say is known; the leader is asked in which epochs its positions lie.
+    Proving {
+        read: ReadId,
+        mark: Option<Mark>,
+        highest: Option<LogPosition>,
+    },
+    Writing(Write),
+}
+
+/// Where this process stands towards the mirror.
+#[derive(Clone, Debug)]
+pub(super) enum Stage {
+    /// It is not known who holds it; asked at this time.
+    Out { ask_at: Moment },
+    /// The newest checkpoint is being read.
+    Asking { read: ReadId },
+    /// The source is judged by what the newest checkpoint says; asked again at this time if nothing is under way.
+    Judging {
+        read: Option<ReadId>,
+        at: Moment,
+        found: Found,
+    },
+    /// The checkpoint that takes it over is under way.
+    Taking { found: Found, write: Write },
+    /// This process holds it.
+    Held { revision: u64, saving: Saving },
+}
+
+/// The mirror's checkpoint, as this process sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Holding {
+    pub(super) stage: Stage,
+    /// The last one that was accepted, or found.
+    pub(super) last: Option<Box<Checkpoint>>,
+    /// Until when events may be written.
+    pub(super) lease_until: Moment,
+    pub(super) saved_at: Moment,
+    pub(super) copied: bool,
+    /// Somebody else's newest checkpoint, and since when it is that.
+    pub(super) watched: Option<(u64, Moment)>,
+    pub(super) attempts: u32,
+}
+
+impl Holding {
+    pub(super) fn new() -> Self {
+        Self {
+            stage: Stage::Out {
+                ask_at: Moment::ZERO,
+            },
+            last: None,
+            lease_until: Moment::ZERO,
+            saved_at: Moment::ZERO,
+            copied: false,
+            watched: None,
+            attempts: 0,
+        }
+    }
+
+    /// This process holds the mirror, as far as it knows.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self.stage, Stage::Held { .. })
+    }
+
+    /// A checkpoint is under way.
+    pub(super) fn is_saving(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Held {
+                saving: Saving::Proving { .. } | Saving::Writing(_),
+                ..
+            }
+        )
+    }
+
+    /// What the last checkpoint says.
+    pub(super) fn last(&self) -> Option<&Checkpoint> {
+        self.last.as_deref()
+    }
+
+    pub(super) fn note_copied(&mut self) {
+        self.copied = true;
+    }
+
+    /// The next checkpoint begins now.
+    pub(super) fn save_now(&mut self, now: Moment) {
+        if let Stage::Held {
+            saving: saving @ Saving::At(_),
+            ..
+        } = &mut self.stage
+        {
+            *saving = Saving::At(now);
+        }
+    }
+
+    pub(super) fn due(&self) -> Option<Moment> {
+        let stage = match &self.stage {
+            Stage::Out { ask_at } => Some(*ask_at),
+            Stage::Judging { read: None, at, .. } => Some(*at),
+            Stage::Taking { write, .. } => write.again_at,
+            Stage::Held { saving, .. } => match saving {
+                Saving::At(_) => Some(self.next_at()),
+                Saving::Proving { .. } => None,
+                Saving::Writing(write) => write.again_at,
+            },
+            Stage::Asking { .. } | Stage::Judging { .. } => None,
+        };
+        let lease = self.is_held().then_some(self.lease_until);
+        stage.into_iter().chain(lease).min()
+    }
+
+    pub(super) fn next_at(&self) -> Moment {
+        let Stage::Held {
+            saving: Saving::At(at),
+            ..
+        } = &self.stage
+        else {
+            return self.saved_at + AT_LEAST_EVERY;
+        };
+        let every = if self.copied { EVERY } else { AT_LEAST_EVERY };
+        (*at).min(self.saved_at + every)
+    }
+}
+
+impl Log {
+    pub(super) fn pump_holding(&mut self, cx: &mut Context) {
+        let next_at = self.holding.next_at();
+        match &mut self.holding.stage {
+            Stage::Out { ask_at } if *ask_at <= cx.now && self.ending.is_none() => {
+                let read = ReadId(cx.next_id());
+                self.holding.stage = Stage::Asking { read };
+                send(cx, LogCommand::ReadCheckpoint { read });
+            }
+            Stage::Judging { read, at, .. } if read.is_none() && *at <= cx.now => {
+                let id = ReadId(cx.next_id());
+                *read = Some(id);
+                send(cx, LogCommand::ReadEpochs { read: id });
+            }
+            Stage::Taking { write, .. }
+            | Stage::Held {
+                saving: Saving::Writing(write),
+                ..
+            } => write.send_if_due(cx),
+            Stage::Held {
+                saving: Saving::At(_),
+                ..
+            } if next_at <= cx.now => self.save(cx),
+            _ => {}
+        }
+    }
+
+    /// The lease decides whether anything may be written.
+    pub(super) fn pump_lease(&mut self, cx: &mut Context) {
+        let may = self.holding.is_held() && cx.now < self.holding.lease_until;
+        if cx.may_write && !may {
+            send(cx, LogCommand::Abort);
+        }
+        cx.may_write = may;
+    }
+
+    pub(super) fn on_epochs_read(
+        &mut self,
+        cx: &mut Context,
+        streams: &mut Streams,
+        read: ReadId,
+        page: EpochsPage,
+    ) {
+        match self.holding.stage.clone() {
+            Stage::Judging {
+                read: Some(asked),
+                found,
+                ..
+            } if asked == read => self.judged(cx, found, page),
+            Stage::Held {
+                saving:
+                    Saving::Proving {
+                        read: asked,
+                        mark,
+                        highest,
+                    },
+                revision,
+            } if asked == read => self.proven(cx, streams, revision, (mark, highest), page),
+            _ => self.on_epochs_of_start(cx, streams, read, page),
+        }
+    }
+
+    /// Another process holds the mirror: nothing more is sent, and what waits is dropped.
+    pub(super) fn lost(&mut self, cx: &mut Context, streams: &mut Streams) {
+        self.trouble = Trouble::Standby;
+        self.holding.stage = Stage::Out { ask_at: cx.now };
+        self.pump_lease(cx);
+        self.leave(cx, None);
+        self.drop_waiting(cx, streams);
+    }
+
+    /// Stops with a reason that an operator has to mend, and asks again later.
+    pub(super) fn stop_with(&mut self, cx: &mut Context, streams: &mut Streams, why: String) {
+        self.trouble = Trouble::Stopped(why);
+        self.holding.stage = Stage::Out {
+            ask_at: cx.now + stopped_pause(self.stops),
+        };
+        self.stops += 1;
+        self.pump_lease(cx);
+        self.leave(cx, None);
+        self.drop_waiting(cx, streams);
+    }
+}
+
+impl Holding {
+    pub(super) fn pause(&mut self) -> Duration {
+        self.attempts += 1;
+        back_off(self.attempts)
+    }
+
+    pub(super) fn again_later(&mut self, now: Moment, revision: u64) {
+        let at = now + self.pause();
+        self.saved_at = at;
+        self.stage = Stage::Held {
+            revision,
+            saving: Saving::At(at),
+        };
+    }
+
+    pub(super) fn send_later(&mut self, now: Moment) {
+        if let Stage::Taking { write, .. }
+        | Stage::Held {
+            saving: Saving::Writing(write),
+            ..
+        } = &mut self.stage
+        {
+            write.attempts += 1;
+            write.again_at = Some(now + back_off(write.attempts));
+        }
+    }
+}

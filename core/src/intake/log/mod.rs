@@ -1,0 +1,231 @@
+//! Intake from a source's log, `$all`: positions and a low-water mark, a checkpoint at the destination, and no group.
+//!
+//! Decides what is read, from where, and what the checkpoint says. Never writes an event, never passes what is not done, and
+//! never copies from a log that is not the one that was copied.
+//!
+//! `holding` is who copies, by lease: `taking` takes the mirror over, `saving` writes checkpoints, `epochs` tells whether the
+//! source is the same. `reading` is the subscription, `opening` the reads around its start. `positions` is what is done.
+//! `ending` stops.
+
+mod ending;
+mod epochs;
+mod holding;
+mod opening;
+mod positions;
+mod reading;
+mod saving;
+mod taking;
+
+use std::time::Duration;
+
+use self::ending::Ending;
+use self::epochs::Epochs;
+use self::holding::Holding;
+use self::positions::Positions;
+use self::reading::Reading;
+use crate::context::Context;
+use crate::filter::StreamFilter;
+use crate::intake::Intake;
+use crate::port::log::{Holder, LogCommand, LogInput};
+use crate::port::{Command, Input, Moment, PipelineState, Side, Status};
+use crate::seam::Outcome;
+use crate::streams::Streams;
+
+/// So long an event may wait before an operator has to know that the destination denies it.
+const PATIENCE: Duration = Duration::from_millis(7_500);
+
+/// What a mirror's core is made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// Which streams are copied.
+    pub filter: StreamFilter,
+    /// This process.
+    pub holder: Holder,
+}
+
+/// Why the mirror is not simply running.
+#[derive(Clone, Debug, PartialEq)]
+enum Trouble {
+    None,
+    /// The source does not let it in, or ends it again and again.
+    Source,
+    /// The destination does not say who holds the mirror.
+    Destination,
+    Standby,
+    Stopped(String),
+}
+
+/// One log, and how far it is copied.
+#[derive(Debug)]
+pub(super) struct Log {
+    settings: LogSettings,
+    holding: Holding,
+    reading: Reading,
+    positions: Positions,
+    trouble: Trouble,
+    ending: Option<Ending>,
+    /// The source's epochs when they were last read over a connection that was believed.
+    epochs: Epochs,
+    /// How often it was stopped since its subscription was open.
+    stops: u32,
+    /// An event that was handed out is to be read again.
+    again: bool,
+}
+
+impl Log {
+    /// Nothing is known yet; the first pump asks for the newest checkpoint.
+    pub(super) fn new(settings: LogSettings) -> Self {
+        Self {
+            settings,
+            holding: Holding::new(),
+            reading: Reading::new(),
+            positions: Positions::from(None),
+            trouble: Trouble::None,
+            ending: None,
+            epochs: Epochs::default(),
+            stops: 0,
+            again: false,
+        }
+    }
+
+    fn on_log(&mut self, cx: &mut Context, streams: &mut Streams, input: LogInput) {
+        match input {
+            LogInput::Opened { session } => self.on_opened(cx, session),
+            LogInput::Refused { why } => self.on_refused(cx, why),
+            LogInput::Ended { session, why } => self.on_ended(cx, session, why),
+            LogInput::Reconnected => self.on_reconnected(cx),
+            LogInput::Record {
+                session,
+                position,
+                event,
+            } => self.on_message(
+                cx,
+                streams,
+                session,
+                reading::Message::Record(position, event),
+            ),
+            LogInput::LookedThrough { session, position } => {
+                self.on_message(
+                    cx,
+                    streams,
+                    session,
+                    reading::Message::LookedThrough(position),
+                );
+            }
+            LogInput::RecordRead { read, page } => self.on_record_read(cx, streams, read, page),
+            LogInput::EpochsRead { read, page } => self.on_epochs_read(cx, streams, read, page),
+            LogInput::CheckpointRead { read, page } => self.on_checkpoint_read(cx, read, page),
+            LogInput::CheckpointWritten { write, outcome } => {
+                self.on_checkpoint_written(cx, streams, write, outcome);
+            }
+        }
+    }
+
+    /// Drops everything that is not in flight: whoever holds the mirror reads it again.
+    fn drop_waiting(&mut self, cx: &mut Context, streams: &mut Streams) {
+        drop(streams.drop_waiting(cx));
+    }
+}
+
+fn send(cx: &mut Context, command: LogCommand) {
+    cx.out.push(Command::Log(command));
+}
+
+impl Intake for Log {
+    fn take(&mut self, cx: &mut Context, streams: &mut Streams, input: Input) {
+        match input {
+            Input::Log(input) => self.on_log(cx, streams, input),
+            Input::Reachable {
+                side: Side::Source,
+                reachable,
+            } => cx.source_failing = !reachable,
+            Input::Stop { deadline } => self.on_stop(cx, streams, deadline),
+            // Time alone, what is for the streams, and what only a group says.
+            _ => {}
+        }
+    }
+
+    fn pass(&mut self, cx: &mut Context) {
+        self.pump_lease(cx);
+    }
+
+    fn settle(&mut self, cx: &mut Context, outcome: Outcome) {
+        match outcome {
+            Outcome::Done { claim, .. } => {
+                if claim
+                    .position()
+                    .is_some_and(|position| self.positions.done(position))
+                {
+                    self.holding.note_copied();
+                    cx.progress += 1;
+                }
+            }
+            // Its stream is held: that has to be on record before the mark passes it, so the position stays open.
+            Outcome::Held { report, .. } => cx.report(*report),
+            Outcome::Dropped(_) => self.again = true,
+            Outcome::Again { .. } => {}
+            Outcome::Stop(why) => self.end_by_policy(cx, why),
+        }
+    }
+
+    fn pump(&mut self, cx: &mut Context, streams: &mut Streams) {
+        self.pump_holding(cx);
+        if self.ending.is_some() {
+            self.pump_ending(cx, streams);
+        } else {
+            self.pump_reading(cx, streams);
+        }
+    }
+
+    fn answer(&mut self, _cx: &mut Context) {}
+
+    fn stop_for_now(&mut self, cx: &mut Context, streams: &mut Streams, why: String) {
+        if self.ending.is_none() {
+            self.stop_with(cx, streams, why);
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        PATIENCE
+    }
+
+    fn due(&self, cx: &Context) -> Option<Moment> {
+        let ending = self.ending.as_ref().map(Ending::due);
+        [self.holding.due(), self.reading.due(), ending]
+            .into_iter()
+            .flatten()
+            .filter(|at| *at > cx.now)
+            .min()
+    }
+
+    fn is_finished(&self) -> bool {
+        self.ending.as_ref().is_some_and(Ending::is_finished)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.holding.is_held() && self.reading.is_open()
+    }
+
+    fn trouble(&self) -> Option<PipelineState> {
+        match &self.trouble {
+            Trouble::None => None,
+            Trouble::Source => Some(PipelineState::Retrying(Side::Source)),
+            Trouble::Destination => Some(PipelineState::Retrying(Side::Destination)),
+            Trouble::Standby => Some(PipelineState::Standby),
+            Trouble::Stopped(why) => Some(PipelineState::Stopped(why.clone())),
+        }
+    }
+
+    fn searching(&self) -> Option<PipelineState> {
+        None
+    }
+
+    fn read_into(&self, cx: &Context, due: Option<Moment>, status: &mut Status) {
+        status.source_answers = match self.trouble {
+            Trouble::Source => Some(false),
+            _ if cx.source_failing => Some(false),
+            _ => self.reading.is_open().then_some(true),
+        };
+        status.waits_until = due;
+    }
+}

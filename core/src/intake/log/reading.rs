@@ -1,0 +1,278 @@
+//! Reading the log: one subscription from a place on, and the reads around its start.
+//!
+//! A position whose record was scavenged loses an event: on 23.10 a subscription from there skips the first record that
+//! survived (protocol §15.6). So the record at the place is read before the subscription opens, and handed in unless it was
+//! read before; and once more after the first message, since a scavenge may come between the two. Nothing of the
+//! subscription is believed before that. Never reads while another process holds the mirror.
+
+use super::positions::Handed;
+use super::{Log, Trouble, send};
+use crate::context::Context;
+use crate::event::Event;
+use crate::filter::never_copied;
+use crate::pause::back_off;
+use crate::port::log::{LogCommand, LogRefusal, Mark, Record, RecordPage};
+use crate::port::{Command, LeaveReason, LogPosition, Moment, ReadId, Report, SessionId};
+use crate::seam::Claim;
+use crate::streams::Streams;
+
+/// What the subscription says of the log.
+#[derive(Clone, Debug)]
+pub(super) enum Message {
+    /// A record that the filter matches.
+    Record(LogPosition, Box<Event>),
+    /// Everything up to here was looked through.
+    LookedThrough(LogPosition),
+}
+
+/// What was found at the place where a subscription begins: a position and the id of the record there, if there was one.
+pub(super) type Seen = Option<(LogPosition, Record)>;
+
+/// Where reading stands.
+#[derive(Clone, Debug)]
+pub(super) enum Phase {
+    /// Not wanted.
+    Closed,
+    /// Begins at this time.
+    Wait { at: Moment },
+    /// The source is judged before a connection is believed.
+    Judging { read: ReadId },
+    /// The record at the place is being read; it must be this one, where nothing else proves the source.
+    Before {
+        read: ReadId,
+        place: Mark,
+        must_be: Option<Record>,
+    },
+    /// The subscription opens after this position.
+    Opening {
+        after: Option<LogPosition>,
+        seen: Seen,
+    },
+    /// It is open; its first message waits until the place was read once more.
+    Unproven {
+        session: SessionId,
+        after: LogPosition,
+        seen: Seen,
+        first: Option<Message>,
+        read: Option<ReadId>,
+    },
+    /// It brings records.
+    Open { session: SessionId, paused: bool },
+    /// It was asked to end; then reading begins at this time, if it is wanted.
+    Leaving {
+        session: SessionId,
+        then: Option<Moment>,
+    },
+}
+
+/// The subscription.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    pub(super) phase: Phase,
+    pub(super) attempts: u32,
+}
+
+impl Reading {
+    pub(super) fn new() -> Self {
+        Self {
+            phase: Phase::Closed,
+            attempts: 0,
+        }
+    }
+
+    /// Reading is wanted from now on.
+    pub(super) fn start(&mut self, now: Moment) {
+        match &mut self.phase {
+            Phase::Leaving { then, .. } => *then = Some(now),
+            _ => self.phase = Phase::Wait { at: now },
+        }
+        self.attempts = 0;
+    }
+
+    /// Records come.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open { .. } | Phase::Unproven { .. })
+    }
+
+    /// Nothing is open or under way that could bring something.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed | Phase::Wait { .. })
+    }
+
+    pub(super) fn due(&self) -> Option<Moment> {
+        match self.phase {
+            Phase::Wait { at } => Some(at),
+            _ => None,
+        }
+    }
+
+    pub(super) fn session(&self) -> Option<SessionId> {
+        match self.phase {
+            Phase::Unproven { session, .. } | Phase::Open { session, .. } => Some(session),
+            _ => None,
+        }
+    }
+}
+
+impl Log {
+    pub(super) fn pump_reading(&mut self, cx: &mut Context, streams: &mut Streams) {
+        if self.again {
+            self.read_again(cx, streams);
+        }
+        match &mut self.reading.phase {
+            Phase::Wait { at } if *at <= cx.now && self.holding.is_held() => self.judge_source(cx),
+            Phase::Open { session, paused } => {
+                let full = cx.memory.is_full();
+                if *paused != full && (full || cx.memory.has_room()) {
+                    *paused = full;
+                    cx.out.push(Command::Poll {
+                        session: *session,
+                        on: !full,
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An event that was handed out came to nothing: everything after the mark is read again.
+    fn read_again(&mut self, cx: &mut Context, streams: &mut Streams) {
+        self.again = false;
+        self.drop_waiting(cx, streams);
+        self.positions.begin_again();
+        if !self.reading.is_closed() {
+            self.leave(cx, Some(cx.now));
+        }
+    }
+
+    pub(super) fn on_ended(&mut self, cx: &mut Context, ended: SessionId, why: Option<LogRefusal>) {
+        match self.reading.phase.clone() {
+            Phase::Leaving { session, then } if session == ended => {
+                self.reading.phase = match then {
+                    Some(at) => Phase::Wait { at },
+                    None => Phase::Closed,
+                };
+            }
+            Phase::Unproven { session, after, .. } if session == ended => match why {
+                Some(why) => self.refused_after(cx, Some(after), why),
+                None => self.retry(cx, LogRefusal::Unavailable),
+            },
+            Phase::Open { session, .. } if session == ended => {
+                self.retry(cx, why.unwrap_or(LogRefusal::Unavailable));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn retry(&mut self, cx: &mut Context, why: LogRefusal) {
+        self.reading.attempts += 1;
+        if why == LogRefusal::Denied {
+            let why =
+                "the source does not let the user read the log: $all needs a right of its own";
+            self.trouble = Trouble::Stopped(why.to_owned());
+        } else if self.reading.attempts > 1 {
+            self.trouble = Trouble::Source;
+        }
+        self.reading.phase = Phase::Wait {
+            at: cx.now + back_off(self.reading.attempts),
+        };
+    }
+
+    pub(super) fn on_message(
+        &mut self,
+        cx: &mut Context,
+        streams: &mut Streams,
+        over: SessionId,
+        message: Message,
+    ) {
+        match &mut self.reading.phase {
+            Phase::Open { session, .. } if *session == over => {
+                self.reading.attempts = 0;
+                self.hear(cx, streams, message);
+            }
+            Phase::Unproven {
+                session,
+                after,
+                first: first @ None,
+                read,
+                ..
+            } if *session == over => {
+                let id = ReadId(cx.next_id());
+                *first = Some(message);
+                *read = Some(id);
+                let at = *after;
+                send(cx, LogCommand::ReadRecord { read: id, at });
+            }
+            _ => {}
+        }
+    }
+
+    /// The place was read once more: the subscription is believed if it is as it was.
+    pub(super) fn on_place_read_again(
+        &mut self,
+        cx: &mut Context,
+        streams: &mut Streams,
+        session: SessionId,
+        (seen, first): (Seen, Option<Message>),
+        page: RecordPage,
+    ) {
+        let same = match (&page, &seen) {
+            (RecordPage::Found(found), Some((position, record))) => {
+                found.0 == *position && Record::of(&found.1, found.0) == *record
+            }
+            _ => false,
+        };
+        if !same {
+            self.leave(cx, Some(cx.now));
+            return;
+        }
+        self.reading.phase = Phase::Open {
+            session,
+            paused: false,
+        };
+        cx.out.push(Command::Poll { session, on: true });
+        if let Some(first) = first {
+            self.hear(cx, streams, first);
+        }
+    }
+
+    fn hear(&mut self, cx: &mut Context, streams: &mut Streams, message: Message) {
+        match message {
+            Message::Record(position, event) => self.hand_in(cx, streams, position, *event),
+            Message::LookedThrough(position) => self.positions.looked_through(position),
+        }
+    }
+
+    /// A record was read, by the subscription or around its start.
+    pub(super) fn hand_in(
+        &mut self,
+        cx: &mut Context,
+        streams: &mut Streams,
+        position: LogPosition,
+        event: Event,
+    ) {
+        let record = Record::of(&event, position);
+        if !self.settings.filter.wants(&event.stream) {
+            self.positions.pass(record);
+        } else if let Some(reason) = never_copied(&event) {
+            self.positions.pass(record);
+            cx.report(Report::Skipped { reason });
+        } else if self.positions.hand_out(record) == Handed::Out {
+            streams.take(cx, event, Claim::logged(position, cx.now));
+        }
+    }
+
+    /// Ends the session; reading begins again at `then`, or is not wanted any more.
+    pub(super) fn leave(&mut self, cx: &mut Context, then: Option<Moment>) {
+        if let Some(session) = self.reading.session() {
+            let why = LeaveReason::Stopping;
+            cx.out.push(Command::Leave { session, why });
+            self.reading.phase = Phase::Leaving { session, then };
+        } else {
+            match &mut self.reading.phase {
+                Phase::Leaving { then: next, .. } => *next = then,
+                phase => *phase = then.map_or(Phase::Closed, |at| Phase::Wait { at }),
+            }
+        }
+    }
+}
