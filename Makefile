@@ -95,8 +95,9 @@ monitoring: ## The alerts and the dashboard against a Prometheus that scrapes a 
 	@$(STAGE) monitoring --tests --needs python3 --needs openssl --needs apt-get tests/monitoring/run
 
 simulate: PROFILE = --release simulation
-simulate: ## The same, optimised, with SEEDS schedules (100000 if not given) from the seed FIRST (0) on
-	@programs=$$(tests/setup/programs $(PROFILE)) && exec "$$programs/simulation" --seeds $(or $(SEEDS),100000) --first $(or $(FIRST),0)
+simulate: ## The same, optimised, with SEEDS schedules (100000 if not given) from the seed FIRST (0) on, and a fiftieth of mirrors
+	@programs=$$(tests/setup/programs $(PROFILE)) && first=$(or $(FIRST),0) seeds=$(or $(SEEDS),100000) \
+	  && "$$programs/simulation" --seeds $$seeds --first $$first && exec "$$programs/simulation" --mirrors --seeds $$((seeds / 50)) --first $$first
 
 nightly-simulation:
 	@$(STAGE) simulation make --no-print-directory simulate SEEDS=1000000 FIRST=$(TODAY)000000

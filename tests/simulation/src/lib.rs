@@ -15,6 +15,7 @@ mod liveness;
 mod log;
 mod membership;
 mod memory;
+pub mod mirror;
 mod mistake;
 pub mod mutation;
 pub mod options;

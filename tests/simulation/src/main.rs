@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use simulation::mirror;
 use simulation::mutation::Mutation;
 use simulation::options::Options;
 use simulation::runner::{Watch, run, run_many};
@@ -32,6 +33,9 @@ struct Arguments {
     /// Print a digest of what reached each port, for each thousand of seeds and for all; with --seed: for each port
     #[arg(long)]
     digest: bool,
+    /// Mirrors, which read a log, instead of subscriptions
+    #[arg(long)]
+    mirrors: bool,
     /// Threads; as many as there are processors if not given
     #[arg(long)]
     threads: Option<usize>,
@@ -41,6 +45,8 @@ fn main() -> io::Result<ExitCode> {
     let arguments = Arguments::parse();
     let mut out = io::stdout().lock();
     match arguments.seed {
+        Some(seed) if arguments.mirrors => one_mirror(&mut out, seed, arguments.verbose),
+        None if arguments.mirrors => many_mirrors(&mut out, &arguments),
         _ if arguments.mistakes => mistakes(&mut out),
         Some(seed) => one(&mut out, seed, &arguments),
         None => many(&mut out, &arguments),
@@ -102,6 +108,52 @@ fn one(out: &mut impl Write, seed: u64, arguments: &Arguments) -> io::Result<Exi
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+fn one_mirror(out: &mut impl Write, seed: u64, verbose: bool) -> io::Result<ExitCode> {
+    writeln!(out, "{}", mirror::Options::new(seed))?;
+    let report = mirror::run(seed, None, verbose);
+    for line in &report.trace {
+        writeln!(out, "{line}")?;
+    }
+    let (inputs, checkpoints, copied) = (report.inputs, report.checkpoints, report.copied);
+    match report.violation {
+        None => {
+            writeln!(
+                out,
+                "held: {inputs} inputs, {checkpoints} checkpoints, {copied} events copied"
+            )?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(violation) => {
+            writeln!(out, "VIOLATION: {violation}")?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn many_mirrors(out: &mut impl Write, arguments: &Arguments) -> io::Result<ExitCode> {
+    let threads = match arguments.threads {
+        Some(threads) => threads,
+        None => std::thread::available_parallelism()?.get(),
+    };
+    let begun = Instant::now();
+    let (inputs, found) = mirror::run_many(arguments.first, arguments.seeds, threads);
+    writeln!(
+        out,
+        "{} schedules of mirrors, {inputs} inputs, {} violations, {:.1} s",
+        arguments.seeds,
+        found.len(),
+        begun.elapsed().as_secs_f64()
+    )?;
+    for (seed, violation) in found.iter().take(20) {
+        writeln!(out, "  --mirrors --seed {seed}: {violation}")?;
+    }
+    Ok(if found.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn many(out: &mut impl Write, arguments: &Arguments) -> io::Result<ExitCode> {

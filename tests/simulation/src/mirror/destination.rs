@@ -1,0 +1,151 @@
+//! The destination of mirrors: streams with exact revisions, and the checkpoint's stream.
+//!
+//! Never trusts what an append says about itself.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ditto_core::event::{Event, StreamName};
+use ditto_core::port::log::{Checkpoint, CheckpointPage};
+use ditto_core::port::{AppendOutcome, Expected, LookupRange, LookupResult, WriteId};
+use uuid::Uuid;
+
+/// A checkpoint as it was stored: by which daemon, from which start, under which id.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) by: (Uuid, WriteId),
+    pub(super) checkpoint: Box<Checkpoint>,
+}
+
+/// One destination.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Destination {
+    pub(super) streams: BTreeMap<StreamName, Vec<Event>>,
+    pub(super) checkpoints: Vec<Stored>,
+    /// Instances whose process has ended on the machine of everybody else.
+    pub(super) gone: HashMap<Uuid, bool>,
+}
+
+/// Whether the revision before is the expected one.
+fn fits(expected: Expected, length: usize) -> bool {
+    match expected {
+        Expected::NoStream => length == 0,
+        Expected::Exact(last) => last.checked_add(1) == u64::try_from(length).ok(),
+    }
+}
+
+/// The revision after the expected one.
+fn next(expected: Expected) -> usize {
+    match expected {
+        Expected::NoStream => 0,
+        Expected::Exact(last) => usize::try_from(last)
+            .unwrap_or(usize::MAX)
+            .saturating_add(1),
+    }
+}
+
+impl Destination {
+    /// Appends as protocol §5.1 says. The events that were stored now, if any.
+    pub(super) fn append(
+        &mut self,
+        stream: &StreamName,
+        expected: Expected,
+        events: &[Event],
+    ) -> (AppendOutcome, bool) {
+        let at = self.streams.entry(stream.clone()).or_default();
+        let from = next(expected);
+        let there = at.get(from..from.saturating_add(events.len()));
+        let same = there.is_some_and(|there| {
+            there
+                .iter()
+                .zip(events)
+                .all(|(there, event)| there.id == event.id)
+        });
+        let last = (from + events.len()) as u64 - 1;
+        if same {
+            (AppendOutcome::Written(last), false)
+        } else if fits(expected, at.len()) {
+            let stored = events.iter().zip(from as u64..);
+            at.extend(stored.map(|(event, revision)| Event {
+                revision,
+                ..event.clone()
+            }));
+            (AppendOutcome::Written(last), true)
+        } else {
+            (AppendOutcome::WrongRevision, false)
+        }
+    }
+
+    /// What a lookup finds.
+    pub(super) fn lookup(&self, stream: &StreamName, range: LookupRange) -> LookupResult {
+        let events = match self.streams.get(stream) {
+            _ if range == LookupRange::Metadata => return LookupResult::NotDeleted,
+            Some(events) if !events.is_empty() => events,
+            _ => return LookupResult::NotFound,
+        };
+        let found: Vec<Event> = match range {
+            LookupRange::Metadata => Vec::new(),
+            LookupRange::Forwards { from, count } => events
+                .iter()
+                .filter(|event| event.revision >= from)
+                .take(count as usize)
+                .cloned()
+                .collect(),
+            LookupRange::Backwards { from, count } => {
+                let mut found: Vec<Event> = events
+                    .iter()
+                    .rev()
+                    .filter(|event| from.is_none_or(|from| event.revision <= from))
+                    .take(count as usize)
+                    .cloned()
+                    .collect();
+                found.reverse();
+                found
+            }
+        };
+        LookupResult::Tail {
+            last: events.len() as u64 - 1,
+            events: found,
+            truncate_before: None,
+        }
+    }
+
+    /// The newest checkpoint names a record that the source can be recognised by.
+    pub(super) fn has_record(&self) -> bool {
+        let mark = self
+            .checkpoints
+            .last()
+            .and_then(|stored| stored.checkpoint.mark.as_ref());
+        mark.is_some_and(|mark| mark.record.is_some())
+    }
+
+    /// The newest checkpoint.
+    pub(super) fn newest(&self) -> CheckpointPage {
+        match self.checkpoints.last() {
+            None => CheckpointPage::None {
+                expected: Expected::NoStream,
+            },
+            Some(newest) => CheckpointPage::Newest {
+                revision: self.checkpoints.len() as u64 - 1,
+                checkpoint: newest.checkpoint.clone(),
+                is_gone: self.gone.contains_key(&newest.by.0),
+            },
+        }
+    }
+
+    /// Writes a checkpoint: at its exact revision, and once. True if it was stored now.
+    pub(super) fn save(&mut self, expected: Expected, stored: Stored) -> (AppendOutcome, bool) {
+        let at = next(expected);
+        if self
+            .checkpoints
+            .get(at)
+            .is_some_and(|there| there.by == stored.by)
+        {
+            (AppendOutcome::Written(at as u64), false)
+        } else if fits(expected, self.checkpoints.len()) {
+            self.checkpoints.push(stored);
+            (AppendOutcome::Written(at as u64), true)
+        } else {
+            (AppendOutcome::WrongRevision, false)
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Deliberate mistakes of a mirror: what a core says or hears is spoiled on its way. They prove that the promises can fail.
+
+use ditto_core::port::log::{EpochsPage, LogCommand, LogInput, Mark, Record, RecordPage};
+use ditto_core::port::{AppendOutcome, Command, Input};
+
+use super::world::World;
+
+/// A deliberate mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    /// The mark is the last record that was read, done or not.
+    MarkIsNewest,
+    /// A source is taken for the copied one whatever its epochs are.
+    AnySource,
+    /// The record at the place is not looked at before a subscription opens, nor after.
+    PlaceUnseen,
+    /// No answer to an append is taken for written.
+    SilenceIsWritten,
+}
+
+impl Mistake {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::MarkIsNewest,
+        Self::AnySource,
+        Self::PlaceUnseen,
+        Self::SilenceIsWritten,
+    ];
+}
+
+impl World {
+    /// Spoils what the core hears.
+    pub(super) fn spoil_input(&mut self, number: usize, input: Input) -> Input {
+        match (self.mistake, input) {
+            (
+                Some(Mistake::AnySource),
+                Input::Log(LogInput::EpochsRead {
+                    read,
+                    page: EpochsPage::Epochs { end, .. },
+                }),
+            ) => Input::Log(LogInput::EpochsRead {
+                read,
+                page: EpochsPage::Epochs {
+                    epochs: self.first_epochs.clone(),
+                    end: end.max(self.daemons[number].highest),
+                },
+            }),
+            (
+                Some(Mistake::PlaceUnseen),
+                Input::Log(LogInput::RecordRead {
+                    read,
+                    page: RecordPage::Found(found),
+                }),
+            ) => {
+                let mut found = found;
+                if let Some((position, event)) = &self.daemons[number].place {
+                    *found = (*position, event.clone());
+                }
+                Input::Log(LogInput::RecordRead {
+                    read,
+                    page: RecordPage::Found(found),
+                })
+            }
+            (
+                Some(Mistake::SilenceIsWritten),
+                Input::Appended {
+                    append,
+                    outcome: AppendOutcome::NoAnswer,
+                },
+            ) => Input::Appended {
+                append,
+                outcome: AppendOutcome::Written(self.daemons[number].answers(append)),
+            },
+            (_, input) => input,
+        }
+    }
+
+    /// Spoils what the core says, and remembers what later spoiling needs.
+    pub(super) fn spoil_command(&mut self, number: usize, command: Command) -> Command {
+        match (self.mistake, command) {
+            (
+                Some(Mistake::MarkIsNewest),
+                Command::Log(LogCommand::WriteCheckpoint {
+                    write,
+                    expected,
+                    mut checkpoint,
+                }),
+            ) => {
+                if let Some((position, event)) = &self.daemons[number].place {
+                    checkpoint.mark = Some(Mark {
+                        position: *position,
+                        record: Some(Record::of(event, *position)),
+                    });
+                }
+                Command::Log(LogCommand::WriteCheckpoint {
+                    write,
+                    expected,
+                    checkpoint,
+                })
+            }
+            (_, command) => command,
+        }
+    }
+}

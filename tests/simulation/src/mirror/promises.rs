@@ -1,0 +1,192 @@
+//! What must hold, at every moment and at the end, judged by what the servers hold and never by what a core says.
+//!
+//! - What is at the destination is an event of the copied log, at its revision, once.
+//! - The mark never passes an event that is not at the destination.
+//! - Nothing is stored that was sent later than the lease allows.
+//! - When nothing goes wrong any more, every event that the source shows is there; or the mirror is stopped, because the
+//!   source is not the copied one.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use ditto_core::event::{Event, StreamName};
+use ditto_core::port::log::Checkpoint;
+use ditto_core::port::{Moment, PipelineState, WriteId};
+use uuid::Uuid;
+
+use super::world::{World, stream};
+
+/// Nothing is written later than this after the last accepted checkpoint was first sent.
+const LEASE: Duration = Duration::from_secs(20);
+
+/// What is known of the truth.
+#[derive(Debug, Default)]
+pub(super) struct Promises {
+    broken: Option<String>,
+    /// Every event that was ever in the copied log.
+    events: HashMap<Uuid, Event>,
+    /// Those that a lost leader took with it, or that a restored source no longer has.
+    cut: HashSet<Uuid>,
+    replaced: bool,
+    /// When each holder's last accepted checkpoint was first sent.
+    sent: HashMap<Uuid, Moment>,
+    /// When each checkpoint was first sent.
+    first_sent: HashMap<(Uuid, WriteId), Moment>,
+    pub(super) checkpoints: u64,
+}
+
+impl Promises {
+    pub(super) fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    pub(super) fn broke(&mut self, what: String) {
+        self.broken.get_or_insert(what);
+    }
+
+    /// A checkpoint is sent, perhaps again.
+    pub(super) fn sends(&mut self, holder: Uuid, write: WriteId, now: Moment) {
+        self.first_sent.entry((holder, write)).or_insert(now);
+    }
+
+    /// An event was written at the source. One of a stranger is none of the copied log; one of a source that was restored
+    /// from its past is, as long as nothing that was lost had been copied.
+    pub(super) fn wrote(&mut self, event: Event) {
+        if !self.replaced {
+            self.events.insert(event.id, event);
+        }
+    }
+
+    pub(super) fn cut(&mut self, ids: impl Iterator<Item = Uuid>) {
+        self.cut.extend(ids);
+    }
+
+    pub(super) fn replace(&mut self) {
+        self.replaced = true;
+    }
+}
+
+impl World {
+    /// An append stored something that was sent at this time.
+    pub(super) fn stored(&mut self, instance: Uuid, name: &StreamName, sent: Moment) {
+        let lease = self.promises.sent.get(&instance).map(|at| *at + LEASE);
+        if lease.is_none_or(|until| sent > until) {
+            let text = format!("{instance} sent an append to {name} without a lease");
+            self.promises.broke(text);
+        }
+        let stored = self.destination.streams.get(name).into_iter().flatten();
+        let mut wrong = None;
+        for event in stored {
+            let is_placeholder = event.event_type.starts_with("ditto");
+            let known = self.promises.events.get(&event.id);
+            let same = known.is_some_and(|known| {
+                known.stream == *name
+                    && known.revision == event.revision
+                    && known.same_content(event)
+            });
+            if !same && !is_placeholder {
+                wrong = Some(format!(
+                    "{name} #{} is {} at the destination, no event of the copied log at this revision",
+                    event.revision, event.id
+                ));
+            }
+        }
+        wrong.into_iter().for_each(|text| self.promises.broke(text));
+    }
+
+    /// A checkpoint was stored.
+    pub(super) fn saved(&mut self, checkpoint: &Checkpoint, write: WriteId) {
+        self.promises.checkpoints += 1;
+        let instance = checkpoint.holder.instance;
+        if let Some(first) = self.promises.first_sent.get(&(instance, write)) {
+            self.promises.sent.insert(instance, *first);
+        }
+        let filter = self.filter();
+        let Some(mark) = &checkpoint.mark else { return };
+        if self.exchanged || !self.promises.cut.is_empty() {
+            // Positions of a log that went on otherwise mean something else; the end judges.
+            return;
+        }
+        let missing = self.source.log.iter().find(|logged| {
+            let event = &logged.event;
+            let there = || {
+                let stream = self.destination.streams.get(&event.stream);
+                stream.is_some_and(|stream| {
+                    stream.iter().any(|there| there.revision == event.revision)
+                })
+            };
+            logged.position <= mark.position
+                && !logged.scavenged
+                && filter.wants(&event.stream)
+                && !there()
+        });
+        if let Some(logged) = missing {
+            let text = format!(
+                "the mark {} passes {} #{}, which is not at the destination",
+                mark.position.commit, logged.event.stream, logged.event.revision
+            );
+            self.promises.broke(text);
+        }
+    }
+
+    /// Everything came to rest.
+    pub(super) fn judge_end(&mut self) {
+        let states: Vec<PipelineState> = (0..self.daemons.len())
+            .filter_map(|number| self.state(number))
+            .collect();
+        let stopped = states
+            .iter()
+            .any(|state| matches!(state, PipelineState::Stopped(_)));
+        // Without the right to read epochs a record that was scavenged proves nothing, and an operator has to say so.
+        let must_know = self.exchanged || !self.promises.cut.is_empty();
+        if stopped && (must_know || !self.options.epochs) {
+            return;
+        }
+        if !states.contains(&PipelineState::Running) {
+            self.promises.broke(format!("nobody runs: {states:?}"));
+            return;
+        }
+        // Where the destination has what the source does not, the stream is held for that.
+        let log: HashSet<Uuid> = self
+            .source
+            .log
+            .iter()
+            .map(|logged| logged.event.id)
+            .collect();
+        let is_foreign =
+            |there: &Event| !there.event_type.starts_with("ditto") && !log.contains(&there.id);
+        let lost = |event: &Event| {
+            let there = self.destination.streams.get(&event.stream);
+            there.is_some_and(|there| there.iter().any(is_foreign))
+        };
+        let filter = self.filter();
+        let mut missing = None;
+        for number in 0..self.options.streams {
+            let name = stream(number);
+            let there = self
+                .destination
+                .streams
+                .get(&name)
+                .map_or(&[][..], |all| &all[..]);
+            if !filter.wants(&name) {
+                if !there.is_empty() {
+                    missing = Some(format!("{name} is not wanted, and is at the destination"));
+                }
+                continue;
+            }
+            let absent = self
+                .source
+                .shown(&name)
+                .find(|event| !there.iter().any(|other| other.id == event.id) && !lost(event));
+            if let Some(event) = absent {
+                missing = Some(format!(
+                    "{name} #{} is not at the destination",
+                    event.revision
+                ));
+            }
+        }
+        missing
+            .into_iter()
+            .for_each(|text| self.promises.broke(text));
+    }
+}

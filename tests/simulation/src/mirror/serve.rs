@@ -1,0 +1,332 @@
+//! How commands are carried out: what the servers answer, when, and whether the answer arrives.
+//!
+//! Never decides whether it was right to command them.
+
+use std::time::Duration;
+
+use ditto_core::port::log::{
+    CheckpointPage, EpochsPage, LogCommand, LogInput, LogRefusal, RecordPage,
+};
+use ditto_core::port::{
+    AppendOutcome, Command, Input, LookupResult, MetadataOutcome, Moment, Rights, SessionId, Side,
+    SourcePage,
+};
+
+use super::daemon::instance_of;
+use super::destination::Stored;
+use super::world::{Happening, World};
+
+/// A call that nobody answers ends then.
+const LIMIT: Duration = Duration::from_secs(10);
+
+impl World {
+    pub(super) fn command(&mut self, number: usize, generation: u32, command: Command) {
+        if !matches!(command, Command::WakeAt { .. } | Command::Report(_)) {
+            let text: String = format!("{command:?}").chars().take(300).collect();
+            self.note(|| format!("{number} > {text}"));
+        }
+        match command {
+            Command::Report(report) => {
+                let text = format!("{report:?}");
+                self.note(|| format!("{number} says {text}"));
+            }
+            Command::WakeAt { at } => {
+                let wake = Happening::Wake(number, generation);
+                self.agenda.plan(at.max(self.now), wake);
+            }
+            Command::Poll { session, on } => self.poll(number, session, on),
+            Command::Leave { session, .. } => self.leave(number, generation, session),
+            Command::Finished { .. } => self.daemons[number].finished = true,
+            Command::Log(LogCommand::Abort) => self.abort(number, generation),
+            Command::Log(LogCommand::Trust { read }) => {
+                let daemon = &mut self.daemons[number];
+                daemon.trusted = daemon.seen.remove(&read);
+            }
+            command => {
+                if let Command::Append { append, events, .. } = &command {
+                    let last = events.last().map_or(0, |event| event.revision);
+                    self.daemons[number].flies(*append, last);
+                }
+                if let Command::Log(LogCommand::WriteCheckpoint { write, .. }) = &command {
+                    let holder = self.daemons[number].instance;
+                    self.promises.sends(holder, *write, self.now);
+                }
+                let connection = self.daemons[number].connection;
+                let at = self.now + self.delay();
+                let serve =
+                    Happening::Serve(number, generation, connection, Box::new(command), self.now);
+                self.agenda.plan(at, serve);
+            }
+        }
+    }
+
+    /// The lease is over: what was sent and is not there never arrives.
+    fn abort(&mut self, number: usize, generation: u32) {
+        let daemon = &mut self.daemons[number];
+        daemon.connection += 1;
+        daemon.aborted.insert(generation, daemon.connection);
+        let unanswered: Vec<_> = std::mem::take(&mut daemon.in_flight).into_iter().collect();
+        if !unanswered.is_empty() {
+            let ended = Input::CallEnded {
+                lane: 0,
+                unanswered,
+                silent: false,
+                said: "aborted".to_owned(),
+            };
+            self.plan_input(number, generation, ended);
+        }
+    }
+
+    fn poll(&mut self, number: usize, id: SessionId, on: bool) {
+        let Some(session) = self.daemons[number].session.as_mut() else {
+            return;
+        };
+        if session.id == id {
+            session.polled = on;
+            self.agenda.plan(self.now, Happening::Read(number, id));
+        }
+    }
+
+    fn leave(&mut self, number: usize, generation: u32, session: SessionId) {
+        if self.daemons[number]
+            .session
+            .take_if(|current| current.id == session)
+            .is_some()
+        {
+            let ended = LogInput::Ended { session, why: None };
+            self.plan_input(number, generation, Input::Log(ended));
+        }
+    }
+
+    pub(super) fn serve(
+        &mut self,
+        number: usize,
+        generation: u32,
+        connection: u32,
+        command: Command,
+        sent: Moment,
+    ) {
+        // A process that was killed has sent it all the same: it arrives, and nobody hears the answer.
+        let to_source = matches!(
+            command,
+            Command::ReadSource { .. }
+                | Command::Log(
+                    LogCommand::Open { .. }
+                        | LogCommand::ReadRecord { .. }
+                        | LogCommand::ReadEpochs { .. }
+                )
+        );
+        let away = if to_source {
+            self.source_away
+        } else {
+            self.destination_away
+        };
+        if to_source && self.is_strange(number, generation, &command) {
+            let silence = self.silence(&command);
+            self.plan_input(number, generation, silence);
+            return;
+        }
+        let open_from = self.daemons[number].aborted.get(&generation).copied();
+        let aborted = !to_source && open_from.is_some_and(|open_from| connection < open_from);
+        let lost = self
+            .dice
+            .permille(if self.healed { 0 } else { self.options.lost });
+        if away || aborted {
+            let answer = self.silence(&command);
+            let at = self.now + if aborted { Duration::ZERO } else { LIMIT / 4 };
+            if !(aborted && matches!(command, Command::Append { .. })) {
+                let input = Happening::Input(number, generation, Box::new(answer));
+                self.agenda.plan(at, input);
+            }
+            return;
+        }
+        let answer = self.carry_out((number, generation), &command, sent);
+        if lost {
+            let silence = self.silence(&command);
+            let input = Happening::Input(number, generation, Box::new(silence));
+            self.agenda.plan(self.now + LIMIT, input);
+        } else if let Some(answer) = answer {
+            self.plan_input(number, generation, answer);
+        }
+    }
+
+    /// A connection to the source is one that was not judged: only epochs are read over it, and the core is told once.
+    fn is_strange(&mut self, number: usize, generation: u32, command: &Command) -> bool {
+        let log = self.log;
+        let daemon = &mut self.daemons[number];
+        if let Command::Log(LogCommand::ReadEpochs { read }) = command {
+            daemon.seen.insert(*read, log);
+            return false;
+        }
+        if daemon.trusted == Some(log) {
+            return false;
+        }
+        if daemon.warned != Some(log) {
+            daemon.warned = Some(log);
+            self.input(number, generation, Input::Log(LogInput::Reconnected));
+        }
+        true
+    }
+
+    /// What the loop says of a command that nobody answers.
+    fn silence(&self, command: &Command) -> Input {
+        match command.clone() {
+            Command::Append { append, .. } => Input::Appended {
+                append,
+                outcome: AppendOutcome::NoAnswer,
+            },
+            Command::Lookup { lookup, .. } | Command::Recognise { lookup, .. } => Input::LookedUp {
+                lookup,
+                result: LookupResult::Failed,
+            },
+            Command::AskRights { ask, .. } => Input::RightsSeen {
+                ask,
+                rights: Rights::Unknown,
+            },
+            Command::ReadSource { read, .. } => Input::SourceRead {
+                read,
+                page: SourcePage::Failed,
+            },
+            Command::WriteMetadata { write, .. } => Input::MetadataDone {
+                write,
+                outcome: MetadataOutcome::NoAnswer,
+            },
+            Command::Log(command) => Input::Log(match command {
+                LogCommand::ReadRecord { read, .. } => LogInput::RecordRead {
+                    read,
+                    page: RecordPage::Refused(LogRefusal::Unavailable),
+                },
+                LogCommand::ReadEpochs { read } => LogInput::EpochsRead {
+                    read,
+                    page: EpochsPage::Failed,
+                },
+                LogCommand::ReadCheckpoint { read } => LogInput::CheckpointRead {
+                    read,
+                    page: CheckpointPage::Failed,
+                },
+                LogCommand::WriteCheckpoint { write, .. } => LogInput::CheckpointWritten {
+                    write,
+                    outcome: AppendOutcome::NoAnswer,
+                },
+                LogCommand::Open { .. } | LogCommand::Abort | LogCommand::Trust { .. } => {
+                    LogInput::Refused {
+                        why: LogRefusal::Unavailable,
+                    }
+                }
+            }),
+            _ => Input::Reachable {
+                side: Side::Destination,
+                reachable: false,
+            },
+        }
+    }
+
+    /// What the servers do and answer; `None`: the answer comes by itself.
+    fn carry_out(
+        &mut self,
+        (number, generation): (usize, u32),
+        command: &Command,
+        sent: Moment,
+    ) -> Option<Input> {
+        Some(match command.clone() {
+            Command::Append {
+                append,
+                stream,
+                expected,
+                events,
+                ..
+            } => {
+                let (outcome, stored) = self.destination.append(&stream, expected, &events);
+                if stored {
+                    self.stored(instance_of(number, generation), &stream, sent);
+                }
+                Input::Appended { append, outcome }
+            }
+            Command::Lookup {
+                lookup,
+                stream,
+                range,
+                ..
+            } => Input::LookedUp {
+                lookup,
+                result: self.destination.lookup(&stream, range),
+            },
+            Command::AskRights { ask, .. } => Input::RightsSeen {
+                ask,
+                rights: Rights::Allowed,
+            },
+            // `$tb` before the placeholders of a head that is gone; nothing here depends on it.
+            Command::WriteMetadata { write, .. } => Input::MetadataDone {
+                write,
+                outcome: MetadataOutcome::Written,
+            },
+            Command::Probe { side } => Input::Reachable {
+                side,
+                reachable: true,
+            },
+            Command::ReadSource {
+                read,
+                stream,
+                from,
+                count,
+                ..
+            } => Input::SourceRead {
+                read,
+                page: self.source.read(&stream, from, count),
+            },
+            Command::Log(command) => Input::Log(self.carry_out_log(number, command)?),
+            other => {
+                self.promises
+                    .broke(format!("a mirror never commands {other:?}"));
+                return None;
+            }
+        })
+    }
+
+    fn carry_out_log(&mut self, number: usize, command: LogCommand) -> Option<LogInput> {
+        Some(match command {
+            LogCommand::Open { after } => match self.source.subscribe(after) {
+                None => LogInput::Refused {
+                    why: LogRefusal::NoPosition,
+                },
+                Some(next) => return self.subscribe(number, next),
+            },
+            LogCommand::ReadRecord { read, at } => LogInput::RecordRead {
+                read,
+                page: self.source.record_at(at),
+            },
+            LogCommand::ReadEpochs { read } => LogInput::EpochsRead {
+                read,
+                page: if self.options.epochs {
+                    EpochsPage::Epochs {
+                        epochs: self.source.epochs.clone(),
+                        end: self.source.end(),
+                    }
+                } else {
+                    EpochsPage::Denied
+                },
+            },
+            LogCommand::ReadCheckpoint { read } => LogInput::CheckpointRead {
+                read,
+                page: self.destination.newest(),
+            },
+            LogCommand::WriteCheckpoint {
+                write,
+                expected,
+                checkpoint,
+            } => {
+                let by = (checkpoint.holder.instance, write);
+                let stored = Stored {
+                    by,
+                    checkpoint: checkpoint.clone(),
+                };
+                let (outcome, new) = self.destination.save(expected, stored);
+                if new {
+                    self.saved(&checkpoint, write);
+                }
+                LogInput::CheckpointWritten { write, outcome }
+            }
+            LogCommand::Abort | LogCommand::Trust { .. } => return None,
+        })
+    }
+}

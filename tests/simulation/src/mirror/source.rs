@@ -1,0 +1,205 @@
+//! The log of a source as protocol §15 describes it: positions, epochs, scavenges, and a tail that can be cut.
+//!
+//! Never knows who reads it.
+
+use std::collections::BTreeMap;
+
+use ditto_core::event::{Event, StreamName};
+use ditto_core::port::log::LogRefusal;
+use ditto_core::port::log::{Epoch, RecordPage};
+use ditto_core::port::{LogPosition, ReadFrom, SourcePage};
+use uuid::Uuid;
+
+/// A record of the log.
+#[derive(Clone, Debug)]
+pub(super) struct Logged {
+    pub(super) position: LogPosition,
+    pub(super) event: Event,
+    pub(super) scavenged: bool,
+}
+
+/// One source.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    pub(super) log: Vec<Logged>,
+    pub(super) epochs: Vec<Epoch>,
+    /// First readable revision of a stream.
+    pub(super) truncated: BTreeMap<StreamName, u64>,
+    /// A subscription from a scavenged position skips the first record that survived (23.10).
+    pub(super) skips: bool,
+    next_position: u64,
+    next_id: u128,
+}
+
+impl Source {
+    /// An empty log with its first epoch. `salt` makes ids unlike those of another source.
+    pub(super) fn new(skips: bool, salt: u64) -> Self {
+        let mut source = Self {
+            log: Vec::new(),
+            epochs: Vec::new(),
+            truncated: BTreeMap::new(),
+            skips,
+            next_position: 0,
+            next_id: u128::from(salt) << 64,
+        };
+        source.begin_epoch();
+        source
+    }
+
+    fn id(&mut self) -> Uuid {
+        self.next_id += 1;
+        Uuid::from_u128(self.next_id)
+    }
+
+    /// A leader begins.
+    pub(super) fn begin_epoch(&mut self) {
+        let id = self.id();
+        let position = self.next_position;
+        self.epochs.push(Epoch { id, position });
+        self.next_position += 10;
+    }
+
+    /// Somebody writes one event.
+    pub(super) fn write(&mut self, stream: &StreamName) {
+        let revision = self.last(stream).map_or(0, |last| last + 1);
+        let id = self.id();
+        let position = LogPosition {
+            commit: self.next_position,
+            prepare: self.next_position,
+        };
+        self.next_position += 10;
+        let event = Event {
+            id,
+            stream: stream.clone(),
+            revision,
+            event_type: "t".into(),
+            is_json: false,
+            data: vec![0; 40].into(),
+            metadata: bytes::Bytes::new(),
+            created: 0,
+        };
+        self.log.push(Logged {
+            position,
+            event,
+            scavenged: false,
+        });
+    }
+
+    /// Number of a stream's last event.
+    pub(super) fn last(&self, stream: &StreamName) -> Option<u64> {
+        self.of(stream).last().map(|logged| logged.event.revision)
+    }
+
+    fn of(&self, stream: &StreamName) -> impl DoubleEndedIterator<Item = &Logged> {
+        self.log
+            .iter()
+            .filter(move |logged| logged.event.stream == *stream)
+    }
+
+    /// What the stream shows, ascending.
+    pub(super) fn shown(&self, stream: &StreamName) -> impl DoubleEndedIterator<Item = &Event> {
+        let first = self.truncated.get(stream).copied().unwrap_or(0);
+        self.of(stream)
+            .filter(move |logged| logged.event.revision >= first && !logged.scavenged)
+            .map(|logged| &logged.event)
+    }
+
+    /// Removes what streams do not show, but for each stream's last event.
+    pub(super) fn scavenge(&mut self) {
+        let lasts: BTreeMap<StreamName, u64> = self
+            .log
+            .iter()
+            .map(|logged| (logged.event.stream.clone(), logged.event.revision))
+            .collect();
+        for logged in &mut self.log {
+            let first = self.truncated.get(&logged.event.stream).copied();
+            let is_last = lasts.get(&logged.event.stream) == Some(&logged.event.revision);
+            logged.scavenged |=
+                first.is_some_and(|first| logged.event.revision < first) && !is_last;
+        }
+    }
+
+    /// The records from this one on never were; another leader goes on.
+    pub(super) fn cut(&mut self, keep: usize) {
+        self.log.truncate(keep);
+        self.next_position = self
+            .log
+            .last()
+            .map_or(10, |logged| logged.position.commit + 10);
+        let end = self.next_position;
+        self.epochs.retain(|epoch| epoch.position < end);
+        self.begin_epoch();
+    }
+
+    /// The last record's position.
+    pub(super) fn end(&self) -> LogPosition {
+        let last = self.log.iter().rfind(|logged| !logged.scavenged);
+        last.map_or(
+            LogPosition {
+                commit: 0,
+                prepare: 0,
+            },
+            |logged| logged.position,
+        )
+    }
+
+    fn is_position(&self, at: LogPosition) -> bool {
+        let mut positions = self.log.iter().map(|logged| logged.position.commit);
+        at.commit >= self.next_position || positions.any(|commit| commit == at.commit)
+    }
+
+    /// The first record at a position or after it.
+    pub(super) fn record_at(&self, at: LogPosition) -> RecordPage {
+        if !self.is_position(at) {
+            return RecordPage::Refused(LogRefusal::NoPosition);
+        }
+        let found = self
+            .log
+            .iter()
+            .find(|logged| logged.position >= at && !logged.scavenged);
+        found.map_or(RecordPage::End, |logged| {
+            RecordPage::Found(Box::new((logged.position, logged.event.clone())))
+        })
+    }
+
+    /// The index of the first record that a subscription brings; `None`: the position is none.
+    pub(super) fn subscribe(&self, after: Option<LogPosition>) -> Option<usize> {
+        let Some(after) = after else { return Some(0) };
+        if !self.is_position(after) {
+            return None;
+        }
+        let begin = self
+            .log
+            .iter()
+            .position(|logged| logged.position > after)
+            .unwrap_or(self.log.len());
+        let at = self.log.iter().find(|logged| logged.position == after);
+        let gone = at.is_none_or(|logged| logged.scavenged) && after.commit < self.next_position;
+        if !(self.skips && gone) {
+            return Some(begin);
+        }
+        // The server reads one event at the position, and starts after it.
+        let survivor = self.log[begin..]
+            .iter()
+            .position(|logged| !logged.scavenged);
+        Some(survivor.map_or(self.log.len(), |skipped| begin + skipped + 1))
+    }
+
+    /// A page of a stream.
+    pub(super) fn read(&self, stream: &StreamName, from: ReadFrom, count: u32) -> SourcePage {
+        let Some(last) = self.last(stream) else {
+            return SourcePage::NotFound;
+        };
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let events = match from {
+            ReadFrom::Revision(from) => self
+                .shown(stream)
+                .filter(|event| event.revision >= from)
+                .take(count)
+                .cloned()
+                .collect(),
+            ReadFrom::Tail => self.shown(stream).rev().take(count).cloned().collect(),
+        };
+        SourcePage::Events { events, last }
+    }
+}
