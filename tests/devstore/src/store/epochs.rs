@@ -13,14 +13,31 @@ const STREAM: &str = "$epoch-information";
 /// What the record itself takes in the log.
 const RECORD_SIZE: u64 = 137;
 
+/// The record of an epoch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Epoch {
+    pub(super) position: u64,
+    pub(super) number: u64,
+}
+
+impl Epoch {
+    /// Whether a log that ends there holds the record and the event that tells of it.
+    pub(super) fn is_before(self, end: u64) -> bool {
+        self.position + RECORD_SIZE < end
+    }
+}
+
 impl Log {
     /// Writes the epoch of a leader that begins.
     pub(super) fn begin_epoch(&mut self, leader: Uuid) {
-        let (number, previous) = (self.epochs.len(), self.epochs.last().copied());
-        let position = self.end();
+        let (number, position) = (self.next_epoch, self.end());
+        let previous = self
+            .epochs
+            .last()
+            .map_or_else(|| "-1".to_owned(), |previous| previous.position.to_string());
         self.leave_out(RECORD_SIZE);
-        self.epochs.push(position);
-        let previous = previous.map_or_else(|| "-1".to_owned(), |position| position.to_string());
+        self.epochs.push(Epoch { position, number });
+        self.next_epoch += 1;
         let mut fields = vec![format!(r#""epochId":"{}""#, Uuid::new_v4())];
         for (key, value) in [
             ("epochPosition", position.to_string()),
@@ -38,5 +55,10 @@ impl Log {
         let data = format!("{{{}}}", fields.join(","));
         let stream = self.intern(STREAM);
         self.push_event(stream, Store::json_event(STREAM, data));
+    }
+
+    /// Whether the record of an epoch begins there: a place to read from.
+    pub(super) fn is_epoch(&self, position: u64) -> bool {
+        self.epochs.iter().any(|epoch| epoch.position == position)
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Knows how a record gets its place and what a name stands for. Never decides whether something may be written.
 
+mod cut;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::epochs::Epoch;
 use super::projections::Projections;
 use super::record::{Body, Proposed, Record};
 use super::{MAX_REVISION, StreamInfo, StreamMetadata};
@@ -51,8 +54,10 @@ pub(super) struct Log {
     recent_ids: HashMap<Uuid, u32>,
     types: HashMap<Arc<str>, Option<StreamId>>,
     pub(super) projections: Projections,
-    /// Positions of the epoch records, which are no events.
-    pub(super) epochs: Vec<u64>,
+    /// The epoch records, which are no events.
+    pub(super) epochs: Vec<Epoch>,
+    /// Number of the next epoch.
+    pub(super) next_epoch: u64,
     /// Positions of the events that a scavenge removed.
     pub(super) scavenged: HashSet<u64>,
 }
@@ -68,6 +73,7 @@ impl Log {
             types: HashMap::new(),
             projections: Projections::default(),
             epochs: Vec::new(),
+            next_epoch: 0,
             scavenged: HashSet::new(),
         };
         // A real log begins with records of the server, so that position 0 is never a client's event (protocol §3.3).
@@ -97,6 +103,13 @@ impl Log {
 
     pub(super) fn records(&self) -> &[Arc<Record>] {
         &self.records
+    }
+
+    /// The record that begins there, scavenged or not.
+    pub(super) fn record_at(&self, position: u64) -> Option<Arc<Record>> {
+        let place = |record: &Arc<Record>| record.position.cmp(&position);
+        let place = self.records.binary_search_by(place).ok()?;
+        self.records.get(place).cloned()
     }
 
     pub(super) fn record_count(&self) -> usize {

@@ -110,12 +110,7 @@ impl Store {
     /// A store with nothing in it but the first record that every real log begins with.
     #[must_use]
     pub fn new() -> Self {
-        let log = Log::new();
-        let (tail, _) = watch::channel(log.end());
-        Self {
-            log: Arc::new(Mutex::new(log)),
-            tail,
-        }
+        Self::of(Log::new())
     }
 
     /// Appends events to a stream, all or none, or recognises that they are there (protocol §5.1).
@@ -268,6 +263,59 @@ impl Store {
     /// (protocol §5.1.12, §15.6).
     pub fn scavenge(&self) -> usize {
         self.lock().scavenge()
+    }
+
+    /// A store of its own that holds what this one held when its log ended at this position: a backup, or the log of a
+    /// node that is behind. Within a record the position stands for that record's end.
+    #[must_use]
+    pub fn copy_until(&self, position: u64) -> Self {
+        Self::of(self.lock().until(position))
+    }
+
+    /// Cuts the log: what stands at this position or after it is gone. Numbers of epochs that are gone are not given again
+    /// (protocol §15.1). Meant for a server that is down: nobody who reads now is told.
+    pub fn cut(&self, position: u64) {
+        let (next_epoch, mut kept) = {
+            let log = self.lock();
+            (log.next_epoch, log.until(position))
+        };
+        kept.next_epoch = next_epoch;
+        self.become_log(kept);
+    }
+
+    /// Holds from now on what the other one holds: a database that was restored from a backup, or exchanged. Meant for a
+    /// server that is down, as [`Self::cut`].
+    pub fn become_copy_of(&self, other: &Self) {
+        let log = other.lock().until(u64::MAX);
+        self.become_log(log);
+    }
+
+    /// Whether this log holds everything that the other one holds.
+    #[must_use]
+    pub fn continues(&self, other: &Self) -> bool {
+        let Some(last) = other.lock().records().last().cloned() else {
+            return true;
+        };
+        let ours = self.lock().record_at(last.position);
+        ours.is_some_and(|ours| Arc::ptr_eq(&ours, &last))
+    }
+
+    fn become_log(&self, mut log: Log) {
+        let end = {
+            let mut current = self.lock();
+            log.take_watches(&mut current);
+            *current = log;
+            current.end()
+        };
+        self.tail.send_replace(end);
+    }
+
+    fn of(log: Log) -> Self {
+        let (tail, _) = watch::channel(log.end());
+        Self {
+            log: Arc::new(Mutex::new(log)),
+            tail,
+        }
     }
 
     /// Makes an event that nobody proposed: JSON, with an id of its own.

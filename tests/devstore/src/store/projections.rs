@@ -17,7 +17,7 @@ use super::record::{
 const OUTPUT_METADATA: &str = r#"{"$acl":{"$r":"$all","$mr":"$all"}}"#;
 
 /// State of the projections.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Projections {
     /// Somebody else wrote into the output: no links any more, for good.
     by_category_faulted: bool,

@@ -195,7 +195,7 @@ impl Log {
             .records()
             .partition_point(|record| record.position < position);
         match self.records().get(place) {
-            _ if self.epochs.contains(&position) => Ok(place),
+            _ if self.is_epoch(position) => Ok(place),
             Some(record) if record.position != position => Err(NotARecord),
             None if position < self.end() => Err(NotARecord),
             _ => Ok(place),

@@ -1,5 +1,6 @@
 //! The store's rules as tables; what both sets of tests use. Never waits for anything.
 
+mod cut;
 mod projections;
 mod streams;
 mod unreadable;
