@@ -2,9 +2,12 @@
 //!
 //! Never listens; nodes are started and ended by `lifecycle`.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+use ditto_protocol::gossip::member_info::VNodeState;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::faults::Faults;
@@ -26,6 +29,8 @@ pub(crate) struct Cluster {
     pub(crate) pace: Pace,
     pub(crate) lifecycle: OnceLock<Weak<Lifecycle>>,
     members: Mutex<Members>,
+    /// Changes whenever a node has another log than before.
+    logs: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -34,6 +39,8 @@ struct Members {
     leader: Option<usize>,
     /// There was a leader before.
     led: bool,
+    /// Logs of the nodes that have not what the others have.
+    own: BTreeMap<usize, Store>,
 }
 
 /// A node, as the others and gossip see it.
@@ -44,6 +51,8 @@ pub(crate) struct Member {
     pub(crate) advertised: (String, u16),
     pub(crate) phase: Phase,
     pub(crate) leads: bool,
+    /// What gossip calls it whatever it is.
+    pub(crate) called: Option<VNodeState>,
 }
 
 /// The phases of a node's life (protocol §14).
@@ -64,6 +73,19 @@ pub(crate) enum Phase {
     Silent,
 }
 
+impl Member {
+    /// What gossip calls it.
+    pub(crate) fn state(&self) -> VNodeState {
+        match (self.called, self.phase) {
+            (Some(called), _) => called,
+            (None, Phase::NoLeader) => VNodeState::Unknown,
+            (None, Phase::Refusing | Phase::Silent) => VNodeState::ShuttingDown,
+            (None, _) if self.leads => VNodeState::Leader,
+            (None, _) => VNodeState::Follower,
+        }
+    }
+}
+
 impl Cluster {
     pub(crate) fn new(options: Options, advertised: Vec<(String, u16)>) -> Self {
         let member = |advertised| Member {
@@ -71,6 +93,7 @@ impl Cluster {
             advertised,
             phase: Phase::Down,
             leads: false,
+            called: None,
         };
         let store = Store::new();
         let faults = Faults::default();
@@ -87,7 +110,9 @@ impl Cluster {
                 all: advertised.into_iter().map(member).collect(),
                 leader: None,
                 led: false,
+                own: BTreeMap::new(),
             }),
+            logs: watch::channel(0).0,
         }
     }
 
@@ -113,6 +138,59 @@ impl Cluster {
         if let Some(member) = self.lock().all.get_mut(node) {
             member.phase = phase;
         }
+    }
+
+    /// What gossip calls a node from now on; `None`: what it is. False if there is no such node.
+    pub(crate) fn call(&self, node: usize, state: Option<VNodeState>) -> bool {
+        let mut members = self.lock();
+        let member = members.all.get_mut(node);
+        member.map(|member| member.called = state).is_some()
+    }
+
+    /// The log as that node has it.
+    pub(crate) fn log_of(&self, node: usize) -> Store {
+        let own = self.lock().own.get(&node).cloned();
+        own.unwrap_or_else(|| self.store.clone())
+    }
+
+    /// Changes whenever a node has another log than before. Mark seen *before* asking for the log.
+    pub(crate) fn watch_logs(&self) -> watch::Receiver<u64> {
+        self.logs.subscribe()
+    }
+
+    /// Leaves a node with what its log holds now, in a store of its own; `None` for the leader, and if there is no such
+    /// node.
+    pub(crate) fn hold_back(&self, node: usize) -> Option<Store> {
+        let store = {
+            let mut members = self.lock();
+            if members.leader == Some(node) || node >= members.all.len() {
+                return None;
+            }
+            let own = members.own.entry(node);
+            own.or_insert_with(|| self.store.copy_until(u64::MAX))
+                .clone()
+        };
+        self.logs.send_modify(|changes| *changes += 1);
+        Some(store)
+    }
+
+    /// Gives a node that was held back the log that the others have.
+    pub(crate) fn catch_up(&self, node: usize) {
+        self.lock().own.remove(&node);
+        self.logs.send_modify(|changes| *changes += 1);
+    }
+
+    /// Whether the log of a node holds records that the others do not have.
+    pub(crate) fn has_diverged(&self, node: usize) -> bool {
+        let own = self.lock().own.get(&node).cloned();
+        own.is_some_and(|own| !self.store.continues(&own))
+    }
+
+    /// Whether a node may lead: it has what the others have, and is no node that only starts or only follows.
+    pub(crate) fn may_lead(&self, node: usize) -> bool {
+        let members = self.lock();
+        let called = members.all.get(node).and_then(|member| member.called);
+        !members.own.contains_key(&node) && matches!(called, None | Some(VNodeState::Follower))
     }
 
     /// The node that leads.

@@ -167,7 +167,7 @@ impl Lifecycle {
 
     /// Makes another node the leader: consumers of groups are dropped, as the old leader does.
     pub(crate) async fn lead(&self, node: usize) -> bool {
-        if self.slots.get(node).is_none() || self.cluster.phase(node) != Phase::Ready {
+        if self.cluster.phase(node) != Phase::Ready || !self.cluster.may_lead(node) {
             return false;
         }
         if self.cluster.leader() != Some(node) {
@@ -175,6 +175,18 @@ impl Lifecycle {
             self.cluster.drop_consumers().await;
         }
         true
+    }
+
+    /// Gives a node that was held back the log that the others have. One whose log holds what theirs do not is restarted, as
+    /// a real one is: these records are gone.
+    pub(crate) async fn rejoin(self: &Arc<Self>, node: usize) -> io::Result<()> {
+        if !self.cluster.has_diverged(node) {
+            self.cluster.catch_up(node);
+            return Ok(());
+        }
+        self.end(node, Ending::Kill).await;
+        self.cluster.catch_up(node);
+        self.begin(node, Startup::default()).await
     }
 
     /// Stops everything at once.
@@ -246,7 +258,10 @@ impl Lifecycle {
         let lifecycle = Arc::clone(self);
         self.tasks.spawn(async move {
             tokio::time::sleep(lifecycle.cluster.real(ELECTION)).await;
-            let ready = |slot: &&Slot| lifecycle.cluster.phase(slot.node.index) == Phase::Ready;
+            let ready = |slot: &&Slot| {
+                let (cluster, node) = (&lifecycle.cluster, slot.node.index);
+                cluster.phase(node) == Phase::Ready && cluster.may_lead(node)
+            };
             if lifecycle.cluster.leader().is_none()
                 && let Some(slot) = lifecycle.slots.iter().find(ready)
             {

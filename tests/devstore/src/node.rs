@@ -27,8 +27,14 @@ impl Node {
         }
     }
 
+    /// What all nodes share: where writes go.
     pub(crate) fn store(&self) -> &Store {
         &self.cluster.store
+    }
+
+    /// The log as this node has it: where reads look.
+    pub(crate) fn log(&self) -> Store {
+        self.cluster.log_of(self.index)
     }
 
     pub(crate) fn phase(&self) -> Phase {

@@ -6,6 +6,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ditto_protocol::gossip::member_info::VNodeState;
+
 use crate::faults::Faults;
 use crate::lifecycle::Lifecycle;
 use crate::node::Counters;
@@ -92,6 +94,28 @@ impl Server {
     /// Moves the leadership; false if that node is not ready.
     pub async fn lead(&self, node: usize) -> bool {
         self.lifecycle.lead(node).await
+    }
+
+    /// Leaves a node that does not lead with what its log holds now, and returns that log: what is written from now on it
+    /// does not have, and what is written to its log the others do not have. `None` if that node leads, or is none.
+    #[must_use]
+    pub fn hold_back(&self, node: usize) -> Option<Store> {
+        self.lifecycle.cluster.hold_back(node)
+    }
+
+    /// Gives a node that was held back the log that the others have. If its own holds other records, these are gone, and the
+    /// node is restarted for it.
+    ///
+    /// # Errors
+    /// Its address cannot be listened on.
+    pub async fn rejoin(&self, node: usize) -> io::Result<()> {
+        self.lifecycle.rejoin(node).await
+    }
+
+    /// Has gossip call a node this, whatever it is; `None`: what it is. Such a node is not elected unless it is called a
+    /// follower. False if there is no such node.
+    pub fn set_state(&self, node: usize, state: Option<VNodeState>) -> bool {
+        self.lifecycle.cluster.call(node, state)
     }
 
     /// Ends one node, and waits until it is down.

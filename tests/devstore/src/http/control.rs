@@ -5,6 +5,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use ditto_protocol::gossip::member_info::VNodeState;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
@@ -28,7 +29,11 @@ pub(super) fn exists(segments: &[&str]) -> bool {
     matches!(
         segments,
         ["devstore", "faults" | "restart" | "users"]
-            | ["devstore", "faults" | "leader", _]
+            | [
+                "devstore",
+                "faults" | "hold" | "leader" | "rejoin" | "state",
+                _
+            ]
             | ["admin", "shutdown" | "scavenge"]
     )
 }
@@ -61,6 +66,14 @@ pub(super) async fn answer(
             Err(error) => refused(StatusCode::BAD_REQUEST, &error),
         },
         (Method::POST, ["devstore", "leader", number]) => lead(node, number).await,
+        (Method::POST, ["devstore", "hold", number]) => done(hold_back(node, number)),
+        (Method::POST, ["devstore", "rejoin", number]) => done(rejoin(node, number).await),
+        (Method::POST, ["devstore", "state", number]) => {
+            match read::<Option<String>>(request).await {
+                Ok(state) => done(call(node, number, state.as_deref())),
+                Err(error) => refused(StatusCode::BAD_REQUEST, &error),
+            }
+        }
         (Method::POST, ["devstore", "restart"]) => match read::<Restart>(request).await {
             Ok(restart) => begin(node, restart),
             Err(error) => refused(StatusCode::BAD_REQUEST, &error),
@@ -129,11 +142,39 @@ fn begin(node: &Node, restart: Restart) -> Response<Body> {
 
 async fn lead(node: &Node, number: &str) -> Response<Body> {
     match (lifecycle(node), number.parse()) {
-        (Some(lifecycle), Ok(number)) if lifecycle.lead(number).await => {
-            status(StatusCode::NO_CONTENT)
-        }
+        (Some(lifecycle), Ok(number)) => done(lifecycle.lead(number).await),
         _ => status(StatusCode::NOT_FOUND),
     }
+}
+
+fn hold_back(node: &Node, number: &str) -> bool {
+    let held = number.parse().ok();
+    held.and_then(|number| node.cluster.hold_back(number))
+        .is_some()
+}
+
+async fn rejoin(node: &Node, number: &str) -> bool {
+    match (lifecycle(node), number.parse()) {
+        (Some(lifecycle), Ok(number)) => lifecycle.rejoin(number).await.is_ok(),
+        _ => false,
+    }
+}
+
+/// A state by its name in gossip; `None`: what the node is.
+fn call(node: &Node, number: &str, name: Option<&str>) -> bool {
+    let state = name.map(VNodeState::from_str_name);
+    match (number.parse(), state) {
+        (Ok(_), Some(None)) | (Err(_), _) => false,
+        (Ok(number), state) => node.cluster.call(number, state.flatten()),
+    }
+}
+
+fn done(is_done: bool) -> Response<Body> {
+    status(if is_done {
+        StatusCode::NO_CONTENT
+    } else {
+        StatusCode::NOT_FOUND
+    })
 }
 
 fn lifecycle(node: &Node) -> Option<Arc<Lifecycle>> {

@@ -41,7 +41,7 @@ fn info(node: &Node) -> Value {
     let version = node.generation().version_over_http();
     let mut info = json!({
         "esVersion": version,
-        "state": state(node.phase(), node.leads()).to_lowercase(),
+        "state": state(node).to_lowercase(),
         "features": {"projections": true, "userManagement": false, "atomPub": true},
         "authentication": {"type": "insecure", "properties": null},
     });
@@ -60,13 +60,11 @@ fn ping(node: &Node) -> Value {
     ping
 }
 
-fn state(phase: Phase, leads: bool) -> &'static str {
-    match (phase, leads) {
-        (Phase::NoLeader, _) => "Unknown",
-        (Phase::Refusing | Phase::Silent, _) => "ShuttingDown",
-        (_, true) => "Leader",
-        (_, false) => "Follower",
-    }
+/// What the node is, in the words of gossip.
+fn state(node: &Node) -> &'static str {
+    let members = node.cluster.members();
+    let member = members.get(node.index);
+    member.map_or("Unknown", |member| member.state().as_str_name())
 }
 
 fn gossip(node: &Node) -> Value {
@@ -74,17 +72,21 @@ fn gossip(node: &Node) -> Value {
     let (host, port) = members
         .get(node.index)
         .map_or((String::new(), 0), |member| member.advertised.clone());
-    let shown: Vec<Value> = members.iter().map(|member| shown(node, member)).collect();
+    let members = members.iter().enumerate();
+    let shown: Vec<Value> = members
+        .map(|(index, member)| shown(node, index, member))
+        .collect();
     json!({"members": shown, "serverIp": host, "serverPort": port})
 }
 
-fn shown(node: &Node, member: &Member) -> Value {
+fn shown(node: &Node, index: usize, member: &Member) -> Value {
     let (host, port) = &member.advertised;
-    let end = node.store().end();
+    let log = node.cluster.log_of(index);
+    let end = log.end();
     let mut shown = json!({
         "instanceId": member.instance,
         "timeStamp": timestamp(),
-        "state": state(member.phase, member.leads),
+        "state": member.state().as_str_name(),
         "isAlive": member.phase != Phase::Down,
         "internalTcpIp": host,
         "internalTcpPort": 1112,
@@ -94,7 +96,7 @@ fn shown(node: &Node, member: &Member) -> Value {
         "externalSecureTcpPort": 0,
         "httpEndPointIp": host,
         "httpEndPointPort": port,
-        "lastCommitPosition": node.store().last_position(),
+        "lastCommitPosition": log.last_position(),
         "writerCheckpoint": end,
         "chaserCheckpoint": end,
         "epochPosition": 0,

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ditto_protocol::gossip::gossip_server;
-use ditto_protocol::gossip::member_info::VNodeState;
 use ditto_protocol::gossip::{ClusterInfo, EndPoint, MemberInfo};
 use ditto_protocol::ids::{IdForm, to_wire};
 use ditto_protocol::shared::Empty;
 use tonic::{Request, Response, Status};
 
 use super::admission::{Caller, Entry, Kind, admit};
-use crate::cluster::{Member, Phase};
+use crate::cluster::Phase;
 use crate::node::Node;
 
 /// The service.
@@ -52,7 +51,7 @@ impl gossip_server::Gossip for Gossip {
             .map(|member| MemberInfo {
                 instance_id: Some(to_wire(member.instance, IdForm::Structured)),
                 time_stamp,
-                state: state(&member).into(),
+                state: member.state().into(),
                 is_alive: member.phase != Phase::Down,
                 http_end_point: Some(EndPoint {
                     address: member.advertised.0,
@@ -62,14 +61,5 @@ impl gossip_server::Gossip for Gossip {
         Ok(Response::new(ClusterInfo {
             members: members.collect(),
         }))
-    }
-}
-
-fn state(member: &Member) -> VNodeState {
-    match member.phase {
-        Phase::NoLeader => VNodeState::Unknown,
-        Phase::Refusing | Phase::Silent => VNodeState::ShuttingDown,
-        _ if member.leads => VNodeState::Leader,
-        _ => VNodeState::Follower,
     }
 }

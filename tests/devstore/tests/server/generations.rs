@@ -2,36 +2,8 @@
 
 use devstore::store::{Expected, Store};
 use devstore::{Generation, Options};
-use ditto_protocol::shared::Empty;
-use ditto_protocol::streams::ReadReq;
-use ditto_protocol::streams::read_req::options::filter_options::{Expression, Filter, Window};
-use ditto_protocol::streams::read_req::options::{
-    AllOptions, FilterOption, FilterOptions, Position, StreamOption, all_options::AllOption,
-};
 
-use crate::support::{Batch, next, read, server, within, write};
-
-/// A subscription to `$all` from this position, to the streams whose names begin with `s-`.
-fn from(position: u64) -> ReadReq {
-    let mut request = read("s", None);
-    if let Some(options) = &mut request.options {
-        options.stream_option = Some(StreamOption::All(AllOptions {
-            all_option: Some(AllOption::Position(Position {
-                commit_position: position,
-                prepare_position: position,
-            })),
-        }));
-        options.filter_option = Some(FilterOption::Filter(FilterOptions {
-            filter: Some(Filter::StreamIdentifier(Expression {
-                regex: "^s-".to_owned(),
-                prefix: Vec::new(),
-            })),
-            window: Some(Window::Count(Empty {})),
-            checkpoint_interval_multiplier: 100,
-        }));
-    }
-    request
-}
+use crate::support::{Batch, log, next, server, within, write};
 
 #[tokio::test]
 async fn subscriptions_start_at_a_scavenged_position_by_generation() {
@@ -52,7 +24,10 @@ async fn subscriptions_start_at_a_scavenged_position_by_generation() {
         let begin = server.store().appended("s-1", 0, 1)[0].position;
         assert!(begin < start);
         assert_eq!(server.store().scavenge(), 4);
-        let mut answers = within(client.read(from(begin))).await.unwrap().into_inner();
+        let mut answers = within(client.read(log(Some((begin, begin)))))
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!(next(&mut answers).await, "confirmed");
         for revision in revisions {
             assert_eq!(next(&mut answers).await, revision, "{generation:?}");

@@ -8,6 +8,7 @@ mod faults;
 mod generations;
 mod lifecycle;
 mod limits;
+mod logs;
 mod names;
 mod support;
 mod timing;

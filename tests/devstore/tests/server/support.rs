@@ -9,10 +9,13 @@ use ditto_protocol::shared::Empty;
 use ditto_protocol::streams::append_req::options::ExpectedStreamRevision;
 use ditto_protocol::streams::append_req::{self, Content};
 use ditto_protocol::streams::batch_append_req::{self, options::ExpectedStreamPosition};
+use ditto_protocol::streams::read_req::options::all_options::AllOption;
+use ditto_protocol::streams::read_req::options::filter_options::{Expression, Filter, Window};
 use ditto_protocol::streams::read_req::options::stream_options::RevisionOption;
 use ditto_protocol::streams::read_req::options::uuid_option;
 use ditto_protocol::streams::read_req::options::{
-    self, CountOption, FilterOption, StreamOption, StreamOptions, UuidOption,
+    self, AllOptions, CountOption, FilterOption, FilterOptions, Position, StreamOption,
+    StreamOptions, UuidOption,
 };
 use ditto_protocol::streams::streams_client::StreamsClient;
 use ditto_protocol::streams::{
@@ -269,6 +272,32 @@ pub(crate) fn read(stream: &str, count: Option<u64>) -> ReadReq {
     }
 }
 
+/// A subscription to `$all` behind this pair of commit and prepare position (`None`: from its start), of streams whose
+/// names begin with `s`.
+pub(crate) fn log(after: Option<(u64, u64)>) -> ReadReq {
+    let mut request = read("s", None);
+    if let Some(options) = &mut request.options {
+        let position = after.map(|(commit_position, prepare_position)| {
+            AllOption::Position(Position {
+                commit_position,
+                prepare_position,
+            })
+        });
+        options.stream_option = Some(StreamOption::All(AllOptions {
+            all_option: Some(position.unwrap_or(AllOption::Start(Empty {}))),
+        }));
+        options.filter_option = Some(FilterOption::Filter(FilterOptions {
+            filter: Some(Filter::StreamIdentifier(Expression {
+                regex: "^s".to_owned(),
+                prefix: Vec::new(),
+            })),
+            window: Some(Window::Count(Empty {})),
+            checkpoint_interval_multiplier: 100,
+        }));
+    }
+    request
+}
+
 /// A read of a whole stream: the revisions found, ascending, and the last one that the node has.
 pub(crate) async fn pages(
     client: &mut Client,
@@ -315,10 +344,12 @@ pub(crate) async fn next(answers: &mut Streaming<ReadResp>) -> String {
 
 /// A subscription that has shown everything.
 pub(crate) async fn subscribe(client: &mut Client, stream: &str) -> Streaming<ReadResp> {
-    let mut answers = within(client.read(read(stream, None)))
-        .await
-        .unwrap()
-        .into_inner();
+    caught_up(client, read(stream, None)).await
+}
+
+/// The same of any request.
+pub(crate) async fn caught_up(client: &mut Client, request: ReadReq) -> Streaming<ReadResp> {
+    let mut answers = within(client.read(request)).await.unwrap().into_inner();
     while next(&mut answers).await != "caught up" {}
     answers
 }

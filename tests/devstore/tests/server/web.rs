@@ -5,10 +5,16 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{append, server, until, within};
+use crate::support::{append, server, until, within, write};
 
 /// Status and body of a request.
-async fn ask(server: &Server, method: &str, path: &str, headers: &str, body: &str) -> (u16, Value) {
+pub(crate) async fn ask(
+    server: &Server,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> (u16, Value) {
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     let length = body.len();
     let request = format!(
@@ -121,4 +127,39 @@ async fn restarts_and_leaders_are_asked_for_over_http() {
     let second = server.addresses()[1];
     until(|| async { TcpStream::connect(second).await.is_ok() }).await;
     assert_eq!(server.store().stream_info("s").last, Some(0));
+}
+
+#[tokio::test]
+async fn nodes_are_held_back_and_called_over_http() {
+    let options = Options {
+        nodes: 2,
+        ..Options::default()
+    };
+    let (server, _) = server(options).await;
+    let post = async |path, body| ask(&server, "POST", path, "", body).await.0;
+    let member = async |key| {
+        let (_, gossip) = ask(&server, "GET", "/gossip", "", "").await;
+        gossip["members"][1][key].clone()
+    };
+    for (path, body, status) in [
+        ("/devstore/hold/0", "", 404),
+        ("/devstore/hold/1", "", 204),
+        ("/devstore/state/1", r#""CatchingUp""#, 204),
+        ("/devstore/state/1", r#""Nothing""#, 404),
+        ("/devstore/state/7", "null", 404),
+        ("/devstore/state/1", "CatchingUp", 400),
+    ] {
+        assert_eq!(post(path, body).await, status, "{path} {body}");
+    }
+    let held = server.store().end();
+    write(&server, "s", 0..3);
+    assert_eq!(member("writerCheckpoint").await, json!(held));
+    assert_eq!(member("state").await, json!("CatchingUp"));
+    assert_eq!(post("/devstore/rejoin/1", "").await, 204);
+    assert_eq!(post("/devstore/state/1", "null").await, 204);
+    assert_eq!(
+        member("writerCheckpoint").await,
+        json!(server.store().end())
+    );
+    assert_eq!(member("state").await, json!("Follower"));
 }

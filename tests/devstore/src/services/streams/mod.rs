@@ -15,6 +15,7 @@ mod read_options;
 mod subscribe_all;
 mod subscribe_stream;
 mod subscription;
+mod view;
 mod writer;
 
 use std::pin::Pin;

@@ -13,6 +13,7 @@ use tonic::Status;
 use super::Answers;
 use super::behind::Shown;
 use super::read_options::{self, From, Query, Target, Windowed};
+use super::view::View;
 use super::{subscribe_all, subscribe_stream};
 use crate::faults::Interruptible;
 use crate::filter::{Filter, shows_in_all};
@@ -58,15 +59,16 @@ pub(super) async fn read(
         access: Some(stream.as_deref().map_or(Access::ReadAll, Access::Read)),
     };
     admit(node, &caller, entry).await?;
+    let view = View::of(node);
     let look = Look {
-        store: node.store().clone(),
+        store: node.log(),
         server: node.generation(),
         resolve: query.resolve,
         form: query.form,
     };
     let pace = &node.cluster.pace;
     if query.count.is_none() {
-        let answers = begun(subscribe(look, query.target)?).await?;
+        let answers = begun(subscribe(view, look, query.target)?).await?;
         let answers = Interruptible::new(answers, &node.cluster.faults, CALL, stream, node.index);
         return Ok(Box::pin(Paced::new(answers, pace.push_interval())));
     }
@@ -84,10 +86,10 @@ async fn begun(mut answers: Answers<ReadResp>) -> Result<Answers<ReadResp>, Stat
     }
 }
 
-fn subscribe(look: Look, target: Target) -> Result<Answers<ReadResp>, Status> {
+fn subscribe(view: View, look: Look, target: Target) -> Result<Answers<ReadResp>, Status> {
     match target {
-        Target::Stream { name, from } => Ok(subscribe_stream::subscribe(look, name, from)),
-        Target::All { from, filter } => subscribe_all::subscribe(look, from, filter),
+        Target::Stream { name, from } => Ok(subscribe_stream::subscribe(view, look, name, from)),
+        Target::All { from, filter } => subscribe_all::subscribe(view, look, from, filter),
     }
 }
 

@@ -15,12 +15,14 @@ use super::read_options::{From, Windowed};
 use super::subscription::{
     LIVE_PAGE, Messages, Subscription, answers, caught_up, confirmation, too_slow,
 };
+use super::view::View;
 use crate::filter::shows_in_all;
 use crate::services::status::{handler_exception, invalid};
 use crate::services::wire::{BareLinks, content};
 use crate::store::{AllPage, NotARecord, Record};
 
 pub(super) fn subscribe(
+    view: View,
     look: Look,
     from: From,
     filter: Option<Windowed>,
@@ -55,6 +57,7 @@ pub(super) fn subscribe(
         },
     };
     Ok(answers(AllSubscription {
+        view,
         look,
         written,
         phase: Phase::CatchingUp,
@@ -64,6 +67,7 @@ pub(super) fn subscribe(
         skips,
         filter,
         examined: 0,
+        was_held_back: false,
     }))
 }
 
@@ -74,6 +78,7 @@ enum Phase {
 }
 
 struct AllSubscription {
+    view: View,
     look: Look,
     written: watch::Receiver<u64>,
     phase: Phase,
@@ -87,6 +92,8 @@ struct AllSubscription {
     filter: Option<Windowed>,
     /// Records looked at since the last checkpoint.
     examined: u64,
+    /// The node got its records late: that they are old does not show a slow consumer.
+    was_held_back: bool,
 }
 
 impl Windowed {
@@ -98,6 +105,11 @@ impl Windowed {
 impl Subscription for AllSubscription {
     async fn next(&mut self) -> Messages {
         loop {
+            if let Some(store) = self.view.changed() {
+                self.written = store.watch_log();
+                self.look.store = store;
+                self.was_held_back = true;
+            }
             self.written.borrow_and_update();
             let messages = match self.phase {
                 Phase::CatchingUp => self.catch_up(),
@@ -106,11 +118,7 @@ impl Subscription for AllSubscription {
             match messages {
                 Some(messages) if messages.is_empty() => {}
                 Some(messages) => return messages,
-                None => {
-                    if self.written.changed().await.is_err() {
-                        return std::future::pending().await;
-                    }
-                }
+                None => self.view.news(&mut self.written).await,
             }
         }
     }
@@ -200,6 +208,7 @@ impl AllSubscription {
             .read_all_forward(self.next, LIVE_PAGE)
             .ok()?;
         if page.events.is_empty() {
+            self.was_held_back = false;
             return None;
         }
         self.next = page.next;
@@ -209,7 +218,9 @@ impl AllSubscription {
             .filter(|record| self.takes(record))
             .cloned()
             .collect();
-        if let Some(status) = too_slow(self.look.server, &matches) {
+        if !self.was_held_back
+            && let Some(status) = too_slow(self.look.server, &matches)
+        {
             return Some(vec![Err(status)]);
         }
         let events = self.look.events(&matches, BareLinks::Links);

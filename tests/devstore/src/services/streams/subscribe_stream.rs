@@ -13,6 +13,7 @@ use super::read_options::From;
 use super::subscription::{
     LIVE_PAGE, Messages, Subscription, answers, caught_up, confirmation, too_slow,
 };
+use super::view::View;
 use crate::services::status::stream_deleted;
 use crate::services::wire::BareLinks;
 use crate::store::{Record, StreamPage, StreamRead};
@@ -20,7 +21,7 @@ use crate::store::{Record, StreamPage, StreamRead};
 /// Type that ends a subscription wherever it comes from (protocol §4.3).
 const STREAM_DELETED: &str = "$streamDeleted";
 
-pub(super) fn subscribe(look: Look, name: String, from: From) -> Answers<ReadResp> {
+pub(super) fn subscribe(view: View, look: Look, name: String, from: From) -> Answers<ReadResp> {
     let written = look.store.watch_stream(&name);
     let next = match from {
         From::Start => 0,
@@ -32,6 +33,7 @@ pub(super) fn subscribe(look: Look, name: String, from: From) -> Answers<ReadRes
             .map_or(0, |last| last + 1),
     };
     answers(StreamSubscription {
+        view,
         look,
         name,
         written,
@@ -43,6 +45,7 @@ pub(super) fn subscribe(look: Look, name: String, from: From) -> Answers<ReadRes
         confirmed: false,
         next,
         position: next,
+        was_held_back: false,
     })
 }
 
@@ -57,6 +60,7 @@ enum Phase {
 }
 
 struct StreamSubscription {
+    view: View,
     look: Look,
     name: String,
     written: watch::Receiver<u64>,
@@ -66,11 +70,18 @@ struct StreamSubscription {
     next: u64,
     /// Where reading goes on.
     position: u64,
+    /// The node got its records late: that they are old does not show a slow consumer.
+    was_held_back: bool,
 }
 
 impl Subscription for StreamSubscription {
     async fn next(&mut self) -> Messages {
         loop {
+            if let Some(store) = self.view.changed() {
+                self.written = store.watch_stream(&self.name);
+                self.look.store = store;
+                self.was_held_back = true;
+            }
             self.written.borrow_and_update();
             let messages = match self.phase {
                 Phase::FromEnd => self.begin_at_end(),
@@ -81,8 +92,8 @@ impl Subscription for StreamSubscription {
             if !messages.is_empty() {
                 return messages;
             }
-            if self.is_waiting() && self.written.changed().await.is_err() {
-                return std::future::pending().await;
+            if self.is_waiting() {
+                self.view.news(&mut self.written).await;
             }
         }
     }
@@ -145,7 +156,12 @@ impl StreamSubscription {
             .appended(&self.name, self.position, LIVE_PAGE);
         self.position += events.len() as u64;
         events.retain(|event| event.revision >= self.next);
-        if let Some(status) = too_slow(self.look.server, &events) {
+        if events.is_empty() {
+            self.was_held_back = false;
+        }
+        if !self.was_held_back
+            && let Some(status) = too_slow(self.look.server, &events)
+        {
             return vec![Err(status)];
         }
         if events.len() < LIVE_PAGE
