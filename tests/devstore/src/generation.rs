@@ -97,6 +97,12 @@ impl Generation {
         matches!(self, Self::V26_1_0)
     }
 
+    /// A subscription to `$all` compares positions as pairs, so that one from (position, 0) begins with the record there
+    /// (protocol §15.6).
+    pub(crate) const fn compares_positions(self) -> bool {
+        matches!(self, Self::V26_1_0)
+    }
+
     /// Failures of finite reads say what was wrong.
     pub(crate) const fn explains_failed_reads(self) -> bool {
         matches!(self, Self::V26_1_0)

@@ -36,6 +36,24 @@ async fn subscriptions_start_at_a_scavenged_position_by_generation() {
 }
 
 #[tokio::test]
+async fn subscription_from_a_bare_commit_position_starts_by_generation() {
+    for (generation, revisions) in [
+        (Generation::V23_10_4, ["1", "2"]),
+        (Generation::V26_1_0, ["0", "1"]),
+    ] {
+        let (server, mut client) = server(Options::playing(generation)).await;
+        write(&server, "s-1", 0..3);
+        let first = server.store().event("s-1", 0).unwrap().position;
+        let subscribed = within(client.read(log(Some((first, 0))))).await;
+        let mut answers = subscribed.unwrap().into_inner();
+        assert_eq!(next(&mut answers).await, "confirmed");
+        for revision in revisions {
+            assert_eq!(next(&mut answers).await, revision, "{generation:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_unfinished_batch_write_is_timed_out() {
     for generation in Generation::ALL {
         let options = Options {

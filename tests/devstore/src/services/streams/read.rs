@@ -89,7 +89,11 @@ async fn begun(mut answers: Answers<ReadResp>) -> Result<Answers<ReadResp>, Stat
 fn subscribe(view: View, look: Look, target: Target) -> Result<Answers<ReadResp>, Status> {
     match target {
         Target::Stream { name, from } => Ok(subscribe_stream::subscribe(view, look, name, from)),
-        Target::All { from, filter } => subscribe_all::subscribe(view, look, from, filter),
+        Target::All {
+            from,
+            is_below,
+            filter,
+        } => subscribe_all::subscribe(view, look, (from, is_below), filter),
     }
 }
 
@@ -112,7 +116,7 @@ fn finite(look: Look, query: Query, shown: Shown) -> Result<Answers<ReadResp>, S
             };
             reading.answers(from)
         }
-        Target::All { from, filter } => {
+        Target::All { from, filter, .. } => {
             let kind = if filter.is_some() {
                 "FilteredReadAllResult"
             } else {

@@ -46,6 +46,8 @@ pub(super) enum Target {
     },
     All {
         from: From,
+        /// The prepare position is below the commit position: as a pair it lies before the record there.
+        is_below: bool,
         filter: Option<Windowed>,
     },
 }
@@ -88,6 +90,7 @@ pub(super) fn parse(
         StreamOption::Stream(stream) => stream_target(&stream)?,
         StreamOption::All(all) => Target::All {
             from: all_from(&all)?,
+            is_below: matches!(&all.all_option, Some(AllOption::Position(at)) if at.prepare_position < at.commit_position),
             filter: match options.filter_option {
                 Some(FilterOption::Filter(filter)) => Some(windowed(filter)?),
                 _ => None,

@@ -24,7 +24,7 @@ use crate::store::{AllPage, NotARecord, Record};
 pub(super) fn subscribe(
     view: View,
     look: Look,
-    from: From,
+    (from, is_below): (From, bool),
     filter: Option<Windowed>,
 ) -> Result<Answers<ReadResp>, Status> {
     if filter
@@ -43,6 +43,8 @@ pub(super) fn subscribe(
             look.store.end()
         }
         From::At(position) => match look.store.read_all_forward(position, 1) {
+            // As a pair it is smaller than the record there, which comes after it (protocol §15.6).
+            Ok(_) if is_below && look.server.compares_positions() => position,
             Ok(page) => match page.events.first() {
                 // The record was scavenged: this one is the first that survived.
                 Some(first) if first.position != position => {
