@@ -87,7 +87,12 @@ pub(super) fn is_without_status(text: &str) -> bool {
 /// UNKNOWN comes without any trailer, so that only the text is left: a handler that threw refuses the same request
 /// again, a node without a leader does not (protocol §9).
 fn class_of_unknown(text: &str) -> Class {
-    if text.starts_with("Exception was thrown by handler") || text.starts_with("Unexpected Read") {
+    let refused = [
+        "Exception was thrown by handler",
+        "Unexpected Read",
+        "Unexpected FilteredRead",
+    ];
+    if refused.iter().any(|begin| text.starts_with(begin)) {
         Class::Refused
     } else if text.starts_with("No leader info") {
         Class::NotReady
@@ -161,7 +166,25 @@ pub(super) fn innermost<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::{message_of, words_of_crate};
+    use super::{class, message_of, words_of_crate};
+    use crate::eventstore::Class;
+
+    #[test]
+    fn unknown_status_is_classed_by_its_words() {
+        for (text, expected) in [
+            ("Exception was thrown by handler.", Class::Refused),
+            ("Unexpected ReadStreamResult: Error", Class::Refused),
+            ("Unexpected ReadAllResult: Error", Class::Refused),
+            (
+                "Unexpected FilteredReadAllResult: InvalidPosition >> x",
+                Class::Refused,
+            ),
+            ("No leader info available in response", Class::NotReady),
+            ("Unexpected", Class::Transient),
+        ] {
+            assert_eq!(class(&tonic::Status::unknown(text)), expected, "{text}");
+        }
+    }
 
     #[test]
     fn words_of_the_crate_are_plain() {
