@@ -19,6 +19,7 @@ use tonic::{Request, Status};
 use super::super::error::{Class, Error, Side};
 use super::addresses::{Asking, Resolver, connector};
 use super::encryption;
+use super::features::{Features, features};
 use crate::config::cluster::{ClusterSettings, Endpoint, Tls};
 use crate::net::files;
 use crate::net::tls::{Expiry, TlsMaterial};
@@ -32,17 +33,6 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 pub(super) const LARGEST_ANSWER: usize = 36 << 20;
 
 const AUTHORIZATION: &str = "authorization";
-
-/// The server's version and what of its abilities ditto depends on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Features {
-    /// Three numbers, such as `23.10.4`; empty if the server does not say.
-    pub version: String,
-    /// It has `Streams.BatchAppend` (21.10 and later).
-    pub batch_append: bool,
-    /// Groups can be managed over gRPC; the crate otherwise falls back to HTTP.
-    pub group_management: bool,
-}
 
 /// `ditto/HOST/PID`, printable ASCII (protocol §11 T36): what GetInfo shows of whoever holds a group.
 #[must_use]
@@ -331,28 +321,6 @@ impl Node {
             .material
             .channel(self.side, &self.endpoint, self.address)?;
         Ok(StreamsClient::new(channel).max_decoding_message_size(LARGEST_ANSWER))
-    }
-}
-
-pub(super) fn features(answer: &ditto_protocol::server_features::SupportedMethods) -> Features {
-    let has = |service: &str, method: &str| {
-        answer
-            .methods
-            .iter()
-            .any(|known| known.service_name == service && known.method_name == method)
-    };
-    let group = |method| {
-        has(
-            "event_store.client.persistent_subscriptions.persistentsubscriptions",
-            method,
-        )
-    };
-    Features {
-        version: answer.event_store_server_version.clone(),
-        batch_append: has("event_store.client.streams.streams", "batchappend"),
-        group_management: ["getinfo", "list", "replayparked", "restartsubsystem"]
-            .into_iter()
-            .all(group),
     }
 }
 

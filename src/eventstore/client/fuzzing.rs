@@ -19,7 +19,7 @@ use super::super::error::{Error, Side};
 pub use super::batch::fuzzing::PlayedCall;
 use super::{
     Client, Clock, Features, LogPlace, LogRecord, LogRecords, ReadLog, ReadStream, StreamPage,
-    connection, discovery, outcome_of,
+    connection, discovery, features, outcome_of,
 };
 use crate::config::cluster::{ClusterKeys, ClusterSettings, ConnectionString, Endpoint};
 use ditto_core::port::AppendOutcome;
@@ -119,9 +119,7 @@ impl Client {
 /// What a server says that it can do; `None`: this is no such answer.
 #[must_use]
 pub fn features_of(answer: &[u8]) -> Option<Features> {
-    Some(connection::features(
-        &SupportedMethods::decode(answer).ok()?,
-    ))
+    Some(features::features(&SupportedMethods::decode(answer).ok()?))
 }
 
 /// What the headers of an answer mean that is an error.

@@ -10,6 +10,7 @@ mod batch;
 mod connection;
 mod discovery;
 mod encryption;
+mod features;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -35,8 +36,9 @@ use crate::config::cluster::{ClusterSettings, Endpoint};
 
 pub use append::outcome_of;
 pub use batch::{BatchAppender, BatchOptions};
-pub use connection::{Features, connection_name};
+pub use connection::connection_name;
 pub use discovery::Clock;
+pub use features::Features;
 pub use notes::notes;
 pub use page::{
     Deletion, ProvenPage, ResolvedRecord, StreamPage, Unread, events, says_deleted,
