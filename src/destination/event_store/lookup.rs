@@ -4,8 +4,8 @@
 
 use futures_util::future::join;
 
-use crate::destination::event_store::recognise::NEVER_REACHED;
 use crate::eventstore::Error;
+use crate::eventstore::client::NEVER_REACHED;
 use crate::eventstore::client::{
     self, Client, Deletion, Direction, ProvenPage, ReadStream, StartAt, Unread, of_metadata,
     says_deleted, truncated_before,

@@ -2,12 +2,9 @@
 //!
 //! Every append here is one that the server recognises or refuses; none is ever written.
 
-use crate::eventstore::client::Client;
+use crate::eventstore::client::{Client, NEVER_REACHED};
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::{AppendOutcome, Expected, LookupResult, Rights};
-
-/// No stream is ever at this revision: an append that expects it is judged and refused (protocol §15.2).
-pub(super) const NEVER_REACHED: u64 = i64::MAX as u64 - 1;
 
 /// Whether the stream holds this event at its revision (protocol §5.1.12).
 pub(super) async fn recognise(client: &Client, stream: &StreamName, event: Event) -> LookupResult {

@@ -146,7 +146,11 @@ impl Client {
     }
 }
 
-fn messages(stream: &StreamName, expected: Expected, events: &[Event]) -> Vec<AppendReq> {
+pub(super) fn messages(
+    stream: &StreamName,
+    expected: Expected,
+    events: &[Event],
+) -> Vec<AppendReq> {
     let expected = match expected {
         Expected::NoStream => ExpectedStreamRevision::NoStream(Empty {}),
         Expected::Exact(revision) => ExpectedStreamRevision::Revision(revision),

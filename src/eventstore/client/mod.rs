@@ -10,6 +10,7 @@ mod batch;
 mod connection;
 mod discovery;
 mod encryption;
+mod epochs;
 mod features;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -21,6 +22,7 @@ mod projection;
 mod proven;
 mod read;
 mod read_all;
+mod stream_end;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -47,6 +49,7 @@ pub use page::{
 pub use position::LogPlace;
 pub use read::{Direction, ReadStream, StartAt};
 pub use read_all::{LogFilter, LogRecord, LogRecords, LogStart, ReadLog};
+pub use stream_end::{NEVER_REACHED, StreamEnd};
 
 pub(crate) use addresses::{Resolver, dial};
 pub(crate) use connection::{Node, Proven};

@@ -13,6 +13,7 @@ mod passwords;
 mod proven;
 pub(crate) mod script;
 mod secured;
+mod stream_end;
 
 use std::time::Duration;
 

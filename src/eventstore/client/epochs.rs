@@ -1,0 +1,96 @@
+//! The epochs of the log: one for each time that a leader began (protocol §15.1).
+//!
+//! Only reads them; what they prove is decided in the core.
+
+use ditto_core::event::{Event, StreamName};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::super::error::{Class, Error};
+use super::{Client, Direction, ReadStream, StartAt, StreamPage, notes};
+
+const STREAM: &str = "$epoch-information";
+/// Epochs of one page.
+const PAGE: u64 = 500;
+/// More elections than any log has seen; older epochs are not read.
+const MOST: usize = 100_000;
+
+impl Client {
+    /// Returns id and commit position of the log's epochs, oldest first, as the leader knows them; none if it has no such
+    /// stream.
+    ///
+    /// # Errors
+    /// [`Class::Denied`]: by default only admins may read them. An epoch without an id; otherwise as
+    /// [`Client::read_stream`].
+    pub async fn epochs(&self) -> Result<Vec<(Uuid, u64)>, Error> {
+        let mut epochs = Vec::new();
+        let mut next = Some(StartAt::End);
+        while let Some(start) = next.filter(|_| epochs.len() < MOST) {
+            let page = self.read_stream(ReadStream {
+                stream: StreamName::from(STREAM),
+                start,
+                direction: Direction::Backwards,
+                count: PAGE,
+                resolve_links: false,
+                max_bytes: usize::MAX,
+            });
+            let StreamPage::Found { records, .. } = page.await? else {
+                break;
+            };
+            next = None;
+            for event in records.into_iter().filter_map(|record| record.event) {
+                let epoch = epoch(&event).ok_or_else(|| {
+                    let text = format!("event {} of {STREAM} tells of no epoch", event.revision);
+                    Error::new(self.side(), Class::Unreadable, "read the epochs", text)
+                })?;
+                epochs.push(epoch);
+                next = event.revision.checked_sub(1).map(StartAt::Revision);
+            }
+        }
+        epochs.reverse();
+        Ok(epochs)
+    }
+}
+
+/// Id and position that an event tells of.
+fn epoch(event: &Event) -> Option<(Uuid, u64)> {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Told {
+        epoch_id: Option<String>,
+        /// A key whose value is 0 is left out.
+        #[serde(default)]
+        epoch_position: u64,
+    }
+    let told: Told = notes(&event.data);
+    let id = Uuid::parse_str(&told.epoch_id?).ok()?;
+    Some((id, told.epoch_position))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::event;
+    use super::*;
+
+    #[test]
+    fn epoch_is_its_id_and_its_position_which_is_left_out_if_it_is_zero() {
+        let id = Uuid::from_u128(0xa1);
+        for (data, expected) in [
+            (
+                r#"{"epochId":"ID","epochPosition":77,"epochNumber":3}"#,
+                Some((id, 77)),
+            ),
+            (r#"{"epochId":"ID","prevEpochPosition":-1}"#, Some((id, 0))),
+            (r#"{"epochId":"ID","epochPosition":-1}"#, None),
+            (r#"{"epochId":"none","epochPosition":77}"#, None),
+            (r#"{"epochPosition":77}"#, None),
+            ("", None),
+        ] {
+            let event = Event {
+                data: data.replace("ID", &id.to_string()).into(),
+                ..event(0)
+            };
+            assert_eq!(epoch(&event), expected, "{data}");
+        }
+    }
+}
