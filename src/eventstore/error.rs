@@ -80,6 +80,9 @@ pub enum Class {
     NoStatus,
     /// This stream cannot be read, while the same node answers reads of others.
     Unreadable,
+    /// No record begins at this position of the log, while the same node answers reads of others: the log is another one, or
+    /// was cut.
+    InvalidPosition,
     /// The server is too old for this.
     Unsupported,
     /// A file or a setting of ditto's own.
@@ -236,6 +239,7 @@ impl Error {
             Class::Refused => "refused",
             Class::NoStatus => "no_status",
             Class::Unreadable => "unreadable",
+            Class::InvalidPosition => "invalid_position",
             Class::Unsupported => "unsupported",
             Class::Configuration => "configuration",
             Class::RebuildClient => "client_closed",
@@ -337,7 +341,11 @@ impl Error {
             Class::Configuration => {
                 "correct the file or the setting; ditto reads it again at the next attempt"
             }
-            Class::GroupExists | Class::WrongRevision | Class::Refused | Class::RebuildClient => {
+            Class::GroupExists
+            | Class::WrongRevision
+            | Class::Refused
+            | Class::InvalidPosition
+            | Class::RebuildClient => {
                 return None;
             }
         })

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use base64::Engine;
+use ditto_protocol::gossip::gossip_client::GossipClient;
 use ditto_protocol::projections::projections_client::ProjectionsClient;
 use ditto_protocol::server_features::server_features_client::ServerFeaturesClient;
 use ditto_protocol::shared::Empty;
@@ -33,6 +34,7 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 pub(super) const LARGEST_ANSWER: usize = 36 << 20;
 
 const AUTHORIZATION: &str = "authorization";
+const REQUIRES_LEADER: &str = "requires-leader";
 
 /// `ditto/HOST/PID`, printable ASCII (protocol §11 T36): what GetInfo shows of whoever holds a group.
 #[must_use]
@@ -84,7 +86,7 @@ impl Material {
             Tls::On(files) => Some(TlsMaterial::load(files, expiry)?),
         };
         let mut headers = MetadataMap::new();
-        headers.insert("requires-leader", AsciiMetadataValue::from_static("true"));
+        headers.insert(REQUIRES_LEADER, AsciiMetadataValue::from_static("true"));
         let name = connection_name(&settings);
         headers.insert("connection-name", ascii(&name)?);
         if let Some(credentials) = &settings.credentials {
@@ -301,6 +303,14 @@ impl Node {
         self.material.request(message)
     }
 
+    /// The same for a call that any node may answer, whether it leads or not.
+    pub(super) fn request_of_any<T>(&self, message: T) -> Request<T> {
+        let mut request = self.request(message);
+        let no = AsciiMetadataValue::from_static("false");
+        request.metadata_mut().insert(REQUIRES_LEADER, no);
+        request
+    }
+
     /// Whether its calls send another user or password than this.
     pub(super) fn sends_other_credentials(&self, now: &Material) -> bool {
         self.material.headers.get(AUTHORIZATION) != now.headers.get(AUTHORIZATION)
@@ -309,6 +319,10 @@ impl Node {
     /// Streams over the connection that all calls share.
     pub(super) fn streams(&self) -> StreamsClient<Channel> {
         StreamsClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    pub(super) fn gossip(&self) -> GossipClient<Channel> {
+        GossipClient::new(self.channel.clone())
     }
 
     pub(super) fn projections(&self) -> ProjectionsClient<Channel> {

@@ -25,7 +25,7 @@ use crate::net::tls::Expiry;
 
 const ACTION: &str = "find the leader";
 /// More members than any cluster has; what else an answer names is not remembered.
-const MOST_MEMBERS: usize = 32;
+pub(super) const MOST_MEMBERS: usize = 32;
 
 /// Ticks of 100 ns in a second.
 const TICKS: i64 = 10_000_000;
@@ -91,7 +91,7 @@ impl Finder {
         }
     }
 
-    async fn material(&self) -> Result<Material, Error> {
+    pub(super) async fn material(&self) -> Result<Material, Error> {
         let (settings, expiry) = (self.settings.clone(), self.expiry.clone());
         Material::load(self.side, settings, expiry, self.resolver.clone()).await
     }
@@ -249,13 +249,9 @@ impl Finder {
 
     /// Asks every known node at once, and believes the first that names a living leader.
     async fn ask_all(&self, material: &Material) -> Result<Endpoint, Error> {
-        let (candidates, failed) = {
-            let state = self.state();
-            let mut candidates = state.members.clone();
-            candidates.extend(self.settings.nodes.seeds().iter().cloned());
-            (candidates, state.failed.clone())
-        };
-        let mut answers: FuturesUnordered<_> = candidates
+        let failed = self.state().failed.clone();
+        let mut answers: FuturesUnordered<_> = self
+            .candidates()
             .into_iter()
             .map(|candidate| self.ask(material, candidate))
             .collect();
@@ -277,6 +273,13 @@ impl Finder {
         }
         let nobody = || Error::new(self.side, Class::Transient, ACTION, "no node is known");
         doubted.ok_or_else(|| problem.unwrap_or_else(nobody))
+    }
+
+    /// The configured nodes, and those that the last gossip named.
+    pub(super) fn candidates(&self) -> BTreeSet<Endpoint> {
+        let mut candidates = self.state().members.clone();
+        candidates.extend(self.settings.nodes.seeds().iter().cloned());
+        candidates
     }
 
     async fn ask(
@@ -360,7 +363,7 @@ pub(super) fn clocks(members: &[MemberInfo], now: i64) -> Vec<Clock> {
         .collect()
 }
 
-fn address(member: &MemberInfo) -> Option<Endpoint> {
+pub(super) fn address(member: &MemberInfo) -> Option<Endpoint> {
     let endpoint = member.http_end_point.as_ref()?;
     Endpoint::named(&endpoint.address, endpoint.port)
 }

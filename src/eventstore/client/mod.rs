@@ -15,6 +15,8 @@ mod features;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod log_node;
+mod log_point;
 mod notes;
 mod page;
 mod position;
@@ -41,6 +43,7 @@ pub use batch::{BatchAppender, BatchOptions};
 pub use connection::connection_name;
 pub use discovery::Clock;
 pub use features::Features;
+pub use log_node::{LogNode, LogStanding, NodeRole};
 pub use notes::notes;
 pub use page::{
     Deletion, ProvenPage, ResolvedRecord, StreamPage, Unread, events, says_deleted,

@@ -144,7 +144,7 @@ impl Client {
         Ok(page)
     }
 
-    fn log_record(&self, event: ReadEvent) -> Result<Option<LogRecord>, Error> {
+    pub(super) fn log_record(&self, event: ReadEvent) -> Result<Option<LogRecord>, Error> {
         let Some(record) = event.event else {
             return Ok(None);
         };

@@ -7,6 +7,7 @@ mod batch_ends;
 pub(crate) mod calls;
 mod discovery;
 pub(crate) mod fake;
+mod log_node;
 pub(crate) mod names;
 mod no_status;
 mod passwords;
