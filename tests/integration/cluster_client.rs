@@ -2,6 +2,7 @@
 //! behind. Never asserts a duration: times are deadlines of waits.
 
 mod ends;
+mod log;
 mod reads;
 
 use std::collections::{BTreeMap, BTreeSet};

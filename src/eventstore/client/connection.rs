@@ -21,7 +21,7 @@ use super::super::error::{Class, Error, Side};
 use super::addresses::{Asking, Resolver, connector};
 use super::encryption;
 use super::features::{Features, features};
-use crate::config::cluster::{ClusterSettings, Endpoint, Tls};
+use crate::config::cluster::{ClusterSettings, Endpoint, KeepAlive, Tls};
 use crate::net::files;
 use crate::net::tls::{Expiry, TlsMaterial};
 
@@ -169,6 +169,21 @@ impl Material {
         endpoint: &Endpoint,
         address: SocketAddr,
     ) -> Result<Channel, Error> {
+        let transport = Transport {
+            stream_window: STREAM_WINDOW,
+            connection_window: CONNECTION_WINDOW,
+            pings: self.settings.keep_alive,
+        };
+        self.channel_with(side, endpoint, address, transport)
+    }
+
+    fn channel_with(
+        &self,
+        side: Side,
+        endpoint: &Endpoint,
+        address: SocketAddr,
+        transport: Transport,
+    ) -> Result<Channel, Error> {
         let failed = |error: tonic::transport::Error| {
             let text = std::error::Error::source(&error)
                 .map_or_else(|| error.to_string(), ToString::to_string);
@@ -191,12 +206,12 @@ impl Material {
                 )
             })?
             .connect_timeout(limit)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW);
-        if let Some(keep_alive) = self.settings.keep_alive {
+            .initial_stream_window_size(transport.stream_window)
+            .initial_connection_window_size(transport.connection_window);
+        if let Some(pings) = transport.pings {
             builder = builder
-                .http2_keep_alive_interval(keep_alive.interval)
-                .keep_alive_timeout(keep_alive.timeout);
+                .http2_keep_alive_interval(pings.interval)
+                .keep_alive_timeout(pings.timeout);
         }
         if let Some(tls) = &self.tls {
             let (config, verifier) = tls.for_host(&endpoint.host, limit);
@@ -211,6 +226,14 @@ impl Material {
     pub(super) fn request<T>(&self, message: T) -> Request<T> {
         Request::from_parts(self.headers.clone(), tonic::Extensions::new(), message)
     }
+}
+
+/// What is chosen for a connection: how much it may hold unread, and pings.
+#[derive(Clone, Copy, Debug)]
+struct Transport {
+    stream_window: u32,
+    connection_window: u32,
+    pings: Option<KeepAlive>,
 }
 
 /// An answer, and where it came from.
@@ -319,6 +342,24 @@ impl Node {
     /// Streams over the connection that all calls share.
     pub(super) fn streams(&self) -> StreamsClient<Channel> {
         StreamsClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    /// Streams over a connection of its own that may hold this much unread, and that ends when its pings stay unanswered.
+    pub(super) fn streams_with(
+        &self,
+        window: u32,
+        pings: KeepAlive,
+    ) -> Result<StreamsClient<Channel>, Error> {
+        let transport = Transport {
+            stream_window: window,
+            connection_window: window,
+            pings: Some(pings),
+        };
+        let (endpoint, address) = (&self.endpoint, self.address);
+        let channel = self
+            .material
+            .channel_with(self.side, endpoint, address, transport)?;
+        Ok(StreamsClient::new(channel).max_decoding_message_size(LARGEST_ANSWER))
     }
 
     pub(super) fn gossip(&self) -> GossipClient<Channel> {

@@ -25,6 +25,7 @@ mod proven;
 mod read;
 mod read_all;
 mod stream_end;
+mod subscribe_log;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -53,6 +54,9 @@ pub use position::LogPlace;
 pub use read::{Direction, ReadStream, StartAt};
 pub use read_all::{LogFilter, LogRecord, LogRecords, LogStart, ReadLog};
 pub use stream_end::{NEVER_REACHED, StreamEnd};
+pub use subscribe_log::{
+    LogMessage, LogSubscription, RECEIVE_WINDOW, SubscribeLog, receive_window,
+};
 
 pub(crate) use addresses::{Resolver, dial};
 pub(crate) use connection::{Node, Proven};

@@ -15,6 +15,7 @@ mod proven;
 pub(crate) mod script;
 mod secured;
 mod stream_end;
+mod subscribe_log;
 
 use std::time::Duration;
 

@@ -1,0 +1,293 @@
+//! A filtered subscription to the whole log, `$all`, from a position on (protocol §7.1 to §7.3).
+//!
+//! Not reading is the back-pressure: the server sends no more than the receive window holds. Silence is legal, so no call
+//! has a time limit but the one that opens it; pings end the connection of a server that is gone. Never makes up a position.
+
+use std::time::Duration;
+
+use ditto_core::port::LogPosition;
+use ditto_protocol::shared::Empty;
+use ditto_protocol::streams::read_req::Options;
+use ditto_protocol::streams::read_req::options::all_options::AllOption;
+use ditto_protocol::streams::read_req::options::filter_options::{Expression, Filter, Window};
+use ditto_protocol::streams::read_req::options::{
+    AllOptions, CountOption, FilterOption, FilterOptions, ReadDirection, StreamOption,
+    SubscriptionOptions, UuidOption, uuid_option,
+};
+use ditto_protocol::streams::read_resp::{Content, ReadEvent};
+use ditto_protocol::streams::streams_client::StreamsClient;
+use ditto_protocol::streams::{ReadReq, ReadResp};
+use tokio::time::timeout;
+use tonic::Streaming;
+use tonic::transport::Channel;
+
+use super::super::error::{Class, Error};
+use super::log_node::LogNode;
+use super::log_point::position_option;
+use super::{Client, LogRecord};
+use crate::config::cluster::KeepAlive;
+
+const ACTION: &str = "subscribe to the log";
+
+/// Records that the server looks at for a page of its own. With 32, its default, it is slower where much is left out
+/// (protocol §15.7).
+const WINDOW: u32 = 1_000;
+/// Pages between two checkpoints: one in 4,000 records looked at. A restart looks at these again, which takes a server
+/// 3 ms where nothing matches; more would be a message each for little else (350 a second there).
+const PAGES: u32 = 4;
+
+/// The smallest receive window: at a round trip of 200 ms it carries 80 MiB a second (protocol §15.7).
+pub const RECEIVE_WINDOW: u32 = 16 << 20;
+/// The largest one, whatever the memory.
+const LARGEST_WINDOW: u32 = 256 << 20;
+/// That of HTTP/2 itself.
+const LEAST_WINDOW: u32 = 64 << 10;
+
+/// Pings of a subscription's connection if the settings have none.
+const PINGS: KeepAlive = KeepAlive {
+    interval: Duration::from_secs(10),
+    timeout: Duration::from_secs(10),
+};
+/// The longest of both times, whatever the settings have.
+const LONGEST_PING: Duration = Duration::from_secs(30);
+
+/// Returns the receive window for a subscription over a line with this round trip, at so many bytes a second: what is under
+/// way in one round trip, at least [`RECEIVE_WINDOW`], at most `memory`, which all of it may come to occupy.
+///
+/// A window that is too small bounds the rate that is measured, so whoever finds the rate near window / round trip passes
+/// twice that rate. The window of a connection stays as it is: another one takes effect with the next subscription.
+#[must_use]
+pub fn receive_window(round_trip: Duration, bytes_per_second: u64, memory: usize) -> u32 {
+    let micros = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
+    let under_way = bytes_per_second.saturating_mul(micros) / 1_000_000;
+    let memory = u32::try_from(memory).unwrap_or(u32::MAX);
+    u32::try_from(under_way)
+        .unwrap_or(u32::MAX)
+        .max(RECEIVE_WINDOW)
+        .min(memory.clamp(LEAST_WINDOW, LARGEST_WINDOW))
+}
+
+/// What is subscribed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscribeLog {
+    /// The position after which to begin, as the server gave it; `None`: the beginning.
+    pub after: Option<LogPosition>,
+    /// A .NET regular expression that the wanted streams' names match. Links are matched as what they are.
+    pub streams: String,
+    /// Bytes that may wait unread in this process.
+    pub receive_window: u32,
+}
+
+/// What a subscription brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogMessage {
+    /// The next record that matches.
+    Record(LogRecord),
+    /// The server has looked at everything up to there: a place to go on after.
+    LookedThrough(LogPosition),
+    /// Everything that there was has come. Newer servers say so again whenever they have fallen behind.
+    CaughtUp,
+    /// What is written comes later than it could.
+    FellBehind,
+}
+
+/// A subscription that is open. Dropping it ends the call and its connection.
+#[derive(Debug)]
+pub struct LogSubscription {
+    client: Client,
+    chosen: LogNode,
+    after: Option<LogPosition>,
+    answers: Streaming<ReadResp>,
+    /// Kept while the call is open: without it the connection counts as idle and is no longer pinged.
+    _connection: StreamsClient<Channel>,
+}
+
+impl Client {
+    /// Subscribes at this node, over a connection of its own, and waits for the confirmation.
+    ///
+    /// # Errors
+    /// [`Class::InvalidPosition`] if no record begins at the position; no confirmation within the limit of a call, or a
+    /// refusal.
+    pub async fn subscribe_log(
+        &self,
+        chosen: &LogNode,
+        subscribe: &SubscribeLog,
+    ) -> Result<LogSubscription, Error> {
+        let limit = self.settings().call_timeout;
+        let opened = timeout(limit, self.open_log(chosen, subscribe)).await;
+        let opened = opened.unwrap_or_else(|_| {
+            let text = format!("no confirmation within {limit:?}");
+            Err(Error::new(self.side(), Class::Timeout, ACTION, text))
+        });
+        match opened {
+            Ok((answers, connection)) => Ok(LogSubscription {
+                client: self.clone(),
+                chosen: chosen.clone(),
+                after: subscribe.after,
+                answers,
+                _connection: connection,
+            }),
+            Err(error) => Err(self.judge_log(chosen, subscribe.after, error).await),
+        }
+    }
+
+    async fn open_log(
+        &self,
+        chosen: &LogNode,
+        subscribe: &SubscribeLog,
+    ) -> Result<(Streaming<ReadResp>, StreamsClient<Channel>), Error> {
+        let failed = |status: tonic::Status| Error::from_status(self.side(), ACTION, &status);
+        let node = chosen.node();
+        let pings = pings(self.settings().keep_alive);
+        let mut streams = node.streams_with(subscribe.receive_window, pings)?;
+        let answers = streams.read(node.request_of_any(request(subscribe))).await;
+        let mut answers = answers.map_err(failed)?.into_inner();
+        match answers.message().await.map_err(failed)? {
+            Some(ReadResp {
+                content: Some(Content::Confirmation(_)),
+            }) => Ok((answers, streams)),
+            _ => {
+                let text = "the server answered without a confirmation";
+                Err(Error::new(self.side(), Class::Transient, ACTION, text))
+            }
+        }
+    }
+
+    /// The same error, or that no record begins at the position, if it is that which the node refused: a filter that it
+    /// cannot read is refused in the same words.
+    async fn judge_log(&self, chosen: &LogNode, after: Option<LogPosition>, error: Error) -> Error {
+        if let Some(position) = after.filter(|_| *error.class() == Class::Refused)
+            && let Err(other) = self.record_at_node(chosen, position).await
+        {
+            return other;
+        }
+        error.at(chosen.endpoint())
+    }
+}
+
+impl LogSubscription {
+    /// The node that it is at.
+    #[must_use]
+    pub fn node(&self) -> &LogNode {
+        &self.chosen
+    }
+
+    /// Waits for the next message, however long that takes; `None`: the server ended the subscription, as it does when a live
+    /// one is read too slowly (protocol §7.2): subscribe again after the last place. Loses nothing when it is cancelled.
+    ///
+    /// # Errors
+    /// The connection or the server is gone; [`Class::InvalidPosition`] on newer servers, which confirm first. Nothing comes
+    /// after an error.
+    pub async fn next(&mut self) -> Result<Option<LogMessage>, Error> {
+        let side = self.client.side();
+        loop {
+            let content = match self.answers.message().await {
+                Ok(Some(answer)) => answer.content,
+                Ok(None) => return Ok(None),
+                Err(status) if is_too_slow(&status) => return Ok(None),
+                Err(status) => {
+                    let error = Error::from_status(side, ACTION, &status);
+                    let judged = self.client.judge_log(&self.chosen, self.after, error);
+                    return Err(judged.await);
+                }
+            };
+            return Ok(Some(match content {
+                Some(Content::Event(event)) => LogMessage::Record(self.record(event)?),
+                Some(Content::Checkpoint(place)) => LogMessage::LookedThrough(LogPosition {
+                    commit: place.commit_position,
+                    prepare: place.prepare_position,
+                }),
+                Some(Content::CaughtUp(_)) => LogMessage::CaughtUp,
+                Some(Content::FellBehind(_)) => LogMessage::FellBehind,
+                // A newer server may have something to add.
+                _ => continue,
+            }));
+        }
+    }
+
+    fn record(&self, event: ReadEvent) -> Result<LogRecord, Error> {
+        self.client.log_record(event)?.ok_or_else(|| {
+            let text = "the server sent a record without an event";
+            Error::new(self.client.side(), Class::Refused, ACTION, text)
+        })
+    }
+}
+
+/// Pings are never off: nothing else tells an idle log from a server that is gone.
+fn pings(configured: Option<KeepAlive>) -> KeepAlive {
+    let KeepAlive { interval, timeout } = configured.unwrap_or(PINGS);
+    KeepAlive {
+        interval: interval.min(LONGEST_PING),
+        timeout: timeout.min(LONGEST_PING),
+    }
+}
+
+/// The server's own end of a subscription, not that of a connection.
+fn is_too_slow(status: &tonic::Status) -> bool {
+    status.code() == tonic::Code::Aborted && std::error::Error::source(status).is_none()
+}
+
+fn request(subscribe: &SubscribeLog) -> ReadReq {
+    let start = subscribe
+        .after
+        .map_or(AllOption::Start(Empty {}), position_option);
+    ReadReq {
+        options: Some(Options {
+            stream_option: Some(StreamOption::All(AllOptions {
+                all_option: Some(start),
+            })),
+            read_direction: ReadDirection::Forwards.into(),
+            resolve_links: false,
+            count_option: Some(CountOption::Subscription(SubscriptionOptions {})),
+            filter_option: Some(FilterOption::Filter(FilterOptions {
+                checkpoint_interval_multiplier: PAGES,
+                filter: Some(Filter::StreamIdentifier(Expression {
+                    regex: subscribe.streams.clone(),
+                    prefix: Vec::new(),
+                })),
+                window: Some(Window::Max(WINDOW)),
+            })),
+            uuid_option: Some(UuidOption {
+                content: Some(uuid_option::Content::Structured(Empty {})),
+            }),
+            control_option: None,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pings_are_always_on_and_within_half_a_minute() {
+        let seconds = |interval, timeout| KeepAlive {
+            interval: Duration::from_secs(interval),
+            timeout: Duration::from_secs(timeout),
+        };
+        for (configured, expected) in [
+            (None, seconds(10, 10)),
+            (Some(seconds(15, 20)), seconds(15, 20)),
+            (Some(seconds(3600, 3600)), seconds(30, 30)),
+        ] {
+            assert_eq!(pings(configured), expected, "{configured:?}");
+        }
+    }
+
+    #[test]
+    fn receive_window_fits_the_line_and_the_memory() {
+        const MIB: u64 = 1 << 20;
+        for (millis, rate, memory, expected) in [
+            (0, 0, 1 << 30, RECEIVE_WINDOW),
+            (200, 80 * MIB, 1 << 30, RECEIVE_WINDOW),
+            (200, 160 * MIB, 1 << 30, 32 << 20),
+            (200, 160 * MIB, 20 << 20, 20 << 20),
+            (1, 1, 4 << 20, 4 << 20),
+            (1, 1, 0, LEAST_WINDOW),
+            (10_000, u64::MAX, usize::MAX, LARGEST_WINDOW),
+        ] {
+            let window = receive_window(Duration::from_millis(millis), rate, memory);
+            assert_eq!(window, expected, "{millis} ms, {rate}, {memory}");
+        }
+    }
+}
