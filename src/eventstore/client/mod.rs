@@ -2,7 +2,8 @@
 //!
 //! Exists because the crate's client hangs, leaks and never leaves a dead node (protocol §11 T6, T11, T12, T15,
 //! T26). Every call has a time limit, goes to the leader, and follows a *not leader* at most twice. One that is not
-//! authenticated is made once more if the password file has changed. Never repeats a write whose outcome is not known.
+//! authenticated is made once more if the password file has changed. A subscription to the log alone may be at another node
+//! and stay open without a limit: pings tell whether its server is there. Never repeats a write whose outcome is not known.
 
 mod addresses;
 mod append;
