@@ -9,8 +9,8 @@ use ditto_core::event::StreamName;
 use ditto_core::filter::{Rule, StreamFilter};
 use ditto_core::port::log::Epoch;
 use ditto_core::port::{
-    Command, CoreSettings, Feed, Input, LogPosition, Mode, Moment, OnConflict,
-    OnMissingHistory, OnUnverified, SessionId,
+    Command, CoreSettings, Feed, Input, LogPosition, Mode, Moment, OnConflict, OnMissingHistory,
+    OnUnverified, SessionId,
 };
 use uuid::Uuid;
 
