@@ -31,7 +31,7 @@ pub(super) async fn answer(
     request: Request<Incoming>,
 ) -> Response<Body> {
     match *request.method() {
-        Method::GET => show(node.store(), stream, &parameters(request.uri().query())),
+        Method::GET => show(&node.log(), stream, &parameters(request.uri().query())),
         Method::POST => add(node, stream, request).await,
         _ => status(StatusCode::METHOD_NOT_ALLOWED),
     }

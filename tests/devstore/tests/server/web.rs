@@ -162,4 +162,10 @@ async fn nodes_are_held_back_and_called_over_http() {
         json!(server.store().end())
     );
     assert_eq!(member("state").await, json!("Follower"));
+    for path in ["/devstore/leader/1", "/devstore/hold/0"] {
+        assert_eq!(post(path, "").await, 204, "{path}");
+    }
+    write(&server, "s", 3..5);
+    let (_, shown) = ask(&server, "GET", "/streams/s", "", "").await;
+    assert_eq!(shown.as_array().map(Vec::len), Some(3), "{shown}");
 }
