@@ -84,13 +84,13 @@ series! {
         skipped: counter, "ditto_events_skipped_total", [Stream, Group, SkipReason],
             "Events acknowledged without being copied, by rule or by policy.";
         processed: counter, "ditto_events_processed_total", [Stream, Group],
-            "Events written to the destination.";
+            "Events written to the destination. One that another consumer of the group wrote at the same time counts too.";
         failed: counter, "ditto_events_failed_total", [Stream, Group],
             "Events that could not be copied: parked, or acknowledged by policy.";
         parked: counter, "ditto_events_parked_total", [Stream, Group, HeldReason],
             "Events that ditto put into the group's parked queue.";
         duplicate: counter, "ditto_events_duplicate_total", [Stream, Group, DuplicateReason],
-            "Events already present at the destination.";
+            "Events already present at the destination before ditto sent them.";
         differ: counter, "ditto_events_differ_total", [Stream, Group],
             "Events whose content at the destination differs from the source's at the same id.";
         unverified: counter, "ditto_events_unverified_total", [Stream, Group],

@@ -66,6 +66,49 @@ async fn a_group_that_allows_several_consumers_is_copied_exactly_all_the_same() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_daemons_count_each_event_once() {
+    let servers = Servers::start().await;
+    let shared = PersistentSubscriptionSettings {
+        max_subscriber_count: 0,
+        consumer_strategy_name: SystemConsumerStrategy::RoundRobin,
+        message_timeout: Duration::from_secs(2),
+        ..eager()
+    };
+    groups::create(&servers.source, "$ce-customer", "ditto", shared).await;
+    let both: Vec<Copying> = (0..2)
+        .map(|_| Copying::start(&servers, subscription("$ce-customer", "ditto")))
+        .collect();
+    for copying in &both {
+        copying.until_running().await;
+    }
+    for number in 0..300 {
+        seed(servers.source.store(), &format!("customer-{number}"), 20);
+    }
+    servers.until_equal().await;
+    servers.until_written(6000).await;
+    for copying in &both {
+        copying.until_done(&servers).await;
+    }
+    for Copying { seen, .. } in &both {
+        let present = seen.total("ditto_events_duplicate_total");
+        let repaired = seen.total("ditto_repaired_events_total");
+        let counted = seen.copied() - repaired + present;
+        assert!(
+            counted >= 6000,
+            "{counted} of the group's events are counted"
+        );
+    }
+    let copied: u64 = both.iter().map(|copying| copying.seen.copied()).sum();
+    assert!(copied >= 6000, "{copied} are counted as copied");
+    // A server answers an append of what is there as it answers one that it writes. Some are told apart by the position.
+    let recognised = servers.destination.counters().recognised_events;
+    assert!(
+        copied < 6000 + recognised,
+        "{copied} are counted as copied, {recognised} of 6000 were sent again"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tombstoned_checkpoint_stream_is_warned_of() {
     let servers = Servers::start().await;
     seed(servers.source.store(), "customer-1", 3);

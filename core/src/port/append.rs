@@ -34,6 +34,9 @@ pub struct Append {
 pub enum AppendOutcome {
     /// Stored (or recognised as stored); the revision of the last event as the server says it.
     Written(u64),
+    /// Recognised as stored before this append was sent: another writer stored it, or this one did by another append. The
+    /// revision of the last event as the server says it.
+    Present(u64),
     /// The destination's stream does not end where the append expected it to.
     WrongRevision,
     /// Larger than the server accepts.

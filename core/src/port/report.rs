@@ -13,7 +13,7 @@ use crate::event::{SkipReason, StreamName};
 pub enum DuplicateReason {
     /// This process wrote or saw it.
     Known,
-    /// A lookup found it by its id.
+    /// A lookup, or the answer to the append, found it by its id.
     Found,
     /// Its revision is no longer readable at the destination.
     Unreadable,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::context::Context;
 use crate::event::StreamName;
-use crate::port::{AppendId, AppendOutcome, CopiedEvent, Report};
+use crate::port::{AppendId, AppendOutcome, CopiedEvent, DuplicateReason, Report};
 use crate::seam::Claim;
 use crate::streams::Streams;
 use crate::streams::append::Flight;
@@ -74,7 +74,12 @@ impl Streams {
             stream.flight = None;
         }
         match outcome {
-            AppendOutcome::Written(last) if last == flight.answers => self.on_written(cx, &flight),
+            AppendOutcome::Written(last) if last == flight.answers => {
+                self.on_written(cx, &flight, false);
+            }
+            AppendOutcome::Present(last) if last == flight.answers => {
+                self.on_written(cx, &flight, !flight.sent_again);
+            }
             AppendOutcome::TooLarge { limit } => self.on_too_large(cx, &flight, limit),
             AppendOutcome::Refused(text) => self.on_refused_append(cx, &flight, &text),
             AppendOutcome::Denied => self.on_denied_append(cx, &flight),
@@ -98,7 +103,8 @@ impl Streams {
         self.on_refused_append(cx, &flight, &text);
     }
 
-    fn on_written(&mut self, cx: &mut Context, flight: &Flight) {
+    /// The destination has it. `present`: another writer stored it, so that ditto copied nothing.
+    fn on_written(&mut self, cx: &mut Context, flight: &Flight, present: bool) {
         let name = &flight.stream;
         self.note_written(cx, name, flight.last_sent);
         let mut copied = Vec::with_capacity(flight.revisions.len());
@@ -112,11 +118,15 @@ impl Streams {
             else {
                 continue;
             };
+            if entry.origin == Origin::Placeholder {
+                filled = Some(*revision);
+            }
+            if present {
+                self.settle_duplicate(cx, name, entry, DuplicateReason::Found);
+                continue;
+            }
             match entry.origin {
-                Origin::Placeholder => {
-                    placeholders += 1;
-                    filled = Some(*revision);
-                }
+                Origin::Placeholder => placeholders += 1,
                 Origin::Repaired => repaired += 1,
                 Origin::Delivered => self.tell_hole(cx, name, &entry),
             }

@@ -23,6 +23,8 @@ pub(super) struct Flight {
     pub(super) answers: u64,
     pub(super) first_sent: Moment,
     pub(super) last_sent: Moment,
+    /// Sent more than once: what is there may be of its first sending.
+    pub(super) sent_again: bool,
 }
 
 impl Streams {
@@ -83,6 +85,7 @@ impl Streams {
             answers,
             first_sent: cx.now,
             last_sent: cx.now,
+            sent_again: false,
         };
         if let Some(stream) = self.table.get_mut(name) {
             stream.flight = Some(append);
@@ -136,6 +139,7 @@ impl Streams {
     pub(super) fn send_again(&mut self, cx: &mut Context, append: AppendId, alone: bool) {
         if let Some(flight) = self.flights.get_mut(&append) {
             flight.last_sent = cx.now;
+            flight.sent_again = true;
             self.emit(cx, append, alone);
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Bench, events, settings};
 use crate::port::{
-    AppendOutcome, CoreSettings, HeldReason, Input, LookupResult, MetadataOutcome,
+    AppendOutcome, CoreSettings, DuplicateReason, HeldReason, Input, LookupResult, MetadataOutcome,
     OnMissingHistory, OnUnverified, PipelineState, Report, SourcePage,
 };
 
@@ -35,6 +35,40 @@ fn a_tail_further_back_is_repaired() {
         stream: "s-1".into(),
         events: 2
     }));
+}
+
+#[test]
+fn append_present_before_it_was_sent_copies_nothing() {
+    for sent_again in [false, true] {
+        let mut bench = Bench::looking_up(settings());
+        bench.found(2, Vec::new());
+        bench.source_events(events("s-1", [2]), 9);
+        bench.found(2, events("s-1", [2]));
+        bench.source_events(events("s-1", [3, 4]), 9);
+        if sent_again {
+            bench.call_ended();
+        }
+        bench.commands();
+        bench.append_answered(AppendOutcome::Present(5));
+        assert_eq!(bench.commands(), ["ack 0"]);
+        let reports = bench.reports();
+        let copied = reports
+            .iter()
+            .any(|report| matches!(report, Report::Copied { .. }));
+        assert_eq!(
+            copied, sent_again,
+            "what is there may be of the first sending"
+        );
+        let present = Report::Duplicate {
+            stream: "s-1".into(),
+            revision: 5,
+            reason: DuplicateReason::Found,
+        };
+        assert_eq!(reports.contains(&present), !sent_again);
+        let events = if sent_again { 2 } else { 0 };
+        let stream = "s-1".into();
+        assert!(reports.contains(&Report::RepairEnded { stream, events }));
+    }
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(super) async fn write(
         )
         .await;
     match outcome {
-        AppendOutcome::Written(_) => MetadataOutcome::Written,
+        AppendOutcome::Written(_) | AppendOutcome::Present(_) => MetadataOutcome::Written,
         // Of a tombstoned stream too: the append that follows finds that out.
         AppendOutcome::WrongRevision | AppendOutcome::Deleted => MetadataOutcome::Exists,
         AppendOutcome::Denied | AppendOutcome::TooLarge { .. } | AppendOutcome::Refused(_) => {

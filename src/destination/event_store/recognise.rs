@@ -20,7 +20,9 @@ pub(super) async fn recognise(client: &Client, stream: &StreamName, event: Event
         )
         .await;
     match outcome {
-        AppendOutcome::Written(last) if last == revision => LookupResult::Recognised,
+        AppendOutcome::Written(last) | AppendOutcome::Present(last) if last == revision => {
+            LookupResult::Recognised
+        }
         AppendOutcome::WrongRevision => LookupResult::Foreign,
         AppendOutcome::Deleted => LookupResult::Tombstoned,
         AppendOutcome::Denied => LookupResult::Denied,
@@ -28,9 +30,10 @@ pub(super) async fn recognise(client: &Client, stream: &StreamName, event: Event
             LookupResult::Unproven("the event is larger than the destination accepts".to_owned())
         }
         AppendOutcome::Refused(text) => LookupResult::Unproven(text),
-        AppendOutcome::Written(_) | AppendOutcome::NotReady | AppendOutcome::NoAnswer => {
-            LookupResult::Failed
-        }
+        AppendOutcome::Written(_)
+        | AppendOutcome::Present(_)
+        | AppendOutcome::NotReady
+        | AppendOutcome::NoAnswer => LookupResult::Failed,
     }
 }
 

@@ -109,7 +109,7 @@ impl Client {
     fn written(&self, outcome: AppendOutcome) -> Result<u64, Error> {
         let failed = |class, text: &str| Err(Error::new(self.side(), class, ACTION, text));
         match outcome {
-            AppendOutcome::Written(revision) => Ok(revision),
+            AppendOutcome::Written(revision) | AppendOutcome::Present(revision) => Ok(revision),
             AppendOutcome::WrongRevision => failed(
                 Class::WrongRevision,
                 "the stream is not at the expected revision",

@@ -61,6 +61,7 @@ pub(crate) struct Tally {
     calls: AtomicU64,
     appends: AtomicU64,
     appended_events: AtomicU64,
+    recognised_events: AtomicU64,
     batch_calls: AtomicU64,
     oversized: AtomicU64,
 }
@@ -76,6 +77,8 @@ pub struct Counters {
     pub appends: u64,
     /// Events in them, not counting those that were recognised as written before.
     pub appended_events: u64,
+    /// Events of appends that were recognised as written before.
+    pub recognised_events: u64,
     /// Batch-append calls begun.
     pub batch_calls: u64,
     /// Appends refused for their size.
@@ -96,9 +99,14 @@ impl Tally {
         self.batch_calls.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn appended(&self, events: u64) {
+    pub(crate) fn appended(&self, events: u64, recognised: bool) {
         self.appends.fetch_add(1, Ordering::Relaxed);
-        self.appended_events.fetch_add(events, Ordering::Relaxed);
+        let counter = if recognised {
+            &self.recognised_events
+        } else {
+            &self.appended_events
+        };
+        counter.fetch_add(events, Ordering::Relaxed);
     }
 
     pub(crate) fn oversized(&self) {
@@ -112,6 +120,7 @@ impl Tally {
             calls: now(&self.calls),
             appends: now(&self.appends),
             appended_events: now(&self.appended_events),
+            recognised_events: now(&self.recognised_events),
             batch_calls: now(&self.batch_calls),
             oversized: now(&self.oversized),
         }
@@ -125,6 +134,7 @@ impl std::iter::Sum for Counters {
             calls: sum.calls + one.calls,
             appends: sum.appends + one.appends,
             appended_events: sum.appended_events + one.appended_events,
+            recognised_events: sum.recognised_events + one.recognised_events,
             batch_calls: sum.batch_calls + one.batch_calls,
             oversized: sum.oversized + one.oversized,
         })

@@ -102,7 +102,7 @@ impl Log {
             _ => return,
         };
         match outcome {
-            AppendOutcome::Written(revision) => {
+            AppendOutcome::Written(revision) | AppendOutcome::Present(revision) => {
                 self.accepted(cx, revision, write);
                 if let Some(found) = found {
                     self.begin(cx, found.before);

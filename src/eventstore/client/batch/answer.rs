@@ -6,9 +6,10 @@ use ditto_protocol::rpc::Status;
 use ditto_protocol::shared;
 use ditto_protocol::streams::BatchAppendResp;
 use ditto_protocol::streams::batch_append_resp::Result as Answer;
-use ditto_protocol::streams::batch_append_resp::success::CurrentRevisionOption;
+use ditto_protocol::streams::batch_append_resp::success::{CurrentRevisionOption, PositionOption};
 use prost::Message;
 
+use super::super::wire;
 use ditto_core::port::AppendOutcome;
 
 /// The outcome that an answer stands for.
@@ -24,6 +25,17 @@ pub(super) fn outcome(answer: BatchAppendResp) -> AppendOutcome {
         },
         Some(Answer::Error(status)) => refusal(status),
         None => AppendOutcome::NoAnswer,
+    }
+}
+
+/// Where the server's log holds the last event of an append that succeeded; `None`: the answer does not say.
+pub(super) fn position(answer: &BatchAppendResp) -> Option<u64> {
+    match &answer.result {
+        Some(Answer::Success(success)) => match &success.position_option {
+            Some(PositionOption::Position(position)) => wire::number(position.commit_position),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

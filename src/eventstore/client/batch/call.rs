@@ -1,5 +1,9 @@
 //! One batch call from its first append to its end: what was sent over it and is not answered yet.
 //!
+//! An append whose events were stored before it was sent is told apart by its position: the server answers one that it
+//! recognises with the position of the stored event (`protocol.md` §5.1.6). Events that another writer stores between the
+//! last answer and the sending cannot be told apart.
+//!
 //! Never forgets an append: it leaves by its answer or with the call's end.
 
 use std::collections::BTreeMap;
@@ -16,7 +20,7 @@ use uuid::Uuid;
 use super::super::super::error::Error;
 use super::super::wire;
 use super::answer;
-use ditto_core::port::{Answer, Append, AppendId, Expected};
+use ditto_core::port::{Answer, Append, AppendId, AppendOutcome, Expected};
 
 /// An append may be overtaken by others' answers, but not for longer than this many times the allowed silence: a server
 /// drops what it does not understand without a word (protocol §4.2).
@@ -29,6 +33,9 @@ pub(super) struct Call {
     mark: u64,
     sent: u64,
     in_flight: BTreeMap<u64, InFlight>,
+    /// The highest position in the server's log that an answer of this call named. Another call may be to a server whose
+    /// log was set back, so it knows none of this.
+    highest: Option<u64>,
     /// The last answer, or the append that ended an idle time.
     heard: Instant,
 }
@@ -37,6 +44,8 @@ pub(super) struct Call {
 struct InFlight {
     id: AppendId,
     since: Instant,
+    /// The highest position known when it was sent.
+    after: Option<u64>,
 }
 
 impl Call {
@@ -47,6 +56,7 @@ impl Call {
             mark,
             sent: 0,
             in_flight: BTreeMap::new(),
+            highest: None,
             heard: Instant::now(),
         }
     }
@@ -63,6 +73,7 @@ impl Call {
             InFlight {
                 id: append.id,
                 since: now,
+                after: self.highest,
             },
         );
         let correlation = Uuid::from_u64_pair(self.mark, number);
@@ -83,9 +94,17 @@ impl Call {
         }
         let append = self.in_flight.remove(&number)?;
         self.heard = Instant::now();
+        let position = answer::position(&answer);
+        self.highest = self.highest.max(position);
+        let outcome = match answer::outcome(answer) {
+            AppendOutcome::Written(last) if position.is_some() && position <= append.after => {
+                AppendOutcome::Present(last)
+            }
+            outcome => outcome,
+        };
         Some(Answer::Appended {
             append: append.id,
-            outcome: answer::outcome(answer),
+            outcome,
         })
     }
 

@@ -92,8 +92,7 @@ async fn add(node: &Arc<Node>, stream: &str, request: Request<Incoming>) -> Resp
     let count = events.len() as u64;
     match node.store().append(stream, expected, events) {
         Ok(written) => {
-            node.tally
-                .appended(if written.recognised { 0 } else { count });
+            node.tally.appended(count, written.recognised);
             created(stream, written.last_revision)
         }
         Err(Refused::WrongExpectedVersion { .. }) => {

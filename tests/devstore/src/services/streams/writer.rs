@@ -56,8 +56,7 @@ pub(super) fn store(node: &Node, write: Write) -> Result<Written, Refused> {
         .store()
         .append(&write.stream, write.expected, write.events);
     if let Ok(written) = &outcome {
-        node.tally
-            .appended(if written.recognised { 0 } else { count });
+        node.tally.appended(count, written.recognised);
     }
     outcome
 }
