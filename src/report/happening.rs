@@ -55,10 +55,14 @@ impl Reporter {
             Report::Late { stream, revision } => line!(self, warn, ditto.event_stream = %stream, revision, reason = "skip_version_check allows another order", "a late event arrived; appended after newer ones"),
             Report::RepairStarted { stream, from, to } => {
                 self.observer.count(|series| &series.repairs, 1);
-                line!(self, info, ditto.event_stream = %stream, from, to, "gap in a stream; reading the missing events from the source");
+                line!(self, debug, ditto.event_stream = %stream, from, to, "gap in a stream; reading the missing events from the source");
             }
             Report::RepairEnded { events: 0, .. } => {}
-            Report::RepairEnded { stream, events } => line!(self, info, ditto.event_stream = %stream, events, "gap in a stream closed"),
+            Report::RepairEnded { stream, events } => {
+                self.gaps += 1;
+                self.gap_events += events;
+                line!(self, debug, ditto.event_stream = %stream, events, "gap in a stream closed");
+            }
             Report::PassedOver { stream, from, to } => line!(self, warn, ditto.event_stream = %stream, from, to, reason = "the source no longer has these events", "missing history in a stream; continuing after it"),
             Report::Placeholders { stream, count } => {
                 self.observer.count(|series| &series.placeholders, *count);

@@ -17,3 +17,6 @@ mod sides;
 
 pub use observer::{Call, Listener, Observer};
 pub use reporter::Reporter;
+
+#[cfg(test)]
+mod tests;

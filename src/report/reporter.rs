@@ -29,6 +29,10 @@ pub struct Reporter {
     /// False with `read_only`: everything is told as what would be done.
     pub(super) writes: bool,
     pub(super) copied: u64,
+    /// Gaps closed since the last summary.
+    pub(super) gaps: u64,
+    /// Events written for these gaps.
+    pub(super) gap_events: u64,
     summed_up: Moment,
     attempts: u64,
     sides: Sides,
@@ -53,6 +57,8 @@ impl Reporter {
             destination,
             writes,
             copied: 0,
+            gaps: 0,
+            gap_events: 0,
             summed_up: Moment::ZERO,
             attempts: 0,
             sides: Sides::default(),
@@ -170,7 +176,8 @@ impl Reporter {
     }
 
     /// The pipeline ended as asked.
-    pub(crate) fn finished(&self, clean: bool, left: usize) {
+    pub(crate) fn finished(&mut self, clean: bool, left: usize) {
+        self.sum_up_gaps();
         if clean {
             line!(self, info, left, "stopped");
         } else {
@@ -184,13 +191,14 @@ impl Reporter {
         }
     }
 
-    /// Once a minute: what was copied, if anything was.
+    /// Once a minute: which gaps were closed and what was copied, if anything was.
     fn sum_up(&mut self, now: Moment, status: &Status) {
         let since = now.saturating_sub(self.summed_up);
         if since < SUMMARY_INTERVAL {
             return;
         }
         self.summed_up = now;
+        self.sum_up_gaps();
         let copied = std::mem::take(&mut self.copied);
         let lag = lag(status);
         if copied == 0 && lag == Some(0) {
@@ -207,6 +215,22 @@ impl Reporter {
             read_only = !self.writes,
             "copied in the last minute"
         );
+    }
+
+    /// Two daemons on one group close a gap for nearly every event: a line for each would flood the log.
+    fn sum_up_gaps(&mut self) {
+        let gaps = std::mem::take(&mut self.gaps);
+        let events = std::mem::take(&mut self.gap_events);
+        if gaps > 0 {
+            line!(
+                self,
+                info,
+                gaps,
+                events,
+                read_only = !self.writes,
+                "gaps in streams closed in the last minute"
+            );
+        }
     }
 
     pub(super) fn state(&mut self, state: &PipelineState) {

@@ -1,0 +1,93 @@
+//! What an operator reads of many gaps. Never asserts a duration.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tracing::Level;
+
+use super::{Listener, Observer, Reporter};
+use crate::config::settings::SubscriptionKey;
+use ditto_core::port::{Report, Status};
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The lines of this level and above that are logged meanwhile.
+fn logged(level: Level, log: impl FnOnce()) -> Vec<String> {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_ansi(false)
+        .without_time()
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, log);
+    let bytes = lines.0.lock().unwrap().clone();
+    let text = String::from_utf8(bytes).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+struct Nobody;
+
+impl Listener for Nobody {}
+
+fn reporter() -> Reporter {
+    let key = SubscriptionKey {
+        stream: "$ce-customer".into(),
+        group: "ditto".into(),
+    };
+    let observer = Observer::heard_by(Arc::new(Nobody));
+    Reporter::new(key, observer, "eventstore", true)
+}
+
+fn close(reporter: &mut Reporter, gaps: u64) {
+    for gap in 0..gaps {
+        let stream: ditto_core::event::StreamName = format!("customer-{gap}").as_str().into();
+        reporter.report(&Report::RepairStarted {
+            stream: stream.clone(),
+            from: 0,
+            to: 3,
+        });
+        reporter.report(&Report::RepairEnded { stream, events: 3 });
+    }
+}
+
+#[test]
+fn closed_gaps_are_summed_up_once_a_minute() {
+    let status = Status::default();
+    let minute = Duration::from_secs(60);
+    let lines = logged(Level::INFO, || {
+        let mut reporter = reporter();
+        close(&mut reporter, 1_000);
+        for second in 0..120 {
+            reporter.status(Duration::from_secs(second), &status);
+        }
+        // Nothing more to tell, until the end.
+        reporter.status(minute * 2, &status);
+        close(&mut reporter, 2);
+        reporter.finished(true, 0);
+    });
+    let closed = |line: &&String| line.contains("gaps in streams closed");
+    let summaries: Vec<&String> = lines.iter().filter(closed).collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(
+        summaries[0].contains("gaps=1000 events=3000"),
+        "{summaries:?}"
+    );
+    assert!(summaries[1].contains("gaps=2 events=6"), "{summaries:?}");
+    let each = logged(Level::DEBUG, || close(&mut reporter(), 10));
+    assert_eq!(each.len(), 20, "{each:?}");
+}
