@@ -12,7 +12,9 @@ use super::{Call, Observer};
 use crate::config::settings::SubscriptionKey;
 use crate::log::message_id;
 use ditto_core::event::StreamName;
-use ditto_core::port::{GroupSeen, JoinRefusal, Moment, PipelineState, Side, Status};
+use ditto_core::port::{
+    AppendOutcome, GroupSeen, JoinRefusal, Moment, PipelineState, Side, Status,
+};
 
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 /// What the source is, as a word for metrics.
@@ -152,6 +154,16 @@ impl Reporter {
             line!(self, debug, reason = %why, unanswered, times, "an append call ended; sending its appends again");
         }
         self.lost(Side::Destination, why);
+    }
+
+    /// An append was answered. One that the destination answers without having done it is the reason, if that lasts.
+    pub(crate) fn append_answered(&mut self, outcome: &AppendOutcome) {
+        let why = match outcome {
+            AppendOutcome::NoAnswer => "the server does not know whether it wrote an append",
+            AppendOutcome::NotReady => "the server is not ready to write",
+            _ => return,
+        };
+        self.trouble(Side::Destination, why.to_owned());
     }
 
     /// A connection to this side was lost.

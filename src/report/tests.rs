@@ -1,4 +1,4 @@
-//! What an operator reads of many gaps. Never asserts a duration.
+//! What an operator reads of many gaps, and of appends that are answered undone. Never asserts a duration.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use tracing::Level;
 
 use super::{Listener, Observer, Reporter};
 use crate::config::settings::SubscriptionKey;
-use ditto_core::port::{Report, Status};
+use ditto_core::port::{AppendOutcome, PipelineState, Report, Side, Status};
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -90,4 +90,25 @@ fn closed_gaps_are_summed_up_once_a_minute() {
     assert!(summaries[1].contains("gaps=2 events=6"), "{summaries:?}");
     let each = logged(Level::DEBUG, || close(&mut reporter(), 10));
     assert_eq!(each.len(), 20, "{each:?}");
+}
+
+#[test]
+fn append_that_is_answered_undone_is_no_missing_answer() {
+    for (outcome, why) in [
+        (AppendOutcome::Written(1), "a call was not answered"),
+        (
+            AppendOutcome::NoAnswer,
+            "the server does not know whether it wrote an append",
+        ),
+        (AppendOutcome::NotReady, "the server is not ready to write"),
+    ] {
+        let lines = logged(Level::WARN, || {
+            let mut reporter = reporter();
+            reporter.append_answered(&outcome);
+            let away = PipelineState::Retrying(Side::Destination);
+            reporter.report(&Report::State(away));
+        });
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains(why), "{lines:?}");
+    }
 }

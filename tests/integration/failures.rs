@@ -138,6 +138,12 @@ async fn a_destination_may_not_be_ready() {
     )
     .await;
     survives(
+        "undecided",
+        in_call("BatchAppend", FaultKind::BatchUndecided, 4),
+        |servers| &servers.destination,
+    )
+    .await;
+    survives(
         "unavailable",
         in_call("BatchAppend", FaultKind::Unavailable, 4),
         |servers| &servers.destination,

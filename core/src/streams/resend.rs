@@ -107,14 +107,13 @@ impl Resend {
     }
 
     /// The server says that it does not know what became of this append. Once that says nothing of the server: another
-    /// writer may just have written its events, and then its next try succeeds at once. One that stays undecided is a
-    /// silence: no leader, or no majority.
+    /// writer may just have written its events, and then its next try succeeds at once. One that stays undecided while
+    /// nothing else is answered means that the server decides nothing: it has no leader, or no majority. That is an answer
+    /// all the same, and never counts among the silences.
     pub(super) fn undecided(&mut self, now: Moment, append: AppendId) {
-        if self.server.was_undecided(append) {
-            self.take_back(&[append]);
-        } else {
-            self.server.was_silent();
-            self.no_answer(now, &[append]);
+        self.take_back(&[append]);
+        if !self.server.was_undecided(append) {
+            self.gone(now);
         }
     }
 

@@ -207,7 +207,10 @@ impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
         let mut answers = std::mem::take(&mut self.answers);
         for answer in answers.drain(..) {
             let input = match answer {
-                Answer::Appended { append, outcome } => Input::Appended { append, outcome },
+                Answer::Appended { append, outcome } => {
+                    self.reporter.append_answered(&outcome);
+                    Input::Appended { append, outcome }
+                }
                 Answer::CallEnded {
                     lane,
                     unanswered,

@@ -43,6 +43,8 @@ pub enum FaultKind {
     BatchReordered,
     /// Before an answer of a batch append comes one to a correlation id that nobody waits for.
     BatchStray,
+    /// A write of a batch append is done, and answered in-band with a timeout: the server does not know.
+    BatchUndecided,
     /// A write of a batch append is refused in-band as by a server that is not ready.
     BatchNotReady,
     /// Writes take that much longer.
@@ -119,7 +121,8 @@ impl FaultKind {
             Self::BatchEnds { .. }
             | Self::BatchLate { .. }
             | Self::BatchReordered
-            | Self::BatchStray => Point::BatchAnswer,
+            | Self::BatchStray
+            | Self::BatchUndecided => Point::BatchAnswer,
             Self::SlowAppend { .. } => Point::Write,
             Self::SizeLimit { .. } => Point::Size,
             Self::StalePages { .. } => Point::Page,

@@ -101,6 +101,11 @@ async fn batch_answers_go_wrong() {
         (late, vec!["2 ok", "1 ok"], Some(1)),
         (FaultKind::BatchStray, vec!["? ok", "1 ok", "2 ok"], Some(1)),
         (
+            FaultKind::BatchUndecided,
+            vec!["1 4 Timeout", "2 ok"],
+            Some(1),
+        ),
+        (
             FaultKind::BatchNotReady,
             vec!["1 0 Server Is Not Ready", "2 ok"],
             Some(0),

@@ -288,6 +288,11 @@ impl Session {
         match fault {
             None => self.ready.push_back(answer),
             Some(FaultKind::BatchEnds { .. }) => self.over = Some(Ok(())),
+            Some(FaultKind::BatchUndecided) => {
+                let identifier = answer.stream_identifier;
+                let answer = batch_answer::failed(correlation, identifier, Failure::Timeout);
+                self.ready.push_back(answer);
+            }
             Some(FaultKind::BatchLate { ms }) => {
                 self.answer_at(now + Duration::from_millis(ms), answer);
             }
