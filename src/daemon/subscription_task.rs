@@ -148,7 +148,7 @@ impl SubscriptionTask {
                     ditto.reason = %text,
                     "subscription stopped; it needs a reload or restart"
                 );
-                self.entry.state(PipelineState::Stopped(text));
+                self.entry.stopped_for_good(text);
                 return None;
             }
             Ok(Outcome::Stopped { .. }) => ("it ended unexpectedly".to_owned(), false),

@@ -63,8 +63,11 @@ pub(super) fn advice(view: &SubscriptionView) -> Vec<String> {
 fn by_state(view: &SubscriptionView) -> Option<String> {
     let lasts = view.since.elapsed() > MENDS_ITSELF;
     match &view.state {
+        PipelineState::Stopped(_) if view.needs_reload => Some(
+            "Fix the cause that the reason names, then run \"systemctl reload ditto\".".to_owned(),
+        ),
         PipelineState::Stopped(_) => Some(
-            "Fix the cause that the reason names. If it lies with the server, ditto checks again within 30 s; otherwise run \
+            "Fix the cause that the reason names. ditto checks again within 30 s; a changed configuration needs \
              \"systemctl reload ditto\"."
                 .to_owned(),
         ),

@@ -262,7 +262,7 @@ impl Reporter {
             // Told with the numbers that are searched for.
             PipelineState::Searching(_) => {}
             PipelineState::Stopped(text) => {
-                line!(self, error, message_id = message_id::SUBSCRIPTION_BLOCKED, reason = %text, "subscription stopped; checking again every 30 s");
+                line!(self, error, message_id = message_id::SUBSCRIPTION_BLOCKED, reason = %text, "subscription stopped; checking again within 30 s");
             }
         }
         self.observer.state(state);

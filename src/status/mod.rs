@@ -94,6 +94,7 @@ impl ProcessStatus {
             view: Mutex::new(SubscriptionView {
                 key: key.clone(),
                 state: PipelineState::Connecting,
+                needs_reload: false,
                 since: Instant::now(),
                 status: None,
                 group: None,
@@ -180,9 +181,19 @@ impl Entry {
     }
 
     pub(crate) fn state(&self, state: PipelineState) {
+        self.set(state, false);
+    }
+
+    /// Stopped with this reason until a reload or a restart.
+    pub(crate) fn stopped_for_good(&self, reason: String) {
+        self.set(PipelineState::Stopped(reason), true);
+    }
+
+    fn set(&self, state: PipelineState, needs_reload: bool) {
         let mut view = self.view();
-        if view.state != state {
+        if view.state != state || view.needs_reload != needs_reload {
             view.state = state;
+            view.needs_reload = needs_reload;
             view.since = Instant::now();
             drop(view);
             changed(&self.changes);

@@ -23,6 +23,8 @@ pub struct SubscriptionView {
     pub key: SubscriptionKey,
     /// State, as last reported.
     pub state: PipelineState,
+    /// Stopped, and not checked again before a reload or a restart.
+    pub needs_reload: bool,
     /// When the state began.
     pub since: Instant,
     /// Last reading of the core in this run; `None` before the first.

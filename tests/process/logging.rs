@@ -59,7 +59,7 @@ async fn stopped_subscription_logs_whether_a_reload_is_needed() {
     for (setting, line) in [
         (
             "create = false\n",
-            "subscription stopped; checking again every 30 s",
+            "subscription stopped; checking again within 30 s",
         ),
         (
             "on_conflict = \"stop\"\n",

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 
+use devstore::store::{Expected, Proposed};
 use devstore::{Fault, FaultKind};
 use ditto_core::port::PipelineState;
 use eventstore::{PersistentSubscriptionOptions, PersistentSubscriptionSettings, StreamPosition};
@@ -261,9 +262,13 @@ async fn views_agree_on_held_streams_parked_events_and_refused_reloads() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn views_agree_on_stopped_subscriptions_and_a_reload_starts_them_again() {
-    for (keys, seeded) in [
-        ("create = false\n", false),
-        ("on_conflict = \"stop\"\n", true),
+    for (keys, seeded, cure) in [
+        ("create = false\n", false, "ditto checks again within 30 s"),
+        (
+            "on_conflict = \"stop\"\n",
+            true,
+            "names, then run \"systemctl reload ditto\"",
+        ),
     ] {
         let servers = Servers::start().await;
         if seeded {
@@ -272,7 +277,11 @@ async fn views_agree_on_stopped_subscriptions_and_a_reload_starts_them_again() {
         }
         let ditto = Ditto::start(&(servers.configuration(&["g"]) + keys));
         let address = ditto.http().await;
-        agree(&ditto, address, is("stopped")).await;
+        let advises = |views: &Views| {
+            let advice = &views.subscription()["advice"];
+            is("stopped")(views) && advice.to_string().replace('\\', "").contains(cure)
+        };
+        agree(&ditto, address, advises).await;
         if seeded {
             let times = || {
                 ditto
@@ -285,6 +294,50 @@ async fn views_agree_on_stopped_subscriptions_and_a_reload_starts_them_again() {
             agree(&ditto, address, is("stopped")).await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_agree_while_lost_links_are_searched_for() {
+    let servers = Servers::start().await;
+    seed(servers.source.store(), "customer-1", 3);
+    let truncated = Proposed {
+        id: uuid::Uuid::new_v4(),
+        event_type: "$metadata".into(),
+        is_json: true,
+        data: r#"{"$tb":2}"#.into(),
+        metadata: Vec::new().into(),
+    };
+    let store = servers.source.store();
+    store
+        .append("$$$ce-customer", Expected::Any, vec![truncated])
+        .expect("metadata");
+    // It searches until the streams that it found are copied.
+    let late = Fault::new(FaultKind::BatchLate { ms: 5_000 });
+    servers.destination.faults().add(late);
+    let ditto = Ditto::start(&servers.configuration(&["g"]));
+    let address = ditto.http().await;
+    agree(&ditto, address, is("searching")).await;
+    servers.destination.faults().clear();
+    agree(&ditto, address, is("running")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_agree_on_a_subscription_stopped_for_rights() {
+    let servers = Servers::start().await;
+    seed(servers.source.store(), "customer-1", 3);
+    let faults = servers.destination.faults();
+    for call in ["BatchAppend", "Streams/Append"] {
+        faults.add(Fault::new(FaultKind::AccessDenied).in_call(call));
+    }
+    let ditto = Ditto::start(&servers.configuration(&["g"]));
+    let address = ditto.http().await;
+    agree(&ditto, address, |views| {
+        let reason = views.subscription()["reason"].to_string();
+        is("stopped")(views) && reason.contains("no right to write any stream")
+    })
+    .await;
+    faults.clear();
+    agree(&ditto, address, is("running")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
