@@ -114,6 +114,8 @@ pub enum PasswordSource {
     Text(Secret),
     /// The first line of this file, read again for each new client.
     File(PathBuf),
+    /// The same of a credential of systemd. No message names its file: the name may be the secret itself.
+    Credential(PathBuf),
 }
 
 /// As whom ditto calls.

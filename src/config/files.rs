@@ -33,8 +33,6 @@ pub(crate) struct NamedFile {
 /// What is found about files.
 #[derive(Debug)]
 pub(crate) struct Findings<'p> {
-    /// Mistakes of the configuration.
-    pub(crate) problems: &'p Collector,
     /// What may be mended while ditto runs.
     pub(crate) unusable: &'p Collector,
     /// What is allowed and yet worth a word.
@@ -73,11 +71,10 @@ pub(crate) fn judge(files: &[NamedFile], findings: &Findings<'_>) {
                 );
                 add(findings.notes, text);
             }
-            // systemd fills the folder before it starts ditto, and never afterwards.
             Err(_) if named.is_credential && !named.file.exists() => {
                 let text = "there is no such credential in $CREDENTIALS_DIRECTORY: add LoadCredential=NAME:FILE to the \
                             unit, or give an absolute path";
-                add(findings.problems, text.to_owned());
+                add(findings.unusable, text.to_owned());
             }
             Err(error) => add(
                 findings.unusable,

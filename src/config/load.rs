@@ -64,7 +64,6 @@ pub fn load(file: &Path, environment: &Environment) -> Result<Loaded, Problems> 
     let read = read(&origin, &text, environment, &problems, &notes);
     let unusable = Collector::default();
     let findings = files::Findings {
-        problems: &problems,
         unusable: &unusable,
         notes: &notes,
     };

@@ -21,18 +21,19 @@ pub(crate) fn password(credentials: &Credentials) -> Result<Secret, String> {
 
 /// A secret as it is now: of a file the first line.
 pub(crate) fn secret(source: &PasswordSource) -> Result<Secret, String> {
-    let path = match source {
+    let (path, shown) = match source {
         PasswordSource::Text(secret) => return Ok(secret.clone()),
-        PasswordSource::File(path) => path,
+        PasswordSource::File(path) => (path, path.display().to_string()),
+        PasswordSource::Credential(path) => {
+            (path, "a credential in $CREDENTIALS_DIRECTORY".to_owned())
+        }
     };
-    let text = String::from_utf8(read(path)?)
-        .map_err(|_| format!("{}: is not UTF-8 text", path.display()))?;
+    let failed = |text: &str| format!("{shown}: {text}");
+    let bytes = files::read(path).map_err(|error| failed(&error))?;
+    let text = String::from_utf8(bytes).map_err(|_| failed("is not UTF-8 text"))?;
     let line = text.lines().next().unwrap_or_default();
     if line.is_empty() {
-        return Err(format!(
-            "{}: the first line must hold the secret, and is empty",
-            path.display()
-        ));
+        return Err(failed("the first line must hold the secret, and is empty"));
     }
     Ok(Secret::new(line))
 }

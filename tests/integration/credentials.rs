@@ -4,11 +4,14 @@ use std::path::Path;
 
 use devstore::{Options, User};
 use ditto::config::cluster::{ClusterKeys, PasswordSource};
+use ditto::eventstore::Side;
+use ditto::eventstore::client::Client;
+use ditto::source::persistent::Subscription;
 use ditto_core::port::{HeldReason, PipelineState};
 
 use crate::support::copying::BUDGET;
 use crate::support::servers::{cluster, cluster_as};
-use crate::support::{Copying, Servers, seed, subscription, write_metadata};
+use crate::support::{Copying, Servers, groups, seed, subscription, write_metadata};
 
 fn keys(user: &str, file: &Path) -> ClusterKeys {
     ClusterKeys {
@@ -53,6 +56,23 @@ async fn a_password_that_is_wrong_and_then_right_is_read_anew() {
         .await;
     std::fs::write(&file, "right").unwrap();
     servers.until_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn password_changed_in_time_is_used_by_the_next_lookup() {
+    let servers = Servers::start().await;
+    groups::create(&servers.source, "$ce-customer", "ditto", groups::eager()).await;
+    servers.source.set_users(Some(vec![admin("old")]));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "old").unwrap();
+    let keys = keys("admin", &file);
+    let own = Client::connect(Side::Source, cluster_as(&servers.source, keys));
+    let source = Subscription::new(own, subscription("$ce-customer", "ditto"));
+    source.inspect().await.unwrap();
+    servers.source.set_users(Some(vec![admin("new")]));
+    std::fs::write(&file, "new").unwrap();
+    source.inspect().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

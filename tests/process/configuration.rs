@@ -294,7 +294,7 @@ fn a_credential_by_name_is_found_where_systemd_puts_it() {
     let login = settings.source.credentials.expect("credentials");
     assert_eq!(
         login.password,
-        PasswordSource::File(folder.path().join("source.password"))
+        PasswordSource::Credential(folder.path().join("source.password"))
     );
 }
 

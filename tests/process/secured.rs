@@ -7,7 +7,7 @@ use devstore::{Certificate, Options, Server, User};
 use eventstore::PersistentSubscriptionOptions;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 
-use super::support::{Ditto, Servers, ask, get, seed, until, until_or};
+use super::support::{Ditto, Servers, ask, command, get, seed, until, until_or};
 
 /// An authority that signs servers' certificates.
 struct Authority {
@@ -144,6 +144,37 @@ async fn a_file_that_is_not_there_yet_is_waited_for_and_check_fails() {
             assert_eq!(ditto.exit().await, Some(0), "{}", ditto.log());
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credential_that_is_missing_is_waited_for_and_never_named() {
+    let servers = Servers::start().await;
+    seed(servers.source.store(), "customer-1", 3);
+    let folder = tempfile::tempdir().expect("a folder");
+    let login = "user = \"u\"\npassword_file = \"hunter2\"\n\n[destination]";
+    let text = servers
+        .configuration(&["g"])
+        .replacen("\n[destination]", login, 1);
+    let mut service = command();
+    service.env("CREDENTIALS_DIRECTORY", folder.path());
+    let mut ditto = Ditto::start_with(&text, service);
+    let address = ditto.http().await;
+    ditto.until_logged("there is no such credential").await;
+    let reason = "a credential in $CREDENTIALS_DIRECTORY: there is no such file";
+    until_or(
+        || get(address, "/status").body + &ditto.log(),
+        || {
+            let body = get(address, "/status").body;
+            body.contains(reason).then_some(())
+        },
+    )
+    .await;
+    std::fs::write(folder.path().join("hunter2"), "x").expect("written");
+    until("the copy", || servers.is_copied("customer-1").then_some(())).await;
+    ditto.signal("TERM");
+    assert_eq!(ditto.exit().await, Some(0), "{}", ditto.log());
+    let told = ditto.log() + &ditto.notified().join("\n");
+    assert!(!told.contains("hunter2"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

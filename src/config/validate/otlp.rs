@@ -10,7 +10,7 @@ use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 
 use super::Context;
-use super::side::{name_file, secret_path};
+use super::side::{name_file, secret_file};
 use crate::config::cluster::PasswordSource;
 use crate::config::files::FileKind;
 use crate::config::section::{Found, Section};
@@ -129,8 +129,7 @@ fn headers(section: &mut Section<'_>, context: &Context<'_>) -> Vec<(String, Pas
             problem("is given twice: remove one of them");
         }
         if key == "header_files" {
-            let file = secret_path(&path, found, section, context);
-            headers.push((name.clone(), PasswordSource::File(file)));
+            headers.push((name.clone(), secret_file(&path, found, section, context)));
             continue;
         }
         if HeaderValue::from_str(&found.value).is_err() {

@@ -225,28 +225,28 @@ fn password(
         return was_given.then(|| PasswordSource::Text(Secret::new("bad")));
     };
     origins.insert("password", file.origin.clone());
-    Some(PasswordSource::File(secret_path(
-        "password_file",
-        &file,
-        section,
-        context,
-    )))
+    Some(secret_file("password_file", &file, section, context))
 }
 
 /// Absolute, or the name of a credential that systemd was told to hand over.
-pub(super) fn secret_path(
+pub(super) fn secret_file(
     key: &str,
     file: &Found<String>,
     section: &Section<'_>,
     context: &Context<'_>,
-) -> PathBuf {
+) -> PasswordSource {
     let mut path = PathBuf::from(&file.value);
     let is_name = !path.is_absolute();
+    let source = if is_name {
+        PasswordSource::Credential
+    } else {
+        PasswordSource::File
+    };
     if is_name && file.value.contains('/') {
         // Never quoted unless it is a path: it may be the secret itself.
         let text = "found a string, expected an absolute path or the name of a credential (LoadCredential=)";
         section.problem(&file.origin, key, text);
-        return path;
+        return source(path);
     }
     let may_be_unseen = is_name && matches!(context.credentials, CredentialsDirectory::Unseen(_));
     if is_name {
@@ -257,12 +257,12 @@ pub(super) fn secret_path(
                 let text = "found the name of a credential, but $CREDENTIALS_DIRECTORY is not set: start ditto by \
                             systemd with LoadCredential=NAME:FILE, or give an absolute path";
                 section.problem(&file.origin, key, text);
-                return path;
+                return source(path);
             }
             CredentialsDirectory::Unseen(None) => {
                 let text = "this credential cannot be seen from here; the service itself judges it";
                 context.notes.add(&file.origin, section.path_of(key), text);
-                return path;
+                return source(path);
             }
         }
     }
@@ -274,7 +274,7 @@ pub(super) fn secret_path(
         is_credential: is_name,
         may_be_unseen,
     });
-    path
+    source(path)
 }
 
 /// A cluster copied onto itself would hand ditto its own writes for ever.

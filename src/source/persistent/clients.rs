@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use crate::eventstore::client::Client;
-use crate::eventstore::crate_client::CrateClient;
+use crate::eventstore::crate_client::{self, CrateClient};
 use crate::eventstore::{Class, Error};
 
 /// So many failures in a row that may be the server's are taken for the client's: it never leaves a dead node
@@ -66,13 +66,19 @@ impl Clients {
         }
     }
 
-    /// The client; a new one if there is none.
+    /// The client, with the password as it is now; a new one if there is none.
     pub(super) async fn get(&self) -> Result<Usable, Error> {
         let limit = self.own.settings().call_timeout;
         let getting = async {
             let _one_at_a_time = self.making.lock().await;
-            if let Some(live) = &self.state().live {
-                return Ok(live.usable.clone());
+            let live = self.state().live.as_ref().map(|live| live.usable.clone());
+            if let Some(mut usable) = live {
+                // Another password may be in the file by now. Without one the present one goes on, until the server
+                // refuses it: then the new client says what is wrong with the file.
+                if let Ok(credentials) = crate_client::credentials(&self.own).await {
+                    usable.client.credentials = credentials;
+                }
+                return Ok(usable);
             }
             let live = make(&self.own).await?;
             let usable = live.usable.clone();
