@@ -82,26 +82,10 @@ impl CrateClient {
     }
 }
 
-/// Whom calls must name, with the password as it is now.
-///
-/// # Errors
-/// The password cannot be read, or not in time.
-pub(crate) async fn credentials(own: &Client) -> Result<Option<eventstore::Credentials>, Error> {
-    let failed = |class, text: String| Error::new(own.side(), class, "read the password", text);
-    let settings = own.settings().clone();
-    let limit = settings.call_timeout;
-    let reading = tokio::task::spawn_blocking(move || read_credentials(&settings));
-    match tokio::time::timeout(limit, reading).await {
-        Err(_) => Err(failed(
-            Class::Timeout,
-            format!("no answer within {limit:?}"),
-        )),
-        Ok(Err(error)) => Err(failed(Class::Configuration, error.to_string())),
-        Ok(Ok(read)) => read.map_err(|text| failed(Class::Configuration, text)),
-    }
-}
-
-fn read_credentials(settings: &ClusterSettings) -> Result<Option<eventstore::Credentials>, String> {
+/// Whom calls must name, with the password as it is now. Reads on the caller's thread.
+pub(crate) fn read_credentials(
+    settings: &ClusterSettings,
+) -> Result<Option<eventstore::Credentials>, String> {
     let Some(credentials) = &settings.credentials else {
         return Ok(None);
     };

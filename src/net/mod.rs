@@ -3,4 +3,5 @@
 //! Never connects by itself, and knows nothing of what is said over a connection.
 
 pub(crate) mod files;
+pub(crate) mod loading;
 pub(crate) mod tls;

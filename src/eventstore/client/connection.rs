@@ -60,23 +60,8 @@ pub(crate) struct Material {
 }
 
 impl Material {
-    /// Reads and checks all files that the settings name.
-    pub(super) async fn load(
-        side: Side,
-        settings: Arc<ClusterSettings>,
-        expiry: Arc<Expiry>,
-        resolver: Resolver,
-    ) -> Result<Self, Error> {
-        let failed =
-            |text: String| Error::new(side, Class::Configuration, "prepare a connection", text);
-        let loading = tokio::task::spawn_blocking(move || Self::read(settings, &expiry, resolver));
-        loading
-            .await
-            .map_err(|error| failed(error.to_string()))?
-            .map_err(failed)
-    }
-
-    fn read(
+    /// Reads and checks all files that the settings name, on the caller's thread.
+    pub(super) fn read(
         settings: Arc<ClusterSettings>,
         expiry: &Arc<Expiry>,
         resolver: Resolver,

@@ -21,6 +21,7 @@ use super::super::error::{Class, Error, Side};
 use super::addresses::Resolver;
 use super::connection::{Material, Node};
 use crate::config::cluster::{ClusterSettings, Endpoint, Nodes};
+use crate::net::loading::Loading;
 use crate::net::tls::Expiry;
 
 const ACTION: &str = "find the leader";
@@ -45,6 +46,7 @@ pub(super) struct Finder {
     settings: Arc<ClusterSettings>,
     state: Mutex<State>,
     searching: tokio::sync::Mutex<()>,
+    loading: Loading<Result<Material, String>>,
     expiry: Arc<Expiry>,
     resolver: Resolver,
 }
@@ -86,14 +88,24 @@ impl Finder {
             settings: Arc::new(settings),
             state: Mutex::default(),
             searching: tokio::sync::Mutex::default(),
+            loading: Loading::default(),
             expiry: Arc::default(),
             resolver,
         }
     }
 
     pub(super) async fn material(&self) -> Result<Material, Error> {
+        let failed = |text: String| {
+            let action = "prepare a connection";
+            Error::new(self.side, Class::Configuration, action, text)
+        };
         let (settings, expiry) = (self.settings.clone(), self.expiry.clone());
-        Material::load(self.side, settings, expiry, self.resolver.clone()).await
+        let resolver = self.resolver.clone();
+        let read = move || Material::read(settings, &expiry, resolver);
+        match self.loading.get(self.settings.call_timeout, read).await {
+            Ok(material) => material.map_err(failed),
+            Err(unread) => Err(failed(unread.to_string())),
+        }
     }
 
     pub(super) fn side(&self) -> Side {

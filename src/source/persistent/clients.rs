@@ -13,8 +13,9 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use crate::eventstore::client::Client;
-use crate::eventstore::crate_client::{self, CrateClient};
+use crate::eventstore::crate_client::{CrateClient, read_credentials};
 use crate::eventstore::{Class, Error};
+use crate::net::loading::Loading;
 
 /// So many failures in a row that may be the server's are taken for the client's: it never leaves a dead node
 /// (protocol §11 T6).
@@ -30,6 +31,7 @@ const ACTION: &str = "make a client";
 pub(super) struct Clients {
     own: Client,
     making: tokio::sync::Mutex<()>,
+    passwords: Loading<Result<Option<eventstore::Credentials>, String>>,
     state: Mutex<State>,
 }
 
@@ -62,6 +64,7 @@ impl Clients {
         Self {
             own,
             making: tokio::sync::Mutex::new(()),
+            passwords: Loading::default(),
             state: Mutex::default(),
         }
     }
@@ -75,7 +78,9 @@ impl Clients {
             if let Some(mut usable) = live {
                 // Another password may be in the file by now. Without one the present one goes on, until the server
                 // refuses it: then the new client says what is wrong with the file.
-                if let Ok(credentials) = crate_client::credentials(&self.own).await {
+                let settings = self.own.settings().clone();
+                let read = move || read_credentials(&settings);
+                if let Ok(Ok(credentials)) = self.passwords.get(limit, read).await {
                     usable.client.credentials = credentials;
                 }
                 return Ok(usable);

@@ -1,7 +1,7 @@
 //! One batch call from its first append to its end: what was sent over it and is not answered yet.
 //!
 //! An append whose events were stored before it was sent is told apart by its position: the server answers one that it
-//! recognises with the position of the stored event (`protocol.md` §5.1.6). Events that another writer stores between the
+//! recognises with the position of the stored event (protocol §5.1.6). Events that another writer stores between the
 //! last answer and the sending cannot be told apart.
 //!
 //! Never forgets an append: it leaves by its answer or with the call's end.
