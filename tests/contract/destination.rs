@@ -168,6 +168,20 @@ async fn appends_are_judged<D: Destination>(destination: &D) {
         };
         let answer = send(&mut appends, append(id, &stream, expected, events)).await;
         let append = AppendId(id);
+        let answer = match (answer, &outcome) {
+            // Proof that it was there before is welcome, and not always to be had.
+            (
+                Answer::Appended {
+                    append,
+                    outcome: AppendOutcome::Present(there),
+                },
+                AppendOutcome::Written(last),
+            ) if what.ends_with("again") && there == *last => Answer::Appended {
+                append,
+                outcome: AppendOutcome::Written(there),
+            },
+            (answer, _) => answer,
+        };
         assert_eq!(answer, Answer::Appended { append, outcome }, "{what}");
     }
 }
