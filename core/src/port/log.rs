@@ -95,8 +95,6 @@ pub struct Checkpoint {
     pub rules: String,
     /// Who wrote it.
     pub holder: Holder,
-    /// A source whose log is not the copied one is taken all the same, by the operator's word.
-    pub accepted: bool,
 }
 
 /// Why the log cannot be read from a place.

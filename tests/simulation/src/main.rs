@@ -133,10 +133,7 @@ fn one_mirror(out: &mut impl Write, seed: u64, verbose: bool) -> io::Result<Exit
 }
 
 fn many_mirrors(out: &mut impl Write, arguments: &Arguments) -> io::Result<ExitCode> {
-    let threads = match arguments.threads {
-        Some(threads) => threads,
-        None => std::thread::available_parallelism()?.get(),
-    };
+    let threads = threads(arguments)?;
     let begun = Instant::now();
     let (inputs, found) = mirror::run_many(arguments.first, arguments.seeds, threads);
     writeln!(
@@ -156,11 +153,15 @@ fn many_mirrors(out: &mut impl Write, arguments: &Arguments) -> io::Result<ExitC
     })
 }
 
+fn threads(arguments: &Arguments) -> io::Result<usize> {
+    match arguments.threads {
+        Some(threads) => Ok(threads),
+        None => Ok(std::thread::available_parallelism()?.get()),
+    }
+}
+
 fn many(out: &mut impl Write, arguments: &Arguments) -> io::Result<ExitCode> {
-    let threads = match arguments.threads {
-        Some(threads) => threads,
-        None => std::thread::available_parallelism()?.get(),
-    };
+    let threads = threads(arguments)?;
     let begun = Instant::now();
     let (first, seeds) = (arguments.first, arguments.seeds);
     let watch = if arguments.digest {

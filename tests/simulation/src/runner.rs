@@ -3,8 +3,9 @@
 //! Never decides what is right: it hands on what the schedule found.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::digest::{BLOCK, Digest, share};
 use crate::mutation::Mutation;
@@ -82,36 +83,50 @@ pub fn run_many(
     until_first: bool,
     watch: Watch,
 ) -> Summary {
-    let next = AtomicU64::new(first);
+    let enough = if until_first { 1 } else { ENOUGH };
+    let parts = over_threads(first..first + count, threads, |seed, own: &mut Summary| {
+        own.add(seed, run(seed, mutation, watch));
+        own.violations.len() >= enough
+    });
+    let mut summary = Summary::default();
+    parts.into_iter().for_each(|part| summary.join(part));
+    summary.violations.sort();
+    summary
+}
+
+/// Runs `step` for each of these seeds, over so many threads; what each thread gathered. Ends early once a step says that it
+/// is enough.
+pub(crate) fn over_threads<S: Default + Send>(
+    seeds: Range<u64>,
+    threads: usize,
+    step: impl Fn(u64, &mut S) -> bool + Sync,
+) -> Vec<S> {
+    let next = AtomicU64::new(seeds.start);
     let stop = AtomicBool::new(false);
-    let summary = Mutex::new(Summary::default());
+    let gathered = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
             scope.spawn(|| {
-                let mut own = Summary::default();
+                let mut own = S::default();
                 while !stop.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + count {
+                    if !seeds.contains(&seed) {
                         break;
                     }
-                    own.add(seed, run(seed, mutation, watch));
-                    let enough = if until_first { 1 } else { ENOUGH };
-                    if own.violations.len() >= enough {
+                    if step(seed, &mut own) {
                         stop.store(true, Ordering::Relaxed);
                     }
                 }
-                let mut all = summary
+                gathered
                     .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                all.join(own);
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(own);
             });
         }
     });
-    let mut summary = summary
+    gathered
         .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    summary.violations.sort();
-    summary
+        .unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Summary {

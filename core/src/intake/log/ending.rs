@@ -37,37 +37,27 @@ impl Log {
     pub(super) fn on_stop(&mut self, cx: &mut Context, streams: &mut Streams, deadline: Moment) {
         match &mut self.ending {
             Some(ending) => ending.deadline = ending.deadline.min(deadline),
-            None => self.end(cx, streams, deadline, None),
+            None => {
+                self.end(cx, deadline, None);
+                self.drop_waiting(cx, streams);
+            }
         }
     }
 
     /// A policy "stop" was met.
     pub(super) fn end_by_policy(&mut self, cx: &mut Context, why: String) {
         if self.ending.is_none() {
-            self.ending = Some(Ending {
-                deadline: cx.now + BY_POLICY,
-                policy: Some(why),
-                saved: false,
-                finished: false,
-            });
-            cx.ending = true;
+            self.end(cx, cx.now + BY_POLICY, Some(why));
         }
     }
 
-    fn end(
-        &mut self,
-        cx: &mut Context,
-        streams: &mut Streams,
-        deadline: Moment,
-        policy: Option<String>,
-    ) {
+    fn end(&mut self, cx: &mut Context, deadline: Moment, policy: Option<String>) {
         self.ending = Some(Ending {
             deadline,
             policy,
             saved: false,
             finished: false,
         });
-        self.drop_waiting(cx, streams);
         cx.ending = true;
     }
 

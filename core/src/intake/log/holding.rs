@@ -18,7 +18,7 @@ use crate::streams::Streams;
 const EVERY: Duration = Duration::from_secs(5);
 
 /// It follows after this time whatever happens.
-pub(super) const AT_LEAST_EVERY: Duration = Duration::from_secs(15);
+const AT_LEAST_EVERY: Duration = Duration::from_secs(15);
 
 /// Nothing is written later than this after the last accepted checkpoint was first sent.
 pub(super) const LEASE: Duration = Duration::from_secs(20);
@@ -45,7 +45,7 @@ pub(super) struct Write {
 /// The steps of a checkpoint of the holder's.
 #[derive(Clone, Debug)]
 pub(super) enum Saving {
-    /// None is under way; the next one begins at this time.
+    /// None is under way; the next one begins at this time, or sooner once events were copied.
     At(Moment),
     /// What it will say is known; the leader is asked in which epochs its positions lie.
     Proving {
@@ -70,7 +70,7 @@ pub(super) enum Stage {
         found: Found,
     },
     /// The checkpoint that takes it over is under way.
-    Taking { found: Found, write: Write },
+    Taking(Write),
     /// This process holds it.
     Held { revision: u64, saving: Saving },
 }
@@ -79,11 +79,13 @@ pub(super) enum Stage {
 #[derive(Clone, Debug)]
 pub(super) struct Holding {
     pub(super) stage: Stage,
-    /// The last one that was accepted, or found.
+    /// The last one that was accepted.
     pub(super) last: Option<Box<Checkpoint>>,
+    /// Everything up to here is done under the present rules, as an accepted checkpoint says; `None`: nothing is.
+    pub(super) done: Option<Mark>,
     /// Until when events may be written.
     pub(super) lease_until: Moment,
-    pub(super) saved_at: Moment,
+    /// Events were copied since the last checkpoint was sampled.
     pub(super) copied: bool,
     /// Somebody else's newest checkpoint, and since when it is that.
     pub(super) watched: Option<(u64, Moment)>,
@@ -97,8 +99,8 @@ impl Holding {
                 ask_at: Moment::ZERO,
             },
             last: None,
+            done: None,
             lease_until: Moment::ZERO,
-            saved_at: Moment::ZERO,
             copied: false,
             watched: None,
             attempts: 0,
@@ -126,18 +128,26 @@ impl Holding {
         self.last.as_deref()
     }
 
+    /// An event was copied: the next checkpoint does not wait for its longest time.
     pub(super) fn note_copied(&mut self) {
-        self.copied = true;
+        if !self.copied {
+            self.copied = true;
+            self.save_sooner(|at| at.saturating_sub(AT_LEAST_EVERY - EVERY));
+        }
     }
 
     /// The next checkpoint begins now.
     pub(super) fn save_now(&mut self, now: Moment) {
+        self.save_sooner(|_| now);
+    }
+
+    fn save_sooner(&mut self, sooner: impl Fn(Moment) -> Moment) {
         if let Stage::Held {
-            saving: saving @ Saving::At(_),
+            saving: Saving::At(at),
             ..
         } = &mut self.stage
         {
-            *saving = Saving::At(now);
+            *at = sooner(*at);
         }
     }
 
@@ -145,9 +155,9 @@ impl Holding {
         let stage = match &self.stage {
             Stage::Out { ask_at } => Some(*ask_at),
             Stage::Judging { read: None, at, .. } => Some(*at),
-            Stage::Taking { write, .. } => write.again_at,
+            Stage::Taking(write) => write.again_at,
             Stage::Held { saving, .. } => match saving {
-                Saving::At(_) => Some(self.next_at()),
+                Saving::At(at) => Some(*at),
                 Saving::Proving { .. } => None,
                 Saving::Writing(write) => write.again_at,
             },
@@ -156,23 +166,10 @@ impl Holding {
         let lease = self.is_held().then_some(self.lease_until);
         stage.into_iter().chain(lease).min()
     }
-
-    pub(super) fn next_at(&self) -> Moment {
-        let Stage::Held {
-            saving: Saving::At(at),
-            ..
-        } = &self.stage
-        else {
-            return self.saved_at + AT_LEAST_EVERY;
-        };
-        let every = if self.copied { EVERY } else { AT_LEAST_EVERY };
-        (*at).min(self.saved_at + every)
-    }
 }
 
 impl Log {
     pub(super) fn pump_holding(&mut self, cx: &mut Context) {
-        let next_at = self.holding.next_at();
         match &mut self.holding.stage {
             Stage::Out { ask_at } if *ask_at <= cx.now && self.ending.is_none() => {
                 let read = ReadId(cx.next_id());
@@ -184,15 +181,15 @@ impl Log {
                 *read = Some(id);
                 send(cx, LogCommand::ReadEpochs { read: id });
             }
-            Stage::Taking { write, .. }
+            Stage::Taking(write)
             | Stage::Held {
                 saving: Saving::Writing(write),
                 ..
             } => write.send_if_due(cx),
             Stage::Held {
-                saving: Saving::At(_),
+                saving: Saving::At(at),
                 ..
-            } if next_at <= cx.now => self.save(cx),
+            } if *at <= cx.now => self.save(cx),
             _ => {}
         }
     }
@@ -218,7 +215,7 @@ impl Log {
                 read: Some(asked),
                 found,
                 ..
-            } if asked == read => self.judged(cx, found, page),
+            } if asked == read => self.judged(cx, streams, found, page),
             Stage::Held {
                 saving:
                     Saving::Proving {
@@ -232,22 +229,28 @@ impl Log {
         }
     }
 
-    /// Another process holds the mirror: nothing more is sent, and what waits is dropped.
+    /// Another process holds the mirror.
     pub(super) fn lost(&mut self, cx: &mut Context, streams: &mut Streams) {
-        self.trouble = Trouble::Standby;
-        self.holding.stage = Stage::Out { ask_at: cx.now };
-        self.pump_lease(cx);
-        self.leave(cx, None);
-        self.drop_waiting(cx, streams);
+        self.hold_no_longer(cx, streams, Trouble::Standby, cx.now);
     }
 
     /// Stops with a reason that an operator has to mend, and asks again later.
     pub(super) fn stop_with(&mut self, cx: &mut Context, streams: &mut Streams, why: String) {
-        self.trouble = Trouble::Stopped(why);
-        self.holding.stage = Stage::Out {
-            ask_at: cx.now + stopped_pause(self.stops),
-        };
+        let ask_at = cx.now + stopped_pause(self.stops);
         self.stops += 1;
+        self.hold_no_longer(cx, streams, Trouble::Stopped(why), ask_at);
+    }
+
+    /// Nothing more is sent, what waits is dropped, and the newest checkpoint is asked for at this time.
+    fn hold_no_longer(
+        &mut self,
+        cx: &mut Context,
+        streams: &mut Streams,
+        trouble: Trouble,
+        ask_at: Moment,
+    ) {
+        self.trouble = trouble;
+        self.holding.stage = Stage::Out { ask_at };
         self.pump_lease(cx);
         self.leave(cx, None);
         self.drop_waiting(cx, streams);
@@ -262,15 +265,20 @@ impl Holding {
 
     pub(super) fn again_later(&mut self, now: Moment, revision: u64) {
         let at = now + self.pause();
-        self.saved_at = at;
         self.stage = Stage::Held {
             revision,
             saving: Saving::At(at),
         };
     }
 
+    /// The time of the checkpoint after one that was first sent then.
+    pub(super) fn after(&self, first_sent: Moment) -> Saving {
+        let every = if self.copied { EVERY } else { AT_LEAST_EVERY };
+        Saving::At(first_sent + every)
+    }
+
     pub(super) fn send_later(&mut self, now: Moment) {
-        if let Stage::Taking { write, .. }
+        if let Stage::Taking(write)
         | Stage::Held {
             saving: Saving::Writing(write),
             ..

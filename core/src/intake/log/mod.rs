@@ -93,7 +93,8 @@ impl Log {
             LogInput::Opened { session } => self.on_opened(cx, session),
             LogInput::Refused { why } => self.on_refused(cx, why),
             LogInput::Ended { session, why } => self.on_ended(cx, session, why),
-            LogInput::Reconnected => self.on_reconnected(cx),
+            // The source may be another one by now.
+            LogInput::Reconnected => self.reopen(cx),
             LogInput::Record {
                 session,
                 position,
@@ -114,7 +115,9 @@ impl Log {
             }
             LogInput::RecordRead { read, page } => self.on_record_read(cx, streams, read, page),
             LogInput::EpochsRead { read, page } => self.on_epochs_read(cx, streams, read, page),
-            LogInput::CheckpointRead { read, page } => self.on_checkpoint_read(cx, read, page),
+            LogInput::CheckpointRead { read, page } => {
+                self.on_checkpoint_read(cx, streams, read, page);
+            }
             LogInput::CheckpointWritten { write, outcome } => {
                 self.on_checkpoint_written(cx, streams, write, outcome);
             }

@@ -19,13 +19,6 @@ impl Log {
         send(cx, LogCommand::ReadEpochs { read });
     }
 
-    /// A connection was opened: the source may be another one by now.
-    pub(super) fn on_reconnected(&mut self, cx: &mut Context) {
-        if !self.reading.is_closed() {
-            self.leave(cx, Some(cx.now));
-        }
-    }
-
     pub(super) fn on_epochs_of_start(
         &mut self,
         cx: &mut Context,
@@ -37,35 +30,42 @@ impl Log {
             Phase::Judging { read } if read == asked => {}
             _ => return,
         }
-        let verdict = match self.holding.last() {
-            _ if matches!(page, EpochsPage::Failed) => {
-                return self.retry(cx, LogRefusal::Unavailable);
-            }
-            Some(last) => taking::judge(last, &page),
-            None => Ok(()),
-        };
-        if let Err(why) = verdict {
+        if page == EpochsPage::Failed {
+            return self.retry(cx, LogRefusal::Unavailable);
+        }
+        if let Err(why) = taking::judge(self.holding.last(), &page) {
             return self.stop_with(cx, streams, why);
         }
         send(cx, LogCommand::Trust { read: asked });
         self.resume(cx, streams, taking::epochs_of(page));
-        let Some(place) = self.positions.newest().cloned() else {
-            return self.open(cx, None, None);
-        };
-        let last = self.holding.last();
-        let unproven = last
-            .is_some_and(|last| last.mark.is_some() && last.mark_epoch.is_none() && !last.accepted);
-        let must_be = place.record.clone().filter(|_| unproven);
-        self.read_place(cx, place, must_be);
+        let unproven = self.holding.last().filter(|last| last.mark_epoch.is_none());
+        let record = unproven.and_then(|last| last.mark.as_ref()?.record.clone());
+        match record {
+            Some(record) => self.read_proof(cx, record),
+            None => self.go_on(cx),
+        }
+    }
+
+    /// Without epochs the record beside the mark must be where it was.
+    fn read_proof(&mut self, cx: &mut Context, record: Record) {
+        let (read, at) = (ReadId(cx.next_id()), record.position);
+        self.reading.phase = Phase::Proving { read, record };
+        send(cx, LogCommand::ReadRecord { read, at });
+    }
+
+    /// The source is the copied one: on from the last place that was read.
+    fn go_on(&mut self, cx: &mut Context) {
+        match self.positions.newest().cloned() {
+            Some(place) => self.read_place(cx, place),
+            None => self.open(cx, None, None),
+        }
     }
 
     /// What was read since the last checkpoint is proven only by an epoch that was there then: of a log that was cut since,
     /// other records may stand at its positions. Without that proof everything after the mark is read again.
     fn resume(&mut self, cx: &mut Context, streams: &mut Streams, epochs: Epochs) {
-        if !self.is_proven(&epochs)
-            && let Some(last) = self.holding.last()
-        {
-            self.positions = Positions::from(last.mark.clone());
+        if !self.is_proven(&epochs) {
+            self.positions = Positions::from(self.holding.done.clone());
             self.drop_waiting(cx, streams);
         }
         self.epochs = epochs;
@@ -76,30 +76,15 @@ impl Log {
         let Some(newest) = self.positions.newest() else {
             return true;
         };
-        let checkpoint = self.holding.last().and_then(|last| last.mark.as_ref());
-        checkpoint == Some(newest)
+        self.holding.done.as_ref() == Some(newest)
             || epochs
                 .prove(newest.position)
                 .is_some_and(|proof| self.epochs.has(proof.epoch))
     }
 
-    /// Everything after the last checkpoint is read again.
-    pub(super) fn read_from_checkpoint(&mut self, cx: &mut Context) {
-        if !self.reading.is_closed() {
-            self.leave(cx, Some(cx.now));
-        }
-    }
-
-    fn read_place(&mut self, cx: &mut Context, place: Mark, must_be: Option<Record>) {
-        let read = ReadId(cx.next_id());
-        let at = must_be
-            .as_ref()
-            .map_or(place.position, |record| record.position);
-        self.reading.phase = Phase::Before {
-            read,
-            place,
-            must_be,
-        };
+    fn read_place(&mut self, cx: &mut Context, place: Mark) {
+        let (read, at) = (ReadId(cx.next_id()), place.position);
+        self.reading.phase = Phase::Before { read, place };
         send(cx, LogCommand::ReadRecord { read, at });
     }
 
@@ -111,12 +96,10 @@ impl Log {
         page: RecordPage,
     ) {
         match self.reading.phase.clone() {
-            Phase::Before {
-                read,
-                place,
-                must_be: Some(record),
-            } if read == asked => self.on_proof_read(cx, streams, place, &record, page),
-            Phase::Before { read, place, .. } if read == asked => {
+            Phase::Proving { read, record } if read == asked => {
+                self.on_proof_read(cx, streams, &record, page);
+            }
+            Phase::Before { read, place } if read == asked => {
                 self.on_place_read(cx, streams, place, page);
             }
             Phase::Unproven {
@@ -137,7 +120,6 @@ impl Log {
         &mut self,
         cx: &mut Context,
         streams: &mut Streams,
-        place: Mark,
         record: &Record,
         page: RecordPage,
     ) {
@@ -146,7 +128,7 @@ impl Log {
                 self.retry(cx, LogRefusal::Unavailable);
             }
             RecordPage::Found(found) if Record::of(&found.1, found.0) == *record => {
-                self.read_place(cx, place, None);
+                self.go_on(cx);
             }
             _ => {
                 let LogPosition { commit, prepare } = record.position;
@@ -172,7 +154,7 @@ impl Log {
                 let (position, event) = *found;
                 let record = Record::of(&event, position);
                 self.hand_in(cx, streams, position, event);
-                self.open(cx, Some(position), Some((position, record)));
+                self.open(cx, Some(position), Some(record));
             }
             RecordPage::End => self.open(cx, Some(place.position), None),
             RecordPage::Refused(LogRefusal::NoPosition) => self.no_position(cx, &place),
@@ -188,7 +170,7 @@ impl Log {
                     position: record.position,
                     record: Some(record.clone()),
                 };
-                self.read_place(cx, place, None);
+                self.read_place(cx, place);
             }
             _ => self.open(cx, None, None),
         }

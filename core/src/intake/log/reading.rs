@@ -25,8 +25,8 @@ pub(super) enum Message {
     LookedThrough(LogPosition),
 }
 
-/// What was found at the place where a subscription begins: a position and the id of the record there, if there was one.
-pub(super) type Seen = Option<(LogPosition, Record)>;
+/// The record at the place where a subscription begins, if there was one.
+pub(super) type Seen = Option<Record>;
 
 /// Where reading stands.
 #[derive(Clone, Debug)]
@@ -37,12 +37,10 @@ pub(super) enum Phase {
     Wait { at: Moment },
     /// The source is judged before a connection is believed.
     Judging { read: ReadId },
-    /// The record at the place is being read; it must be this one, where nothing else proves the source.
-    Before {
-        read: ReadId,
-        place: Mark,
-        must_be: Option<Record>,
-    },
+    /// Nothing else proves the source: this record is being looked for where it was.
+    Proving { read: ReadId, record: Record },
+    /// The record at the place is being read.
+    Before { read: ReadId, place: Mark },
     /// The subscription opens after this position.
     Opening {
         after: Option<LogPosition>,
@@ -140,6 +138,11 @@ impl Log {
         self.again = false;
         self.drop_waiting(cx, streams);
         self.positions.begin_again();
+        self.reopen(cx);
+    }
+
+    /// Begins once more: the source is judged, and reading goes on from where that lets it.
+    pub(super) fn reopen(&mut self, cx: &mut Context) {
         if !self.reading.is_closed() {
             self.leave(cx, Some(cx.now));
         }
@@ -217,9 +220,7 @@ impl Log {
         page: RecordPage,
     ) {
         let same = match (&page, &seen) {
-            (RecordPage::Found(found), Some((position, record))) => {
-                found.0 == *position && Record::of(&found.1, found.0) == *record
-            }
+            (RecordPage::Found(found), Some(record)) => Record::of(&found.1, found.0) == *record,
             _ => false,
         };
         if !same {

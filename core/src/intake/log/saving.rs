@@ -3,12 +3,11 @@
 //!
 //! A checkpoint that is not answered is sent again as it was. Never says that it holds after a refusal.
 
-use super::Log;
-use super::holding::{AT_LEAST_EVERY, LEASE, Saving, Stage, Write};
-use super::send;
+use super::holding::{LEASE, Saving, Stage, Write};
 use super::taking::{epochs_of, judge};
+use super::{Log, send};
 use crate::context::Context;
-use crate::port::log::{Checkpoint, EpochsPage, LogCommand, Mark};
+use crate::port::log::{Checkpoint, EpochsPage, LogCommand, Mark, Record};
 use crate::port::{AppendOutcome, Expected, LogPosition, ReadId, WriteId};
 use crate::streams::Streams;
 
@@ -40,26 +39,20 @@ impl Log {
         (mark, highest): (Option<Mark>, Option<LogPosition>),
         page: EpochsPage,
     ) {
-        let verdict = match (&page, self.holding.last()) {
-            (EpochsPage::Failed, _) => {
-                self.holding.again_later(cx.now, revision);
-                return;
-            }
-            (_, Some(last)) => judge(last, &page),
-            (_, None) => Ok(()),
-        };
-        if let Err(why) = verdict {
+        if page == EpochsPage::Failed {
+            return self.holding.again_later(cx.now, revision);
+        }
+        if let Err(why) = judge(self.holding.last(), &page) {
             return self.stop_with(cx, streams, why);
         }
         let epochs = epochs_of(page);
-        if epochs.origin().is_some() && !self.is_proven(&epochs) {
-            // A leader began, and may have cut off what was read: the last checkpoint is said once more.
-            self.read_from_checkpoint(cx);
-            if let Some(mut checkpoint) = self.holding.last.clone() {
-                checkpoint.taken_over = false;
-                self.write(cx, revision, checkpoint);
-                return;
-            }
+        // A leader began, and may have cut off what was read.
+        let cut = epochs.origin().is_some() && !self.is_proven(&epochs);
+        // Without epochs, the record beside the mark is all that the source can be recognised by.
+        let unknown = epochs.origin().is_none() && record_of(mark.as_ref()).is_none();
+        let last = self.holding.last().and_then(|last| last.mark.as_ref());
+        if cut || (unknown && record_of(last).is_some()) {
+            return self.say_again(cx, revision, cut);
         }
         let mark_epoch = mark
             .as_ref()
@@ -72,10 +65,20 @@ impl Log {
             taken_over: false,
             rules: self.settings.filter.to_string(),
             holder: self.settings.holder.clone(),
-            accepted: false,
         });
         self.holding.copied = false;
         self.write(cx, revision, checkpoint);
+    }
+
+    /// The last checkpoint is said once more, which keeps the lease.
+    fn say_again(&mut self, cx: &mut Context, revision: u64, reopen: bool) {
+        if let Some(mut checkpoint) = self.holding.last.clone() {
+            checkpoint.taken_over = false;
+            self.write(cx, revision, checkpoint);
+        }
+        if reopen {
+            self.reopen(cx);
+        }
     }
 
     fn write(&mut self, cx: &mut Context, revision: u64, checkpoint: Box<Checkpoint>) {
@@ -93,19 +96,19 @@ impl Log {
         id: WriteId,
         outcome: AppendOutcome,
     ) {
-        let (found, write) = match self.holding.stage.clone() {
-            Stage::Taking { found, write } if write.id == id => (Some(found), write),
+        let (taking, write) = match self.holding.stage.clone() {
+            Stage::Taking(write) if write.id == id => (true, write),
             Stage::Held {
                 saving: Saving::Writing(write),
                 ..
-            } if write.id == id => (None, write),
+            } if write.id == id => (false, write),
             _ => return,
         };
         match outcome {
             AppendOutcome::Written(revision) | AppendOutcome::Present(revision) => {
                 self.accepted(cx, revision, write);
-                if let Some(found) = found {
-                    self.begin(cx, found.before);
+                if taking {
+                    self.begin(cx);
                 }
             }
             AppendOutcome::WrongRevision => self.lost(cx, streams),
@@ -131,16 +134,23 @@ impl Log {
 
     fn accepted(&mut self, cx: &mut Context, revision: u64, write: Write) {
         self.holding.lease_until = write.first_sent + LEASE;
-        self.holding.saved_at = write.first_sent;
+        let rules = self.settings.filter.to_string();
+        if !write.checkpoint.taken_over && write.checkpoint.rules == rules {
+            self.holding.done = write.checkpoint.mark.clone();
+        }
         self.holding.last = Some(write.checkpoint);
         self.holding.attempts = 0;
         self.holding.watched = None;
         self.holding.stage = Stage::Held {
             revision,
-            saving: Saving::At(write.first_sent + AT_LEAST_EVERY),
+            saving: self.holding.after(write.first_sent),
         };
         self.pump_lease(cx);
     }
+}
+
+fn record_of(mark: Option<&Mark>) -> Option<&Record> {
+    mark?.record.as_ref()
 }
 
 impl Write {

@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::filter::StreamFilter;
 use crate::port::log::{Checkpoint, CheckpointPage, EpochsPage, Proof};
 use crate::port::{Expected, LogPosition, Moment, ReadId, Report};
+use crate::streams::Streams;
 
 /// A standby looks at the checkpoint again this often.
 const STANDBY_LOOKS: Duration = Duration::from_secs(5);
@@ -26,6 +27,7 @@ impl Log {
     pub(super) fn on_checkpoint_read(
         &mut self,
         cx: &mut Context,
+        streams: &mut Streams,
         read: ReadId,
         page: CheckpointPage,
     ) {
@@ -49,10 +51,10 @@ impl Log {
                 self.holding.attempts = 0;
                 (Trouble::Standby, STANDBY_LOOKS)
             }
-            CheckpointPage::Unreadable(why) => (Trouble::Stopped(why), self.holding.pause()),
+            CheckpointPage::Unreadable(why) => return self.stop_with(cx, streams, why),
             CheckpointPage::Denied => {
                 let why = "the destination does not let the user read the mirror's checkpoint";
-                (Trouble::Stopped(why.to_owned()), self.holding.pause())
+                return self.stop_with(cx, streams, why.to_owned());
             }
             CheckpointPage::Failed => (Trouble::Destination, self.holding.pause()),
         };
@@ -88,34 +90,31 @@ impl Log {
     }
 
     /// The source was judged by the newest checkpoint: it is taken over, or the mirror stops.
-    pub(super) fn judged(&mut self, cx: &mut Context, found: Found, page: EpochsPage) {
-        let verdict = match (&page, &found.before) {
-            (EpochsPage::Failed, _) => {
-                self.trouble = Trouble::Source;
-                self.holding.stage = Stage::Judging {
-                    read: None,
-                    at: cx.now + self.holding.pause(),
-                    found,
-                };
-                return;
-            }
-            (_, Some(before)) => judge(before, &page),
-            (_, None) => Ok(()),
-        };
-        match verdict {
+    pub(super) fn judged(
+        &mut self,
+        cx: &mut Context,
+        streams: &mut Streams,
+        found: Found,
+        page: EpochsPage,
+    ) {
+        if page == EpochsPage::Failed {
+            self.trouble = Trouble::Source;
+            self.holding.stage = Stage::Judging {
+                read: None,
+                at: cx.now + self.holding.pause(),
+                found,
+            };
+            return;
+        }
+        match judge(found.before.as_deref(), &page) {
             Ok(()) => self.take_over(cx, found, epochs_of(page).origin()),
-            Err(why) => {
-                self.trouble = Trouble::Stopped(why);
-                self.holding.stage = Stage::Out {
-                    ask_at: cx.now + self.holding.pause(),
-                };
-            }
+            Err(why) => self.stop_with(cx, streams, why),
         }
     }
 
     /// It carries mark and rules of the checkpoint before it: its own rules are compared after that.
     fn take_over(&mut self, cx: &mut Context, found: Found, origin: Option<Uuid>) {
-        let mut checkpoint = found.before.clone().unwrap_or_else(|| {
+        let mut checkpoint = found.before.unwrap_or_else(|| {
             Box::new(Checkpoint {
                 mark: None,
                 mark_epoch: None,
@@ -124,29 +123,26 @@ impl Log {
                 taken_over: true,
                 rules: self.settings.filter.to_string(),
                 holder: self.settings.holder.clone(),
-                accepted: false,
             })
         });
         checkpoint.taken_over = true;
         checkpoint.holder = self.settings.holder.clone();
         let write = Write::new(cx, found.expected, checkpoint);
-        self.holding.stage = Stage::Taking { found, write };
+        self.holding.stage = Stage::Taking(write);
     }
 
     /// The mirror was taken over: it goes on from the mark, or from the beginning if more is wanted than before.
-    pub(super) fn begin(&mut self, cx: &mut Context, before: Option<Box<Checkpoint>>) {
-        let mark = match before {
-            Some(before) => {
-                let rules: Result<StreamFilter, _> = before.rules.parse();
-                let narrower = rules.is_ok_and(|rules| self.settings.filter.is_within(&rules));
-                if !narrower && before.mark.is_some() {
-                    cx.report(Report::BeginsAgain);
-                }
-                before.mark.filter(|_| narrower)
+    pub(super) fn begin(&mut self, cx: &mut Context) {
+        self.holding.done = None;
+        if let Some(last) = self.holding.last() {
+            let rules: Result<StreamFilter, _> = last.rules.parse();
+            if rules.is_ok_and(|rules| self.settings.filter.is_within(&rules)) {
+                self.holding.done = last.mark.clone();
+            } else if last.mark.is_some() {
+                cx.report(Report::BeginsAgain);
             }
-            None => None,
-        };
-        self.positions = Positions::from(mark);
+        }
+        self.positions = Positions::from(self.holding.done.clone());
         if !matches!(self.trouble, Trouble::Stopped(_)) {
             // What stopped it may be so still: only an open subscription shows that it is not.
             self.trouble = Trouble::None;
@@ -163,11 +159,12 @@ pub(super) fn epochs_of(page: EpochsPage) -> Epochs {
     }
 }
 
-/// Whether the source is the one that this checkpoint is about. Text for the operator if it is not.
-pub(super) fn judge(checkpoint: &Checkpoint, page: &EpochsPage) -> Result<(), String> {
-    if checkpoint.accepted {
+/// Whether the source is the one that this checkpoint is about, if there is one. Text for the operator if it is not.
+pub(super) fn judge(checkpoint: Option<&Checkpoint>, page: &EpochsPage) -> Result<(), String> {
+    // Without the right to read epochs, the record beside the mark is compared when reading starts there.
+    let (Some(checkpoint), EpochsPage::Epochs { epochs, end }) = (checkpoint, page) else {
         return Ok(());
-    }
+    };
     let mark = checkpoint.mark.as_ref().zip(checkpoint.mark_epoch);
     let mark = mark.map(|(mark, epoch)| Proof {
         position: mark.position,
@@ -177,10 +174,6 @@ pub(super) fn judge(checkpoint: &Checkpoint, page: &EpochsPage) -> Result<(), St
         ("the mark", mark),
         ("the highest position copied", checkpoint.highest),
     ];
-    let EpochsPage::Epochs { epochs, end } = page else {
-        // Without the right to read them, the record beside the mark is compared when reading starts there.
-        return Ok(());
-    };
     let log = Epochs::new(epochs.clone());
     if checkpoint.origin.is_some() && checkpoint.origin != log.origin() {
         return Err(

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use ditto_core::event::Event;
+use ditto_core::filter::StreamFilter;
 use ditto_core::port::log::{Holder, LogInput};
 use ditto_core::port::{AppendId, Input, LogPosition, Moment, PipelineState, ReadId, SessionId};
 use ditto_core::{Core, LogSettings};
@@ -36,6 +37,7 @@ pub(super) struct Daemon {
     pub(super) core: Option<Core>,
     pub(super) generation: u32,
     pub(super) instance: Uuid,
+    pub(super) filter: StreamFilter,
     pub(super) session: Option<Subscription>,
     pub(super) sessions: u64,
     /// Connections to the destination that were aborted: what was sent over an earlier one never arrives.
@@ -92,8 +94,9 @@ impl World {
             return;
         }
         let instance = instance_of(number, self.daemons[number].generation + 1);
+        let filter = self.filter();
         let settings = LogSettings {
-            filter: self.filter(),
+            filter: filter.clone(),
             holder: Holder {
                 name: format!("ditto/{number}"),
                 instance,
@@ -103,6 +106,7 @@ impl World {
         let daemon = &mut self.daemons[number];
         daemon.generation += 1;
         daemon.instance = instance;
+        daemon.filter = filter;
         daemon.core = Some(core);
         daemon.finished = false;
         let generation = daemon.generation;

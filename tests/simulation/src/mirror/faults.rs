@@ -17,6 +17,10 @@ impl World {
             self.replace();
             return;
         }
+        if self.options.widened && self.excluded > 0 && self.dice.permille(300) {
+            self.widen();
+            return;
+        }
         match self.dice.below(9) {
             0 => {
                 self.source_away = true;
@@ -55,6 +59,20 @@ impl World {
                 self.source.scavenge();
             }
             _ => self.cut(),
+        }
+    }
+
+    /// The operator changes the rules: every daemon starts again with them.
+    fn widen(&mut self) {
+        self.note(|| "every stream is wanted".to_owned());
+        self.excluded = 0;
+        for number in 0..self.daemons.len() {
+            self.kill(number);
+        }
+        // What follows soon meets daemons that begin again.
+        for _ in 0..4 {
+            let soon = self.dice.time(Duration::ZERO, Duration::from_secs(60));
+            self.agenda.plan(self.now + soon, Happening::Fault);
         }
     }
 

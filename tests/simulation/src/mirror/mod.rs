@@ -13,12 +13,13 @@ mod serve;
 mod source;
 mod world;
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 pub use self::mistake::Mistake;
 pub use self::options::Options;
 use self::world::World;
+use crate::runner::over_threads;
+
+/// The inputs of many schedules, and the seeds that found something.
+type Found = (u64, Vec<(u64, String)>);
 
 /// What one schedule was like.
 #[derive(Clone, Debug, Default)]
@@ -51,32 +52,16 @@ pub fn run(seed: u64, mistake: Option<Mistake>, trace: bool) -> Report {
 
 /// Runs `count` seeds from `first` on, over so many threads: the inputs of all, and the seeds that found something.
 #[must_use]
-pub fn run_many(first: u64, count: u64, threads: usize) -> (u64, Vec<(u64, String)>) {
-    let (next, inputs) = (AtomicU64::new(first), AtomicU64::new(0));
-    let found = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + count {
-                        break;
-                    }
-                    let report = run(seed, None, false);
-                    inputs.fetch_add(report.inputs, Ordering::Relaxed);
-                    if let Some(violation) = report.violation {
-                        let mut found = found
-                            .lock()
-                            .unwrap_or_else(std::sync::PoisonError::into_inner);
-                        found.push((seed, violation));
-                    }
-                }
-            });
-        }
+pub fn run_many(first: u64, count: u64, threads: usize) -> Found {
+    let parts = over_threads(first..first + count, threads, |seed, own: &mut Found| {
+        let report = run(seed, None, false);
+        own.0 += report.inputs;
+        own.1
+            .extend(report.violation.map(|violation| (seed, violation)));
+        false
     });
-    let mut found = found
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (inputs, found): (Vec<u64>, Vec<_>) = parts.into_iter().unzip();
+    let mut found = found.concat();
     found.sort();
-    (inputs.into_inner(), found)
+    (inputs.into_iter().sum(), found)
 }

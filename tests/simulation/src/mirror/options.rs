@@ -32,6 +32,8 @@ pub struct Options {
     pub epochs: bool,
     /// The source is replaced by another, or restored from its own past.
     pub replaced: bool,
+    /// The operator wants the streams that were left out, too, from some time on.
+    pub widened: bool,
     /// How long things go wrong.
     pub faulty: Duration,
 }
@@ -55,6 +57,7 @@ impl Options {
             epochs: !dice.permille(150),
             replaced: dice.permille(150),
             faulty: Duration::from_secs(dice.between(20, 240)),
+            widened: dice.permille(200),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use ditto_core::event::{Event, StreamName};
+use ditto_core::filter::StreamFilter;
 use ditto_core::port::log::Checkpoint;
 use ditto_core::port::{Moment, PipelineState, WriteId};
 use uuid::Uuid;
@@ -101,7 +102,9 @@ impl World {
         if let Some(first) = self.promises.first_sent.get(&(instance, write)) {
             self.promises.sent.insert(instance, *first);
         }
-        let filter = self.filter();
+        let Ok(filter) = checkpoint.rules.parse::<StreamFilter>() else {
+            return self.promises.broke(format!("rules {:?}", checkpoint.rules));
+        };
         let Some(mark) = &checkpoint.mark else { return };
         if self.exchanged || !self.promises.cut.is_empty() {
             // Positions of a log that went on otherwise mean something else; the end judges.

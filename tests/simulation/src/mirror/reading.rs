@@ -45,7 +45,7 @@ impl World {
     pub(super) fn read(&mut self, number: usize, id: SessionId) {
         let generation = self.daemons[number].generation;
         let of = self.log;
-        let filter = self.filter();
+        let filter = self.daemons[number].filter.clone();
         if self.daemons[number].frozen_until > self.now {
             let later = self.daemons[number].frozen_until;
             self.agenda.plan(later, Happening::Read(number, id));

@@ -64,6 +64,8 @@ pub(super) struct World {
     pub(super) daemons: Vec<Daemon>,
     pub(super) source_away: bool,
     pub(super) destination_away: bool,
+    /// Streams that are left out now.
+    pub(super) excluded: u64,
     /// The source was replaced or restored, once.
     pub(super) exchanged: bool,
     pub(super) healed: bool,
@@ -93,6 +95,7 @@ impl World {
             daemons: Vec::new(),
             source_away: false,
             destination_away: false,
+            excluded: options.excluded,
             exchanged: false,
             healed: false,
             written: 0,
@@ -107,6 +110,7 @@ impl World {
                 core: None,
                 generation: 0,
                 instance: Uuid::nil(),
+                filter: StreamFilter::all(),
                 session: None,
                 sessions: 0,
                 connection: 0,
@@ -150,7 +154,7 @@ impl World {
 
     /// The streams that are wanted: all but the first few.
     pub(super) fn filter(&self) -> StreamFilter {
-        let excluded = (0..self.options.excluded)
+        let excluded = (0..self.excluded)
             .map(|number| Rule::Name(stream(number).as_str().into()))
             .collect();
         StreamFilter::new(None, excluded)
