@@ -7,33 +7,9 @@ mod status;
 
 use std::fmt;
 
+pub use ditto_core::port::Side;
+
 use crate::config::cluster::Endpoint;
-
-/// Which of the two servers an error is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Side {
-    /// Where events come from.
-    Source,
-    /// Where they go.
-    Destination,
-}
-
-impl Side {
-    /// The word used in logs and as the metric label `side`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Source => "source",
-            Self::Destination => "destination",
-        }
-    }
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// What an error means for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //!
 //! Plain data. Ids are never reused within a pipeline.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Monotonic time since the pipeline's start. The core has no clock of its own.
@@ -47,6 +48,12 @@ impl Side {
             Self::Source => "source",
             Self::Destination => "destination",
         }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -3,6 +3,7 @@
 //! Only reads them; what they prove is decided in the core.
 
 use ditto_core::event::{Event, StreamName};
+use ditto_core::port::log::Epoch;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -16,13 +17,13 @@ const PAGE: u64 = 500;
 const MOST: usize = 100_000;
 
 impl Client {
-    /// Returns id and commit position of the log's epochs, oldest first, as the leader knows them; none if it has no such
+    /// Returns the log's epochs, oldest first, as the leader knows them; none if it has no such
     /// stream.
     ///
     /// # Errors
     /// [`Class::Denied`]: by default only admins may read them. An epoch without an id; otherwise as
     /// [`Client::read_stream`].
-    pub async fn epochs(&self) -> Result<Vec<(Uuid, u64)>, Error> {
+    pub async fn epochs(&self) -> Result<Vec<Epoch>, Error> {
         let mut epochs = Vec::new();
         let mut next = Some(StartAt::End);
         while let Some(start) = next.filter(|_| epochs.len() < MOST) {
@@ -52,8 +53,8 @@ impl Client {
     }
 }
 
-/// Id and position that an event tells of.
-fn epoch(event: &Event) -> Option<(Uuid, u64)> {
+/// The epoch that an event tells of.
+fn epoch(event: &Event) -> Option<Epoch> {
     #[derive(Default, Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Told {
@@ -64,7 +65,10 @@ fn epoch(event: &Event) -> Option<(Uuid, u64)> {
     }
     let told: Told = notes(&event.data);
     let id = Uuid::parse_str(&told.epoch_id?).ok()?;
-    Some((id, told.epoch_position))
+    Some(Epoch {
+        id,
+        position: told.epoch_position,
+    })
 }
 
 #[cfg(test)]
@@ -75,12 +79,13 @@ mod tests {
     #[test]
     fn epoch_is_its_id_and_its_position_which_is_left_out_if_it_is_zero() {
         let id = Uuid::from_u128(0xa1);
+        let at = |position| Some(Epoch { id, position });
         for (data, expected) in [
             (
                 r#"{"epochId":"ID","epochPosition":77,"epochNumber":3}"#,
-                Some((id, 77)),
+                at(77),
             ),
-            (r#"{"epochId":"ID","prevEpochPosition":-1}"#, Some((id, 0))),
+            (r#"{"epochId":"ID","prevEpochPosition":-1}"#, at(0)),
             (r#"{"epochId":"ID","epochPosition":-1}"#, None),
             (r#"{"epochId":"none","epochPosition":77}"#, None),
             (r#"{"epochPosition":77}"#, None),

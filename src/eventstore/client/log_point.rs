@@ -7,19 +7,15 @@ use std::sync::Arc;
 use ditto_core::port::LogPosition;
 use ditto_protocol::shared::Empty;
 use ditto_protocol::streams::ReadReq;
-use ditto_protocol::streams::read_req::Options;
 use ditto_protocol::streams::read_req::options::all_options::AllOption;
-use ditto_protocol::streams::read_req::options::{
-    AllOptions, CountOption, FilterOption, Position, ReadDirection, StreamOption, UuidOption,
-    uuid_option,
-};
+use ditto_protocol::streams::read_req::options::{CountOption, FilterOption, ReadDirection};
 use ditto_protocol::streams::read_resp::Content;
 use tokio::time::timeout;
 use tonic::Request;
 
 use super::super::error::{Class, Error};
 use super::log_node::LogNode;
-use super::{Client, LogRecord, Node};
+use super::{Client, LogRecord, Node, wire};
 
 const ACTION: &str = "read a record of the log";
 
@@ -144,30 +140,9 @@ impl Client {
 
 fn request(point: Point) -> ReadReq {
     let (start, direction) = match point {
-        Point::At(position) => (position_option(position), ReadDirection::Forwards),
+        Point::At(position) => (wire::at(position), ReadDirection::Forwards),
         Point::Last => (AllOption::End(Empty {}), ReadDirection::Backwards),
     };
-    ReadReq {
-        options: Some(Options {
-            stream_option: Some(StreamOption::All(AllOptions {
-                all_option: Some(start),
-            })),
-            read_direction: direction.into(),
-            resolve_links: false,
-            count_option: Some(CountOption::Count(1)),
-            filter_option: Some(FilterOption::NoFilter(Empty {})),
-            uuid_option: Some(UuidOption {
-                content: Some(uuid_option::Content::Structured(Empty {})),
-            }),
-            control_option: None,
-        }),
-    }
-}
-
-/// A position as it is sent: the pair that the server gave.
-pub(super) fn position_option(position: LogPosition) -> AllOption {
-    AllOption::Position(Position {
-        commit_position: position.commit,
-        prepare_position: position.prepare,
-    })
+    let unfiltered = FilterOption::NoFilter(Empty {});
+    wire::read_all(start, direction, CountOption::Count(1), unfiltered)
 }

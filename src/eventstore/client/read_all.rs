@@ -7,14 +7,12 @@ use std::time::Duration;
 use ditto_core::event::Event;
 use ditto_core::port::LogPosition;
 use ditto_protocol::shared::Empty;
-use ditto_protocol::streams::read_req::Options;
 use ditto_protocol::streams::read_req::options::all_options::AllOption;
 use ditto_protocol::streams::read_req::options::filter_options::{
     Expression, Filter as WireFilter, Window,
 };
 use ditto_protocol::streams::read_req::options::{
-    AllOptions, CountOption, FilterOption, FilterOptions, Position, ReadDirection, StreamOption,
-    UuidOption, uuid_option,
+    CountOption, FilterOption, FilterOptions, ReadDirection,
 };
 use ditto_protocol::streams::read_resp::{Content, ReadEvent};
 use ditto_protocol::streams::{ReadReq, ReadResp};
@@ -163,13 +161,7 @@ impl Client {
 fn request(read: &ReadLog) -> ReadReq {
     let (start, direction) = match read.start {
         LogStart::Beginning => (AllOption::Start(Empty {}), ReadDirection::Forwards),
-        LogStart::At(position) => (
-            AllOption::Position(Position {
-                commit_position: position.commit,
-                prepare_position: position.prepare,
-            }),
-            ReadDirection::Forwards,
-        ),
+        LogStart::At(position) => (wire::at(position), ReadDirection::Forwards),
         LogStart::End => (AllOption::End(Empty {}), ReadDirection::Backwards),
     };
     let beginning = |prefix: &String| Expression {
@@ -180,23 +172,11 @@ fn request(read: &ReadLog) -> ReadReq {
         LogFilter::Streams(prefix) => WireFilter::StreamIdentifier(beginning(prefix)),
         LogFilter::Types(prefix) => WireFilter::EventType(beginning(prefix)),
     };
-    ReadReq {
-        options: Some(Options {
-            stream_option: Some(StreamOption::All(AllOptions {
-                all_option: Some(start),
-            })),
-            read_direction: direction.into(),
-            resolve_links: false,
-            count_option: Some(CountOption::Count(read.count.max(1))),
-            filter_option: Some(FilterOption::Filter(FilterOptions {
-                checkpoint_interval_multiplier: 1,
-                filter: Some(filter),
-                window: Some(Window::Max(WINDOW)),
-            })),
-            uuid_option: Some(UuidOption {
-                content: Some(uuid_option::Content::Structured(Empty {})),
-            }),
-            control_option: None,
-        }),
-    }
+    let filter = FilterOption::Filter(FilterOptions {
+        checkpoint_interval_multiplier: 1,
+        filter: Some(filter),
+        window: Some(Window::Max(WINDOW)),
+    });
+    let count = CountOption::Count(read.count.max(1));
+    wire::read_all(start, direction, count, filter)
 }

@@ -7,12 +7,10 @@ use std::time::Duration;
 
 use ditto_core::port::LogPosition;
 use ditto_protocol::shared::Empty;
-use ditto_protocol::streams::read_req::Options;
 use ditto_protocol::streams::read_req::options::all_options::AllOption;
 use ditto_protocol::streams::read_req::options::filter_options::{Expression, Filter, Window};
 use ditto_protocol::streams::read_req::options::{
-    AllOptions, CountOption, FilterOption, FilterOptions, ReadDirection, StreamOption,
-    SubscriptionOptions, UuidOption, uuid_option,
+    CountOption, FilterOption, FilterOptions, ReadDirection, SubscriptionOptions,
 };
 use ditto_protocol::streams::read_resp::{Content, ReadEvent};
 use ditto_protocol::streams::streams_client::StreamsClient;
@@ -23,8 +21,7 @@ use tonic::transport::Channel;
 
 use super::super::error::{Class, Error};
 use super::log_node::LogNode;
-use super::log_point::position_option;
-use super::{Client, LogRecord};
+use super::{Client, LogRecord, wire};
 use crate::config::cluster::KeepAlive;
 
 const ACTION: &str = "subscribe to the log";
@@ -228,31 +225,17 @@ fn is_too_slow(status: &tonic::Status) -> bool {
 }
 
 fn request(subscribe: &SubscribeLog) -> ReadReq {
-    let start = subscribe
-        .after
-        .map_or(AllOption::Start(Empty {}), position_option);
-    ReadReq {
-        options: Some(Options {
-            stream_option: Some(StreamOption::All(AllOptions {
-                all_option: Some(start),
-            })),
-            read_direction: ReadDirection::Forwards.into(),
-            resolve_links: false,
-            count_option: Some(CountOption::Subscription(SubscriptionOptions {})),
-            filter_option: Some(FilterOption::Filter(FilterOptions {
-                checkpoint_interval_multiplier: PAGES,
-                filter: Some(Filter::StreamIdentifier(Expression {
-                    regex: subscribe.streams.clone(),
-                    prefix: Vec::new(),
-                })),
-                window: Some(Window::Max(WINDOW)),
-            })),
-            uuid_option: Some(UuidOption {
-                content: Some(uuid_option::Content::Structured(Empty {})),
-            }),
-            control_option: None,
-        }),
-    }
+    let start = subscribe.after.map_or(AllOption::Start(Empty {}), wire::at);
+    let filter = FilterOption::Filter(FilterOptions {
+        checkpoint_interval_multiplier: PAGES,
+        filter: Some(Filter::StreamIdentifier(Expression {
+            regex: subscribe.streams.clone(),
+            prefix: Vec::new(),
+        })),
+        window: Some(Window::Max(WINDOW)),
+    });
+    let count = CountOption::Subscription(SubscriptionOptions {});
+    wire::read_all(start, ReadDirection::Forwards, count, filter)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Events between ditto's form and the wire's. Payloads are shared, not copied.
+//! Events between ditto's form and the wire's, and reads of the whole log. Payloads are shared, not copied.
 //!
 //! Never guesses: a record that lacks what exactness needs is an error.
 
@@ -7,10 +7,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ditto_protocol::ids::{IdForm, from_wire, to_wire};
-use ditto_protocol::shared::{StreamIdentifier, Uuid as WireUuid};
+use ditto_protocol::shared::{Empty, StreamIdentifier, Uuid as WireUuid};
+use ditto_protocol::streams::ReadReq;
+use ditto_protocol::streams::read_req::Options;
+use ditto_protocol::streams::read_req::options::all_options::AllOption;
+use ditto_protocol::streams::read_req::options::{
+    AllOptions, CountOption, FilterOption, Position, ReadDirection, StreamOption, UuidOption,
+    uuid_option,
+};
 use ditto_protocol::streams::read_resp::read_event::RecordedEvent;
 
 use ditto_core::event::{Event, StreamName, TOMBSTONE_REVISION};
+use ditto_core::port::LogPosition;
 
 /// The id of an event as it is sent: the structured form is the cheaper one.
 pub(super) fn id(event: &Event) -> WireUuid {
@@ -35,6 +43,38 @@ pub(super) fn identifier(stream: &StreamName) -> StreamIdentifier {
     StreamIdentifier {
         stream_name: Bytes::copy_from_slice(stream.as_str().as_bytes()),
     }
+}
+
+/// A read of the whole log, `$all`. Links are not followed: a link is matched as what it is.
+pub(super) fn read_all(
+    start: AllOption,
+    direction: ReadDirection,
+    count: CountOption,
+    filter: FilterOption,
+) -> ReadReq {
+    ReadReq {
+        options: Some(Options {
+            stream_option: Some(StreamOption::All(AllOptions {
+                all_option: Some(start),
+            })),
+            read_direction: direction.into(),
+            resolve_links: false,
+            count_option: Some(count),
+            filter_option: Some(filter),
+            uuid_option: Some(UuidOption {
+                content: Some(uuid_option::Content::Structured(Empty {})),
+            }),
+            control_option: None,
+        }),
+    }
+}
+
+/// A position as it is sent: the pair that the server gave.
+pub(super) fn at(position: LogPosition) -> AllOption {
+    AllOption::Position(Position {
+        commit_position: position.commit,
+        prepare_position: position.prepare,
+    })
 }
 
 /// A number that a server can have: its own are signed.

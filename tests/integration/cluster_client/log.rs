@@ -248,7 +248,7 @@ async fn epochs_are_those_that_leaders_began() {
         let (server, client) = started(nodes(generation, 3)).await;
         let first = soon(client.epochs()).await.unwrap();
         assert_eq!(first.len(), 1);
-        assert_eq!(first[0].1, 0, "the first begins at 0");
+        assert_eq!(first[0].position, 0, "the first begins at 0");
         let begins = server.store().end();
         assert!(server.lead(1).await);
         // More than a page.
@@ -257,8 +257,12 @@ async fn epochs_are_those_that_leaders_began() {
         }
         let all = soon(client.epochs()).await.unwrap();
         assert_eq!(all.len(), 602);
-        assert_eq!((all[0], all[1].1), (first[0], begins), "{generation:?}");
-        assert!(all.is_sorted_by(|one, next| one.1 < next.1));
+        assert_eq!(
+            (all[0], all[1].position),
+            (first[0], begins),
+            "{generation:?}"
+        );
+        assert!(all.is_sorted_by(|one, next| one.position < next.position));
     }
 }
 
