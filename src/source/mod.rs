@@ -88,14 +88,8 @@ pub trait Session: Send + 'static {
     /// What the source delivers.
     type Delivered: Send;
 
-    /// What names a delivery that is done.
-    type Id: Send;
-
     /// Takes deliveries, or does not for now. A session begins with taking them.
     fn poll(&self, on: bool);
-
-    /// These are done: no later session delivers them.
-    fn done(&self, ids: Vec<Self::Id>);
 
     /// Sends what was said before, then ends the session.
     fn leave(&self);

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use ditto::source::persistent::{Delivered, Parking, Persistent, Refusal};
+use ditto::source::persistent::{Delivered, GroupSession, Persistent, Refusal};
 use ditto::source::{Arrival, Session, Source};
 use ditto_core::event::{Item, StreamName};
 use ditto_core::port::{JoinRefusal, ReadFrom, SourcePage};

@@ -3,16 +3,16 @@
 //! Never waits, and never feeds the core.
 
 use super::Outcome;
-use super::drive::{Done, Loop, Machine};
+use super::drive::{Done, Loop, Machine, SessionOf};
+use super::kind::Kind;
 use crate::destination::{Appends, Destination};
 use crate::report::Call;
-use crate::source::Session;
-use crate::source::persistent::{Parking, Persistent};
+use crate::source::{Session, Source};
 use ditto_core::port::{
     Append, Command, Input, LeaveReason, PipelineState, Report, SessionId, Side, StopReason,
 };
 
-impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
+impl<M: Machine, K: Kind<D>, D: Destination> Loop<M, K, D> {
     /// Carries out all that the core has said since the last time; `Some` if that was the end.
     pub(super) fn carry_out(&mut self) -> Option<Outcome> {
         let mut commands = std::mem::take(&mut self.commands);
@@ -44,20 +44,10 @@ impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
                 events,
                 alone,
             }),
-            Command::Ack { session, ids } => {
-                self.with_session(session, |session| session.done(ids))
-            }
-            Command::Park {
-                session,
-                ids,
-                reason,
-            } => self.with_session(session, |session| session.park(ids, reason)),
             Command::Poll { session, on } => self.with_session(session, |session| session.poll(on)),
             Command::Report(report) => self.report(&report),
             Command::WakeAt { at } => self.timers.wake_at(at),
-            Command::Join { buffer_size } => self.join(buffer_size),
             Command::Leave { session, why } => self.leave(session, why),
-            Command::AskGroup => self.ask_group(),
             Command::Finished { why, left } => return Some(self.finished(why, left)),
             read => self.start(read),
         }
@@ -124,7 +114,7 @@ impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
                 };
                 Done::Probed { side, result }
             }),
-            about_links => self.start_links(about_links),
+            of_kind => K::carry_out(self, of_kind),
         }
     }
 
@@ -140,7 +130,7 @@ impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
     }
 
     /// What is meant for a session that is over is dropped: the server hands its deliveries over again.
-    fn with_session(&self, session: SessionId, act: impl FnOnce(&S::Session)) {
+    pub(super) fn with_session(&self, session: SessionId, act: impl FnOnce(&SessionOf<K, D>)) {
         if let Some(current) = self
             .current
             .as_ref()

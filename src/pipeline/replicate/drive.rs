@@ -5,16 +5,16 @@
 
 use std::collections::VecDeque;
 
+use super::kind::Kind;
 use super::operations::{Finished, Operations};
 use super::timers::Timers;
 use super::{Outcome, Pipeline};
 use crate::destination::{Appends, Destination};
 use crate::report::Reporter;
-use crate::source::persistent::{Delivered, Joined, Persistent, Refusal};
-use crate::source::{Arrival, Session};
+use crate::source::{Arrival, Session, Source};
 use ditto_core::Core;
 use ditto_core::port::{
-    Answer, Command, GroupSeen, Input, LeaveReason, Moment, PipelineState, SessionId, Side, Status,
+    Answer, Command, Input, LeaveReason, Moment, PipelineState, SessionId, Side, Status,
 };
 use ditto_core::stall::StallDetector;
 
@@ -40,11 +40,12 @@ impl Machine for Core {
 }
 
 /// Runs the loop until the core is finished, or a stall.
-pub(super) async fn drive<M: Machine, S: Persistent, D: Destination>(
+pub(super) async fn drive<M: Machine, K: Kind<D>, D: Destination>(
     machine: M,
-    pipeline: Pipeline<S, D>,
+    kind: K,
+    pipeline: Pipeline<K::Source, D>,
 ) -> Outcome {
-    let mut running = Loop::new(machine, pipeline);
+    let mut running = Loop::new(machine, kind, pipeline);
     running.budget();
     running.stop();
     running.feed(Input::Tick);
@@ -61,18 +62,13 @@ pub(super) async fn drive<M: Machine, S: Persistent, D: Destination>(
 
 /// A call's answer, as the loop gets it back.
 pub(super) enum Done<T> {
-    /// To a join.
-    Joined {
-        buffer_size: u32,
-        result: Result<Joined<T>, Refusal>,
-    },
+    /// To a call of this kind of source alone.
+    OfKind(T),
     /// To a probe: why the side does not answer, if it does not.
     Probed {
         side: Side,
         result: Result<(), String>,
     },
-    /// To a lookup at the group.
-    Group(Result<GroupSeen, Refusal>),
     /// To anything else.
     Input(Input),
 }
@@ -95,20 +91,26 @@ pub(super) struct Current<T> {
     pub(super) leaving: Option<LeaveReason>,
 }
 
+/// A session of this kind of source.
+pub(super) type SessionOf<K, D> = <<K as Kind<D>>::Source as Source>::Session;
+
+/// What it delivers.
+pub(super) type DeliveredOf<K, D> = <SessionOf<K, D> as Session>::Delivered;
+
 /// Everything that the loop holds. `carry_out` is in a file of its own.
-pub(super) struct Loop<M, S: Persistent, D: Destination> {
+pub(super) struct Loop<M, K: Kind<D>, D: Destination> {
     pub(super) machine: M,
-    pub(super) pipeline: Pipeline<S, D>,
+    pub(super) kind: K,
+    pub(super) pipeline: Pipeline<K::Source, D>,
     pub(super) appends: D::Appends,
-    pub(super) operations: Operations<Done<S::Session>>,
-    pub(super) current: Option<Current<S::Session>>,
+    pub(super) operations: Operations<Done<K::Done>>,
+    pub(super) current: Option<Current<SessionOf<K, D>>>,
     pub(super) commands: Vec<Command>,
     pub(super) timers: Timers,
     pub(super) reporter: Reporter,
     pub(super) state: PipelineState,
-    pub(super) asking_group: bool,
-    pub(super) joins: u64,
-    pub(super) arrived: VecDeque<Delivered>,
+    pub(super) arrived: VecDeque<DeliveredOf<K, D>>,
+    sessions: u64,
     answers: Vec<Answer>,
     budget_open: bool,
     stop_open: bool,
@@ -116,11 +118,12 @@ pub(super) struct Loop<M, S: Persistent, D: Destination> {
     stall: StallDetector,
 }
 
-impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
-    fn new(machine: M, pipeline: Pipeline<S, D>) -> Self {
+impl<M: Machine, K: Kind<D>, D: Destination> Loop<M, K, D> {
+    fn new(machine: M, kind: K, pipeline: Pipeline<K::Source, D>) -> Self {
         let timers = Timers::new();
         Self {
             machine,
+            kind,
             appends: pipeline.destination.appends(),
             operations: Operations::new(),
             current: None,
@@ -132,9 +135,8 @@ impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
                 D::WRITES,
             ),
             state: PipelineState::Connecting,
-            asking_group: false,
-            joins: 0,
             arrived: VecDeque::new(),
+            sessions: 0,
             answers: Vec::new(),
             budget_open: true,
             stop_open: true,
@@ -145,7 +147,7 @@ impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
         }
     }
 
-    async fn wait(&mut self) -> Woken<S::Session> {
+    async fn wait(&mut self) -> Woken<K::Done> {
         tokio::select! {
             arrival = next_arrival(self.current.as_mut(), &mut self.arrived) => Woken::Arrival(arrival),
             () = self.appends.answers(&mut self.answers) => Woken::Answers,
@@ -156,9 +158,9 @@ impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
         }
     }
 
-    fn take(&mut self, woken: Woken<S::Session>) -> Option<Outcome> {
+    fn take(&mut self, woken: Woken<K::Done>) -> Option<Outcome> {
         match woken {
-            Woken::Arrival(Arrival::Deliveries) => self.deliveries(),
+            Woken::Arrival(Arrival::Deliveries) => K::arrived(self),
             Woken::Arrival(Arrival::Over { why }) => self.over(why),
             Woken::Answers => self.answers(),
             Woken::Done(first) => {
@@ -199,7 +201,21 @@ impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
             None => self.reporter.thrown_out(text.unwrap_or_default()),
         }
         let why = leaving.unwrap_or(LeaveReason::Ended);
-        self.feed(Input::Left { session, why });
+        let over = K::over(session, why);
+        self.feed(over);
+    }
+
+    /// A session was opened. The core has one at a time; were there an older one, its end is reported before the new one.
+    pub(super) fn opened(&mut self, session: SessionOf<K, D>) -> SessionId {
+        self.over(None);
+        self.sessions += 1;
+        let id = SessionId(self.sessions);
+        self.current = Some(Current {
+            id,
+            session,
+            leaving: None,
+        });
+        id
     }
 
     fn answers(&mut self) {
@@ -231,14 +247,10 @@ impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
         self.answers = answers;
     }
 
-    fn done(&mut self, finished: Finished<Done<S::Session>>) {
+    fn done(&mut self, finished: Finished<Done<K::Done>>) {
         self.reporter.called(finished.call, finished.took);
         match finished.result {
-            Done::Joined {
-                buffer_size,
-                result,
-            } => self.joined(buffer_size, result),
-            Done::Group(result) => self.group_asked(result),
+            Done::OfKind(done) => K::done(self, done),
             Done::Probed { side, result } => {
                 let reachable = result.is_ok();
                 if let Err(text) = result {
@@ -269,8 +281,8 @@ impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
     fn alarm(&mut self) -> Option<Outcome> {
         let due = self.timers.due();
         self.feed(Input::Tick);
-        if due.group && self.is_group_worth_asking() {
-            self.ask_group();
+        if due.look {
+            K::look(self);
         }
         if due.second { self.second() } else { None }
     }

@@ -5,6 +5,7 @@
 
 mod carry_out;
 mod drive;
+mod kind;
 mod operations;
 mod persistent;
 mod settings;
@@ -68,7 +69,7 @@ pub enum Outcome {
 /// again, since nothing is remembered that the servers do not know.
 pub async fn run<S: Persistent, D: Destination>(pipeline: Pipeline<S, D>) -> Outcome {
     let core = Core::new(pipeline.settings.clone());
-    drive::drive(core, pipeline).await
+    drive::drive(core, persistent::Group::new(), pipeline).await
 }
 
 impl<S, D> std::fmt::Debug for Pipeline<S, D> {

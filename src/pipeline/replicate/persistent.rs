@@ -1,16 +1,97 @@
-//! The part of the loop that is about a persistent subscription: its sessions, its deliveries, its group, its own stream.
+//! What the loop does for a persistent subscription: its sessions, its deliveries, its group, its own stream.
 //!
 //! Never waits, and decides nothing.
 
-use super::drive::{Current, Done, Loop, Machine};
+use std::marker::PhantomData;
+
+use super::drive::{Done, Loop, Machine};
+use super::kind::Kind;
 use crate::destination::Destination;
 use crate::report::Call;
-use crate::source::persistent::{Delivered, Joined, Persistent, Refusal};
-use ditto_core::port::{Command, GroupSeen, Input, PipelineState, SessionId, Side};
+use crate::source::persistent::{Delivered, GroupSession, Joined, Persistent, Refusal};
+use ditto_core::port::{Command, GroupSeen, Input, LeaveReason, PipelineState, SessionId, Side};
 
-impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
+/// A persistent subscription.
+pub(super) struct Group<S> {
+    source: PhantomData<S>,
+    /// It is being looked at.
+    asking: bool,
+}
+
+/// What answers a call about the group.
+pub(super) enum Answered<T> {
+    /// A join.
+    Joined {
+        buffer_size: u32,
+        result: Result<Joined<T>, Refusal>,
+    },
+    /// A look.
+    Seen(Result<GroupSeen, Refusal>),
+}
+
+impl<S> Group<S> {
+    /// Nothing is known of it yet.
+    pub(super) fn new() -> Self {
+        Self {
+            source: PhantomData,
+            asking: false,
+        }
+    }
+}
+
+impl<S: Persistent, D: Destination> Kind<D> for Group<S> {
+    type Source = S;
+    type Done = Answered<S::Session>;
+
+    fn carry_out<M: Machine>(running: &mut Loop<M, Self, D>, command: Command) {
+        match command {
+            Command::Ack { session, ids } => {
+                running.with_session(session, |session| session.done(ids));
+            }
+            Command::Park {
+                session,
+                ids,
+                reason,
+            } => running.with_session(session, |session| session.park(ids, reason)),
+            Command::Join { buffer_size } => running.join(buffer_size),
+            Command::AskGroup => running.ask_group(),
+            about_links => running.start_links(about_links),
+        }
+    }
+
+    fn done<M: Machine>(running: &mut Loop<M, Self, D>, done: Self::Done) {
+        match done {
+            Answered::Joined {
+                buffer_size,
+                result,
+            } => running.joined(buffer_size, result),
+            Answered::Seen(result) => running.group_asked(result),
+        }
+    }
+
+    fn arrived<M: Machine>(running: &mut Loop<M, Self, D>) {
+        running.deliveries();
+    }
+
+    fn over(session: SessionId, why: LeaveReason) -> Input {
+        Input::Left { session, why }
+    }
+
+    /// While the source is away, or an operator is needed, the core itself says when to look.
+    fn look<M: Machine>(running: &mut Loop<M, Self, D>) {
+        let is_worth_asking = !matches!(
+            running.state,
+            PipelineState::Stopped(_) | PipelineState::Retrying(Side::Source)
+        );
+        if is_worth_asking {
+            running.ask_group();
+        }
+    }
+}
+
+impl<M: Machine, S: Persistent, D: Destination> Loop<M, Group<S>, D> {
     /// Starts reads of the subscription's own streams, and of the log behind them.
-    pub(super) fn start_links(&mut self, command: Command) {
+    fn start_links(&mut self, command: Command) {
         let source = self.pipeline.source.clone();
         match command {
             Command::ReadLinks {
@@ -46,19 +127,19 @@ impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
         }
     }
 
-    pub(super) fn join(&mut self, buffer_size: u32) {
+    fn join(&mut self, buffer_size: u32) {
         let source = self.pipeline.source.clone();
         self.operations.start(Call::Join, async move {
             let result = source.open(buffer_size).await;
-            Done::Joined {
+            Done::OfKind(Answered::Joined {
                 buffer_size,
                 result,
-            }
+            })
         });
     }
 
-    pub(super) fn group_asked(&mut self, result: Result<GroupSeen, Refusal>) {
-        self.asking_group = false;
+    fn group_asked(&mut self, result: Result<GroupSeen, Refusal>) {
+        self.kind.asking = false;
         match result {
             Ok(group) => {
                 self.reporter.group_seen(&group);
@@ -71,7 +152,7 @@ impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
         }
     }
 
-    pub(super) fn joined(&mut self, buffer_size: u32, result: Result<Joined<S::Session>, Refusal>) {
+    fn joined(&mut self, buffer_size: u32, result: Result<Joined<S::Session>, Refusal>) {
         let joined = match result {
             Ok(joined) => joined,
             Err(refusal) => {
@@ -81,17 +162,9 @@ impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
                 return;
             }
         };
-        // The core has one session at a time; were there an older one, its end must be reported before the new one.
-        self.over(None);
-        self.joins += 1;
-        let session = SessionId(self.joins);
+        let session = self.opened(joined.session);
         self.reporter
             .joined(buffer_size, &joined.seen, joined.warnings);
-        self.current = Some(Current {
-            id: session,
-            session: joined.session,
-            leaving: None,
-        });
         let group = joined.seen;
         self.feed(Input::Joined {
             session,
@@ -100,7 +173,7 @@ impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
         });
     }
 
-    pub(super) fn deliveries(&mut self) {
+    fn deliveries(&mut self) {
         let Some(session) = self.current.as_ref().map(|current| current.id) else {
             self.arrived.clear();
             return;
@@ -118,22 +191,13 @@ impl<M: Machine, S: Persistent, D: Destination> Loop<M, S, D> {
         }
     }
 
-    /// While the source is away, or an operator is needed, the core itself says when to look.
-    pub(super) fn is_group_worth_asking(&self) -> bool {
-        !matches!(
-            self.state,
-            PipelineState::Stopped(_) | PipelineState::Retrying(Side::Source)
-        )
-    }
-
-    pub(super) fn ask_group(&mut self) {
-        if std::mem::replace(&mut self.asking_group, true) {
+    fn ask_group(&mut self) {
+        if std::mem::replace(&mut self.kind.asking, true) {
             return;
         }
         let source = self.pipeline.source.clone();
-        self.operations.start(
-            Call::Group,
-            async move { Done::Group(source.group().await) },
-        );
+        self.operations.start(Call::Group, async move {
+            Done::OfKind(Answered::Seen(source.group().await))
+        });
     }
 }

@@ -1,4 +1,4 @@
-//! The loop's times: the pipeline's clock, the second's tick, the core's wish to be woken, the lookup at the group.
+//! The loop's times: the pipeline's clock, the second's tick, the core's wish to be woken, the look at the source.
 //!
 //! Never decides what is done when a time has come.
 
@@ -13,8 +13,8 @@ use ditto_core::port::Moment;
 /// The core is ticked, and read for metrics, this often.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The group is looked at this often: its lag, and what the server parked.
-const GROUP_INTERVAL: Duration = Duration::from_secs(5);
+/// The source is looked at this often: how far it is, and what its server did by itself.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Shorter waits are for pacing, longer ones for backing off: only these get jitter.
 const JITTER_FROM: Duration = Duration::from_millis(200);
@@ -24,7 +24,7 @@ pub(super) struct Timers {
     start: Instant,
     wake: Option<Moment>,
     tick: Moment,
-    group: Moment,
+    look: Moment,
     alarm: Pin<Box<Sleep>>,
 }
 
@@ -33,8 +33,8 @@ pub(super) struct Timers {
 pub(super) struct Due {
     /// A second has passed.
     pub(super) second: bool,
-    /// The group is to be looked at.
-    pub(super) group: bool,
+    /// The source is to be looked at.
+    pub(super) look: bool,
 }
 
 impl Timers {
@@ -45,7 +45,7 @@ impl Timers {
             start,
             wake: None,
             tick: TICK,
-            group: GROUP_INTERVAL,
+            look: LOOK_INTERVAL,
             alarm: Box::pin(tokio::time::sleep_until(start + TICK)),
         }
     }
@@ -90,13 +90,13 @@ impl Timers {
         self.wake = self.wake.filter(|wake| *wake > now);
         let due = Due {
             second: now >= self.tick,
-            group: now >= self.group,
+            look: now >= self.look,
         };
         if due.second {
             self.tick = now + TICK;
         }
-        if due.group {
-            self.group = now + GROUP_INTERVAL;
+        if due.look {
+            self.look = now + LOOK_INTERVAL;
         }
         due
     }
@@ -117,7 +117,7 @@ mod tests {
             timers.due(),
             Due {
                 second: false,
-                group: false
+                look: false
             }
         );
         timers.alarm().await;
@@ -125,7 +125,7 @@ mod tests {
             timers.due(),
             Due {
                 second: true,
-                group: false
+                look: false
             }
         );
         for _ in 0..4 {

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::{Delivered, Parking};
+use super::{Delivered, GroupSession};
 use crate::source::{Arrival, Session};
 use ditto_core::event::Item;
 
@@ -178,14 +178,9 @@ impl HandoffSession {
 
 impl Session for HandoffSession {
     type Delivered = Delivered;
-    type Id = Uuid;
 
     fn poll(&self, on: bool) {
         self.handoff.poll(on);
-    }
-
-    fn done(&self, ids: Vec<Uuid>) {
-        self.handoff.order(|requests| requests.acks.extend(ids));
     }
 
     fn leave(&self) {
@@ -197,7 +192,11 @@ impl Session for HandoffSession {
     }
 }
 
-impl Parking for HandoffSession {
+impl GroupSession for HandoffSession {
+    fn done(&self, ids: Vec<Uuid>) {
+        self.handoff.order(|requests| requests.acks.extend(ids));
+    }
+
     fn park(&self, ids: Vec<Uuid>, reason: String) {
         self.handoff
             .order(|requests| requests.parks.push((ids, reason)));

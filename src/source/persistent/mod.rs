@@ -32,7 +32,7 @@ use ditto_core::port::{GroupSeen, JoinRefusal, LinkPage, LogPage, LogPosition, P
 
 /// What a persistent subscription can do beyond other sources. A session is opened with a buffer size.
 pub trait Persistent:
-    Source<Opening = u32, Seen = GroupSeen, Refusal = Refusal, Session: Parking>
+    Source<Opening = u32, Seen = GroupSeen, Refusal = Refusal, Session: GroupSession>
 {
     /// How far the group is, without entering it.
     fn group(&self) -> impl Future<Output = Result<GroupSeen, Refusal>> + Send;
@@ -55,8 +55,11 @@ pub trait Persistent:
     fn read_parked(&self, from: u64, count: u32) -> impl Future<Output = ParkedPage> + Send;
 }
 
-/// A session in a group, which can put aside what it delivered.
-pub trait Parking: Session<Delivered = Delivered, Id = Uuid> {
+/// A session in a group, which is told what became of each delivery.
+pub trait GroupSession: Session<Delivered = Delivered> {
+    /// These are done: no later session delivers them.
+    fn done(&self, ids: Vec<Uuid>);
+
     /// Parks at the source.
     fn park(&self, ids: Vec<Uuid>, reason: String);
 }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::played::{Asked, SourceScript, Stage, event};
 use super::played_destination::Answering;
 use crate::pipeline::replicate::drive::{Machine, drive};
+use crate::pipeline::replicate::persistent::Group;
 use crate::pipeline::replicate::{Outcome, run};
 use ditto_core::event::StreamName;
 use ditto_core::port::{
@@ -191,7 +192,7 @@ fn one_delivery() -> SourceScript {
 #[tokio::test(start_paused = true)]
 async fn every_command_is_carried_out_and_every_answer_comes_back() {
     let stage = Stage::new(one_delivery(), Answering::Well);
-    let outcome = drive(Everything::default(), stage.pipeline).await;
+    let outcome = drive(Everything::default(), Group::new(), stage.pipeline).await;
     assert_eq!(
         outcome,
         Outcome::Stopped {
@@ -227,7 +228,7 @@ async fn a_stop_is_over_soon_after_its_deadline_whatever_happens() {
     stage
         .stop
         .send_replace(Some(began + Duration::from_secs(10)));
-    let outcome = drive(Mute, stage.pipeline).await;
+    let outcome = drive(Mute, Group::new(), stage.pipeline).await;
     assert_eq!(
         outcome,
         Outcome::Stopped {

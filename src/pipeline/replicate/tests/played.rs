@@ -13,7 +13,7 @@ use super::played_destination::{Answering, PlayedDestination};
 use crate::config::settings::{Replication, SubscriptionKey};
 use crate::pipeline::replicate::{Pipeline, core_settings};
 use crate::report::Observer;
-use crate::source::persistent::{Delivered, Joined, Parking, Persistent, Refusal};
+use crate::source::persistent::{Delivered, GroupSession, Joined, Persistent, Refusal};
 use crate::source::{Arrival, Session, Source};
 use ditto_core::event::{Event, Item, StreamName};
 use ditto_core::port::{
@@ -198,15 +198,9 @@ impl PlayedSession {
 
 impl Session for PlayedSession {
     type Delivered = Delivered;
-    type Id = Uuid;
 
     fn poll(&self, on: bool) {
         self.note(Asked::Poll(on));
-    }
-
-    fn done(&self, ids: Vec<Uuid>) {
-        self.note(Asked::Ack(ids.len()));
-        self.done.lock().unwrap().extend(ids);
     }
 
     fn leave(&self) {
@@ -228,7 +222,12 @@ impl Session for PlayedSession {
     }
 }
 
-impl Parking for PlayedSession {
+impl GroupSession for PlayedSession {
+    fn done(&self, ids: Vec<Uuid>) {
+        self.note(Asked::Ack(ids.len()));
+        self.done.lock().unwrap().extend(ids);
+    }
+
     fn park(&self, ids: Vec<Uuid>, reason: String) {
         self.note(Asked::Park(ids.len(), reason));
         self.done.lock().unwrap().extend(ids);

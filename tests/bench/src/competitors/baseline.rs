@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, bail};
 use ditto::destination::{Appends, Destination};
+use ditto::source::persistent::GroupSession;
 use ditto::source::{Arrival, Session};
 use ditto_core::event::Item;
 use ditto_core::port::{Answer, Append, AppendId, AppendOutcome, Expected};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, bail};
+use ditto::source::persistent::GroupSession;
 use ditto::source::{Arrival, Session};
 use tokio::task::JoinHandle;
 
