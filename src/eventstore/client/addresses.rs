@@ -7,6 +7,8 @@ use std::future::{Future, Ready, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -154,9 +156,20 @@ impl Asking<'_> {
     }
 }
 
+/// How often connections were begun. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Openings(Arc<AtomicU64>);
+
+impl Openings {
+    /// So many since the start.
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Connects to one address, whatever the name.
-pub(super) fn connector(address: SocketAddr) -> HttpConnector<Only> {
-    let mut connector = HttpConnector::new_with_resolver(Only(address));
+pub(super) fn connector(address: SocketAddr, openings: Openings) -> HttpConnector<Only> {
+    let mut connector = HttpConnector::new_with_resolver(Only(address, openings));
     connector.enforce_http(false);
     connector.set_nodelay(true);
     connector.set_keepalive(Some(Duration::from_secs(30)));
@@ -167,16 +180,16 @@ pub(super) fn connector(address: SocketAddr) -> HttpConnector<Only> {
 pub(crate) async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
     // The connector wants a URI; the address is fixed.
     let uri = tonic::codegen::http::Uri::from_static("https://any");
-    let stream = connector(address)
+    let stream = connector(address, Openings::default())
         .call(uri)
         .await
         .map_err(io::Error::other)?;
     Ok(stream.into_inner())
 }
 
-/// A resolver to which every name is this address.
+/// A resolver to which every name is this address. It is asked once for each connection.
 #[derive(Clone, Debug)]
-pub(super) struct Only(SocketAddr);
+pub(super) struct Only(SocketAddr, Openings);
 
 impl Service<Name> for Only {
     type Response = std::iter::Once<SocketAddr>;
@@ -188,6 +201,7 @@ impl Service<Name> for Only {
     }
 
     fn call(&mut self, _: Name) -> Self::Future {
+        self.1.0.fetch_add(1, Ordering::Relaxed);
         ready(Ok(std::iter::once(self.0)))
     }
 }

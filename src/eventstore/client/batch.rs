@@ -74,6 +74,11 @@ impl BatchAppender {
         self.lanes[lane].submit(append);
     }
 
+    /// Ends all calls: what has not left stays, and what is unanswered is told as that of a call that ended.
+    pub fn abort(&mut self) {
+        self.lanes.iter_mut().for_each(Lane::abort);
+    }
+
     /// Appends without an answer yet.
     #[must_use]
     pub fn in_flight(&self) -> usize {

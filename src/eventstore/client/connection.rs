@@ -13,12 +13,13 @@ use ditto_protocol::projections::projections_client::ProjectionsClient;
 use ditto_protocol::server_features::server_features_client::ServerFeaturesClient;
 use ditto_protocol::shared::Empty;
 use ditto_protocol::streams::streams_client::StreamsClient;
+use hyper_util::client::legacy::connect::HttpConnector;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use super::super::error::{Class, Error, Side};
-use super::addresses::{Asking, Resolver, connector};
+use super::addresses::{Asking, Only, Openings, Resolver, connector};
 use super::encryption;
 use super::features::{Features, features};
 use crate::config::cluster::{ClusterSettings, Endpoint, KeepAlive, Tls};
@@ -57,6 +58,7 @@ pub(crate) struct Material {
     tls: Option<TlsMaterial>,
     headers: MetadataMap,
     resolver: Resolver,
+    openings: Openings,
 }
 
 impl Material {
@@ -65,6 +67,7 @@ impl Material {
         settings: Arc<ClusterSettings>,
         expiry: &Arc<Expiry>,
         resolver: Resolver,
+        openings: Openings,
     ) -> Result<Self, String> {
         let tls = match &settings.tls {
             Tls::Off => None,
@@ -89,6 +92,7 @@ impl Material {
             tls,
             headers,
             resolver,
+            openings,
         })
     }
 
@@ -159,14 +163,15 @@ impl Material {
             connection_window: CONNECTION_WINDOW,
             pings: self.settings.keep_alive,
         };
-        self.channel_with(side, endpoint, address, transport)
+        let openings = self.openings.clone();
+        self.channel_with(side, endpoint, connector(address, openings), transport)
     }
 
     fn channel_with(
         &self,
         side: Side,
         endpoint: &Endpoint,
-        address: SocketAddr,
+        connector: HttpConnector<Only>,
         transport: Transport,
     ) -> Result<Channel, Error> {
         let failed = |error: tonic::transport::Error| {
@@ -204,7 +209,7 @@ impl Material {
                 .tls_config_with_verifier(config, verifier)
                 .map_err(failed)?;
         }
-        Ok(builder.connect_with_connector_lazy(connector(address)))
+        Ok(builder.connect_with_connector_lazy(connector))
     }
 
     /// A request with ditto's headers.
@@ -340,10 +345,12 @@ impl Node {
             connection_window: window,
             pings: Some(pings),
         };
-        let (endpoint, address) = (&self.endpoint, self.address);
+        // Whoever opens it judges it: it counts among no others.
+        let connector = connector(self.address, Openings::default());
+        let (side, endpoint) = (self.side, &self.endpoint);
         let channel = self
             .material
-            .channel_with(self.side, endpoint, address, transport)?;
+            .channel_with(side, endpoint, connector, transport)?;
         Ok(StreamsClient::new(channel).max_decoding_message_size(LARGEST_ANSWER))
     }
 

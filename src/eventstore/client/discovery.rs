@@ -18,7 +18,7 @@ use futures_util::stream::FuturesUnordered;
 use uuid::Uuid;
 
 use super::super::error::{Class, Error, Side};
-use super::addresses::Resolver;
+use super::addresses::{Openings, Resolver};
 use super::connection::{Material, Node};
 use crate::config::cluster::{ClusterSettings, Endpoint, Nodes};
 use crate::net::loading::Loading;
@@ -48,6 +48,7 @@ pub(super) struct Finder {
     searching: tokio::sync::Mutex<()>,
     loading: Loading<Result<Material, String>>,
     expiry: Arc<Expiry>,
+    openings: Openings,
     resolver: Resolver,
 }
 
@@ -90,6 +91,7 @@ impl Finder {
             searching: tokio::sync::Mutex::default(),
             loading: Loading::default(),
             expiry: Arc::default(),
+            openings: Openings::default(),
             resolver,
         }
     }
@@ -100,8 +102,8 @@ impl Finder {
             Error::new(self.side, Class::Configuration, action, text)
         };
         let (settings, expiry) = (self.settings.clone(), self.expiry.clone());
-        let resolver = self.resolver.clone();
-        let read = move || Material::read(settings, &expiry, resolver);
+        let (resolver, openings) = (self.resolver.clone(), self.openings.clone());
+        let read = move || Material::read(settings, &expiry, resolver, openings);
         match self.loading.get(self.settings.call_timeout, read).await {
             Ok(material) => material.map_err(failed),
             Err(unread) => Err(failed(unread.to_string())),
@@ -114,6 +116,11 @@ impl Finder {
 
     pub(super) fn settings(&self) -> &ClusterSettings {
         &self.settings
+    }
+
+    /// How often connections were begun, but for those of subscriptions to the log.
+    pub(super) fn openings(&self) -> u64 {
+        self.openings.count()
     }
 
     pub(super) fn certificate_expiry(&self) -> Option<Duration> {

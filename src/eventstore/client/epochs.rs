@@ -5,11 +5,14 @@
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::log::Epoch;
 use serde::Deserialize;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::super::error::{Class, Error};
-use super::{Client, Direction, ReadStream, StartAt, StreamPage, notes};
+use super::read::request;
+use super::{Client, Direction, LogSubscription, ReadStream, StartAt, StreamPage, notes};
 
+const ACTION: &str = "read the epochs";
 const STREAM: &str = "$epoch-information";
 /// Epochs of one page.
 const PAGE: u64 = 500;
@@ -27,29 +30,67 @@ impl Client {
         let mut epochs = Vec::new();
         let mut next = Some(StartAt::End);
         while let Some(start) = next.filter(|_| epochs.len() < MOST) {
-            let page = self.read_stream(ReadStream {
-                stream: StreamName::from(STREAM),
-                start,
-                direction: Direction::Backwards,
-                count: PAGE,
-                resolve_links: false,
-                max_bytes: usize::MAX,
-            });
-            let StreamPage::Found { records, .. } = page.await? else {
-                break;
-            };
-            next = None;
-            for event in records.into_iter().filter_map(|record| record.event) {
-                let epoch = epoch(&event).ok_or_else(|| {
-                    let text = format!("event {} of {STREAM} tells of no epoch", event.revision);
-                    Error::new(self.side(), Class::Unreadable, "read the epochs", text)
-                })?;
-                epochs.push(epoch);
-                next = event.revision.checked_sub(1).map(StartAt::Revision);
-            }
+            let page = self.read_stream(page_from(start)).await?;
+            let (read, before) = self.epochs_of(page)?;
+            epochs.extend(read);
+            next = before;
         }
         epochs.reverse();
         Ok(epochs)
+    }
+
+    /// The epochs of a page, newest first, and where the page before it begins.
+    fn epochs_of(&self, page: StreamPage) -> Result<(Vec<Epoch>, Option<StartAt>), Error> {
+        let StreamPage::Found { records, .. } = page else {
+            return Ok((Vec::new(), None));
+        };
+        let (mut epochs, mut next) = (Vec::new(), None);
+        for event in records.into_iter().filter_map(|record| record.event) {
+            let epoch = epoch(&event).ok_or_else(|| {
+                let text = format!("event {} of {STREAM} tells of no epoch", event.revision);
+                Error::new(self.side(), Class::Unreadable, ACTION, text)
+            })?;
+            epochs.push(epoch);
+            next = event.revision.checked_sub(1).map(StartAt::Revision);
+        }
+        Ok((epochs, next))
+    }
+}
+
+impl LogSubscription {
+    /// Returns the newest epochs, newest first, as the subscription's own node knows them, over the subscription's own
+    /// connection: what tells whose log it is.
+    ///
+    /// # Errors
+    /// As [`Client::epochs`].
+    pub async fn epochs(&self) -> Result<Vec<Epoch>, Error> {
+        let client = &self.client;
+        let limit = client.settings().call_timeout;
+        let failed = |status: tonic::Status| Error::from_status(client.side(), ACTION, &status);
+        let read = page_from(StartAt::End);
+        let asking = async {
+            let mut connection = self.connection.clone();
+            let request = self.node().node().request_of_any(request(&read));
+            let mut answers = connection.read(request).await.map_err(failed)?.into_inner();
+            let first = answers.message().await.map_err(failed)?;
+            client.collect(&read, first, answers).await
+        };
+        let page = timeout(limit, asking).await.unwrap_or_else(|_| {
+            let text = format!("no answer within {limit:?}");
+            Err(Error::new(client.side(), Class::Timeout, ACTION, text))
+        });
+        Ok(client.epochs_of(page?)?.0)
+    }
+}
+
+fn page_from(start: StartAt) -> ReadStream {
+    ReadStream {
+        stream: StreamName::from(STREAM),
+        start,
+        direction: Direction::Backwards,
+        count: PAGE,
+        resolve_links: false,
+        max_bytes: usize::MAX,
     }
 }
 

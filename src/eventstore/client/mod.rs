@@ -108,6 +108,13 @@ impl Client {
         self.finder.certificate_expiry()
     }
 
+    /// How often it has begun to open a connection, those of subscriptions to the log left out: while that stays, whatever
+    /// answered before still answers.
+    #[must_use]
+    pub fn openings(&self) -> u64 {
+        self.finder.openings()
+    }
+
     /// The node that leads now, as far as anybody says.
     ///
     /// # Errors

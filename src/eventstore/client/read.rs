@@ -309,7 +309,7 @@ impl Client {
     }
 }
 
-fn request(read: &ReadStream) -> ReadReq {
+pub(super) fn request(read: &ReadStream) -> ReadReq {
     let revision = match read.start {
         StartAt::Start => RevisionOption::Start(Empty {}),
         StartAt::Revision(revision) => RevisionOption::Revision(revision),

@@ -91,12 +91,12 @@ pub enum LogMessage {
 /// A subscription that is open. Dropping it ends the call and its connection.
 #[derive(Debug)]
 pub struct LogSubscription {
-    client: Client,
+    pub(super) client: Client,
     chosen: LogNode,
     after: Option<LogPosition>,
     answers: Streaming<ReadResp>,
     /// Kept while the call is open: without it the connection counts as idle and is no longer pinged.
-    _connection: StreamsClient<Channel>,
+    pub(super) connection: StreamsClient<Channel>,
 }
 
 impl Client {
@@ -122,7 +122,7 @@ impl Client {
                 chosen: chosen.clone(),
                 after: subscribe.after,
                 answers,
-                _connection: connection,
+                connection,
             }),
             Err(error) => Err(self.judge_log(chosen, subscribe.after, error).await),
         }

@@ -37,6 +37,7 @@ pub(super) struct Lane {
     clock: Pin<Box<Sleep>>,
     /// Those of a call that was never made: each is still to be answered.
     unsent: VecDeque<AppendId>,
+    aborted: Option<End>,
 }
 
 /// The far end of the call, while there is one.
@@ -73,6 +74,7 @@ impl Lane {
             link: Link::None,
             clock: Box::pin(sleep(silence)),
             unsent: VecDeque::new(),
+            aborted: None,
         }
     }
 
@@ -92,6 +94,18 @@ impl Lane {
         call.send(append, self.silence);
     }
 
+    /// Drops the call, which ends it on the server too; what it leaves is told when the lane is next polled.
+    pub(super) fn abort(&mut self) {
+        if self.call.is_some() {
+            let unseen = matches!(self.link, Link::Finding(..));
+            // Not the node's fault.
+            self.link = Link::None;
+            let text = "ditto ended the call: it may no longer write";
+            let why = Error::new(self.client.side(), Class::Transient, ACTION, text);
+            self.aborted = Some(End { why, unseen });
+        }
+    }
+
     pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Answer<Error>> {
         if let Some(append) = self.unsent.pop_front() {
             let outcome = AppendOutcome::NotReady;
@@ -101,10 +115,13 @@ impl Lane {
             if self.call.is_none() {
                 return Poll::Pending;
             }
-            let end = match self.poll_link(cx) {
-                Poll::Ready(Ok(event)) => return Poll::Ready(event),
-                Poll::Ready(Err(end)) => end,
-                Poll::Pending => ready!(self.poll_silence(cx)),
+            let end = match self.aborted.take() {
+                Some(end) => end,
+                None => match self.poll_link(cx) {
+                    Poll::Ready(Ok(event)) => return Poll::Ready(event),
+                    Poll::Ready(Err(end)) => end,
+                    Poll::Pending => ready!(self.poll_silence(cx)),
+                },
             };
             if let Some(event) = self.end(end) {
                 return Poll::Ready(event);
