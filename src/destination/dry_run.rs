@@ -9,9 +9,11 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use lru::LruCache;
+use uuid::Uuid;
 
-use super::{Appends, Destination};
+use super::{Abort, Appends, Destination, Keeper};
 use ditto_core::event::{Event, StreamName};
+use ditto_core::port::log::{Checkpoint, CheckpointPage};
 use ditto_core::port::{
     Answer, Append, AppendOutcome, Expected, LookupRange, LookupResult, MetadataOutcome, Rights,
 };
@@ -107,6 +109,37 @@ impl<D: Destination> Destination for DryRun<D> {
     }
 }
 
+/// The real mirror is never taken from who holds it: a dry run begins where that one is, and writes no checkpoint.
+impl<D: Keeper> Keeper for DryRun<D> {
+    async fn newest_checkpoint(&self, mirror: &str) -> CheckpointPage {
+        match self.real.newest_checkpoint(mirror).await {
+            CheckpointPage::Newest {
+                revision,
+                checkpoint,
+                ..
+            } => CheckpointPage::Newest {
+                revision,
+                checkpoint,
+                is_gone: true,
+            },
+            page => page,
+        }
+    }
+
+    async fn write_checkpoint(
+        &self,
+        _mirror: &str,
+        _id: Uuid,
+        expected: Expected,
+        _checkpoint: &Checkpoint,
+    ) -> AppendOutcome {
+        AppendOutcome::Written(match expected {
+            Expected::NoStream => 0,
+            Expected::Exact(revision) => revision + 1,
+        })
+    }
+}
+
 /// The revisions at which streams would end.
 #[derive(Debug)]
 struct Tails(Mutex<LruCache<StreamName, u64>>);
@@ -146,6 +179,11 @@ impl<D> std::fmt::Debug for DryRunAppends<D> {
             .field("under_way", &self.under_way.len())
             .finish_non_exhaustive()
     }
+}
+
+/// Nothing of it is ever under way to a server.
+impl<D> Abort for DryRunAppends<D> {
+    fn abort(&mut self) {}
 }
 
 impl<D: Destination> Appends for DryRunAppends<D> {

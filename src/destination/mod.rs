@@ -11,7 +11,11 @@ use std::future::Future;
 use std::time::Duration;
 
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::{Answer, Append, LookupRange, LookupResult, MetadataOutcome, Rights};
+use ditto_core::port::log::{Checkpoint, CheckpointPage};
+use ditto_core::port::{
+    Answer, Append, AppendOutcome, Expected, LookupRange, LookupResult, MetadataOutcome, Rights,
+};
+use uuid::Uuid;
 
 /// What a pipeline asks of its destination. Every call has a time limit of its own and can be dropped at any time.
 pub trait Destination: Send + Sync + 'static {
@@ -67,6 +71,27 @@ pub trait Destination: Send + Sync + 'static {
     fn trouble(&self) -> Option<String> {
         None
     }
+}
+
+/// A destination that keeps, beside what is copied, what a mirror has to know after a restart.
+pub trait Keeper: Destination<Appends: Abort> {
+    /// Reads the newest checkpoint of this mirror.
+    fn newest_checkpoint(&self, mirror: &str) -> impl Future<Output = CheckpointPage> + Send;
+
+    /// Writes one, as the event with this id.
+    fn write_checkpoint(
+        &self,
+        mirror: &str,
+        id: Uuid,
+        expected: Expected,
+        checkpoint: &Checkpoint,
+    ) -> impl Future<Output = AppendOutcome> + Send;
+}
+
+/// Appends on their way that can be called back.
+pub trait Abort {
+    /// Ends all calls: what is not on its way stays, and what is unanswered is told as that of a call that ended.
+    fn abort(&mut self);
 }
 
 /// Appends on their way. Many at once; the answers come in any order.

@@ -151,6 +151,8 @@ pub enum Call {
     Append,
     /// Writing metadata.
     Metadata,
+    /// Reading or writing the checkpoint of a mirror.
+    Checkpoint,
     /// Asking whether a server answers.
     Probe(Side),
 }
@@ -166,6 +168,7 @@ impl Call {
             Self::Lookup => "look",
             Self::Append => "append",
             Self::Metadata => "write_metadata",
+            Self::Checkpoint => "checkpoint",
             Self::Probe(_) => "probe",
         }
     }
@@ -175,7 +178,7 @@ impl Call {
     pub fn side(self) -> Side {
         match self {
             Self::Join | Self::Group | Self::SourceRead => Side::Source,
-            Self::Lookup | Self::Append | Self::Metadata => Side::Destination,
+            Self::Lookup | Self::Append | Self::Metadata | Self::Checkpoint => Side::Destination,
             Self::Probe(side) => side,
         }
     }

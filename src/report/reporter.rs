@@ -128,6 +128,17 @@ impl Reporter {
         self.trouble(Side::Source, text);
     }
 
+    /// The log's server confirmed a subscription.
+    pub(crate) fn reading(&self) {
+        line!(self, info, "reading the source's log");
+    }
+
+    /// The log cannot be read. Told in full once the source counts as failing.
+    pub(crate) fn unread(&mut self, text: String) {
+        line!(self, debug, reason = %text, "failed to read the source's log; retrying");
+        self.trouble(Side::Source, text);
+    }
+
     /// The group could not be looked at.
     pub(crate) fn group_unseen(&self, why: &str) {
         line!(self, debug, reason = %why, "failed to read the group's state; retrying");

@@ -3,6 +3,7 @@
 //! What only one kind can do is in that kind's folder. Never writes an event anywhere.
 
 pub mod history;
+pub mod log;
 pub mod persistent;
 pub(crate) mod pick;
 pub mod resolve;

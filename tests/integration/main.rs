@@ -15,6 +15,7 @@ mod holes;
 mod measuring;
 mod memory;
 mod merging;
+mod mirrors;
 mod names;
 mod ordering;
 mod outages;

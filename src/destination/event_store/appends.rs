@@ -4,7 +4,7 @@
 
 use futures_util::FutureExt;
 
-use crate::destination::Appends;
+use crate::destination::{Abort, Appends};
 use crate::eventstore::client::{BatchAppender, BatchOptions, Client};
 use ditto_core::port::{Answer, Append};
 
@@ -30,6 +30,12 @@ impl EventStoreAppends {
         Self {
             batch: BatchAppender::new(client, options),
         }
+    }
+}
+
+impl Abort for EventStoreAppends {
+    fn abort(&mut self) {
+        self.batch.abort();
     }
 }
 

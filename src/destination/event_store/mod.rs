@@ -3,6 +3,7 @@
 //! Names no type of a client library: it talks through ditto's own client. Never expects "any" revision.
 
 mod appends;
+mod checkpoint;
 mod lookup;
 mod metadata;
 mod recognise;
@@ -11,10 +12,14 @@ use std::time::Duration;
 
 pub use appends::EventStoreAppends;
 
-use crate::destination::Destination;
+use crate::destination::{Destination, Keeper};
 use crate::eventstore::client::Client;
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::{LookupRange, LookupResult, MetadataOutcome, Rights};
+use ditto_core::port::log::{Checkpoint, CheckpointPage};
+use ditto_core::port::{
+    AppendOutcome, Expected, LookupRange, LookupResult, MetadataOutcome, Rights,
+};
+use uuid::Uuid;
 
 /// An Event Store to write to. Its reads share one connection; each pipeline's appends have their own.
 #[derive(Clone, Debug)]
@@ -70,5 +75,21 @@ impl Destination for EventStore {
 
     fn trouble(&self) -> Option<String> {
         self.client.trouble()
+    }
+}
+
+impl Keeper for EventStore {
+    async fn newest_checkpoint(&self, mirror: &str) -> CheckpointPage {
+        checkpoint::newest(&self.client, mirror).await
+    }
+
+    async fn write_checkpoint(
+        &self,
+        mirror: &str,
+        id: Uuid,
+        expected: Expected,
+        checkpoint: &Checkpoint,
+    ) -> AppendOutcome {
+        checkpoint::write(&self.client, mirror, id, expected, checkpoint).await
     }
 }

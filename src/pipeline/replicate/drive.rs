@@ -201,7 +201,7 @@ impl<M: Machine, K: Kind<D>, D: Destination> Loop<M, K, D> {
             None => self.reporter.thrown_out(text.unwrap_or_default()),
         }
         let why = leaving.unwrap_or(LeaveReason::Ended);
-        let over = K::over(session, why);
+        let over = self.kind.over(session, why);
         self.feed(over);
     }
 

@@ -25,7 +25,7 @@ pub(super) trait Kind<D: Destination>: Sized + Send {
     fn arrived<M: Machine>(running: &mut Loop<M, Self, D>);
 
     /// What the core is told of a session that is over.
-    fn over(session: SessionId, why: LeaveReason) -> Input;
+    fn over(&mut self, session: SessionId, why: LeaveReason) -> Input;
 
     /// Looks at the source, every few seconds.
     fn look<M: Machine>(running: &mut Loop<M, Self, D>);

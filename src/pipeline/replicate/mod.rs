@@ -6,6 +6,7 @@
 mod carry_out;
 mod drive;
 mod kind;
+mod log;
 mod operations;
 mod persistent;
 mod settings;
@@ -22,11 +23,12 @@ use tokio::time::Instant;
 pub use settings::{KNOWN_STREAMS, core_settings, subscription_settings};
 
 use crate::config::settings::SubscriptionKey;
-use crate::destination::Destination;
+use crate::destination::{Destination, Keeper};
 use crate::report::Observer;
+use crate::source::log::Log;
 use crate::source::persistent::Persistent;
-use ditto_core::Core;
 use ditto_core::port::CoreSettings;
+use ditto_core::{Core, LogSettings};
 
 /// Everything that one run of a pipeline needs.
 pub struct Pipeline<S, D> {
@@ -70,6 +72,17 @@ pub enum Outcome {
 pub async fn run<S: Persistent, D: Destination>(pipeline: Pipeline<S, D>) -> Outcome {
     let core = Core::new(pipeline.settings.clone());
     drive::drive(core, persistent::Group::new(), pipeline).await
+}
+
+/// Mirrors a log under this name until told to stop. As [`run`].
+pub async fn mirror<S: Log, D: Keeper>(
+    name: Arc<str>,
+    log: LogSettings,
+    pipeline: Pipeline<S, D>,
+) -> Outcome {
+    let kind = log::Mirrored::new(name, log.holder.instance);
+    let core = Core::mirror(pipeline.settings.clone(), log);
+    drive::drive(core, kind, pipeline).await
 }
 
 impl<S, D> std::fmt::Debug for Pipeline<S, D> {

@@ -73,7 +73,7 @@ impl<S: Persistent, D: Destination> Kind<D> for Group<S> {
         running.deliveries();
     }
 
-    fn over(session: SessionId, why: LeaveReason) -> Input {
+    fn over(&mut self, session: SessionId, why: LeaveReason) -> Input {
         Input::Left { session, why }
     }
 

@@ -1,0 +1,197 @@
+//! What the loop does for a source whose log is read: its subscription, its records, its epochs, and the checkpoint that the
+//! destination keeps.
+//!
+//! Never waits, and decides nothing.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::drive::{Done, Loop, Machine};
+use super::kind::Kind;
+use crate::destination::{Abort, Keeper};
+use crate::report::Call;
+use crate::source::Opened;
+use crate::source::log::{Log, Message, Refusal};
+use ditto_core::port::log::{EpochsPage, LogCommand, LogInput, LogRefusal};
+use ditto_core::port::{Command, Input, LeaveReason, ReadId, SessionId, WriteId};
+
+/// A log, copied under a name.
+pub(super) struct Mirrored<S: Log> {
+    source: PhantomData<S>,
+    name: Arc<str>,
+    /// This process: what the ids of its checkpoints are made of.
+    instance: Uuid,
+    /// The last reading of the epochs: what is believed if the core says so.
+    judged: Option<(ReadId, S::Judged)>,
+    /// Why the session is about to end, if that is more than an outage.
+    refused: Option<LogRefusal>,
+}
+
+/// What answers a call about the log.
+pub(super) enum Answered<T, J> {
+    /// The opening of a subscription.
+    Opened(Result<Opened<T, ()>, Refusal>),
+    /// A reading of the epochs.
+    Epochs(ReadId, EpochsPage, Option<J>),
+}
+
+impl<S: Log> Mirrored<S> {
+    /// Nothing is known of it yet. `instance` names this process, and no other ever.
+    pub(super) fn new(name: Arc<str>, instance: Uuid) -> Self {
+        Self {
+            source: PhantomData,
+            name,
+            instance,
+            judged: None,
+            refused: None,
+        }
+    }
+}
+
+impl<S: Log, D: Keeper> Kind<D> for Mirrored<S> {
+    type Source = S;
+    type Done = Answered<S::Session, S::Judged>;
+
+    fn carry_out<M: Machine>(running: &mut Loop<M, Self, D>, command: Command) {
+        if let Command::Log(command) = command {
+            running.start_log(command);
+        }
+    }
+
+    fn done<M: Machine>(running: &mut Loop<M, Self, D>, done: Self::Done) {
+        match done {
+            Answered::Opened(result) => running.log_opened(result),
+            Answered::Epochs(read, page, judged) => {
+                running.kind.judged = judged.map(|judged| (read, judged));
+                running.feed(Input::Log(LogInput::EpochsRead { read, page }));
+            }
+        }
+    }
+
+    fn arrived<M: Machine>(running: &mut Loop<M, Self, D>) {
+        running.messages();
+    }
+
+    fn over(&mut self, session: SessionId, why: LeaveReason) -> Input {
+        let refused = self.refused.take();
+        let why = match why {
+            LeaveReason::Ended => refused.or(Some(LogRefusal::Unavailable)),
+            _ => None,
+        };
+        Input::Log(LogInput::Ended { session, why })
+    }
+
+    /// A connection that was opened again may lead to another source.
+    fn look<M: Machine>(running: &mut Loop<M, Self, D>) {
+        running.look_for_reconnection();
+    }
+}
+
+impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S>, D> {
+    fn start_log(&mut self, command: LogCommand) {
+        let source = self.pipeline.source.clone();
+        let destination = self.pipeline.destination.clone();
+        let name = self.kind.name.clone();
+        let answer = |input| Done::Input(Input::Log(input));
+        match command {
+            LogCommand::Open { after } => self.operations.start(Call::Join, async move {
+                Done::OfKind(Answered::Opened(source.open(after).await))
+            }),
+            LogCommand::ReadRecord { read, at } => {
+                self.operations.start(Call::SourceRead, async move {
+                    let page = source.record_at(at).await;
+                    answer(LogInput::RecordRead { read, page })
+                });
+            }
+            LogCommand::ReadEpochs { read } => {
+                self.operations.start(Call::SourceRead, async move {
+                    let (page, judged) = source.epochs().await;
+                    Done::OfKind(Answered::Epochs(read, page, judged))
+                });
+            }
+            LogCommand::Trust { read } => {
+                if let Some((_, judged)) = self.kind.judged.take_if(|(of, _)| *of == read) {
+                    source.trust(judged);
+                }
+            }
+            LogCommand::ReadCheckpoint { read } => {
+                self.operations.start(Call::Checkpoint, async move {
+                    let page = destination.newest_checkpoint(&name).await;
+                    answer(LogInput::CheckpointRead { read, page })
+                });
+            }
+            LogCommand::WriteCheckpoint {
+                write,
+                expected,
+                checkpoint,
+            } => {
+                let id = self.checkpoint_id(write);
+                self.operations.start(Call::Checkpoint, async move {
+                    let outcome = destination
+                        .write_checkpoint(&name, id, expected, &checkpoint)
+                        .await;
+                    answer(LogInput::CheckpointWritten { write, outcome })
+                });
+            }
+            LogCommand::Abort => self.appends.abort(),
+        }
+    }
+
+    /// The same for the same write, sent again: the destination takes it for the same event.
+    fn checkpoint_id(&self, write: WriteId) -> Uuid {
+        let WriteId(number) = write;
+        Uuid::new_v5(&self.kind.instance, &number.to_be_bytes())
+    }
+
+    fn log_opened(&mut self, result: Result<Opened<S::Session, ()>, Refusal>) {
+        match result {
+            Ok(opened) => {
+                let session = self.opened(opened.session);
+                self.reporter.reading();
+                self.feed(Input::Log(LogInput::Opened { session }));
+            }
+            Err(Refusal { why, text }) => {
+                self.reporter.unread(text);
+                self.feed(Input::Log(LogInput::Refused { why }));
+            }
+        }
+        self.look_for_reconnection();
+    }
+
+    fn messages(&mut self) {
+        let Some(session) = self.current.as_ref().map(|current| current.id) else {
+            self.arrived.clear();
+            return;
+        };
+        let now = self.timers.now();
+        let mut records = 0;
+        for message in self.arrived.drain(..) {
+            let input = match message {
+                Message::Record(position, event) => {
+                    records += 1;
+                    LogInput::Record {
+                        session,
+                        position,
+                        event,
+                    }
+                }
+                Message::LookedThrough(position) => LogInput::LookedThrough { session, position },
+                Message::Refused(why) => {
+                    self.kind.refused = Some(why);
+                    continue;
+                }
+            };
+            self.machine
+                .handle(now, Input::Log(input), &mut self.commands);
+        }
+        self.reporter.received(records);
+    }
+
+    fn look_for_reconnection(&mut self) {
+        if self.pipeline.source.has_reconnected() {
+            self.feed(Input::Log(LogInput::Reconnected));
+        }
+    }
+}
