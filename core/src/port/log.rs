@@ -1,5 +1,5 @@
-//! What a source that reads the log, `$all`, says and is asked: records, positions, epochs, and the checkpoint that is kept
-//! at the destination.
+//! What a source that reads the log, `$all`, says and is asked: records, positions, epochs, and what is kept at the
+//! destination: the checkpoint, and the streams that are held.
 //!
 //! Plain data. Positions are the pairs that a server gave, never completed or made up (protocol §3.3).
 
@@ -7,7 +7,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use super::{AppendOutcome, Expected, LogPosition, ReadId, SessionId, WriteId};
+use super::{AppendOutcome, Expected, HeldReason, LogPosition, ReadId, SessionId, WriteId};
 use crate::event::{Event, StreamName};
 
 /// A record of the log, by what tells it from others.
@@ -95,6 +95,59 @@ pub struct Checkpoint {
     pub rules: String,
     /// Who wrote it.
     pub holder: Holder,
+}
+
+/// Changes of the record of held streams in one write, at most.
+pub const HELD_CHANGES: usize = 200;
+
+/// Streams on record as held, at most: beyond it the mirror stops.
+pub const HELD_STREAMS: usize = 10_000;
+
+/// Bytes of their names and reasons, at most: beyond it the mirror stops.
+pub const HELD_BYTES: usize = 8 * 1024 * 1024;
+
+/// Bytes of a reason on record, at most.
+pub const HELD_REASON_BYTES: usize = 500;
+
+/// A stream that is held, as it stands on record at the destination: what the log brings of it is passed, and read again
+/// from the stream once that can be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldStream {
+    /// Its name.
+    pub stream: StreamName,
+    /// The first revision that was held.
+    pub revision: u64,
+    /// Kind of the reason.
+    pub kind: HeldReason,
+    /// The reason in full, for the operator.
+    pub reason: String,
+}
+
+/// A change of the record of held streams.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeldChange {
+    /// It is held from now on; one that is on record already: the newer word counts.
+    Held(HeldStream),
+    /// It is held no longer: all of it is at the destination.
+    Released(StreamName),
+}
+
+/// What a read of the record of held streams brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeldPage {
+    /// The streams that are held now, all changes taken together.
+    Held {
+        /// In any order, each once.
+        streams: Vec<HeldStream>,
+        /// What the next change expects.
+        expected: Expected,
+    },
+    /// There is an event that this ditto does not understand: text for the operator.
+    Unreadable(String),
+    /// No right to read it.
+    Denied,
+    /// No answer.
+    Failed,
 }
 
 /// Why the log cannot be read from a place.
@@ -226,6 +279,20 @@ pub enum LogInput {
         /// How it was answered.
         outcome: AppendOutcome,
     },
+    /// The record of held streams was read.
+    HeldRead {
+        /// Which read.
+        read: ReadId,
+        /// What it brought.
+        page: HeldPage,
+    },
+    /// Changes of the record of held streams were written, or not.
+    HeldWritten {
+        /// Which write.
+        write: WriteId,
+        /// How it was answered; written: the revision of the last change's event.
+        outcome: AppendOutcome,
+    },
 }
 
 /// What a source that reads the log is asked.
@@ -267,6 +334,21 @@ pub enum LogCommand {
         expected: Expected,
         /// What it says.
         checkpoint: Box<Checkpoint>,
+    },
+    /// Read the record of held streams. [`LogInput::HeldRead`].
+    ReadHeld {
+        /// Id for the answer.
+        read: ReadId,
+    },
+    /// Write changes of the record of held streams, all or none; asked for again under the same id, they are the same
+    /// events. [`LogInput::HeldWritten`].
+    WriteHeld {
+        /// Id for the answer, and what the events' ids are made of.
+        write: WriteId,
+        /// The revision before them.
+        expected: Expected,
+        /// In this order; at least one, at most [`HELD_CHANGES`].
+        changes: Vec<HeldChange>,
     },
     /// The lease is over: nothing that was sent and is not at the destination may arrive there later. Its connections are
     /// aborted; writes wait.

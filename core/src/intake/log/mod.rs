@@ -121,6 +121,8 @@ impl Log {
             LogInput::CheckpointWritten { write, outcome } => {
                 self.on_checkpoint_written(cx, streams, write, outcome);
             }
+            // Nobody asks yet.
+            LogInput::HeldRead { .. } | LogInput::HeldWritten { .. } => {}
         }
     }
 

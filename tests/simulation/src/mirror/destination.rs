@@ -1,11 +1,12 @@
-//! The destination of mirrors: streams with exact revisions, and the checkpoint's stream.
+//! The destination of mirrors: streams with exact revisions, the checkpoint's stream, and the record of held
+//! streams.
 //!
 //! Never trusts what an append says about itself.
 
 use std::collections::{BTreeMap, HashMap};
 
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::log::{Checkpoint, CheckpointPage};
+use ditto_core::port::log::{Checkpoint, CheckpointPage, HeldChange, HeldPage, HeldStream};
 use ditto_core::port::{AppendOutcome, Expected, LookupRange, LookupResult, WriteId};
 use uuid::Uuid;
 
@@ -16,11 +17,19 @@ pub(super) struct Stored {
     pub(super) checkpoint: Box<Checkpoint>,
 }
 
+/// A change of the record of held streams, as it was stored: by which write of which daemon.
+#[derive(Clone, Debug)]
+pub(super) struct Recorded {
+    pub(super) by: (Uuid, WriteId),
+    pub(super) change: HeldChange,
+}
+
 /// One destination.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Destination {
     pub(super) streams: BTreeMap<StreamName, Vec<Event>>,
     pub(super) checkpoints: Vec<Stored>,
+    pub(super) record: Vec<Recorded>,
     /// Instances whose process has ended on the machine of everybody else.
     pub(super) gone: HashMap<Uuid, bool>,
 }
@@ -144,6 +153,50 @@ impl Destination {
         } else if fits(expected, self.checkpoints.len()) {
             self.checkpoints.push(stored);
             (AppendOutcome::Written(at as u64), true)
+        } else {
+            (AppendOutcome::WrongRevision, false)
+        }
+    }
+
+    /// The streams that are on record as held.
+    pub(super) fn held(&self) -> BTreeMap<StreamName, HeldStream> {
+        let mut held = BTreeMap::new();
+        for recorded in &self.record {
+            match &recorded.change {
+                HeldChange::Held(stream) => held.insert(stream.stream.clone(), stream.clone()),
+                HeldChange::Released(stream) => held.remove(stream),
+            };
+        }
+        held
+    }
+
+    /// The record of held streams, as a read finds it.
+    pub(super) fn held_page(&self) -> HeldPage {
+        let last = self.record.len().checked_sub(1);
+        HeldPage::Held {
+            streams: self.held().into_values().collect(),
+            expected: last.map_or(Expected::NoStream, |last| Expected::Exact(last as u64)),
+        }
+    }
+
+    /// Writes changes of the record: at their exact revisions, and once. True if they were stored now.
+    pub(super) fn record(
+        &mut self,
+        expected: Expected,
+        by: (Uuid, WriteId),
+        changes: &[HeldChange],
+    ) -> (AppendOutcome, bool) {
+        let from = next(expected);
+        let last = from.saturating_add(changes.len());
+        let there = self.record.get(from..last);
+        let written = AppendOutcome::Written(last as u64 - 1);
+        if there.is_some_and(|there| there.iter().all(|recorded| recorded.by == by)) {
+            (written, false)
+        } else if fits(expected, self.record.len()) {
+            let changes = changes.iter().cloned();
+            self.record
+                .extend(changes.map(|change| Recorded { by, change }));
+            (written, true)
         } else {
             (AppendOutcome::WrongRevision, false)
         }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use ditto_core::port::log::{
-    CheckpointPage, EpochsPage, LogCommand, LogInput, LogRefusal, RecordPage,
+    CheckpointPage, EpochsPage, HeldPage, LogCommand, LogInput, LogRefusal, RecordPage,
 };
 use ditto_core::port::{
     AppendOutcome, Command, Input, LookupResult, MetadataOutcome, Moment, Rights, SessionId, Side,
@@ -208,6 +208,14 @@ impl World {
                     write,
                     outcome: AppendOutcome::NoAnswer,
                 },
+                LogCommand::ReadHeld { read } => LogInput::HeldRead {
+                    read,
+                    page: HeldPage::Failed,
+                },
+                LogCommand::WriteHeld { write, .. } => LogInput::HeldWritten {
+                    write,
+                    outcome: AppendOutcome::NoAnswer,
+                },
                 LogCommand::Open { .. } | LogCommand::Abort | LogCommand::Trust { .. } => {
                     LogInput::Refused {
                         why: LogRefusal::Unavailable,
@@ -274,7 +282,7 @@ impl World {
                 read,
                 page: self.source.read(&stream, from, count),
             },
-            Command::Log(command) => Input::Log(self.carry_out_log(number, command)?),
+            Command::Log(command) => Input::Log(self.carry_out_log((number, generation), command)?),
             other => {
                 self.promises
                     .broke(format!("a mirror never commands {other:?}"));
@@ -283,7 +291,11 @@ impl World {
         })
     }
 
-    fn carry_out_log(&mut self, number: usize, command: LogCommand) -> Option<LogInput> {
+    fn carry_out_log(
+        &mut self,
+        (number, generation): (usize, u32),
+        command: LogCommand,
+    ) -> Option<LogInput> {
         Some(match command {
             LogCommand::Open { after } => match self.source.subscribe(after) {
                 None => LogInput::Refused {
@@ -325,6 +337,19 @@ impl World {
                     self.saved(&checkpoint, write);
                 }
                 LogInput::CheckpointWritten { write, outcome }
+            }
+            LogCommand::ReadHeld { read } => LogInput::HeldRead {
+                read,
+                page: self.destination.held_page(),
+            },
+            LogCommand::WriteHeld {
+                write,
+                expected,
+                changes,
+            } => {
+                let by = (instance_of(number, generation), write);
+                let (outcome, _) = self.destination.record(expected, by, &changes);
+                LogInput::HeldWritten { write, outcome }
             }
             LogCommand::Abort | LogCommand::Trust { .. } => return None,
         })
