@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{Abort, Appends, Destination, Keeper};
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::log::{Checkpoint, CheckpointPage};
+use ditto_core::port::log::{Checkpoint, CheckpointPage, HeldChange, HeldPage};
 use ditto_core::port::{
     Answer, Append, AppendOutcome, Expected, LookupRange, LookupResult, MetadataOutcome, Rights,
 };
@@ -133,11 +133,31 @@ impl<D: Keeper> Keeper for DryRun<D> {
         expected: Expected,
         _checkpoint: &Checkpoint,
     ) -> AppendOutcome {
-        AppendOutcome::Written(match expected {
-            Expected::NoStream => 0,
-            Expected::Exact(revision) => revision + 1,
-        })
+        would_be_written(expected, 1)
     }
+
+    async fn held_streams(&self, mirror: &str) -> HeldPage {
+        self.real.held_streams(mirror).await
+    }
+
+    async fn write_held(
+        &self,
+        _mirror: &str,
+        _id: Uuid,
+        expected: Expected,
+        changes: &[HeldChange],
+    ) -> AppendOutcome {
+        would_be_written(expected, changes.len())
+    }
+}
+
+/// Where a stream that was as expected would end.
+fn would_be_written(expected: Expected, events: usize) -> AppendOutcome {
+    let events = u64::try_from(events).unwrap_or(u64::MAX);
+    AppendOutcome::Written(match expected {
+        Expected::NoStream => events.saturating_sub(1),
+        Expected::Exact(revision) => revision.saturating_add(events),
+    })
 }
 
 /// The revisions at which streams would end.

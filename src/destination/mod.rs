@@ -11,7 +11,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::log::{Checkpoint, CheckpointPage};
+use ditto_core::port::log::{Checkpoint, CheckpointPage, HeldChange, HeldPage};
 use ditto_core::port::{
     Answer, Append, AppendOutcome, Expected, LookupRange, LookupResult, MetadataOutcome, Rights,
 };
@@ -85,6 +85,18 @@ pub trait Keeper: Destination<Appends: Abort> {
         id: Uuid,
         expected: Expected,
         checkpoint: &Checkpoint,
+    ) -> impl Future<Output = AppendOutcome> + Send;
+
+    /// Reads which streams of this mirror are on record as held.
+    fn held_streams(&self, mirror: &str) -> impl Future<Output = HeldPage> + Send;
+
+    /// Writes changes of that record, as events whose ids follow from this one; all or none.
+    fn write_held(
+        &self,
+        mirror: &str,
+        id: Uuid,
+        expected: Expected,
+        changes: &[HeldChange],
     ) -> impl Future<Output = AppendOutcome> + Send;
 }
 

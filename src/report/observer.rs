@@ -151,7 +151,7 @@ pub enum Call {
     Append,
     /// Writing metadata.
     Metadata,
-    /// Reading or writing the checkpoint of a mirror.
+    /// Reading or writing the checkpoint of a mirror, or its record of held streams.
     Checkpoint,
     /// Asking whether a server answers.
     Probe(Side),

@@ -9,8 +9,8 @@ use ditto_core::port::{AppendOutcome, Expected, LogPosition};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::eventstore::client::{Client, ReadStream, StreamEnd, StreamPage};
-use crate::eventstore::{Class, Error};
+use super::own;
+use crate::eventstore::client::{Client, ReadStream, StreamPage};
 use crate::host::Process;
 
 const TYPE: &str = "ditto-checkpoint";
@@ -29,12 +29,11 @@ pub(super) async fn newest(client: &Client, mirror: &str) -> CheckpointPage {
     let stream = stream(mirror);
     let page = match client.read_stream(ReadStream::newest(stream.clone())).await {
         Ok(page) => page,
-        Err(error) => return unread(&error),
+        Err(error) if own::is_denied(&error) => return CheckpointPage::Denied,
+        Err(_) => return CheckpointPage::Failed,
     };
     match page {
-        StreamPage::Tombstoned => {
-            CheckpointPage::Unreadable(format!("stream {stream} was deleted for good"))
-        }
+        StreamPage::Tombstoned => CheckpointPage::Unreadable(own::deleted(&stream)),
         StreamPage::NotFound => none(client, &stream).await,
         found @ StreamPage::Found { .. } => match found.into_first_event() {
             Some(event) => read(&event),
@@ -45,24 +44,11 @@ pub(super) async fn newest(client: &Client, mirror: &str) -> CheckpointPage {
 
 /// There is none to be read: where the stream ends all the same, if it was deleted or truncated.
 async fn none(client: &Client, stream: &StreamName) -> CheckpointPage {
-    match client.stream_end(stream).await {
-        Ok(StreamEnd::NoEvent) => CheckpointPage::None {
-            expected: Expected::NoStream,
-        },
-        Ok(StreamEnd::At(revision)) => CheckpointPage::None {
-            expected: Expected::Exact(revision),
-        },
-        Ok(StreamEnd::Tombstoned) => {
-            CheckpointPage::Unreadable(format!("stream {stream} was deleted for good"))
-        }
-        Err(error) => unread(&error),
-    }
-}
-
-fn unread(error: &Error) -> CheckpointPage {
-    match error.class() {
-        Class::Denied | Class::MetadataDenied => CheckpointPage::Denied,
-        _ => CheckpointPage::Failed,
+    match own::end(client, stream).await {
+        Ok(expected) => CheckpointPage::None { expected },
+        Err(own::NoEnd::Deleted(text)) => CheckpointPage::Unreadable(text),
+        Err(own::NoEnd::Denied) => CheckpointPage::Denied,
+        Err(own::NoEnd::Failed) => CheckpointPage::Failed,
     }
 }
 
@@ -105,27 +91,9 @@ pub(super) async fn write(
         .append_outcome(&stream, expected, std::slice::from_ref(&event))
         .await;
     if expected == Expected::NoStream && matches!(outcome, AppendOutcome::Written(_)) {
-        bound(client, &stream).await;
+        own::keep_newest(client, &stream, KEPT).await;
     }
     outcome
-}
-
-/// Lets the server forget all but the newest. An operator's own metadata stay; a failure costs room and nothing else.
-async fn bound(client: &Client, stream: &StreamName) {
-    let event = Event {
-        id: Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("ditto:{stream}").as_bytes()),
-        stream: stream.metadata_stream(),
-        revision: 0,
-        event_type: "$metadata".into(),
-        is_json: true,
-        data: Bytes::from(format!(r#"{{"$maxCount":{KEPT}}}"#)),
-        metadata: Bytes::new(),
-        created: 0,
-    };
-    let metadata = std::slice::from_ref(&event);
-    client
-        .append_outcome(&event.stream, Expected::NoStream, metadata)
-        .await;
 }
 
 /// The event's data.

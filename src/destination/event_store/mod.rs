@@ -4,8 +4,10 @@
 
 mod appends;
 mod checkpoint;
+mod held;
 mod lookup;
 mod metadata;
+mod own;
 mod recognise;
 
 use std::time::Duration;
@@ -15,7 +17,7 @@ pub use appends::EventStoreAppends;
 use crate::destination::{Destination, Keeper};
 use crate::eventstore::client::Client;
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::log::{Checkpoint, CheckpointPage};
+use ditto_core::port::log::{Checkpoint, CheckpointPage, HeldChange, HeldPage};
 use ditto_core::port::{
     AppendOutcome, Expected, LookupRange, LookupResult, MetadataOutcome, Rights,
 };
@@ -91,5 +93,19 @@ impl Keeper for EventStore {
         checkpoint: &Checkpoint,
     ) -> AppendOutcome {
         checkpoint::write(&self.client, mirror, id, expected, checkpoint).await
+    }
+
+    async fn held_streams(&self, mirror: &str) -> HeldPage {
+        held::read(&self.client, mirror).await
+    }
+
+    async fn write_held(
+        &self,
+        mirror: &str,
+        id: Uuid,
+        expected: Expected,
+        changes: &[HeldChange],
+    ) -> AppendOutcome {
+        held::write(&self.client, mirror, id, expected, changes).await
     }
 }

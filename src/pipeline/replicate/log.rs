@@ -127,7 +127,7 @@ impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S>, D> {
                 expected,
                 checkpoint,
             } => {
-                let id = self.checkpoint_id(write);
+                let id = self.written_id(write);
                 self.operations.start(Call::Checkpoint, async move {
                     let outcome = destination
                         .write_checkpoint(&name, id, expected, &checkpoint)
@@ -135,12 +135,27 @@ impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S>, D> {
                     answer(LogInput::CheckpointWritten { write, outcome })
                 });
             }
+            LogCommand::ReadHeld { read } => self.operations.start(Call::Checkpoint, async move {
+                let page = destination.held_streams(&name).await;
+                answer(LogInput::HeldRead { read, page })
+            }),
+            LogCommand::WriteHeld {
+                write,
+                expected,
+                changes,
+            } => {
+                let id = self.written_id(write);
+                self.operations.start(Call::Checkpoint, async move {
+                    let outcome = destination.write_held(&name, id, expected, &changes).await;
+                    answer(LogInput::HeldWritten { write, outcome })
+                });
+            }
             LogCommand::Abort => self.appends.abort(),
         }
     }
 
     /// The same for the same write, sent again: the destination takes it for the same event.
-    fn checkpoint_id(&self, write: WriteId) -> Uuid {
+    fn written_id(&self, write: WriteId) -> Uuid {
         let WriteId(number) = write;
         Uuid::new_v5(&self.kind.instance, &number.to_be_bytes())
     }
