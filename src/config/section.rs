@@ -2,6 +2,8 @@
 //!
 //! Never stops at a mistake: a bad value counts as absent, and the whole configuration as bad.
 
+mod lists;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -61,8 +63,19 @@ impl<'p> Section<'p> {
 
     /// A text that must not be empty.
     pub(crate) fn name(&mut self, key: &'static str) -> Option<Found<String>> {
-        self.value(key, "a string that is not empty", false, |value| {
-            as_text(value).filter(|text| !text.trim().is_empty())
+        let is_given = |text: &str| !text.trim().is_empty();
+        self.text(key, "a string that is not empty", is_given)
+    }
+
+    /// A text that is as expected.
+    pub(crate) fn text(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        is_good: impl Fn(&str) -> bool,
+    ) -> Option<Found<String>> {
+        self.value(key, expected, false, |value| {
+            as_text(value).filter(|text| is_good(text))
         })
     }
 
@@ -184,38 +197,6 @@ impl<'p> Section<'p> {
         let read = |value: &Value| as_text(value).and_then(|text| text.parse().ok());
         self.value(key, expected, false, read)
             .map(|found| found.value)
-    }
-
-    /// Names of hosts, without scheme and port: an array, or in a variable one string with commas. None if it is absent.
-    pub(crate) fn host_names(&mut self, key: &'static str) -> Vec<String> {
-        const EXPECTED: &str = "a host name such as \"ditto.example.net\", without scheme and port";
-        const ARRAY: &str = "an array of host names such as [\"ditto.example.net\"]";
-        let host = |text: &str| {
-            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-            (!text.is_empty() && text.chars().all(plain)).then(|| text.to_owned())
-        };
-        let Some(node) = self.take(key) else {
-            return Vec::new();
-        };
-        let mut names = Vec::new();
-        let mut take = |name: Option<String>, from: &Node| match name {
-            Some(name) => names.push(name),
-            None => self.mismatch(from, key, EXPECTED, false),
-        };
-        match &node.value {
-            Value::List(items) => {
-                for item in items {
-                    take(as_text(&item.value).and_then(|text| host(&text)), item);
-                }
-            }
-            Value::Variable(text) => {
-                for name in text.split(',') {
-                    take(host(name.trim()), &node);
-                }
-            }
-            _ => self.mismatch(&node, key, ARRAY, false),
-        }
-        names
     }
 
     /// A sub-table; an empty one if it is absent.
