@@ -57,6 +57,12 @@ fn report(file: &Path, loaded: &Loaded) {
         file.display(),
         summary(&loaded.settings)
     ));
+    for mirror in &loaded.settings.mirrors {
+        say(&format!("mirror {} copies:", mirror.name));
+        for rule in mirror.filter.to_string().lines() {
+            say(&format!("  {rule}"));
+        }
+    }
 }
 
 fn check_servers(settings: &Settings) -> Exit {
@@ -94,10 +100,23 @@ fn check_servers(settings: &Settings) -> Exit {
 fn summary(settings: &Settings) -> String {
     let from = settings.source.nodes.addresses();
     let to = settings.destination.address();
-    let count = match settings.subscriptions.len() {
-        0 => "no subscriptions".to_owned(),
-        1 => "1 subscription".to_owned(),
-        count => format!("{count} subscriptions"),
-    };
-    format!("{count}, from {from} to {to}")
+    format!("{}, from {from} to {to}", counted(settings))
+}
+
+/// How many subscriptions and mirrors there are, without the kind that is not configured.
+fn counted(settings: &Settings) -> String {
+    let counts = [
+        (settings.subscriptions.len(), "subscription"),
+        (settings.mirrors.len(), "mirror"),
+    ];
+    let counts: Vec<String> = counts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, kind)| format!("{count} {kind}{}", if count == 1 { "" } else { "s" }))
+        .collect();
+    if counts.is_empty() {
+        "no subscriptions or mirrors".to_owned()
+    } else {
+        counts.join(" and ")
+    }
 }

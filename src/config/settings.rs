@@ -3,6 +3,8 @@
 //! Made by `validate` alone; an `Option` here means a choice of the operator ("ditto chooses"), never "not looked at
 //! yet". Never reads a file, and never prints a secret.
 
+mod mirror;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +13,9 @@ use std::time::Duration;
 
 use super::cluster::{ClusterSettings, PasswordSource};
 use ditto_core::event::StreamName;
+
+use mirror::LOG;
+pub use mirror::{MirrorSettings, ReadFrom};
 
 /// Everything that ditto was asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,10 +28,23 @@ pub struct Settings {
     pub daemon: DaemonSettings,
     /// Each `[[subscription]]`, no two with the same stream and group.
     pub subscriptions: Vec<SubscriptionSettings>,
+    /// Each `[[mirror]]`, no two with the same name; no stream is copied by two of them, or by one and a subscription.
+    pub mirrors: Vec<MirrorSettings>,
     /// `[http]`.
     pub http: HttpSettings,
     /// `[log]`.
     pub log: LogSettings,
+}
+
+impl Settings {
+    /// Everything that copies: no two with the same key.
+    pub fn pipelines(&self) -> impl Iterator<Item = PipelineSettings> {
+        let subscriptions = self.subscriptions.iter().cloned();
+        let mirrors = self.mirrors.iter().cloned();
+        subscriptions
+            .map(PipelineSettings::Subscription)
+            .chain(mirrors.map(PipelineSettings::Mirror))
+    }
 }
 
 /// `[destination]`, by its `type`.
@@ -76,18 +94,65 @@ impl fmt::Display for KinesisSettings {
     }
 }
 
-/// What identifies a subscription: one pipeline each.
+/// What identifies a subscription or a mirror: one pipeline each.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SubscriptionKey {
-    /// The stream that the group reads.
+    /// The stream that the group reads; of a mirror `$all`.
     pub stream: StreamName,
-    /// The group's name.
+    /// The group's name; of a mirror its own.
     pub group: Arc<str>,
+}
+
+impl SubscriptionKey {
+    /// Whether it is that of a mirror.
+    #[must_use]
+    pub fn is_mirror(&self) -> bool {
+        self.stream.as_str() == LOG
+    }
+
+    /// The words for what it is the key of.
+    #[must_use]
+    pub fn words<'w>(&self, subscription: &'w str, mirror: &'w str) -> &'w str {
+        if self.is_mirror() {
+            mirror
+        } else {
+            subscription
+        }
+    }
 }
 
 impl fmt::Display for SubscriptionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}::{}", self.stream, self.group)
+    }
+}
+
+/// What one pipeline copies, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PipelineSettings {
+    /// What a group delivers.
+    Subscription(SubscriptionSettings),
+    /// What the log holds.
+    Mirror(MirrorSettings),
+}
+
+impl PipelineSettings {
+    /// What identifies it.
+    #[must_use]
+    pub fn key(&self) -> SubscriptionKey {
+        match self {
+            Self::Subscription(subscription) => subscription.key(),
+            Self::Mirror(mirror) => mirror.key(),
+        }
+    }
+
+    /// How events are copied.
+    #[must_use]
+    pub fn replication(&self) -> &Replication {
+        match self {
+            Self::Subscription(subscription) => &subscription.replication,
+            Self::Mirror(mirror) => &mirror.replication,
+        }
     }
 }
 
@@ -151,7 +216,7 @@ pub enum GroupStart {
     Number(u64),
 }
 
-/// `[replication]` with a subscription's own keys over it.
+/// `[replication]` with the own keys of a subscription or a mirror over it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replication {
     /// Buffer size to ask for when joining; `None`: ditto chooses and adapts.
@@ -200,29 +265,29 @@ impl Default for Replication {
 /// `on_conflict`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnConflict {
-    /// Hold the stream and park its deliveries.
+    /// Hold the stream, and park its deliveries; a mirror has none and only holds it.
     Park,
     /// Hold the stream, acknowledge and count its deliveries.
     Skip,
-    /// Stop the subscription.
+    /// Stop the subscription or the mirror.
     Stop,
 }
 
 /// `on_missing_history`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnMissingHistory {
-    /// Hold the stream and park its deliveries.
+    /// As [`OnConflict::Park`].
     Park,
     /// Write an empty placeholder for each missing revision.
     Fill,
-    /// Stop the subscription.
+    /// Stop the subscription or the mirror.
     Stop,
 }
 
 /// `on_unverified`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnUnverified {
-    /// Hold the stream and park its deliveries.
+    /// As [`OnConflict::Park`].
     Hold,
     /// Take its events for the source's, count and warn.
     Pass,
@@ -233,7 +298,7 @@ pub enum OnUnverified {
 pub struct DaemonSettings {
     /// How long a stop may take.
     pub shutdown_timeout: Duration,
-    /// Bytes of events held in memory, shared among the subscriptions.
+    /// Bytes of events held in memory, shared among subscriptions and mirrors.
     pub max_buffered_bytes: usize,
 }
 

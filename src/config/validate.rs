@@ -3,6 +3,7 @@
 //! Reports every mistake, not only the first. Never opens a file: what named files hold is judged by `files`.
 
 mod kinesis;
+mod mirror;
 mod otlp;
 mod side;
 mod subscription;
@@ -48,6 +49,7 @@ pub(crate) fn validate(tree: Table, file: Origin, context: &Context<'_>) -> Opti
         context,
     };
     let subscriptions = subscription::subscriptions(root.sections("subscription"), &around);
+    let mirrors = mirror::mirrors(root.sections("mirror"), &subscriptions, &around);
     let http = http(root.section("http"));
     let log = log(root.section("log"), context);
     root.finish();
@@ -58,6 +60,7 @@ pub(crate) fn validate(tree: Table, file: Origin, context: &Context<'_>) -> Opti
         destination: destination.settings,
         daemon,
         subscriptions,
+        mirrors,
         http,
         log,
     })

@@ -17,11 +17,11 @@ use ditto_core::event::StreamName;
 /// A buffer size that a server still takes without trouble.
 const LARGEST_BUFFER: u64 = 100_000;
 /// Streams that may have an append in flight, at most.
-const LARGEST_IN_FLIGHT: u64 = 65_536;
+pub(super) const LARGEST_IN_FLIGHT: u64 = 65_536;
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// What the sections of subscriptions are judged by beside themselves.
+/// What the sections of subscriptions and mirrors are judged by beside themselves.
 pub(super) struct Around<'a> {
     pub(super) defaults: &'a Replication,
     pub(super) daemon: &'a DaemonSettings,
@@ -85,11 +85,7 @@ fn subscription(section: &mut Section<'_>, around: &Around<'_>) -> Option<Subscr
     }
     let new_group = new_group(new_group_section);
     let replication = replication_keys(section, around.defaults, around.destination);
-    if replication.max_append_bytes > around.daemon.max_buffered_bytes {
-        let origin = section.origin().clone();
-        let text = "is more than daemon.max_buffered_bytes: an append that large would never fill";
-        section.problem(&origin, "max_append_bytes", text);
-    }
+    judge_append_bytes(section, &replication, around.daemon);
     let (stream, group) = (stream?, group?);
     judge_stream(section, &stream, &replication, around.destination);
     Some(SubscriptionSettings {
@@ -100,6 +96,17 @@ fn subscription(section: &mut Section<'_>, around: &Around<'_>) -> Option<Subscr
         accept_unseen_below: accept_unseen_below.unwrap_or(0),
         replication,
     })
+}
+
+pub(super) fn judge_append_bytes(
+    section: &Section<'_>,
+    replication: &Replication,
+    daemon: &DaemonSettings,
+) {
+    if replication.max_append_bytes > daemon.max_buffered_bytes {
+        let text = "is more than daemon.max_buffered_bytes: an append that large would never fill";
+        section.problem(section.origin(), "max_append_bytes", text);
+    }
 }
 
 fn judge_stream(
@@ -162,12 +169,7 @@ fn replication_keys(
             kinesis::MOST_CALLS
         }
     };
-    let throttle = section.duration(
-        "throttle_interval",
-        Duration::ZERO..=Duration::from_secs(3600),
-    );
     let time_to_live = section.duration("time_to_live", SHORTEST..=LONGEST * 100);
-    let append_bytes = section.size("max_append_bytes", 1 << 10..=64 << 20);
     let on_conflict = section.word(
         "on_conflict",
         &[
@@ -184,24 +186,40 @@ fn replication_keys(
             ("stop", OnMissingHistory::Stop),
         ],
     );
-    let on_unverified = section.word(
-        "on_unverified",
-        &[("hold", OnUnverified::Hold), ("pass", OnUnverified::Pass)],
-    );
     Replication {
         buffer_size: narrow(section.integer("buffer_size", 1..=LARGEST_BUFFER))
             .or(defaults.buffer_size),
-        throttle_interval: throttle.map_or(defaults.throttle_interval, |found| found.value),
         skip_version_check: section
             .boolean("skip_version_check")
             .unwrap_or(defaults.skip_version_check),
-        read_only: section.boolean("read_only").unwrap_or(defaults.read_only),
         time_to_live: time_to_live
             .map(|found| found.value)
             .or(defaults.time_to_live),
         on_conflict: on_conflict.map_or(defaults.on_conflict, |found| found.value),
         on_missing_history: on_missing_history
             .map_or(defaults.on_missing_history, |found| found.value),
+        ..common_keys(section, defaults, most_in_flight)
+    }
+}
+
+/// The keys that mean the same for subscriptions and mirrors; all others are those of `defaults`.
+pub(super) fn common_keys(
+    section: &mut Section<'_>,
+    defaults: &Replication,
+    most_in_flight: u64,
+) -> Replication {
+    let throttle = section.duration(
+        "throttle_interval",
+        Duration::ZERO..=Duration::from_secs(3600),
+    );
+    let append_bytes = section.size("max_append_bytes", 1 << 10..=64 << 20);
+    let on_unverified = section.word(
+        "on_unverified",
+        &[("hold", OnUnverified::Hold), ("pass", OnUnverified::Pass)],
+    );
+    Replication {
+        throttle_interval: throttle.map_or(defaults.throttle_interval, |found| found.value),
+        read_only: section.boolean("read_only").unwrap_or(defaults.read_only),
         on_unverified: on_unverified.map_or(defaults.on_unverified, |found| found.value),
         max_append_events: narrow(section.integer("max_append_events", 1..=10_000))
             .unwrap_or(defaults.max_append_events),
@@ -210,6 +228,7 @@ fn replication_keys(
             .unwrap_or(defaults.max_append_bytes),
         appends_in_flight: narrow(section.integer("appends_in_flight", 1..=most_in_flight))
             .or(defaults.appends_in_flight),
+        ..defaults.clone()
     }
 }
 

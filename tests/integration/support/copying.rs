@@ -116,6 +116,7 @@ impl Copying {
             destination: Destination::EventStore(destination),
             daemon: DaemonSettings::default(),
             subscriptions: Vec::new(),
+            mirrors: Vec::new(),
             http: HttpSettings::default(),
             log: LogSettings::default(),
         };

@@ -1,0 +1,132 @@
+//! Mirrors in the configuration, and what the commands say about them. Never copies one.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ditto::config::load::{Environment, load};
+use ditto::config::settings::{
+    MirrorSettings, OnConflict, OnMissingHistory, OnUnverified, ReadFrom, Replication,
+};
+
+use super::support::ask;
+
+/// Runs a command with this configuration.
+fn ask_with(configuration: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ditto.toml");
+    std::fs::write(&file, configuration).expect("written");
+    let file = file.to_str().expect("UTF-8");
+    ask(&[arguments, &["--config", file]].concat())
+}
+
+const SIDES: &str = "[source]\nconnection_string = \"esdb://a:1\"\n[destination]\nconnection_string = \"esdb://b:1\"\n";
+const SUBSCRIPTION: &str = "[[subscription]]\nstream = \"$ce-customer\"\ngroup = \"g\"\n";
+const MIRROR: &str = "[[mirror]]\nname = \"rest\"\nstreams = [\"order-7\", \"b*\", \"ab\", \"a*\"]\nexclude_streams = [\"bb*\"]\n";
+
+#[test]
+fn every_key_of_mirrors_arrives_where_it_belongs() {
+    let file = Path::new("tests/fixtures/valid/mirrors.toml");
+    let variables = [
+        ("DITTO__MIRROR__2__NAME", "orders"),
+        ("DITTO__MIRROR__2__STREAMS", "order-8, order-9*"),
+    ];
+    let environment = Environment {
+        variables: variables
+            .map(|(name, value)| (name.to_owned(), Some(value.to_owned())))
+            .into(),
+        ..Environment::default()
+    };
+    let settings = load(file, &environment).expect("valid").settings;
+    let filter = |text: &str| text.parse().expect("a filter");
+    let shared = Replication {
+        throttle_interval: Duration::from_millis(5),
+        read_only: true,
+        on_conflict: OnConflict::Park,
+        on_missing_history: OnMissingHistory::Fill,
+        on_unverified: OnUnverified::Pass,
+        max_append_events: 50,
+        appends_in_flight: Some(64),
+        ..Replication::default()
+    };
+    let expected = [
+        MirrorSettings {
+            name: "customers-2".into(),
+            filter: filter("+customer-*\n+order-7\n-customer-test-*"),
+            read_from: Some(ReadFrom::ReadOnlyReplica),
+            replication: Replication {
+                throttle_interval: Duration::from_secs(1),
+                on_conflict: OnConflict::Stop,
+                on_missing_history: OnMissingHistory::Park,
+                max_append_events: 7,
+                max_append_bytes: 2 << 20,
+                appends_in_flight: Some(3),
+                ..Replication::default()
+            },
+        },
+        MirrorSettings {
+            name: "rest".into(),
+            filter: filter("+*\n-account-*\n-customer*\n-invoice-1\n-order-*"),
+            read_from: None,
+            replication: shared.clone(),
+        },
+        MirrorSettings {
+            name: "orders".into(),
+            filter: filter("+order-8\n+order-9*"),
+            read_from: None,
+            replication: shared,
+        },
+    ];
+    assert_eq!(settings.mirrors, expected);
+    let keys: Vec<String> = settings
+        .pipelines()
+        .map(|one| one.key().to_string())
+        .collect();
+    let expected = [
+        "$ce-account::g",
+        "invoice-1::g",
+        "$all::customers-2",
+        "$all::rest",
+        "$all::orders",
+    ];
+    assert_eq!(keys, expected);
+}
+
+#[test]
+fn check_prints_each_mirror_with_its_rules() {
+    let all = "[[mirror]]\nname = \"all\"\n";
+    for (parts, expected) in [
+        (
+            &[SIDES][..],
+            "no subscriptions or mirrors, from a:1 to b:1\n",
+        ),
+        (
+            &[SIDES, all],
+            "1 mirror, from a:1 to b:1\nmirror all copies:\n  +*\n",
+        ),
+        (
+            &[SIDES, SUBSCRIPTION, MIRROR],
+            "1 subscription and 1 mirror, from a:1 to b:1\n\
+             mirror rest copies:\n  +a*\n  +b*\n  +order-7\n  -bb*\n",
+        ),
+    ] {
+        let (code, said, complaint) = ask_with(&parts.concat(), &["check"]);
+        assert_eq!(code, Some(0), "{complaint}");
+        assert!(said.ends_with(expected), "{expected:?} in {said}");
+    }
+}
+
+#[test]
+fn rules_that_no_checkpoint_could_hold_are_refused() {
+    let rules = |count: usize| -> Vec<String> {
+        let rule = |number| format!("\"{number:063}*\"");
+        (0..count).map(rule).collect()
+    };
+    for (count, expected) in [(1_024, Some(0)), (1_025, Some(78))] {
+        let streams = rules(count).join(", ");
+        let mirror = format!("[[mirror]]\nname = \"all\"\nstreams = [{streams}]\n");
+        let (code, said, complaint) = ask_with(&[SIDES, &mirror].concat(), &["check"]);
+        assert_eq!(code, expected, "{count}: {complaint}");
+        let is_named = complaint.contains("have 65600 bytes, expected at most 65536");
+        assert_eq!(is_named, expected != Some(0), "{said}{complaint}");
+    }
+}
