@@ -139,6 +139,7 @@ fn announce(settings: &Settings, listeners: &[std::net::TcpListener]) -> anyhow:
         ditto.source = settings.source.nodes.addresses(),
         ditto.destination = settings.destination.address(),
         ditto.subscriptions = settings.subscriptions.len(),
+        ditto.mirrors = settings.mirrors.len(),
         ditto.http = %addresses.join(","),
         "ditto is configured"
     );

@@ -25,7 +25,7 @@ pub(super) struct Arguments {
     /// Print the whole report as JSON.
     #[arg(long)]
     json: bool,
-    /// Wait until every subscription has caught up; fails if a stream is held
+    /// Wait until every subscription and mirror has caught up; fails if a stream is held
     #[arg(long, value_name = "STATE")]
     wait: Option<Wait>,
     /// Only check whether the process works (/healthz), as a container's health check does: an unreachable server is no

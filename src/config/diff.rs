@@ -4,17 +4,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::settings::{LogSettings, Settings, SubscriptionKey, SubscriptionSettings};
+use super::settings::{LogSettings, PipelineSettings, Settings, SubscriptionKey};
 
-/// What has to change, subscriptions by key.
+/// What has to change, subscriptions and mirrors by key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
     /// To be started.
-    pub added: Vec<SubscriptionSettings>,
+    pub added: Vec<PipelineSettings>,
     /// To be drained and stopped.
     pub removed: BTreeSet<SubscriptionKey>,
     /// To be restarted with these settings.
-    pub changed: Vec<SubscriptionSettings>,
+    pub changed: Vec<PipelineSettings>,
     /// To be applied at once.
     pub log: Option<LogSettings>,
 }
@@ -53,32 +53,24 @@ pub fn difference(running: &Settings, wanted: &Settings) -> Result<Difference, N
     if !sections.is_empty() {
         return Err(NeedsRestart { sections });
     }
-    let before = by_key(running);
-    let after = by_key(wanted);
+    let mut before = by_key(running);
     let mut difference = Difference {
         log: (running.log != wanted.log).then(|| wanted.log.clone()),
         ..Difference::default()
     };
-    for (key, settings) in &after {
-        match before.get(key) {
-            None => difference.added.push((*settings).clone()),
-            Some(old) if old != settings => difference.changed.push((*settings).clone()),
+    for (key, settings) in by_key(wanted) {
+        match before.remove(&key) {
+            None => difference.added.push(settings),
+            Some(old) if old != settings => difference.changed.push(settings),
             Some(_) => {}
         }
     }
-    difference.removed = before
-        .into_keys()
-        .filter(|key| !after.contains_key(key))
-        .collect();
+    difference.removed = before.into_keys().collect();
     Ok(difference)
 }
 
-fn by_key(settings: &Settings) -> BTreeMap<SubscriptionKey, &SubscriptionSettings> {
-    settings
-        .subscriptions
-        .iter()
-        .map(|one| (one.key(), one))
-        .collect()
+fn by_key(settings: &Settings) -> BTreeMap<SubscriptionKey, PipelineSettings> {
+    settings.pipelines().map(|one| (one.key(), one)).collect()
 }
 
 #[cfg(test)]
@@ -91,6 +83,7 @@ mod tests {
     const BASE: &str = "[source]\nconnection_string = \"esdb://a:1\"\n[destination]\nconnection_string = \"esdb://b:1\"\n";
     const ONE: &str = "[[subscription]]\nstream = \"s\"\ngroup = \"one\"\n";
     const TWO: &str = "[[subscription]]\nstream = \"s\"\ngroup = \"two\"\n";
+    const MIRROR: &str = "[[mirror]]\nname = \"rest\"\nexclude_streams = [\"s\"]\n";
 
     fn settings(parts: &[&str]) -> Settings {
         let folder = tempfile::tempdir().expect("a folder");
@@ -125,6 +118,35 @@ mod tests {
                 false,
             ),
             (
+                &[BASE, ONE, MIRROR],
+                &[BASE, MIRROR, ONE],
+                [&[], &[], &[]],
+                false,
+            ),
+            (
+                &[BASE, ONE],
+                &[BASE, MIRROR],
+                [&["rest"], &["one"], &[]],
+                false,
+            ),
+            (
+                &[BASE, MIRROR, ONE],
+                &[BASE, MIRROR, "read_from = \"leader\"\n", ONE],
+                [&[], &[], &["rest"]],
+                false,
+            ),
+            (
+                &[BASE, MIRROR, ONE],
+                &[
+                    BASE,
+                    "[replication]\nbuffer_size = 5\non_conflict = \"stop\"\n",
+                    ONE,
+                    MIRROR,
+                ],
+                [&[], &[], &["one"]],
+                false,
+            ),
+            (
                 &[BASE, ONE],
                 &[BASE, ONE, "[log]\nlevel = \"warn\"\n"],
                 [&[], &[], &[]],
@@ -133,8 +155,8 @@ mod tests {
         ];
         for (before, after, [added, removed, changed], log) in rows {
             let difference = difference(&settings(before), &settings(after)).expect("applicable");
-            let groups = |all: &[SubscriptionSettings]| -> Vec<String> {
-                all.iter().map(|one| one.group.to_string()).collect()
+            let groups = |all: &[PipelineSettings]| -> Vec<String> {
+                all.iter().map(|one| one.key().group.to_string()).collect()
             };
             let gone: Vec<String> = difference
                 .removed

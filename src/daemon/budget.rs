@@ -1,4 +1,4 @@
-//! Shares the bytes that the whole process may hold among its subscriptions.
+//! Shares the bytes that the whole process may hold among its subscriptions and mirrors.
 //!
 //! Pure. Never gives away more than there is.
 

@@ -11,7 +11,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::config::cluster::ClusterSettings;
-use crate::config::settings::{Destination, KinesisSettings, Settings, SubscriptionSettings};
+use crate::config::settings::{
+    Destination, KinesisSettings, MirrorSettings, PipelineSettings, Settings, SubscriptionSettings,
+};
 use crate::destination::event_store::EventStore;
 use crate::eventstore::Side;
 use crate::eventstore::client::Client;
@@ -27,8 +29,8 @@ const CERTIFICATES_LOOKED_AT: Duration = Duration::from_secs(5);
 /// What one run of a pipeline needs from the daemon.
 pub struct Run {
     /// What to copy, and how.
-    pub settings: SubscriptionSettings,
-    /// Status and counters of the subscription.
+    pub settings: PipelineSettings,
+    /// Status and counters of the pipeline.
     pub observer: Observer,
     /// Bytes of events that the pipeline may hold.
     pub budget: watch::Receiver<usize>,
@@ -75,16 +77,33 @@ impl Launcher {
 
 impl Launch for Launcher {
     fn launch(&self, run: Run) -> Running {
-        match &self.destination {
-            Destination::EventStore(destination) => self.to_event_store(run, destination.clone()),
-            Destination::Kinesis(destination) => self.to_kinesis(run, destination.clone()),
+        match (run.settings.clone(), self.destination.clone()) {
+            (
+                PipelineSettings::Subscription(subscription),
+                Destination::EventStore(destination),
+            ) => self.to_event_store(run, subscription, destination),
+            (PipelineSettings::Subscription(subscription), Destination::Kinesis(destination)) => {
+                self.to_kinesis(run, subscription, destination)
+            }
+            (PipelineSettings::Mirror(mirror), Destination::EventStore(destination)) => {
+                self.mirror_to_event_store(run, mirror, destination)
+            }
+            // Such a configuration is not valid, so nobody gets here.
+            (PipelineSettings::Mirror(_), Destination::Kinesis(destination)) => {
+                refused(format!("a mirror cannot write to a {destination}"))
+            }
         }
     }
 }
 
 impl Launcher {
     #[cfg(feature = "kinesis")]
-    fn to_kinesis(&self, run: Run, destination: KinesisSettings) -> Running {
+    fn to_kinesis(
+        &self,
+        run: Run,
+        subscription: SubscriptionSettings,
+        destination: KinesisSettings,
+    ) -> Running {
         use destination::kinesis::{Kinesis, KinesisDryRun};
 
         let source = self.source.clone();
@@ -92,17 +111,17 @@ impl Launcher {
         Box::pin(async move {
             let client = Client::connect(Side::Source, source);
             let watching = watch_certificates(metrics, [client.clone()]);
-            let source = source::open(client, run.settings.clone());
+            let source = source::open(client, subscription.clone());
             let observer = run.observer.clone();
             let on_throttled = Arc::new(move |records| observer.throttled(records));
-            let calls = run.settings.replication.appends_in_flight;
+            let calls = subscription.replication.appends_in_flight;
             let destination = Kinesis::new(destination, calls, on_throttled);
             let copying = async {
-                if run.settings.replication.read_only {
+                if subscription.replication.read_only {
                     let destination = KinesisDryRun::new(destination);
-                    copy(run, source, Arc::new(destination)).await
+                    copy(run, &subscription, source, Arc::new(destination)).await
                 } else {
-                    copy(run, source, Arc::new(destination)).await
+                    copy(run, &subscription, source, Arc::new(destination)).await
                 }
             };
             tokio::select! {
@@ -114,12 +133,31 @@ impl Launcher {
 
     /// A configuration with this destination is not valid without the feature, so nobody gets here.
     #[cfg(not(feature = "kinesis"))]
-    fn to_kinesis(&self, _run: Run, destination: KinesisSettings) -> Running {
-        let text = format!("this ditto was built without {destination}");
-        Box::pin(std::future::ready(Outcome::Refused(text)))
+    fn to_kinesis(
+        &self,
+        _run: Run,
+        _subscription: SubscriptionSettings,
+        destination: KinesisSettings,
+    ) -> Running {
+        refused(format!("this ditto was built without {destination}"))
     }
 
-    fn to_event_store(&self, run: Run, destination: ClusterSettings) -> Running {
+    fn mirror_to_event_store(
+        &self,
+        _run: Run,
+        mirror: MirrorSettings,
+        _destination: ClusterSettings,
+    ) -> Running {
+        let name = &mirror.name;
+        refused(format!("this ditto cannot run the mirror {name:?} yet"))
+    }
+
+    fn to_event_store(
+        &self,
+        run: Run,
+        subscription: SubscriptionSettings,
+        destination: ClusterSettings,
+    ) -> Running {
         let source = self.source.clone();
         let metrics = self.metrics.clone();
         // Clients are made inside of the run, so that their tasks live on the runtime that it is polled on.
@@ -128,14 +166,14 @@ impl Launcher {
             let destination_client = Client::connect(Side::Destination, destination);
             let watching =
                 watch_certificates(metrics, [source_client.clone(), destination_client.clone()]);
-            let source = source::open(source_client, run.settings.clone());
+            let source = source::open(source_client, subscription.clone());
             let destination = Arc::new(EventStore::new(destination_client));
             let copying = async {
-                if run.settings.replication.read_only {
+                if subscription.replication.read_only {
                     let destination = destination::dry_run::DryRun::new(destination);
-                    copy(run, source, Arc::new(destination)).await
+                    copy(run, &subscription, source, Arc::new(destination)).await
                 } else {
-                    copy(run, source, destination).await
+                    copy(run, &subscription, source, destination).await
                 }
             };
             tokio::select! {
@@ -144,6 +182,11 @@ impl Launcher {
             }
         })
     }
+}
+
+/// A run that ends at once, with the reason.
+fn refused(text: String) -> Running {
+    Box::pin(std::future::ready(Outcome::Refused(text)))
 }
 
 /// Measures until when the certificates are valid that the servers show.
@@ -165,12 +208,13 @@ async fn watch_certificates<const COUNT: usize>(
 
 async fn copy<S: Persistent, D: destination::Destination>(
     run: Run,
+    subscription: &SubscriptionSettings,
     source: S,
     destination: Arc<D>,
 ) -> Outcome {
     replicate::run(Pipeline {
-        key: run.settings.key(),
-        settings: subscription_settings(&run.settings, D::NUMBERED),
+        key: subscription.key(),
+        settings: subscription_settings(subscription, D::NUMBERED),
         source: Arc::new(source),
         destination,
         observer: run.observer,

@@ -1,6 +1,6 @@
-//! Keeps one subscription in the state that is wanted: running with these settings, or stopped.
+//! Keeps one subscription or mirror in the state that is wanted: running with these settings, or stopped.
 //!
-//! One task per (stream, group), so the old form has always ended before the new one joins. A run that ends unasked, by
+//! One task per key, so the old form has always ended before the new one joins. A run that ends unasked, by
 //! a panic or a stall, is started again. Never gives up.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
 use super::launch::{Launch, Run};
-use crate::config::settings::{SubscriptionKey, SubscriptionSettings};
+use crate::config::settings::{PipelineSettings, SubscriptionKey};
 use crate::log::message_id;
 use crate::metrics::SubscriptionMetrics;
 use crate::pipeline::replicate::Outcome;
@@ -33,7 +33,7 @@ const LASTED: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, PartialEq)]
 pub enum Wanted {
     /// Run with these settings.
-    Run(Arc<SubscriptionSettings>),
+    Run(Arc<PipelineSettings>),
     /// Be stopped by then.
     Stop(Instant),
 }
@@ -84,7 +84,7 @@ impl SubscriptionTask {
         }
     }
 
-    fn start(&self, settings: &SubscriptionSettings) -> Started {
+    fn start(&self, settings: &PipelineSettings) -> Started {
         self.entry.begin();
         let (stop, stopped) = watch::channel(None);
         let running = self.launcher.launch(Run {
@@ -128,7 +128,11 @@ impl SubscriptionTask {
                         ditto.stream = %self.key.stream,
                         ditto.group = %self.key.group,
                         ditto.reason = "the time to stop was over",
-                        "the subscription did not stop in time; ending it at once"
+                        "{}",
+                        self.key.words(
+                            "the subscription did not stop in time; ending it at once",
+                            "the mirror did not stop in time; ending it at once",
+                        )
                     );
                     return false;
                 }
@@ -146,7 +150,11 @@ impl SubscriptionTask {
                     ditto.stream = %self.key.stream,
                     ditto.group = %self.key.group,
                     ditto.reason = %text,
-                    "subscription stopped; it needs a reload or restart"
+                    "{}",
+                    self.key.words(
+                        "subscription stopped; it needs a reload or restart",
+                        "mirror stopped; it needs a reload or restart",
+                    )
                 );
                 self.entry.stopped_for_good(text);
                 return None;
@@ -163,7 +171,11 @@ impl SubscriptionTask {
             ditto.group = %self.key.group,
             ditto.reason = %text,
             ditto.pause_ms = pause.as_millis(),
-            "the subscription failed; restarting it with new connections"
+            "{}",
+            self.key.words(
+                "the subscription failed; restarting it with new connections",
+                "the mirror failed; restarting it with new connections",
+            )
         );
         self.metrics.count(|series| &series.restarts, 1);
         self.entry.failed(text, is_stall);
@@ -171,7 +183,7 @@ impl SubscriptionTask {
         Some(Instant::now() + pause)
     }
 
-    async fn rest(&mut self, until: Option<Instant>, settings: &SubscriptionSettings) {
+    async fn rest(&mut self, until: Option<Instant>, settings: &PipelineSettings) {
         let over = async {
             match until {
                 Some(until) => sleep_until(until).await,
@@ -189,7 +201,11 @@ impl SubscriptionTask {
             info!(
                 ditto.stream = %self.key.stream,
                 ditto.group = %self.key.group,
-                "reloaded; starting the stopped subscription again"
+                "{}",
+                self.key.words(
+                    "reloaded; starting the stopped subscription again",
+                    "reloaded; starting the stopped mirror again",
+                )
             );
         }
     }
@@ -213,7 +229,7 @@ impl Started {
 
 /// Waits until something else than these settings is wanted. For ever if nobody is left to want anything: then the
 /// subscription task is about to be dropped too.
-async fn changed(wanted: &mut watch::Receiver<Wanted>, settings: &SubscriptionSettings) {
+async fn changed(wanted: &mut watch::Receiver<Wanted>, settings: &PipelineSettings) {
     let differs = |wanted: &Wanted| !matches!(wanted, Wanted::Run(other) if **other == *settings);
     if wanted.wait_for(differs).await.is_err() {
         std::future::pending().await

@@ -24,7 +24,7 @@ use super::runtime::Pulse;
 use super::signals::Control;
 use super::subscription_task::{SubscriptionTask, Wanted};
 use crate::config::load::Loaded;
-use crate::config::settings::{Settings, SubscriptionKey, SubscriptionSettings};
+use crate::config::settings::{PipelineSettings, Settings, SubscriptionKey};
 use crate::log::{Log, message_id};
 use crate::metrics::Metrics;
 use crate::status::{Entry, ProcessStatus, Verdict};
@@ -85,14 +85,14 @@ struct Supervisor {
     ready_by: Option<Instant>,
 }
 
-/// One subscription in the supervisor's books.
+/// One subscription or mirror in the supervisor's books.
 struct Kept {
     wanted: watch::Sender<Wanted>,
     budget: watch::Sender<usize>,
     reloads: watch::Sender<u64>,
     entry: Arc<Entry>,
     /// Wanted again while its subscription task was ending.
-    next: Option<Arc<SubscriptionSettings>>,
+    next: Option<Arc<PipelineSettings>>,
 }
 
 impl Supervisor {
@@ -115,11 +115,12 @@ impl Supervisor {
 
     fn begin(&mut self) {
         self.configured();
-        for subscription in self.settings.subscriptions.clone() {
-            self.add(subscription);
+        let pipelines: Vec<_> = self.settings.pipelines().collect();
+        if pipelines.is_empty() {
+            info!(ditto.file = %self.parts.file.display(), "no subscriptions or mirrors configured; waiting for a reload");
         }
-        if self.settings.subscriptions.is_empty() {
-            info!(ditto.file = %self.parts.file.display(), "no subscriptions configured; waiting for a reload");
+        for pipeline in pipelines {
+            self.add(pipeline);
         }
     }
 
@@ -140,7 +141,7 @@ impl Supervisor {
         }
     }
 
-    fn add(&mut self, settings: SubscriptionSettings) {
+    fn add(&mut self, settings: PipelineSettings) {
         let key = settings.key();
         let entry = self.parts.status.add(&key);
         let (wanted, wanted_by_task) = watch::channel(Wanted::Run(Arc::new(settings)));
@@ -176,7 +177,7 @@ impl Supervisor {
         self.share_budget();
     }
 
-    /// A subscription task ends when its subscription was removed; anything else is a mistake in ditto, and mended.
+    /// A subscription task ends when its subscription or mirror was removed; anything else is a mistake in ditto, and mended.
     fn subscription_task_ended(
         &mut self,
         ended: Result<(SubscriptionKey, bool), tokio::task::JoinError>,
@@ -204,7 +205,8 @@ impl Supervisor {
             match again {
                 Some(settings) => self.add((*settings).clone()),
                 None => {
-                    info!(ditto.stream = %key.stream, ditto.group = %key.group, "the subscription was removed")
+                    let text = key.words("the subscription was removed", "the mirror was removed");
+                    info!(ditto.stream = %key.stream, ditto.group = %key.group, "{text}");
                 }
             }
         }

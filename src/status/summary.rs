@@ -1,4 +1,4 @@
-//! All subscriptions in one line, and whether the two servers answer.
+//! All subscriptions and mirrors in one line, and whether the two servers answer.
 //!
 //! Pure. Never names a stream of the data.
 
@@ -14,7 +14,7 @@ pub fn answers(views: &[SubscriptionView], side: Side) -> Option<bool> {
 
 /// The line of `systemctl status`.
 pub(crate) fn summary(views: &[SubscriptionView], reload: Option<&LastReload>) -> String {
-    let mut text = subscriptions(views);
+    let mut text = pipelines(views);
     if let Some(first) = reload.and_then(|reload| reload.problems().first()) {
         text.push_str("; reload refused: ");
         text.push_str(&one_line(first));
@@ -22,21 +22,12 @@ pub(crate) fn summary(views: &[SubscriptionView], reload: Option<&LastReload>) -
     text
 }
 
-fn subscriptions(views: &[SubscriptionView]) -> String {
+fn pipelines(views: &[SubscriptionView]) -> String {
     const NAMED: usize = 3;
     if views.is_empty() {
-        return "no subscriptions configured".to_owned();
+        return "no subscriptions or mirrors configured".to_owned();
     }
-    let running = views
-        .iter()
-        .filter(|view| view.state == PipelineState::Running)
-        .count();
-    let noun = if running == 1 {
-        "subscription"
-    } else {
-        "subscriptions"
-    };
-    let mut parts = vec![format!("{running} {noun} running")];
+    let mut parts = vec![format!("{} running", running(views))];
     let states = PipelineState::ALL;
     let others = states
         .iter()
@@ -78,6 +69,29 @@ fn subscriptions(views: &[SubscriptionView]) -> String {
         parts.push(format!("{held} streams held"));
     }
     parts.join(", ")
+}
+
+/// How many subscriptions and mirrors run, without the kind that is not configured.
+fn running(views: &[SubscriptionView]) -> String {
+    let kinds = [
+        (false, "subscription", "subscriptions"),
+        (true, "mirror", "mirrors"),
+    ];
+    let counts = kinds.into_iter().filter_map(|(is_mirror, one, many)| {
+        let mut those = views
+            .iter()
+            .filter(|view| view.key.is_mirror() == is_mirror)
+            .peekable();
+        those.peek()?;
+        let running = those
+            .filter(|view| view.state == PipelineState::Running)
+            .count();
+        Some(format!(
+            "{running} {}",
+            if running == 1 { one } else { many }
+        ))
+    });
+    counts.collect::<Vec<_>>().join(" and ")
 }
 
 /// STATUS is one line, and not a long one.

@@ -159,9 +159,40 @@ fn a_stall_is_unhealthy_until_something_moves() {
 }
 
 #[test]
+fn the_summary_counts_running_subscriptions_and_mirrors() {
+    for (keys, expected) in [
+        (&[("$ce-a", false)][..], "0 subscriptions running"),
+        (&[("$all", true)], "1 mirror running"),
+        (&[("$all", true), ("$all", true)], "2 mirrors running"),
+        (
+            &[("$ce-a", true), ("$all", false)],
+            "1 subscription and 0 mirrors running",
+        ),
+        (
+            &[("$ce-a", true), ("$ce-b", true), ("$all", true)],
+            "2 subscriptions and 1 mirror running",
+        ),
+    ] {
+        let status = ProcessStatus::new();
+        for (number, (stream, runs)) in keys.iter().enumerate() {
+            let entry = status.add(&SubscriptionKey {
+                stream: (*stream).into(),
+                group: format!("g{number}").into(),
+            });
+            if *runs {
+                entry.state(PipelineState::Running);
+            }
+        }
+        let summary = status.summary();
+        let running = summary.split(',').next();
+        assert_eq!(running, Some(expected), "{summary}");
+    }
+}
+
+#[test]
 fn the_summary_names_what_is_not_running_and_why() {
     let status = ProcessStatus::new();
-    assert_eq!(status.summary(), "no subscriptions configured");
+    assert_eq!(status.summary(), "no subscriptions or mirrors configured");
     let entries: Vec<_> = (0..6)
         .map(|number| {
             status.add(&SubscriptionKey {

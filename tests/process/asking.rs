@@ -100,7 +100,10 @@ async fn status_finds_the_daemon_by_its_configuration() {
     .expect("written");
     let (code, table, said) = ask(&["status", "--config", file.to_str().expect("UTF-8")]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(table.contains("no subscriptions configured"), "{table}");
+    assert!(
+        table.contains("no subscriptions or mirrors configured"),
+        "{table}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

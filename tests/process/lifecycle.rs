@@ -40,7 +40,7 @@ async fn the_shipped_configuration_is_ready_and_idle() {
     command.env("DITTO__HTTP__LISTEN", "127.0.0.1:0");
     let mut ditto = Ditto::start_with(&shipped, command);
     ditto
-        .until_notified("STATUS=no subscriptions configured", 1)
+        .until_notified("STATUS=no subscriptions or mirrors configured", 1)
         .await;
     ditto.until_notified("READY=1", 1).await;
     ditto.signal("INT");

@@ -44,7 +44,7 @@ struct Scripted {
 
 impl Launch for Scripted {
     fn launch(&self, mut run: Run) -> Running {
-        let group = run.settings.group.to_string();
+        let group = run.settings.key().group.to_string();
         let script = {
             let mut scripts = self.scripts.lock().expect("no panic");
             let script = scripts.get(&group).copied().unwrap_or(Script::Obey);
@@ -280,27 +280,32 @@ async fn refused_pipeline_stays_stopped_until_a_reload() {
 
 #[tokio::test]
 async fn a_reload_touches_only_what_differs() {
-    let mut daemon = Daemon::start(&configuration(&["kept"]), &[]);
-    daemon.expect("kept", "began").await;
-    daemon.reload(&configuration(&["kept", "new"])).await;
-    daemon.expect("new", "began").await;
-    daemon
-        .reload(&(configuration(&["kept", "new"]) + "buffer_size = 7\n"))
-        .await;
-    daemon.expect("new", "ended").await;
-    daemon.expect("new", "began").await;
-    daemon.reload(&configuration(&["kept"])).await;
-    daemon.expect("new", "ended").await;
-    daemon
-        .metric("ditto_reloads_total{result=\"applied\",app=\"ditto\"} 3")
-        .await;
-    assert!(
-        daemon.events.try_recv().is_err(),
-        "the kept one noticed nothing"
-    );
-    let text = daemon.metrics.render().expect("text");
-    daemon.stop().await;
-    assert!(text.contains("group=\"kept\""));
+    let kept = configuration(&["kept"]);
+    for new in [
+        "[[subscription]]\nstream = \"s\"\ngroup = \"new\"\n",
+        "[[mirror]]\nname = \"new\"\nexclude_streams = [\"s\"]\n",
+    ] {
+        let mut daemon = Daemon::start(&kept, &[]);
+        daemon.expect("kept", "began").await;
+        let with_new = kept.clone() + new;
+        daemon.reload(&with_new).await;
+        daemon.expect("new", "began").await;
+        daemon.reload(&(with_new + "read_only = true\n")).await;
+        daemon.expect("new", "ended").await;
+        daemon.expect("new", "began").await;
+        daemon.reload(&kept).await;
+        daemon.expect("new", "ended").await;
+        daemon
+            .metric("ditto_reloads_total{result=\"applied\",app=\"ditto\"} 3")
+            .await;
+        assert!(
+            daemon.events.try_recv().is_err(),
+            "the kept one noticed nothing"
+        );
+        let text = daemon.metrics.render().expect("text");
+        daemon.stop().await;
+        assert!(text.contains("group=\"kept\""));
+    }
 }
 
 #[tokio::test]

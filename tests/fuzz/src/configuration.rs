@@ -81,7 +81,7 @@ fn useful(settings: &Settings) {
     if let Destination::EventStore(side) = &settings.destination {
         usable(side);
     }
-    let mut keys: Vec<_> = settings.subscriptions.iter().map(|one| one.key()).collect();
+    let mut keys: Vec<_> = settings.pipelines().map(|one| one.key()).collect();
     keys.sort();
     assert!(keys.windows(2).all(|pair| pair[0] != pair[1]), "{keys:?}");
     assert_eq!(

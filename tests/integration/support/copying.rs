@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ditto::config::cluster::ClusterSettings;
 use ditto::config::settings::{
-    DaemonSettings, Destination, HttpSettings, LogSettings, NewGroup, Replication, Settings,
-    SubscriptionSettings,
+    DaemonSettings, Destination, HttpSettings, LogSettings, NewGroup, PipelineSettings,
+    Replication, Settings, SubscriptionSettings,
 };
 use ditto::daemon::{Launch, Launcher, Run};
 use ditto::pipeline::replicate::Outcome;
@@ -122,7 +122,7 @@ impl Copying {
         };
         let launcher = Launcher::new(&asked, seen.metrics.clone());
         let run = launcher.launch(Run {
-            settings,
+            settings: PipelineSettings::Subscription(settings),
             observer,
             budget: budgeted,
             stop: stopping,
