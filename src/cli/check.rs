@@ -3,6 +3,7 @@
 //! Never creates or changes anything, on this machine or on a server.
 
 mod connect;
+mod mirror;
 
 use std::path::Path;
 

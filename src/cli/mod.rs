@@ -34,6 +34,7 @@ use output::{complain, complain_lines, say, say_json, say_lines};
 
 /// Where the configuration is if nobody says otherwise.
 const DEFAULT_FILE: &str = "/etc/ditto/ditto.toml";
+const ONLY_SUBSCRIPTIONS: &str = "this command is for subscriptions";
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ enum Command {
     Status(status::Arguments),
     /// Have the running daemon read its configuration again, and show the result
     Reload(reload::Arguments),
-    /// Compare both sides event by event, while the daemon runs or not.
+    /// Compare both sides of the subscriptions event by event, while the daemon runs or not.
     Verify(verify::Arguments),
     /// Manage the events that the groups have parked: list, show, export, replay or discard them.
     Parked(parked::Arguments),
@@ -159,7 +160,8 @@ fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resu
     outcome
 }
 
-/// The configured subscriptions of these names, or all: each name a stream, or `STREAM::GROUP`.
+/// The configured subscriptions of these names, or all: each name a stream, or `STREAM::GROUP`. For the commands that have
+/// nothing to do with mirrors, and say so where one is configured.
 fn subscriptions(
     settings: &Settings,
     names: &[String],
@@ -167,10 +169,15 @@ fn subscriptions(
     let is = |one: &SubscriptionSettings, name: &String| {
         one.stream.as_str() == name || one.key().to_string() == *name
     };
+    let mirrors: Vec<&str> = settings.mirrors.iter().map(|one| &*one.name).collect();
     let unknown = names
         .iter()
         .find(|name| !settings.subscriptions.iter().any(|one| is(one, name)));
     if let Some(name) = unknown {
+        let own_name = name.strip_prefix("$all::").unwrap_or(name);
+        if mirrors.contains(&own_name) {
+            return Err(format!("{name:?} is a mirror: {ONLY_SUBSCRIPTIONS}"));
+        }
         let known: Vec<String> = settings
             .subscriptions
             .iter()
@@ -180,6 +187,16 @@ fn subscriptions(
             "no subscription {name:?} is configured; there are: {}",
             known.join(", ")
         ));
+    }
+    if names.is_empty() && !mirrors.is_empty() {
+        let text = format!(
+            "{ONLY_SUBSCRIPTIONS} and leaves out mirrors: {}",
+            mirrors.join(", ")
+        );
+        if settings.subscriptions.is_empty() {
+            return Err(text);
+        }
+        complain(&text);
     }
     let selected = settings.subscriptions.iter();
     let selected =

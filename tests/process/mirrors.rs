@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use devstore::store::{Expected, Store};
+use devstore::{Options, Server, User};
 use ditto::config::load::{Environment, load};
 use ditto::config::settings::{
     MirrorSettings, OnConflict, OnMissingHistory, OnUnverified, ReadFrom, Replication,
 };
 
-use super::support::ask;
+use super::support::{Servers, ask};
 
 /// Runs a command with this configuration.
 fn ask_with(configuration: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -129,4 +131,105 @@ fn rules_that_no_checkpoint_could_hold_are_refused() {
         let is_named = complaint.contains("have 65600 bytes, expected at most 65536");
         assert_eq!(is_named, expected != Some(0), "{said}{complaint}");
     }
+}
+
+#[test]
+fn commands_for_subscriptions_say_so_where_a_mirror_is_meant() {
+    let only = "this command is for subscriptions and leaves out mirrors: rest";
+    for (configuration, names, expected) in [
+        ([SIDES, MIRROR].concat(), &[][..], only),
+        (
+            [SIDES, SUBSCRIPTION, MIRROR].concat(),
+            &["--subscription", "rest"],
+            "\"rest\" is a mirror: this command is for subscriptions",
+        ),
+        (
+            [SIDES, SUBSCRIPTION, MIRROR].concat(),
+            &["--subscription", "$all::rest"],
+            "\"$all::rest\" is a mirror: this command is for subscriptions",
+        ),
+    ] {
+        for command in [&["verify"][..], &["parked", "list"]] {
+            let arguments = [command, names].concat();
+            let (code, said, complaint) = ask_with(&configuration, &arguments);
+            assert_eq!(code, Some(64), "{said}{complaint}");
+            assert_eq!(complaint, format!("ditto: {expected}\n"), "{command:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_of_subscriptions_names_the_mirrors_it_leaves_out() {
+    let servers = Servers::start().await;
+    let configuration = servers.configuration(&["g"]) + MIRROR;
+    let (_, said, complaint) = ask_with(&configuration, &["verify"]);
+    let expected = "this command is for subscriptions and leaves out mirrors: rest";
+    assert!(complaint.contains(expected), "{said}{complaint}");
+    let named = ["verify", "--subscription", "$ce-customer"];
+    let (_, said, complaint) = ask_with(&configuration, &named);
+    assert!(!complaint.contains("mirror"), "{said}{complaint}");
+}
+
+/// Servers where users log in.
+async fn with_users() -> Servers {
+    let start = || async {
+        let reader = User {
+            name: "reader".to_owned(),
+            password: "changeit".to_owned(),
+            groups: Vec::new(),
+        };
+        let options = Options {
+            users: Some(vec![User::admin(), reader]),
+            ..Options::default()
+        };
+        Server::start(options).await.expect("a server")
+    };
+    Servers {
+        source: start().await,
+        destination: start().await,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_connect_looks_at_the_log_and_the_checkpoint_of_a_mirror() {
+    let servers = with_users().await;
+    let check = |source: &str, destination: &str| {
+        let mut text = servers.configuration(&[]) + "[[mirror]]\nname = \"all\"\n";
+        for (server, user) in [
+            (&servers.source, source),
+            (&servers.destination, destination),
+        ] {
+            let plain = server.connection_string();
+            let login = format!("esdb://{user}:changeit@");
+            text = text.replacen(&plain, &plain.replace("esdb://", &login), 1);
+        }
+        ask_with(&text, &["check", "--connect"])
+    };
+    let judge = |source, destination, expected, text: &str| {
+        let (code, said, complaint) = check(source, destination);
+        assert_eq!(code, Some(expected), "{said}{complaint}");
+        assert!(said.contains(text), "{text:?} in {said}{complaint}");
+    };
+    let log = "ok: mirror all: the source's log can be read\n";
+    let none = "ok: mirror all: the destination has no checkpoint; ditto will begin with the log's first event\n";
+    let no_log = "(add the user to $admins, or grant it the permission to read $all)\n";
+    let no_checkpoint =
+        "(add the user to $admins, or grant it the permission to read $ditto-mirror-all)\n";
+    judge("admin", "admin", 0, log);
+    judge("admin", "admin", 0, none);
+    judge("reader", "admin", 1, no_log);
+    judge("admin", "reader", 1, no_checkpoint);
+
+    let checkpoint = Store::json_event("ditto-checkpoint", "{}".to_owned());
+    let destination = servers.destination.store();
+    destination
+        .append("$ditto-mirror-all", Expected::Any, vec![checkpoint])
+        .expect("an append");
+    let there = "ok: mirror all: the destination has its checkpoint\n";
+    judge("admin", "admin", 0, there);
+
+    servers.destination.stop().await;
+    judge("admin", "admin", 1, log);
+    servers.source.stop().await;
+    judge("admin", "admin", 1, "warning: not checked: 1 mirror\n");
 }

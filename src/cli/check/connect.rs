@@ -2,6 +2,8 @@
 //!
 //! Only reads. What cannot be known without a write, the right to write to the destination, is said to be unknown.
 
+use super::counted;
+use super::mirror::mirror;
 use crate::config::settings::{Destination, KinesisSettings, Settings, SubscriptionSettings};
 use crate::eventstore::client::{Client, Clock};
 use crate::eventstore::{Error, Side};
@@ -24,31 +26,35 @@ pub(super) enum Finding {
 
 use Finding::{Fine, Problem, Warning};
 
-/// Looks at both sides and every group.
+/// Looks at both sides, every group and every mirror.
 pub(super) async fn connect(settings: &Settings) -> Vec<Finding> {
     let source = Client::connect(Side::Source, settings.source.clone());
     let mut findings = Vec::new();
     let is_source_there = side(&source, &mut findings).await;
+    // Only one that answers.
+    let mut there = None;
     match &settings.destination {
         Destination::EventStore(destination) => {
             let destination = Client::connect(Side::Destination, destination.clone());
-            let is_destination_there = side(&destination, &mut findings).await;
-            if is_source_there && is_destination_there {
-                compare(&source, &destination, &mut findings).await;
-                clocks(&source, &destination, &mut findings).await;
+            if side(&destination, &mut findings).await {
+                if is_source_there {
+                    compare(&source, &destination, &mut findings).await;
+                    clocks(&source, &destination, &mut findings).await;
+                }
+                there = Some(destination);
             }
         }
         Destination::Kinesis(kinesis) => data_stream(kinesis, &mut findings).await,
     }
     if !is_source_there {
-        let count = settings.subscriptions.len();
-        findings.push(Warning(format!(
-            "the groups of {count} subscriptions were not checked"
-        )));
+        findings.push(Warning(format!("not checked: {}", counted(settings))));
         return findings;
     }
     for subscription in &settings.subscriptions {
         group(&source, subscription, &mut findings).await;
+    }
+    for settings in &settings.mirrors {
+        mirror(&source, there.as_ref(), settings, &mut findings).await;
     }
     findings
 }
