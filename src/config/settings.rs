@@ -136,6 +136,18 @@ pub enum PipelineSettings {
     Mirror(MirrorSettings),
 }
 
+impl From<SubscriptionSettings> for PipelineSettings {
+    fn from(settings: SubscriptionSettings) -> Self {
+        Self::Subscription(settings)
+    }
+}
+
+impl From<MirrorSettings> for PipelineSettings {
+    fn from(settings: MirrorSettings) -> Self {
+        Self::Mirror(settings)
+    }
+}
+
 impl PipelineSettings {
     /// What identifies it.
     #[must_use]

@@ -9,19 +9,24 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::config::cluster::ClusterSettings;
 use crate::config::settings::{
-    Destination, KinesisSettings, MirrorSettings, PipelineSettings, Settings, SubscriptionSettings,
+    Destination, KinesisSettings, MirrorSettings, PipelineSettings, ReadFrom, Settings,
+    SubscriptionSettings,
 };
 use crate::destination::event_store::EventStore;
 use crate::eventstore::Side;
-use crate::eventstore::client::Client;
+use crate::eventstore::client::{Client, NodeRole, connection_name};
 use crate::metrics::Metrics;
-use crate::pipeline::replicate::{self, Outcome, Pipeline, subscription_settings};
+use crate::pipeline::replicate::{self, Outcome, Pipeline, core_settings, subscription_settings};
 use crate::report::Observer;
+use crate::source::log::Database;
 use crate::source::persistent::Persistent;
 use crate::{destination, source};
+use ditto_core::LogSettings;
+use ditto_core::port::log::Holder;
 
 /// They change once a connection; what a scrape sees may be this old.
 const CERTIFICATES_LOOKED_AT: Duration = Duration::from_secs(5);
@@ -144,12 +149,40 @@ impl Launcher {
 
     fn mirror_to_event_store(
         &self,
-        _run: Run,
+        run: Run,
         mirror: MirrorSettings,
-        _destination: ClusterSettings,
+        destination: ClusterSettings,
     ) -> Running {
-        let name = &mirror.name;
-        refused(format!("this ditto cannot run the mirror {name:?} yet"))
+        let source = self.source.clone();
+        let metrics = self.metrics.clone();
+        Box::pin(async move {
+            let log = LogSettings {
+                filter: mirror.filter.clone(),
+                holder: Holder {
+                    name: connection_name(&destination),
+                    // Another run of this process is another holder: it knows nothing of what the one before sent.
+                    instance: Uuid::new_v4(),
+                },
+            };
+            let source_client = Client::connect(Side::Source, source);
+            let destination_client = Client::connect(Side::Destination, destination);
+            let watching =
+                watch_certificates(metrics, [source_client.clone(), destination_client.clone()]);
+            let source = Database::new(source_client, &mirror.filter, mirror.read_from.map(role));
+            let destination = Arc::new(EventStore::new(destination_client));
+            let copying = async {
+                if mirror.replication.read_only {
+                    let destination = destination::dry_run::DryRun::new(destination);
+                    follow(run, &mirror, log, source, Arc::new(destination)).await
+                } else {
+                    follow(run, &mirror, log, source, destination).await
+                }
+            };
+            tokio::select! {
+                outcome = copying => outcome,
+                never = watching => match never {},
+            }
+        })
     }
 
     fn to_event_store(
@@ -222,4 +255,31 @@ async fn copy<S: Persistent, D: destination::Destination>(
         stop: run.stop,
     })
     .await
+}
+
+async fn follow<S: source::log::Log, D: destination::Keeper>(
+    run: Run,
+    mirror: &MirrorSettings,
+    log: LogSettings,
+    source: S,
+    destination: Arc<D>,
+) -> Outcome {
+    let pipeline = Pipeline {
+        key: mirror.key(),
+        settings: core_settings(&mirror.replication, D::NUMBERED),
+        source: Arc::new(source),
+        destination,
+        observer: run.observer,
+        budget: run.budget,
+        stop: run.stop,
+    };
+    replicate::mirror(mirror.name.clone(), log, pipeline).await
+}
+
+fn role(read_from: ReadFrom) -> NodeRole {
+    match read_from {
+        ReadFrom::Leader => NodeRole::Leader,
+        ReadFrom::Follower => NodeRole::Follower,
+        ReadFrom::ReadOnlyReplica => NodeRole::ReadOnlyReplica,
+    }
 }

@@ -4,6 +4,7 @@
 
 use super::connect::Finding::{self, Fine, Problem};
 use crate::config::settings::MirrorSettings;
+use crate::destination::event_store::checkpoint_stream;
 use crate::eventstore::client::Client;
 use crate::eventstore::{Class, Error};
 
@@ -22,7 +23,7 @@ pub(super) async fn mirror(
     let Some(destination) = destination else {
         return;
     };
-    let stream = settings.checkpoint_stream();
+    let stream = checkpoint_stream(&settings.name);
     findings.push(match destination.last_revision(&stream).await {
         Ok(Some(_)) => Fine(format!("{name}: the destination has its checkpoint")),
         Ok(None) => Fine(format!(

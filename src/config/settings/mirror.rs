@@ -34,12 +34,6 @@ impl MirrorSettings {
             group: self.name.clone(),
         }
     }
-
-    /// The stream at the destination that its checkpoints are in.
-    #[must_use]
-    pub fn checkpoint_stream(&self) -> StreamName {
-        StreamName::new(format!("$ditto-mirror-{}", self.name))
-    }
 }
 
 /// `read_from`.

@@ -20,7 +20,7 @@ const VERSION: u32 = 1;
 const KEPT: u32 = 10_000;
 
 /// The stream of a mirror's checkpoints. A system name: the admins' own, in no category, and never mirrored.
-pub(super) fn stream(mirror: &str) -> StreamName {
+pub(crate) fn stream(mirror: &str) -> StreamName {
     StreamName::new(format!("$ditto-mirror-{mirror}"))
 }
 

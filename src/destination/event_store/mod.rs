@@ -13,6 +13,7 @@ mod recognise;
 use std::time::Duration;
 
 pub use appends::EventStoreAppends;
+pub(crate) use checkpoint::stream as checkpoint_stream;
 
 use crate::destination::{Destination, Keeper};
 use crate::eventstore::client::Client;

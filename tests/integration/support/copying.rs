@@ -67,7 +67,7 @@ impl Copying {
     /// Starts it with so many bytes to hold.
     pub(crate) fn with_budget(
         servers: &Servers,
-        settings: SubscriptionSettings,
+        settings: impl Into<PipelineSettings>,
         bytes: usize,
     ) -> Self {
         let (source, destination) = (cluster(&servers.source), cluster(&servers.destination));
@@ -78,7 +78,7 @@ impl Copying {
     pub(crate) fn between(
         source: ClusterSettings,
         destination: ClusterSettings,
-        settings: SubscriptionSettings,
+        settings: impl Into<PipelineSettings>,
         bytes: usize,
     ) -> Self {
         Self::observed(source, destination, settings, bytes, None)
@@ -89,7 +89,7 @@ impl Copying {
         heard: &Arc<Heard>,
         source: ClusterSettings,
         destination: ClusterSettings,
-        settings: SubscriptionSettings,
+        settings: impl Into<PipelineSettings>,
         bytes: usize,
     ) -> Self {
         Self::observed(source, destination, settings, bytes, Some(heard))
@@ -98,11 +98,12 @@ impl Copying {
     fn observed(
         source: ClusterSettings,
         destination: ClusterSettings,
-        settings: SubscriptionSettings,
+        settings: impl Into<PipelineSettings>,
         bytes: usize,
         heard: Option<&Arc<Heard>>,
     ) -> Self {
         log();
+        let settings = settings.into();
         let (stop, stopping) = watch::channel(None);
         let (budget, budgeted) = watch::channel(bytes);
         let seen = Shown::new(&settings.key());
@@ -110,7 +111,7 @@ impl Copying {
             Some(heard) => seen.observer.clone().and_heard_by(heard.clone()),
             None => seen.observer.clone(),
         };
-        let stream = settings.stream.clone();
+        let stream = settings.key().stream;
         let asked = Settings {
             source,
             destination: Destination::EventStore(destination),
@@ -122,7 +123,7 @@ impl Copying {
         };
         let launcher = Launcher::new(&asked, seen.metrics.clone());
         let run = launcher.launch(Run {
-            settings: PipelineSettings::Subscription(settings),
+            settings,
             observer,
             budget: budgeted,
             stop: stopping,

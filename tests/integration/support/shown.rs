@@ -16,12 +16,12 @@ pub(crate) struct Shown {
     status: Arc<ProcessStatus>,
     pub(super) metrics: Arc<Metrics>,
     /// The series last as long as somebody observes.
-    pub(crate) observer: Observer,
+    pub(super) observer: Observer,
 }
 
 impl Shown {
     /// Of a subscription that has not begun.
-    pub(crate) fn new(key: &SubscriptionKey) -> Self {
+    pub(super) fn new(key: &SubscriptionKey) -> Self {
         let (status, metrics) = (ProcessStatus::new(), Metrics::new().unwrap());
         metrics.show(status.clone()).unwrap();
         let observer = Observer::shown_in(&status, &metrics, key);
