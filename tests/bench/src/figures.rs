@@ -148,8 +148,8 @@ impl Figures {
     }
 
     /// Median microseconds of CPU time an event; 0 if it was not measured.
-    pub(crate) fn cpu(&self, cell: &Cell) -> f64 {
-        self.get(cell, Competitor::Ditto)
+    pub(crate) fn cpu(&self, cell: &Cell, competitor: Competitor) -> f64 {
+        self.get(cell, competitor)
             .map_or(0.0, |figure| figure.cpu_micros.median)
     }
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::cell::Cell;
 use crate::figures::{Figures, Latencies};
 use crate::plan::Settings;
-use crate::process::Ditto;
+use crate::process::{Ditto, Reads};
 use crate::report::{Row, progress};
 use crate::serve;
 use crate::spread::at;
@@ -83,6 +83,7 @@ async fn measure(settings: &Settings, cell: &Cell, every: Duration) -> Result<Ve
         &settings.ditto,
         &source.connection_string(),
         &destination.connection_string(),
+        Reads::Subscription,
     )
     .await?;
     let count = u32::try_from(settings.window.as_millis() / every.as_millis()).unwrap_or(u32::MAX)

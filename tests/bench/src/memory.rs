@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::cell::{Cell, Shape};
 use crate::plan::Settings;
-use crate::process::{Devstore, Ditto};
+use crate::process::{Devstore, Ditto, Reads};
 use crate::report::{Row, progress};
 
 /// Part 6 of the speed issue names these.
@@ -69,6 +69,7 @@ async fn copy(settings: &Settings, (events, streams): (u32, u32)) -> Result<(u64
         &settings.ditto,
         &source.connection_string(),
         &destination.connection_string(),
+        Reads::Subscription,
     )
     .await?;
     let begun = Instant::now();

@@ -58,7 +58,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<()> {
 /// Everything once and briefly: shows that the benchmark works, and is no measurement. Runs only when named.
 const SMOKE: &str = "smoke";
 
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     SMOKE,
     "model-100-streams",
     "model-5000-streams",
@@ -66,6 +66,7 @@ const SECTIONS: [&str; 10] = [
     "round-trip-50",
     "round-trip-200",
     "no-model",
+    "mirror",
     "latency",
     "memory",
     "binary",
@@ -82,6 +83,7 @@ async fn measure(section: &str, figures: &mut Figures, settings: &Settings) -> R
         "round-trip-50" => over_lines(figures, 50, 0.80).await,
         "round-trip-200" => over_lines(figures, 200, 0.70).await,
         "no-model" => without_model(figures).await,
+        "mirror" => mirrored(figures).await,
         "latency" => latency::rows(settings, figures).await,
         "memory" => memory::rows(settings).await,
         _ => binary(settings).map(|row| vec![row]),
@@ -261,8 +263,8 @@ async fn without_model(figures: &mut Figures) -> Result<Vec<Row>> {
         row(
             "CPU time of ditto, 100 streams",
             "<= 30 us an event",
-            format!("{:.1} us an event", figures.cpu(&cell)),
-            Some(figures.cpu(&cell) <= 30.0),
+            format!("{:.1} us an event", figures.cpu(&cell, Competitor::Ditto)),
+            Some(figures.cpu(&cell, Competitor::Ditto) <= 30.0),
         ),
     ];
     for (name, cell) in [
@@ -272,7 +274,7 @@ async fn without_model(figures: &mut Figures) -> Result<Vec<Row>> {
         figures.measure(&cell, &[Competitor::Ditto]).await?;
         let measured = format!(
             "{:.1} us an event, {:.0} events/s",
-            figures.cpu(&cell),
+            figures.cpu(&cell, Competitor::Ditto),
             figures.rate(&cell, Competitor::Ditto)
         );
         rows.push(row(
@@ -285,11 +287,70 @@ async fn without_model(figures: &mut Figures) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// A mirror beside a subscription that copies the same, and over long lines.
+async fn mirrored(figures: &mut Figures) -> Result<Vec<Row>> {
+    let near = Cell::new(1_000, true).sized(300, 0);
+    let many = Cell::new(50_000, true).sized(300, 0);
+    let mut rows = Vec::new();
+    for (cell, least) in [(near, 1.3), (many, 1.0)] {
+        let sink = figures.best_sink(&cell).await?;
+        figures
+            .measure(&cell, &[sink, Competitor::Ditto, Competitor::Mirror])
+            .await?;
+        let (mirror, ditto, ceiling) = (
+            figures.rate(&cell, Competitor::Mirror),
+            figures.rate(&cell, Competitor::Ditto),
+            figures.rate(&cell, sink),
+        );
+        rows.push(row(
+            format!("mirror: {cell}"),
+            format!(">= {least:.1} x a subscription"),
+            format!(
+                "{mirror:.0} events/s, {:.2} x {ditto:.0}; {:.0} % of the {sink} ({ceiling:.0})",
+                mirror / ditto.max(1.0),
+                100.0 * mirror / ceiling.max(1.0)
+            ),
+            Some(mirror >= least * ditto),
+        ));
+        let (own, other) = (
+            figures.cpu(&cell, Competitor::Mirror),
+            figures.cpu(&cell, Competitor::Ditto),
+        );
+        rows.push(row(
+            format!("CPU time of a mirror: {cell}"),
+            "<= 70 % of a subscription's",
+            format!(
+                "{own:.1} us an event, {:.0} % of {other:.1}",
+                100.0 * own / other.max(0.1)
+            ),
+            Some(own <= 0.7 * other),
+        ));
+    }
+    let base = figures.rate(&near, Competitor::Mirror);
+    for (source, destination) in [(200, 0), (0, 200)] {
+        let cell = near.over(source, destination);
+        figures.measure(&cell, &[Competitor::Mirror]).await?;
+        let mirror = figures.rate(&cell, Competitor::Mirror);
+        rows.push(row(
+            format!("mirror: {cell}"),
+            ">= 80 % of the same at 0 ms",
+            format!(
+                "{mirror:.0} events/s, {:.0} % of {base:.0}",
+                100.0 * mirror / base.max(1.0)
+            ),
+            Some(mirror >= 0.8 * base),
+        ));
+    }
+    Ok(rows)
+}
+
 /// Each competitor in a small cell, a line, and the binary's size. A competitor that copies nothing fails it.
 async fn smoke(figures: &mut Figures, settings: &Settings) -> Result<Vec<Row>> {
     let mut rows = against_all(figures, 10).await?;
     let far = Cell::new(10, true).over(10, 10);
-    figures.measure(&far, &[Competitor::Ditto]).await?;
+    figures
+        .measure(&far, &[Competitor::Ditto, Competitor::Mirror])
+        .await?;
     rows.extend(without_model(figures).await?);
     rows.extend(latency::rows(settings, figures).await?);
     rows.push(binary(settings)?);

@@ -107,6 +107,27 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<serde_json::V
     serde_json::from_slice(&answer[body + 4..]).with_context(|| format!("{path} is no JSON"))
 }
 
+/// What the daemon under test reads of the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// A persistent subscription to the category.
+    Subscription,
+    /// The log.
+    Log,
+}
+
+impl Reads {
+    fn section(self) -> String {
+        match self {
+            Self::Subscription => format!(
+                "[[subscription]]\nstream = \"$ce-bench\"\ngroup = \"ditto-{}\"\n",
+                uuid::Uuid::new_v4()
+            ),
+            Self::Log => "[[mirror]]\nname = \"bench\"\nstreams = [\"bench-*\"]\n".to_owned(),
+        }
+    }
+}
+
 /// The daemon under test.
 #[derive(Debug)]
 pub(crate) struct Ditto {
@@ -116,7 +137,12 @@ pub(crate) struct Ditto {
 
 impl Ditto {
     /// Starts it with its default configuration between two servers.
-    pub(crate) async fn start(program: &Path, source: &str, destination: &str) -> Result<Self> {
+    pub(crate) async fn start(
+        program: &Path,
+        source: &str,
+        destination: &str,
+        reads: Reads,
+    ) -> Result<Self> {
         if !program.exists() {
             bail!(
                 "{} is not there: build it with cargo build --release",
@@ -127,11 +153,10 @@ impl Ditto {
         let file = folder.path().join("ditto.toml");
         let text = format!(
             "[source]\nconnection_string = \"{}\"\n\n[destination]\ntype = \"eventstore\"\nconnection_string = \"{}\"\n\n\
-             [[subscription]]\nstream = \"$ce-bench\"\ngroup = \"ditto-{}\"\n\n[http]\nlisten = \"127.0.0.1:0\"\n\n\
-             [log]\nlevel = \"warn\"\n",
+             {}\n[http]\nlisten = \"127.0.0.1:0\"\n\n[log]\nlevel = \"warn\"\n",
             source,
             destination,
-            uuid::Uuid::new_v4()
+            reads.section()
         );
         tokio::fs::write(&file, text)
             .await

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::cell::Cell;
-use crate::process::{Devstore, Ditto};
+use crate::process::{Devstore, Ditto, Reads};
 
 /// Until rates are steady. ditto chooses its buffer size anew after a few seconds; the others have nothing to adapt.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -38,8 +38,10 @@ pub(crate) enum Competitor {
     SourceCeiling,
     /// The same events appended without a subscription, so many an append.
     SinkCeiling(u32),
-    /// The release binary with its default configuration.
+    /// The release binary with its default configuration, by a subscription.
     Ditto,
+    /// The same by a mirror.
+    Mirror,
 }
 
 impl std::fmt::Display for Competitor {
@@ -49,6 +51,7 @@ impl std::fmt::Display for Competitor {
             Self::SourceCeiling => f.write_str("source ceiling"),
             Self::SinkCeiling(events) => write!(f, "sink ceiling, {events} an append"),
             Self::Ditto => f.write_str("ditto"),
+            Self::Mirror => f.write_str("ditto's mirror"),
         }
     }
 }
@@ -77,15 +80,13 @@ pub(crate) async fn run(
     let done = Arc::new(AtomicU64::new(0));
     let mut ditto = None;
     let task: Option<JoinHandle<Result<()>>> = match competitor {
-        Competitor::Ditto => {
-            ditto = Some(
-                Ditto::start(
-                    program,
-                    &source.connection_string(),
-                    &destination.connection_string(),
-                )
-                .await?,
-            );
+        Competitor::Ditto | Competitor::Mirror => {
+            let reads = match competitor {
+                Competitor::Mirror => Reads::Log,
+                _ => Reads::Subscription,
+            };
+            let (from, to) = (source.connection_string(), destination.connection_string());
+            ditto = Some(Ditto::start(program, &from, &to, reads).await?);
             None
         }
         Competitor::Baseline => Some(baseline::start(source, &destination, done.clone())),
@@ -99,7 +100,7 @@ pub(crate) async fn run(
         )),
     };
     let count = async || match competitor {
-        Competitor::Ditto => destination.appended().await,
+        Competitor::Ditto | Competitor::Mirror => destination.appended().await,
         _ => Ok(done.load(Ordering::Relaxed)),
     };
     let window = if competitor == Competitor::Baseline && !cell.round_trip().is_zero() {
