@@ -94,7 +94,7 @@ impl Log {
             LogInput::Refused { why } => self.on_refused(cx, why),
             LogInput::Ended { session, why } => self.on_ended(cx, session, why),
             // The source may be another one by now.
-            LogInput::Reconnected => self.reopen(cx),
+            LogInput::Reconnected => self.reopen(cx, Duration::ZERO),
             LogInput::Record {
                 session,
                 position,

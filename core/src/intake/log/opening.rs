@@ -182,11 +182,16 @@ impl Log {
     }
 
     pub(super) fn on_opened(&mut self, cx: &mut Context, session: SessionId) {
-        let Phase::Opening { after, seen } = self.reading.phase.clone() else {
-            // Nobody waits for it any more.
-            let why = LeaveReason::Stopping;
-            cx.out.push(Command::Leave { session, why });
-            return;
+        let (after, seen) = match self.reading.phase.clone() {
+            Phase::Opening { after, seen } => (after, seen),
+            phase => {
+                let why = LeaveReason::Stopping;
+                cx.out.push(Command::Leave { session, why });
+                if let Phase::Abandoned { then } = phase {
+                    self.reading.phase = Phase::Leaving { session, then };
+                }
+                return;
+            }
         };
         cx.source_failing = false;
         self.stops = 0;
@@ -210,10 +215,11 @@ impl Log {
     }
 
     pub(super) fn on_refused(&mut self, cx: &mut Context, why: LogRefusal) {
-        let Phase::Opening { after, .. } = self.reading.phase.clone() else {
-            return;
-        };
-        self.refused_after(cx, after, why);
+        match self.reading.phase.clone() {
+            Phase::Opening { after, .. } => self.refused_after(cx, after, why),
+            Phase::Abandoned { then } => self.reading.phase = Phase::of(then),
+            _ => {}
+        }
     }
 
     pub(super) fn refused_after(

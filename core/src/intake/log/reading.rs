@@ -5,6 +5,8 @@
 //! read before; and once more after the first message, since a scavenge may come between the two. Nothing of the
 //! subscription is believed before that. Never reads while another process holds the mirror.
 
+use std::time::Duration;
+
 use super::positions::Handed;
 use super::{Log, Trouble, send};
 use crate::context::Context;
@@ -15,6 +17,9 @@ use crate::port::log::{LogCommand, LogRefusal, Mark, Record, RecordPage};
 use crate::port::{Command, LeaveReason, LogPosition, Moment, ReadId, Report, SessionId};
 use crate::seam::Claim;
 use crate::streams::Streams;
+
+/// What came to nothing is read again after this time: what was in its way may take a while.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What the subscription says of the log.
 #[derive(Clone, Debug)]
@@ -46,6 +51,8 @@ pub(super) enum Phase {
         after: Option<LogPosition>,
         seen: Seen,
     },
+    /// It opens, and is no longer wanted as it is: it is left, then reading begins at this time, if it is wanted.
+    Abandoned { then: Option<Moment> },
     /// It is open; its first message waits until the place was read once more.
     Unproven {
         session: SessionId,
@@ -61,6 +68,13 @@ pub(super) enum Phase {
         session: SessionId,
         then: Option<Moment>,
     },
+}
+
+impl Phase {
+    /// Nothing is open: reading begins at this time, if it is wanted.
+    pub(super) fn of(then: Option<Moment>) -> Self {
+        then.map_or(Self::Closed, |at| Self::Wait { at })
+    }
 }
 
 /// The subscription.
@@ -81,7 +95,7 @@ impl Reading {
     /// Reading is wanted from now on.
     pub(super) fn start(&mut self, now: Moment) {
         match &mut self.phase {
-            Phase::Leaving { then, .. } => *then = Some(now),
+            Phase::Leaving { then, .. } | Phase::Abandoned { then } => *then = Some(now),
             _ => self.phase = Phase::Wait { at: now },
         }
         self.attempts = 0;
@@ -138,23 +152,20 @@ impl Log {
         self.again = false;
         self.drop_waiting(cx, streams);
         self.positions.begin_again();
-        self.reopen(cx);
+        self.reopen(cx, AGAIN);
     }
 
-    /// Begins once more: the source is judged, and reading goes on from where that lets it.
-    pub(super) fn reopen(&mut self, cx: &mut Context) {
+    /// Begins once more after this time: the source is judged, and reading goes on from where that lets it.
+    pub(super) fn reopen(&mut self, cx: &mut Context, after: Duration) {
         if !self.reading.is_closed() {
-            self.leave(cx, Some(cx.now));
+            self.leave(cx, Some(cx.now + after));
         }
     }
 
     pub(super) fn on_ended(&mut self, cx: &mut Context, ended: SessionId, why: Option<LogRefusal>) {
         match self.reading.phase.clone() {
             Phase::Leaving { session, then } if session == ended => {
-                self.reading.phase = match then {
-                    Some(at) => Phase::Wait { at },
-                    None => Phase::Closed,
-                };
+                self.reading.phase = Phase::of(then);
             }
             Phase::Unproven { session, after, .. } if session == ended => match why {
                 Some(why) => self.refused_after(cx, Some(after), why),
@@ -271,8 +282,9 @@ impl Log {
             self.reading.phase = Phase::Leaving { session, then };
         } else {
             match &mut self.reading.phase {
-                Phase::Leaving { then: next, .. } => *next = then,
-                phase => *phase = then.map_or(Phase::Closed, |at| Phase::Wait { at }),
+                Phase::Leaving { then: next, .. } | Phase::Abandoned { then: next } => *next = then,
+                phase @ Phase::Opening { .. } => *phase = Phase::Abandoned { then },
+                phase => *phase = Phase::of(then),
             }
         }
     }

@@ -3,6 +3,8 @@
 //!
 //! A checkpoint that is not answered is sent again as it was. Never says that it holds after a refusal.
 
+use std::time::Duration;
+
 use super::holding::{LEASE, Saving, Stage, Write};
 use super::taking::{epochs_of, judge};
 use super::{Log, send};
@@ -77,7 +79,7 @@ impl Log {
             self.write(cx, revision, checkpoint);
         }
         if reopen {
-            self.reopen(cx);
+            self.reopen(cx, Duration::ZERO);
         }
     }
 

@@ -18,6 +18,10 @@ impl World {
             0
         };
         let of = self.log;
+        if self.daemons[number].session.is_some() {
+            self.promises
+                .broke("a subscription is opened while another is open".to_owned());
+        }
         let daemon = &mut self.daemons[number];
         daemon.sessions += 1;
         // Ids are never used twice, in no life of this daemon.

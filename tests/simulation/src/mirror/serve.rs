@@ -140,7 +140,13 @@ impl World {
             }
             return;
         }
-        let answer = self.carry_out((number, generation), &command, sent);
+        // Of a subscription the loop says one thing: that it is open, or that it is not.
+        let is_open = matches!(command, Command::Log(LogCommand::Open { .. }));
+        let answer = if lost && is_open {
+            None
+        } else {
+            self.carry_out((number, generation), &command, sent)
+        };
         if lost {
             let silence = self.silence(&command);
             let input = Happening::Input(number, generation, Box::new(silence));
