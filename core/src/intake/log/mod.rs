@@ -26,7 +26,7 @@ use self::reading::Reading;
 use crate::context::Context;
 use crate::filter::StreamFilter;
 use crate::intake::Intake;
-use crate::port::log::{Holder, LogCommand, LogInput};
+use crate::port::log::{Holder, LogCommand, LogInput, Record};
 use crate::port::{Command, Input, Moment, PipelineState, Side, Status};
 use crate::seam::Outcome;
 use crate::streams::Streams;
@@ -66,6 +66,8 @@ pub(super) struct Log {
     ending: Option<Ending>,
     /// The source's epochs when they were last read over a connection that was believed.
     epochs: Epochs,
+    /// A record that is done, and was read by this process: of its log, where nothing else tells.
+    witness: Option<Record>,
     /// How often it was stopped since its subscription was open.
     stops: u32,
     /// An event that was handed out is to be read again.
@@ -83,6 +85,7 @@ impl Log {
             trouble: Trouble::None,
             ending: None,
             epochs: Epochs::default(),
+            witness: None,
             stops: 0,
             again: false,
         }

@@ -37,20 +37,36 @@ impl Log {
             return self.stop_with(cx, streams, why);
         }
         send(cx, LogCommand::Trust { read: asked });
-        self.resume(cx, streams, taking::epochs_of(page));
+        self.note_witness();
+        let epochs = taking::epochs_of(page);
+        let nameless = epochs.origin().is_none();
+        self.resume(cx, streams, epochs);
         let unproven = self.holding.last().filter(|last| last.mark_epoch.is_none());
         let record = unproven.and_then(|last| last.mark.as_ref()?.record.clone());
-        match record {
-            Some(record) => self.read_proof(cx, record),
-            None => self.go_on(cx),
+        match (record, self.witness.clone()) {
+            (Some(record), _) => self.read_proof(cx, record, true),
+            (None, Some(witness)) if nameless => self.read_proof(cx, witness, false),
+            _ => self.go_on(cx),
         }
     }
 
-    /// Without epochs the record beside the mark must be where it was.
-    fn read_proof(&mut self, cx: &mut Context, record: Record) {
+    /// Without epochs the record beside the mark must be where it was; before a checkpoint names one, the last that this
+    /// process knows to be done.
+    fn read_proof(&mut self, cx: &mut Context, record: Record, is_saved: bool) {
         let (read, at) = (ReadId(cx.next_id()), record.position);
-        self.reading.phase = Phase::Proving { read, record };
+        self.reading.phase = Phase::Proving {
+            read,
+            record,
+            is_saved,
+        };
         send(cx, LogCommand::ReadRecord { read, at });
+    }
+
+    /// Remembers the record beside the mark.
+    pub(super) fn note_witness(&mut self) {
+        if let Some(record) = self.positions.mark().and_then(|mark| mark.record.as_ref()) {
+            self.witness = Some(record.clone());
+        }
     }
 
     /// The source is the copied one: on from the last place that was read.
@@ -96,9 +112,11 @@ impl Log {
         page: RecordPage,
     ) {
         match self.reading.phase.clone() {
-            Phase::Proving { read, record } if read == asked => {
-                self.on_proof_read(cx, streams, &record, page);
-            }
+            Phase::Proving {
+                read,
+                record,
+                is_saved,
+            } if read == asked => self.on_proof_read(cx, streams, (&record, is_saved), page),
             Phase::Before { read, place } if read == asked => {
                 self.on_place_read(cx, streams, place, page);
             }
@@ -120,7 +138,7 @@ impl Log {
         &mut self,
         cx: &mut Context,
         streams: &mut Streams,
-        record: &Record,
+        (record, is_saved): (&Record, bool),
         page: RecordPage,
     ) {
         match page {
@@ -128,6 +146,11 @@ impl Log {
                 self.retry(cx, LogRefusal::Unavailable);
             }
             RecordPage::Found(found) if Record::of(&found.1, found.0) == *record => {
+                self.go_on(cx);
+            }
+            // Scavenged, as it seems: nothing else can tell, and no checkpoint says that this log was copied.
+            RecordPage::Found(found) if !is_saved && found.0 > record.position => {
+                self.witness = None;
                 self.go_on(cx);
             }
             _ => {

@@ -43,7 +43,12 @@ pub(super) enum Phase {
     /// The source is judged before a connection is believed.
     Judging { read: ReadId },
     /// Nothing else proves the source: this record is being looked for where it was.
-    Proving { read: ReadId, record: Record },
+    Proving {
+        read: ReadId,
+        record: Record,
+        /// A checkpoint that was accepted names it.
+        is_saved: bool,
+    },
     /// The record at the place is being read.
     Before { read: ReadId, place: Mark },
     /// The subscription opens after this position.

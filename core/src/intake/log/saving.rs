@@ -16,6 +16,7 @@ use crate::streams::Streams;
 impl Log {
     /// Says how far it is: sampled first, then proven by the leader, then written.
     pub(super) fn save(&mut self, cx: &mut Context) {
+        self.note_witness();
         let read = ReadId(cx.next_id());
         let before = self.holding.last().and_then(|last| last.highest);
         let highest = self

@@ -123,6 +123,12 @@ impl World {
         self.log += 1;
     }
 
+    /// The source lets no epochs be read, and no checkpoint names a record of it: a stranger that comes then is the source,
+    /// unless the process that copied knows better.
+    fn nothing_tells(&self) -> bool {
+        !self.options.epochs && !self.destination.has_record()
+    }
+
     /// Another source answers at the address: a stranger, or this one restored from its past, and gone on.
     fn replace(&mut self) {
         let restored = self.dice.permille(500) && !self.source.log.is_empty();
@@ -133,9 +139,7 @@ impl World {
             self.promises.cut(lost);
             self.source.cut(keep);
         } else {
-            // Where nothing says which log it is, a stranger that comes before the first record is the source.
-            let unknown = !self.options.epochs && !self.destination.has_record();
-            if !(self.destination.checkpoints.is_empty() || unknown) {
+            if !self.destination.checkpoints.is_empty() && !self.nothing_tells() {
                 self.promises.replace();
             }
             self.source = Source::new(self.options.skips, 2);
