@@ -13,8 +13,8 @@ use crate::port::{LogPosition, Moment, Report, SessionId};
 enum Origin {
     /// A session delivered it and waits for this id to be answered.
     Delivered(SessionId, Uuid),
-    /// It stands at this position of the log.
-    Logged(LogPosition),
+    /// It stands at this position of the log, as it is while this number counts.
+    Logged(LogPosition, u64),
     /// ditto read it for its own reasons.
     Read,
 }
@@ -39,10 +39,10 @@ impl Claim {
         }
     }
 
-    /// A record of the log.
-    pub(crate) fn logged(position: LogPosition, at: Moment) -> Self {
+    /// A record of the log; `log` tells one log from another that had other records at its positions.
+    pub(crate) fn logged(position: LogPosition, log: u64, at: Moment) -> Self {
         Self {
-            origin: Origin::Logged(position),
+            origin: Origin::Logged(position, log),
             number: None,
             at,
             hole: false,
@@ -73,15 +73,15 @@ impl Claim {
     pub(crate) fn ack(&self) -> Option<(SessionId, Uuid)> {
         match self.origin {
             Origin::Delivered(session, id) => Some((session, id)),
-            Origin::Logged(_) | Origin::Read => None,
+            Origin::Logged(..) | Origin::Read => None,
         }
     }
 
-    /// For the intake: where in the log it stands.
-    pub(crate) fn position(&self) -> Option<LogPosition> {
+    /// For the intake: where in this log it stands.
+    pub(crate) fn position(&self, log: u64) -> Option<LogPosition> {
         match self.origin {
-            Origin::Logged(position) => Some(position),
-            Origin::Delivered(..) | Origin::Read => None,
+            Origin::Logged(position, of) if of == log => Some(position),
+            _ => None,
         }
     }
 
@@ -114,7 +114,7 @@ impl Claim {
     pub(crate) fn replaces(&self, older: &Self) -> bool {
         match (self.origin, older.origin) {
             (Origin::Delivered(_, id), Origin::Delivered(_, old)) => id == old,
-            (Origin::Logged(position), Origin::Logged(old)) => position == old,
+            (Origin::Logged(position, _), Origin::Logged(old, _)) => position == old,
             (Origin::Read, Origin::Read) => self.number == older.number,
             _ => false,
         }

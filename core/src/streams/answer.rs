@@ -73,6 +73,9 @@ impl Streams {
         if let Some(stream) = self.table.get_mut(&flight.stream) {
             stream.flight = None;
         }
+        if flight.is_outdated {
+            return self.drop_outdated(cx, &flight.stream);
+        }
         match outcome {
             AppendOutcome::Written(last) if last == flight.answers => {
                 self.on_written(cx, &flight, false);
@@ -98,6 +101,9 @@ impl Streams {
         }
         // Only now does nothing wait for it any more.
         self.verdict(cx);
+        if flight.is_outdated {
+            return self.drop_outdated(cx, &flight.stream);
+        }
         let said = std::mem::take(&mut self.last_words);
         let text = format!("the destination ended the call each time: {said}");
         self.on_refused_append(cx, &flight, &text);

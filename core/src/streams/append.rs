@@ -25,6 +25,8 @@ pub(super) struct Flight {
     pub(super) last_sent: Moment,
     /// Sent more than once: what is there may be of its first sending.
     pub(super) sent_again: bool,
+    /// Its events are of a source that is perhaps another one by now.
+    pub(super) is_outdated: bool,
 }
 
 impl Streams {
@@ -86,6 +88,7 @@ impl Streams {
             first_sent: cx.now,
             last_sent: cx.now,
             sent_again: false,
+            is_outdated: false,
         };
         if let Some(stream) = self.table.get_mut(name) {
             stream.flight = Some(append);

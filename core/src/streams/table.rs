@@ -127,6 +127,20 @@ impl Table {
         forgotten
     }
 
+    /// Forgets all idle streams but those that are held; of these, what was known to be there.
+    pub(super) fn forget_idle(&mut self) {
+        let mut idle = std::mem::replace(&mut self.idle, LruCache::unbounded());
+        self.idle_bytes = 0;
+        while let Some((name, mut stream)) = idle.pop_lru() {
+            if let State::Held(held) = &mut stream.state {
+                held.tail = None;
+                stream.known = Known::default();
+                self.idle_bytes += stream.cost(&name);
+                self.idle.put(name, stream);
+            }
+        }
+    }
+
     /// All busy streams, in no particular order.
     pub(super) fn busy(&self) -> impl Iterator<Item = (&StreamName, &Stream)> {
         self.busy.iter()
@@ -143,7 +157,8 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::port::AppendId;
+    use crate::port::{AppendId, HeldReason};
+    use crate::streams::stream::Held;
 
     #[test]
     fn only_idle_streams_are_forgotten_and_the_least_recent_first() {
@@ -166,6 +181,30 @@ mod tests {
             State::Aligned { tail: Some(7), .. }
         ));
     }
+
+    #[test]
+    fn of_idle_streams_that_are_forgotten_held_ones_stay_held_and_nothing_is_known_of_them() {
+        let mut table = Table::new(10);
+        let (held, other) = (StreamName::from("held"), StreamName::from("other"));
+        table.wake(&other).state = State::aligned(Some(7));
+        table.wake(&held).state = State::Held(Held {
+            first_bad: 8,
+            tail: Some(7),
+            reason: HeldReason::Conflict,
+            text: "another".to_owned(),
+            looked_up: std::time::Duration::ZERO,
+        });
+        for name in [&held, &other] {
+            table.rest(name, usize::MAX);
+        }
+        table.forget_idle();
+        assert!(!table.is_settled(&other, 7));
+        assert!(table.is_settled(&held, 7));
+        let state = &table.wake(&held).state;
+        assert!(matches!(state, State::Held(held) if held.tail.is_none()));
+        assert_eq!(table.idle_bytes, 0);
+    }
+
     #[test]
     fn remembered_streams_stay_within_their_bytes() {
         let mut table = Table::new(1_000_000);

@@ -8,7 +8,7 @@ use crate::port::{DuplicateReason, HeldReason, Report};
 use crate::seam::{Claim, Outcome, Refusal};
 use crate::streams::Streams;
 use crate::streams::queue::{Entry, Origin};
-use crate::streams::stream::State;
+use crate::streams::stream::{Known, State};
 
 impl Streams {
     /// Takes an event that has to be at the destination before its claim is answered.
@@ -113,6 +113,49 @@ impl Streams {
         }
         self.rest(cx, name);
         Refusal::Held
+    }
+
+    /// The source may be another one by now: all that is known of streams was learnt from the one before, and is forgotten.
+    /// What is in flight is brought to its answer, and what waits is dropped.
+    pub(crate) fn begin_again(&mut self, cx: &mut Context) -> Vec<Claim> {
+        let claims = self.drop_waiting(cx);
+        self.table.forget_idle();
+        for (_, before, _) in self.writes.values_mut() {
+            *before = State::Unknown;
+        }
+        for name in self.table.busy_names() {
+            let Some(stream) = self.table.get_mut(&name) else {
+                continue;
+            };
+            stream.known = Known::default();
+            match (&mut stream.state, stream.flight) {
+                (_, Some(append)) => {
+                    let flight = self.flights.get_mut(&append);
+                    flight
+                        .into_iter()
+                        .for_each(|flight| flight.is_outdated = true);
+                }
+                (State::WritingMetadata, None) => {}
+                (State::Held(held), None) => held.tail = None,
+                (state, None) => *state = State::Unknown,
+            }
+            self.rest(cx, &name);
+        }
+        claims
+    }
+
+    /// What was in flight when the source began again is answered: nothing is known of its stream.
+    pub(super) fn drop_outdated(&mut self, cx: &mut Context, name: &StreamName) {
+        self.end_repair(cx, name);
+        let Some(stream) = self.table.get_mut(name) else {
+            return;
+        };
+        stream.state = State::Unknown;
+        let outdated: Vec<_> = stream.queue.drain().collect();
+        for entry in outdated {
+            self.settle_dropped(cx, entry);
+        }
+        self.rest(cx, name);
     }
 
     /// Takes out everything that is not in flight: the source delivers it again, to whoever has it then.

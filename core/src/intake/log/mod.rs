@@ -62,6 +62,8 @@ pub(super) struct Log {
     holding: Holding,
     reading: Reading,
     positions: Positions,
+    /// Counts the logs that may have other records at the same positions.
+    log: u64,
     trouble: Trouble,
     ending: Option<Ending>,
     /// The source's epochs when they were last read over a connection that was believed.
@@ -82,6 +84,7 @@ impl Log {
             holding: Holding::new(),
             reading: Reading::new(),
             positions: Positions::from(None),
+            log: 0,
             trouble: Trouble::None,
             ending: None,
             epochs: Epochs::default(),
@@ -133,6 +136,13 @@ impl Log {
     fn drop_waiting(&mut self, cx: &mut Context, streams: &mut Streams) {
         drop(streams.drop_waiting(cx));
     }
+
+    /// On from what is done, perhaps in another log: nothing that was handed out before counts.
+    fn begin_at_mark(&mut self, cx: &mut Context, streams: &mut Streams) {
+        drop(streams.begin_again(cx));
+        self.positions = Positions::from(self.holding.done.clone());
+        self.log += 1;
+    }
 }
 
 fn send(cx: &mut Context, command: LogCommand) {
@@ -161,7 +171,7 @@ impl Intake for Log {
         match outcome {
             Outcome::Done { claim, .. } => {
                 if claim
-                    .position()
+                    .position(self.log)
                     .is_some_and(|position| self.positions.done(position))
                 {
                     self.holding.note_copied();
@@ -170,7 +180,7 @@ impl Intake for Log {
             }
             // Its stream is held: that has to be on record before the mark passes it, so the position stays open.
             Outcome::Held { report, .. } => cx.report(*report),
-            Outcome::Dropped(_) => self.again = true,
+            Outcome::Dropped(claim) => self.again |= claim.position(self.log).is_some(),
             Outcome::Again { .. } => {}
             Outcome::Stop(why) => self.end_by_policy(cx, why),
         }

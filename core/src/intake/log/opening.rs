@@ -3,7 +3,6 @@
 //! Never believes a connection before the source was judged, nor a position that the server does not know.
 
 use super::epochs::Epochs;
-use super::positions::Positions;
 use super::reading::{Phase, Seen};
 use super::{Log, Trouble, send, taking};
 use crate::context::Context;
@@ -81,8 +80,7 @@ impl Log {
     /// other records may stand at its positions. Without that proof everything after the mark is read again.
     fn resume(&mut self, cx: &mut Context, streams: &mut Streams, epochs: Epochs) {
         if !self.is_proven(&epochs) {
-            self.positions = Positions::from(self.holding.done.clone());
-            self.drop_waiting(cx, streams);
+            self.begin_at_mark(cx, streams);
         }
         self.epochs = epochs;
     }

@@ -275,7 +275,7 @@ impl Log {
             self.positions.pass(record);
             cx.report(Report::Skipped { reason });
         } else if self.positions.hand_out(record) == Handed::Out {
-            streams.take(cx, event, Claim::logged(position, cx.now));
+            streams.take(cx, event, Claim::logged(position, self.log, cx.now));
         }
     }
 

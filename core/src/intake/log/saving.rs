@@ -111,7 +111,7 @@ impl Log {
             AppendOutcome::Written(revision) | AppendOutcome::Present(revision) => {
                 self.accepted(cx, revision, write);
                 if taking {
-                    self.begin(cx);
+                    self.begin(cx, streams);
                 }
             }
             AppendOutcome::WrongRevision => self.lost(cx, streams),

@@ -9,7 +9,6 @@ use uuid::Uuid;
 
 use super::epochs::{Epochs, Judgement};
 use super::holding::{Found, Stage, Write};
-use super::positions::Positions;
 use super::{Log, Trouble};
 use crate::context::Context;
 use crate::filter::StreamFilter;
@@ -132,7 +131,7 @@ impl Log {
     }
 
     /// The mirror was taken over: it goes on from the mark, or from the beginning if more is wanted than before.
-    pub(super) fn begin(&mut self, cx: &mut Context) {
+    pub(super) fn begin(&mut self, cx: &mut Context, streams: &mut Streams) {
         self.holding.done = None;
         if let Some(last) = self.holding.last() {
             let rules: Result<StreamFilter, _> = last.rules.parse();
@@ -142,7 +141,7 @@ impl Log {
                 cx.report(Report::BeginsAgain);
             }
         }
-        self.positions = Positions::from(self.holding.done.clone());
+        self.begin_at_mark(cx, streams);
         if !matches!(self.trouble, Trouble::Stopped(_)) {
             // What stopped it may be so still: only an open subscription shows that it is not.
             self.trouble = Trouble::None;
