@@ -6,7 +6,8 @@
 
 use uuid::Uuid;
 
-use crate::port::{LogPosition, Moment, Report, SessionId};
+use crate::port::log::HeldStream;
+use crate::port::{LogPosition, Moment, ReadId, SessionId};
 
 /// Where an event comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ enum Origin {
     Delivered(SessionId, Uuid),
     /// It stands at this position of the log, as it is while this number counts.
     Logged(LogPosition, u64),
+    /// This read brought it: the newest one of a held stream that is looked at again.
+    Newest(ReadId),
     /// ditto read it for its own reasons.
     Read,
 }
@@ -49,6 +52,16 @@ impl Claim {
         }
     }
 
+    /// The newest event of a held stream.
+    pub(crate) fn newest(read: ReadId, at: Moment) -> Self {
+        Self {
+            origin: Origin::Newest(read),
+            number: None,
+            at,
+            hole: false,
+        }
+    }
+
     /// The group never delivered this number; its event was read from the subscription's stream.
     pub(crate) fn hole(number: u64, at: Moment) -> Self {
         Self {
@@ -73,7 +86,7 @@ impl Claim {
     pub(crate) fn ack(&self) -> Option<(SessionId, Uuid)> {
         match self.origin {
             Origin::Delivered(session, id) => Some((session, id)),
-            Origin::Logged(..) | Origin::Read => None,
+            Origin::Logged(..) | Origin::Newest(_) | Origin::Read => None,
         }
     }
 
@@ -81,6 +94,14 @@ impl Claim {
     pub(crate) fn position(&self, log: u64) -> Option<LogPosition> {
         match self.origin {
             Origin::Logged(position, of) if of == log => Some(position),
+            _ => None,
+        }
+    }
+
+    /// For the intake: the look at a held stream that it is for.
+    pub(crate) fn look(&self) -> Option<ReadId> {
+        match self.origin {
+            Origin::Newest(read) => Some(read),
             _ => None,
         }
     }
@@ -102,7 +123,7 @@ impl Claim {
 
     /// The source delivered it and waits for an answer.
     pub(crate) fn is_delivered(&self) -> bool {
-        !matches!(self.origin, Origin::Read)
+        !matches!(self.origin, Origin::Newest(_) | Origin::Read)
     }
 
     /// It was read because it was never delivered.
@@ -139,9 +160,10 @@ pub(crate) enum Outcome {
     /// Its stream is held, or it alone was refused.
     Held {
         claim: Claim,
-        reason: String,
-        /// To be told once it is out of the way.
-        report: Box<Report>,
+        /// Its stream and revision, and why.
+        held: Box<HeldStream>,
+        /// The stream goes on without it.
+        alone: bool,
     },
     /// It is given up unanswered; the source has it still.
     Dropped(Claim),

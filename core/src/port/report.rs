@@ -144,7 +144,7 @@ pub enum Report {
         /// Rule that leaves it out.
         reason: SkipReason,
     },
-    /// An event of a held stream was acknowledged by policy `skip`.
+    /// An event was passed by policy: one of a held stream, or of a mirror one whose place a placeholder took before it came.
     Passed {
         /// Stream of the event.
         stream: StreamName,

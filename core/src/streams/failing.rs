@@ -123,7 +123,7 @@ impl Streams {
         match looking_up.was_held.clone() {
             Some(held) => {
                 stream.state = State::Held(Held {
-                    looked_up: now,
+                    looked_up: Some(now),
                     ..held
                 });
                 self.advance(cx, name);

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::context::Context;
 use crate::event::StreamName;
-use crate::port::{DuplicateReason, HeldReason, OWN_REASON, OnConflict, Report};
+use crate::port::log::HeldStream;
+use crate::port::{DuplicateReason, HeldReason, OnConflict, Report};
 use crate::seam::Outcome;
 use crate::streams::Streams;
 use crate::streams::queue::Entry;
@@ -68,7 +69,7 @@ impl Streams {
             tail,
             reason,
             text: text.clone(),
-            looked_up: now,
+            looked_up: Some(now),
         });
         self.held
             .insert(name.clone(), (first_bad, reason, text.clone()));
@@ -97,7 +98,8 @@ impl Streams {
             return;
         }
         let held = held.clone();
-        if open && now.saturating_sub(held.looked_up) > LOOK_AGAIN_AFTER {
+        let looked_up = held.looked_up;
+        if open && looked_up.is_none_or(|at| now.saturating_sub(at) > LOOK_AGAIN_AFTER) {
             stream.state = State::LookingUp(Box::new(LookingUp {
                 step: LookupStep::Wanted,
                 was_held: Some(held),
@@ -111,26 +113,26 @@ impl Streams {
             if Stream::is_known(entry.revision(), held.tail, unverified) {
                 self.settle_duplicate(cx, name, entry, DuplicateReason::Known);
             } else {
-                self.set_aside(cx, name, entry, held.reason, &held.text);
+                self.set_aside(cx, entry, (held.reason, &held.text), false);
             }
         }
         self.rest(cx, name);
     }
 
-    /// ParkedQueue an entry's deliveries, or acknowledges them by policy.
+    /// Tells the intake of an entry that is not written, or that a policy passes it. `alone`: its stream goes on.
     fn set_aside(
         &mut self,
         cx: &mut Context,
-        name: &StreamName,
         entry: Entry,
-        reason: HeldReason,
-        text: &str,
+        (reason, text): (HeldReason, &str),
+        alone: bool,
     ) {
         let revision = entry.revision();
+        let stream = entry.event.stream.clone();
         self.forget_cost(cx, &entry);
         if reason == HeldReason::Conflict && cx.settings.on_conflict == OnConflict::Skip {
             cx.report(Report::Passed {
-                stream: name.clone(),
+                stream,
                 revision,
                 reason,
             });
@@ -141,28 +143,44 @@ impl Streams {
                 }));
             return;
         }
-        let text = format!("{OWN_REASON}{}: {text}", reason.as_str());
         for claim in entry.into_claims() {
-            let report = Report::Parked {
-                stream: name.clone(),
+            let held = HeldStream {
+                stream: stream.clone(),
                 revision,
-                reason,
-                text: text.clone(),
+                kind: reason,
+                reason: text.to_owned(),
             };
             self.told.push(Outcome::Held {
                 claim,
-                reason: text.clone(),
-                report: Box::new(report),
+                held: Box::new(held),
+                alone,
             });
         }
     }
 
+    /// A process before this one held the stream: it is held until it is looked at.
+    pub(crate) fn hold_as_before(&mut self, cx: &mut Context, held: &HeldStream) {
+        let stream = self.table.wake(&held.stream);
+        if matches!(stream.state, State::Unknown) && stream.is_idle() {
+            stream.state = State::Held(Held {
+                first_bad: held.revision,
+                tail: None,
+                reason: held.kind,
+                text: held.reason.clone(),
+                looked_up: None,
+            });
+            let known = (held.revision, held.kind, held.reason.clone());
+            self.held.insert(held.stream.clone(), known);
+        }
+        self.rest(cx, &held.stream);
+    }
+
     /// A placeholder was written before this event was delivered: the stream goes on, the event is for the operator.
-    pub(super) fn set_aside_filled(&mut self, cx: &mut Context, name: &StreamName, entry: Entry) {
+    pub(super) fn set_aside_filled(&mut self, cx: &mut Context, entry: Entry) {
         let revision = entry.revision();
         let text =
             format!("revision {revision} was filled with a placeholder before it was delivered");
-        self.set_aside(cx, name, entry, HeldReason::MissingHistory, &text);
+        self.set_aside(cx, entry, (HeldReason::MissingHistory, &text), true);
     }
 
     /// Where order does not hang on revisions, a refused event is parked and its stream goes on.
@@ -180,13 +198,8 @@ impl Streams {
         self.mode.pass(stream, revision);
         stream.single_until.take_if(|until| *until <= revision);
         if let Some(entry) = entry {
-            self.set_aside(
-                cx,
-                name,
-                entry,
-                HeldReason::Refused,
-                &format!("revision {revision} was refused: {text}"),
-            );
+            let text = format!("revision {revision} was refused: {text}");
+            self.set_aside(cx, entry, (HeldReason::Refused, &text), true);
         }
         self.repaired(cx, name, 0, revision);
         self.advance(cx, name);

@@ -259,7 +259,7 @@ impl Streams {
             match (entry, reason) {
                 (None, _) => {}
                 (Some(entry), Some(reason)) => self.settle_duplicate(cx, name, entry, *reason),
-                (Some(entry), None) => self.set_aside_filled(cx, name, entry),
+                (Some(entry), None) => self.set_aside_filled(cx, entry),
             }
             if reason.is_none()
                 && let Some(stream) = self.table.get_mut(name)

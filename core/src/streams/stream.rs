@@ -48,8 +48,8 @@ pub(super) struct Held {
     pub(super) tail: Option<u64>,
     pub(super) reason: HeldReason,
     pub(super) text: String,
-    /// When it was last looked at.
-    pub(super) looked_up: Moment,
+    /// When this process last looked at it.
+    pub(super) looked_up: Option<Moment>,
 }
 
 /// A lookup under way. Several steps may be needed to decide.

@@ -192,7 +192,7 @@ mod tests {
             tail: Some(7),
             reason: HeldReason::Conflict,
             text: "another".to_owned(),
-            looked_up: std::time::Duration::ZERO,
+            looked_up: None,
         });
         for name in [&held, &other] {
             table.rest(name, usize::MAX);

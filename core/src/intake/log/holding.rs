@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::recording::Recording;
 use super::{Log, Trouble, send};
 use crate::context::Context;
 use crate::pause::{back_off, stopped_pause};
@@ -254,6 +255,7 @@ impl Log {
         self.pump_lease(cx);
         self.leave(cx, None);
         self.drop_waiting(cx, streams);
+        self.forget_record(Recording::closed());
     }
 }
 

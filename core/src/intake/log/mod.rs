@@ -4,15 +4,19 @@
 //! never copies from a log that is not the one that was copied.
 //!
 //! `holding` is who copies, by lease: `taking` takes the mirror over, `saving` writes checkpoints, `epochs` tells whether the
-//! source is the same. `reading` is the subscription, `opening` the reads around its start. `positions` is what is done.
-//! `ending` stops.
+//! source is the same. `record` is which streams are on record at the destination as held, `recording` reads and writes it,
+//! `looks` looks at them again. `reading` is the subscription, `opening` the reads around its start. `positions` is what is
+//! done. `ending` stops.
 
 mod ending;
 mod epochs;
 mod holding;
+mod looks;
 mod opening;
 mod positions;
 mod reading;
+mod record;
+mod recording;
 mod saving;
 mod taking;
 
@@ -23,12 +27,16 @@ use self::epochs::Epochs;
 use self::holding::Holding;
 use self::positions::Positions;
 use self::reading::Reading;
+use self::record::HeldRecord;
+use self::recording::Recording;
 use crate::context::Context;
 use crate::filter::StreamFilter;
 use crate::intake::Intake;
 use crate::port::log::{Holder, LogCommand, LogInput, Record};
-use crate::port::{Command, Input, Moment, PipelineState, Side, Status};
-use crate::seam::Outcome;
+use crate::port::{
+    AppendOutcome, Command, Input, LogPosition, Moment, PipelineState, Side, Status,
+};
+use crate::seam::{Claim, Outcome};
 use crate::streams::Streams;
 
 /// So long an event may wait before an operator has to know that the destination denies it.
@@ -64,12 +72,16 @@ pub(super) struct Log {
     positions: Positions,
     /// Counts the logs that may have other records at the same positions.
     log: u64,
+    record: HeldRecord,
+    recording: Recording,
     trouble: Trouble,
     ending: Option<Ending>,
     /// The source's epochs when they were last read over a connection that was believed.
     epochs: Epochs,
     /// A record that is done, and was read by this process: of its log, where nothing else tells.
     witness: Option<Record>,
+    /// Streams were read beyond what the log has brought.
+    looked: bool,
     /// How often it was stopped since its subscription was open.
     stops: u32,
     /// An event that was handed out is to be read again.
@@ -85,10 +97,13 @@ impl Log {
             reading: Reading::new(),
             positions: Positions::from(None),
             log: 0,
+            record: HeldRecord::default(),
+            recording: Recording::closed(),
             trouble: Trouble::None,
             ending: None,
             epochs: Epochs::default(),
             witness: None,
+            looked: false,
             stops: 0,
             again: false,
         }
@@ -127,21 +142,56 @@ impl Log {
             LogInput::CheckpointWritten { write, outcome } => {
                 self.on_checkpoint_written(cx, streams, write, outcome);
             }
-            // Nobody asks yet.
-            LogInput::HeldRead { .. } | LogInput::HeldWritten { .. } => {}
+            LogInput::HeldRead { read, page } => self.on_held_read(cx, streams, read, page),
+            LogInput::HeldWritten { write, outcome } => {
+                self.on_held_written(cx, streams, write, outcome);
+            }
         }
     }
 
     /// Drops everything that is not in flight: whoever holds the mirror reads it again.
     fn drop_waiting(&mut self, cx: &mut Context, streams: &mut Streams) {
-        drop(streams.drop_waiting(cx));
+        let dropped = streams.drop_waiting(cx);
+        self.dropped(cx, dropped);
+    }
+
+    fn dropped(&mut self, cx: &Context, claims: Vec<Claim>) {
+        for claim in claims {
+            if let Some(read) = claim.look() {
+                self.look_again(cx, read);
+            }
+        }
     }
 
     /// On from what is done, perhaps in another log: nothing that was handed out before counts.
     fn begin_at_mark(&mut self, cx: &mut Context, streams: &mut Streams) {
-        drop(streams.begin_again(cx));
+        let dropped = streams.begin_again(cx);
+        self.dropped(cx, dropped);
+        self.looked = false;
         self.positions = Positions::from(self.holding.done.clone());
         self.log += 1;
+        self.record.begin_again();
+        self.record.looks.forget_passed();
+    }
+
+    fn done(&mut self, cx: &mut Context, position: LogPosition) {
+        if self.positions.done(position) {
+            self.holding.note_copied();
+            cx.progress += 1;
+        }
+    }
+}
+
+/// Why what the mirror keeps at the destination is not written. Text for the operator.
+fn refused(refusal: &AppendOutcome, what: &str) -> String {
+    match refusal {
+        AppendOutcome::Denied => {
+            format!("the destination does not let the user write {what}")
+        }
+        AppendOutcome::Deleted => format!("the stream of {what} was deleted for good"),
+        AppendOutcome::TooLarge { .. } => format!("the destination refuses {what}: too large"),
+        AppendOutcome::Refused(words) => format!("the destination refuses {what}: {words}"),
+        other => format!("the destination did not write {what}: {other:?}"),
     }
 }
 
@@ -158,6 +208,7 @@ impl Intake for Log {
                 reachable,
             } => cx.source_failing = !reachable,
             Input::Stop { deadline } => self.on_stop(cx, streams, deadline),
+            Input::SourceRead { read, page } => self.on_newest_read(cx, streams, read, page),
             // Time alone, what is for the streams, and what only a group says.
             _ => {}
         }
@@ -169,18 +220,22 @@ impl Intake for Log {
 
     fn settle(&mut self, cx: &mut Context, outcome: Outcome) {
         match outcome {
-            Outcome::Done { claim, .. } => {
-                if claim
-                    .position(self.log)
-                    .is_some_and(|position| self.positions.done(position))
-                {
-                    self.holding.note_copied();
-                    cx.progress += 1;
+            Outcome::Done { claim, .. } => match (claim.look(), claim.position(self.log)) {
+                (Some(read), _) => self.found_complete(cx, read),
+                (None, Some(position)) => self.done(cx, position),
+                (None, None) => {}
+            },
+            Outcome::Held { claim, held, alone } => {
+                match (claim.look(), claim.position(self.log)) {
+                    (Some(read), _) => self.still_held(cx, read),
+                    (None, Some(position)) => self.set_aside(cx, position, *held, alone),
+                    (None, None) => {}
                 }
             }
-            // Its stream is held: that has to be on record before the mark passes it, so the position stays open.
-            Outcome::Held { report, .. } => cx.report(*report),
-            Outcome::Dropped(claim) => self.again |= claim.position(self.log).is_some(),
+            Outcome::Dropped(claim) => match claim.look() {
+                Some(read) => self.look_again(cx, read),
+                None => self.again |= claim.position(self.log).is_some(),
+            },
             Outcome::Again { .. } => {}
             Outcome::Stop(why) => self.end_by_policy(cx, why),
         }
@@ -188,6 +243,8 @@ impl Intake for Log {
 
     fn pump(&mut self, cx: &mut Context, streams: &mut Streams) {
         self.pump_holding(cx);
+        self.pump_record(cx, streams);
+        self.pump_looks(cx);
         if self.ending.is_some() {
             self.pump_ending(cx, streams);
         } else {
@@ -209,8 +266,10 @@ impl Intake for Log {
 
     fn due(&self, cx: &Context) -> Option<Moment> {
         let ending = self.ending.as_ref().map(Ending::due);
+        let record = [self.recording.due(), self.record.looks.due()];
         [self.holding.due(), self.reading.due(), ending]
             .into_iter()
+            .chain(record)
             .flatten()
             .filter(|at| *at > cx.now)
             .min()

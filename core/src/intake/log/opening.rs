@@ -85,8 +85,11 @@ impl Log {
         self.epochs = epochs;
     }
 
-    /// Whether all that was read lies in epochs that were there when the last checkpoint was proven.
+    /// Whether all that was read of the log lies in epochs that were there when the last checkpoint was proven.
     pub(super) fn is_proven(&self, epochs: &Epochs) -> bool {
+        if self.looked && *epochs != self.epochs {
+            return false;
+        }
         let Some(newest) = self.positions.newest() else {
             return true;
         };

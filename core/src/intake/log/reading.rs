@@ -136,10 +136,11 @@ impl Log {
         if self.again {
             self.read_again(cx, streams);
         }
+        let may_begin = self.holding.is_held() && self.is_record_known();
         match &mut self.reading.phase {
-            Phase::Wait { at } if *at <= cx.now && self.holding.is_held() => self.judge_source(cx),
+            Phase::Wait { at } if *at <= cx.now && may_begin => self.judge_source(cx),
             Phase::Open { session, paused } => {
-                let full = cx.memory.is_full();
+                let full = cx.memory.is_full() || self.record.is_full();
                 if *paused != full && (full || cx.memory.has_room()) {
                     *paused = full;
                     cx.out.push(Command::Poll {
@@ -157,6 +158,7 @@ impl Log {
         self.again = false;
         self.drop_waiting(cx, streams);
         self.positions.begin_again();
+        self.record.begin_again();
         self.reopen(cx, AGAIN);
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::holding::{LEASE, Saving, Stage, Write};
 use super::taking::{epochs_of, judge};
-use super::{Log, send};
+use super::{Log, refused, send};
 use crate::context::Context;
 use crate::port::log::{Checkpoint, EpochsPage, LogCommand, Mark, Record};
 use crate::port::{AppendOutcome, Expected, LogPosition, ReadId, WriteId};
@@ -116,20 +116,8 @@ impl Log {
             }
             AppendOutcome::WrongRevision => self.lost(cx, streams),
             AppendOutcome::NotReady | AppendOutcome::NoAnswer => self.holding.send_later(cx.now),
-            AppendOutcome::Denied => {
-                let why = "the destination does not let the user write the mirror's checkpoint";
-                self.stop_with(cx, streams, why.to_owned());
-            }
-            AppendOutcome::Deleted => {
-                let why = "the stream of the mirror's checkpoint was deleted for good";
-                self.stop_with(cx, streams, why.to_owned());
-            }
-            AppendOutcome::TooLarge { .. } => {
-                let why = "the destination refuses the mirror's checkpoint: too large";
-                self.stop_with(cx, streams, why.to_owned());
-            }
-            AppendOutcome::Refused(words) => {
-                let why = format!("the destination refuses the mirror's checkpoint: {words}");
+            refusal => {
+                let why = refused(&refusal, "the mirror's checkpoint");
                 self.stop_with(cx, streams, why);
             }
         }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::epochs::{Epochs, Judgement};
 use super::holding::{Found, Stage, Write};
+use super::recording::Recording;
 use super::{Log, Trouble};
 use crate::context::Context;
 use crate::filter::StreamFilter;
@@ -147,6 +148,7 @@ impl Log {
             self.trouble = Trouble::None;
         }
         self.again = false;
+        self.forget_record(Recording::begin(cx.now));
         self.reading.start(cx.now);
     }
 }

@@ -44,7 +44,8 @@ use crate::context::Context;
 use crate::event::StreamName;
 use crate::intake::Intake;
 use crate::port::{
-    CoreSettings, GroupSeen, Input, Moment, PipelineState, ReadId, Side, SourcePage, Status,
+    CoreSettings, GroupSeen, Input, Moment, OWN_REASON, PipelineState, ReadId, Report, Side,
+    SourcePage, Status,
 };
 use crate::seam::Outcome;
 use crate::streams::Streams;
@@ -209,13 +210,15 @@ impl Intake for Persistent {
                 self.note_age(cx, &claim, excused);
                 self.acknowledge(cx, &claim);
             }
-            Outcome::Held {
-                claim,
-                reason,
-                report,
-            } => {
-                let report = claim.is_delivered().then_some(*report);
-                self.park(cx, &claim, &reason, report);
+            Outcome::Held { claim, held, .. } => {
+                let text = format!("{OWN_REASON}{}: {}", held.kind.as_str(), held.reason);
+                let report = claim.is_delivered().then(|| Report::Parked {
+                    stream: held.stream,
+                    revision: held.revision,
+                    reason: held.kind,
+                    text: text.clone(),
+                });
+                self.park(cx, &claim, &text, report);
             }
             Outcome::Dropped(claim) => self.drop_claim(cx, &claim),
             Outcome::Again {

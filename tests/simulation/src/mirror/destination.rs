@@ -30,6 +30,8 @@ pub(super) struct Destination {
     pub(super) streams: BTreeMap<StreamName, Vec<Event>>,
     pub(super) checkpoints: Vec<Stored>,
     pub(super) record: Vec<Recorded>,
+    /// Streams that may not be written; true: nor read.
+    pub(super) refused: BTreeMap<StreamName, bool>,
     /// Instances whose process has ended on the machine of everybody else.
     pub(super) gone: HashMap<Uuid, bool>,
 }
@@ -60,6 +62,9 @@ impl Destination {
         expected: Expected,
         events: &[Event],
     ) -> (AppendOutcome, bool) {
+        if self.refused.contains_key(stream) {
+            return (AppendOutcome::Refused("not now".to_owned()), false);
+        }
         let at = self.streams.entry(stream.clone()).or_default();
         let from = next(expected);
         let there = at.get(from..from.saturating_add(events.len()));
@@ -86,6 +91,9 @@ impl Destination {
 
     /// What a lookup finds.
     pub(super) fn lookup(&self, stream: &StreamName, range: LookupRange) -> LookupResult {
+        if self.refused.get(stream) == Some(&true) {
+            return LookupResult::Refused("not now".to_owned());
+        }
         let events = match self.streams.get(stream) {
             _ if range == LookupRange::Metadata => return LookupResult::NotDeleted,
             Some(events) if !events.is_empty() => events,
@@ -115,6 +123,17 @@ impl Destination {
             last: events.len() as u64 - 1,
             events: found,
             truncate_before: None,
+        }
+    }
+
+    /// Whether the stream holds this event at its revision.
+    pub(super) fn recognise(&self, stream: &StreamName, event: &Event) -> LookupResult {
+        let mut there = self.streams.get(stream).into_iter().flatten();
+        let is_there = |there: &Event| there.revision == event.revision && there.id == event.id;
+        if there.any(is_there) {
+            LookupResult::Recognised
+        } else {
+            LookupResult::Foreign
         }
     }
 

@@ -1,6 +1,8 @@
 //! Deliberate mistakes of a mirror: what a core says or hears is spoiled on its way. They prove that the promises can fail.
 
-use ditto_core::port::log::{EpochsPage, LogCommand, LogInput, Mark, Record, RecordPage};
+use ditto_core::port::log::{
+    EpochsPage, HeldChange, LogCommand, LogInput, Mark, Record, RecordPage,
+};
 use ditto_core::port::{AppendOutcome, Command, Input};
 
 use super::world::World;
@@ -16,6 +18,10 @@ pub enum Mistake {
     PlaceUnseen,
     /// No answer to an append is taken for written.
     SilenceIsWritten,
+    /// A stream that was held before the start is released before it is repaired.
+    ReleasedUnrepaired,
+    /// No answer to a change of the record of held streams is taken for written.
+    UnrecordedIsRecorded,
 }
 
 impl Mistake {
@@ -25,6 +31,8 @@ impl Mistake {
         Self::AnySource,
         Self::PlaceUnseen,
         Self::SilenceIsWritten,
+        Self::ReleasedUnrepaired,
+        Self::UnrecordedIsRecorded,
     ];
 }
 
@@ -71,6 +79,16 @@ impl World {
                 append,
                 outcome: AppendOutcome::Written(self.daemons[number].answers(append)),
             },
+            (
+                Some(Mistake::UnrecordedIsRecorded),
+                Input::Log(LogInput::HeldWritten {
+                    write,
+                    outcome: AppendOutcome::NoAnswer,
+                }),
+            ) => Input::Log(LogInput::HeldWritten {
+                write,
+                outcome: AppendOutcome::Written(self.destination.record.len() as u64),
+            }),
             (_, input) => input,
         }
     }
@@ -96,6 +114,28 @@ impl World {
                     write,
                     expected,
                     checkpoint,
+                })
+            }
+            (
+                Some(Mistake::ReleasedUnrepaired),
+                Command::Log(LogCommand::WriteHeld {
+                    write,
+                    expected,
+                    mut changes,
+                }),
+            ) => {
+                let held = self.destination.held();
+                for change in &mut changes {
+                    if let HeldChange::Held(stream) = change
+                        && held.contains_key(&stream.stream)
+                    {
+                        *change = HeldChange::Released(stream.stream.clone());
+                    }
+                }
+                Command::Log(LogCommand::WriteHeld {
+                    write,
+                    expected,
+                    changes,
                 })
             }
             (_, command) => command,

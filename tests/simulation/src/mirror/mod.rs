@@ -7,6 +7,7 @@ mod destination;
 mod faults;
 mod mistake;
 mod options;
+mod others;
 mod promises;
 mod reading;
 mod serve;

@@ -34,6 +34,10 @@ pub struct Options {
     pub replaced: bool,
     /// The operator wants the streams that were left out, too, from some time on.
     pub widened: bool,
+    /// What others do at the destination, in a hundred seconds.
+    pub meddling: u64,
+    /// A stream whose history is gone from the source is held.
+    pub holds_gaps: bool,
     /// How long things go wrong.
     pub faulty: Duration,
 }
@@ -58,6 +62,8 @@ impl Options {
             replaced: dice.permille(150),
             faulty: Duration::from_secs(dice.between(20, 240)),
             widened: dice.permille(200),
+            meddling: dice.pick(&[0, 0, 5, 20]),
+            holds_gaps: dice.permille(200),
         }
     }
 }

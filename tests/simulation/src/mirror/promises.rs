@@ -1,7 +1,8 @@
 //! What must hold, at every moment and at the end, judged by what the servers hold and never by what a core says.
 //!
 //! - What is at the destination is an event of the copied log, at its revision, once.
-//! - The mark never passes an event that is not at the destination.
+//! - The mark never passes an event that is neither at the destination nor in a stream that is on record there as held.
+//! - A stream is on record as held only while something is in its way, and is complete once it is released.
 //! - Nothing is stored that was sent later than the lease allows.
 //! - When nothing goes wrong any more, every event that the source shows is there; or the mirror is stopped, because the
 //!   source is not the copied one.
@@ -15,6 +16,7 @@ use ditto_core::port::log::Checkpoint;
 use ditto_core::port::{Moment, PipelineState, WriteId};
 use uuid::Uuid;
 
+use super::others::is_foreign;
 use super::world::{World, stream};
 
 /// Nothing is written later than this after the last accepted checkpoint was first sent.
@@ -70,11 +72,7 @@ impl Promises {
 impl World {
     /// An append stored something that was sent at this time.
     pub(super) fn stored(&mut self, instance: Uuid, name: &StreamName, sent: Moment) {
-        let lease = self.promises.sent.get(&instance).map(|at| *at + LEASE);
-        if lease.is_none_or(|until| sent > until) {
-            let text = format!("{instance} sent an append to {name} without a lease");
-            self.promises.broke(text);
-        }
+        self.has_lease(instance, sent, name.as_str());
         let stored = self.destination.streams.get(name).into_iter().flatten();
         let mut wrong = None;
         for event in stored {
@@ -85,7 +83,7 @@ impl World {
                     && known.revision == event.revision
                     && known.same_content(event)
             });
-            if !same && !is_placeholder {
+            if !same && !is_placeholder && !is_foreign(event) {
                 wrong = Some(format!(
                     "{name} #{} is {} at the destination, no event of the copied log at this revision",
                     event.revision, event.id
@@ -95,6 +93,23 @@ impl World {
         wrong.into_iter().for_each(|text| self.promises.broke(text));
     }
 
+    fn has_lease(&mut self, instance: Uuid, sent: Moment, what: &str) {
+        let lease = self.promises.sent.get(&instance).map(|at| *at + LEASE);
+        if lease.is_none_or(|until| sent > until) {
+            let text = format!("{instance} sent an append to {what} without a lease");
+            self.promises.broke(text);
+        }
+    }
+
+    /// A change of the record was stored.
+    pub(super) fn recorded(&mut self, sent: Moment, instance: Uuid) {
+        self.has_lease(instance, sent, "the record of held streams");
+        let newest = self.destination.checkpoints.last();
+        if let Some(newest) = newest.map(|stored| stored.checkpoint.clone()) {
+            self.judge_mark(&newest);
+        }
+    }
+
     /// A checkpoint was stored.
     pub(super) fn saved(&mut self, checkpoint: &Checkpoint, write: WriteId) {
         self.promises.checkpoints += 1;
@@ -102,6 +117,11 @@ impl World {
         if let Some(first) = self.promises.first_sent.get(&(instance, write)) {
             self.promises.sent.insert(instance, *first);
         }
+        self.judge_mark(checkpoint);
+    }
+
+    /// Everything up to the mark is at the destination, or in a stream that is on record as held.
+    fn judge_mark(&mut self, checkpoint: &Checkpoint) {
         let Ok(filter) = checkpoint.rules.parse::<StreamFilter>() else {
             return self.promises.broke(format!("rules {:?}", checkpoint.rules));
         };
@@ -110,6 +130,7 @@ impl World {
             // Positions of a log that went on otherwise mean something else; the end judges.
             return;
         }
+        let held = self.destination.held();
         let missing = self.source.log.iter().find(|logged| {
             let event = &logged.event;
             let there = || {
@@ -121,6 +142,7 @@ impl World {
             logged.position <= mark.position
                 && !logged.scavenged
                 && filter.wants(&event.stream)
+                && !held.contains_key(&event.stream)
                 && !there()
         });
         if let Some(logged) = missing {
@@ -149,47 +171,56 @@ impl World {
             self.promises.broke(format!("nobody runs: {states:?}"));
             return;
         }
-        // Where the destination has what the source does not, the stream is held for that.
-        let log: HashSet<Uuid> = self
-            .source
-            .log
-            .iter()
-            .map(|logged| logged.event.id)
-            .collect();
-        let is_foreign =
-            |there: &Event| !there.event_type.starts_with("ditto") && !log.contains(&there.id);
-        let lost = |event: &Event| {
-            let there = self.destination.streams.get(&event.stream);
-            there.is_some_and(|there| there.iter().any(is_foreign))
-        };
-        let filter = self.filter();
-        let mut missing = None;
+        let held = self.destination.held();
         for number in 0..self.options.streams {
             let name = stream(number);
-            let there = self
-                .destination
-                .streams
-                .get(&name)
-                .map_or(&[][..], |all| &all[..]);
-            if !filter.wants(&name) {
-                if !there.is_empty() {
-                    missing = Some(format!("{name} is not wanted, and is at the destination"));
-                }
-                continue;
-            }
-            let absent = self
-                .source
-                .shown(&name)
-                .find(|event| !there.iter().any(|other| other.id == event.id) && !lost(event));
-            if let Some(event) = absent {
-                missing = Some(format!(
-                    "{name} #{} is not at the destination",
-                    event.revision
-                ));
-            }
+            let broken = if self.filter().wants(&name) {
+                self.judge_stream(&name, held.contains_key(&name))
+            } else {
+                let mut there = self.destination.streams.get(&name).into_iter().flatten();
+                let is_copied = there.any(|event| !is_foreign(event));
+                is_copied.then(|| "is not wanted, and is at the destination".to_owned())
+            };
+            broken
+                .into_iter()
+                .for_each(|text| self.promises.broke(format!("{name} {text}")));
         }
-        missing
-            .into_iter()
-            .for_each(|text| self.promises.broke(text));
+    }
+
+    /// What is wrong with a stream at the end; `held`: it is on record as that.
+    fn judge_stream(&self, name: &StreamName, held: bool) -> Option<String> {
+        let there = self.destination.streams.get(name);
+        let there = there.map_or(&[][..], |all| &all[..]);
+        let missing = self
+            .source
+            .shown(name)
+            .find(|event| !there.iter().any(|other| other.id == event.id));
+        if missing.is_none() {
+            // Where nothing is shown, nothing can be compared.
+            let is_shown = self.source.shown(name).next().is_some();
+            return (held && is_shown).then(|| "is complete, and on record as held".to_owned());
+        }
+        let event = missing?;
+        let in_its_way = self.has_others(name, there) || self.ends_at_gap(name, there);
+        match (in_its_way, held) {
+            (true, true) => None,
+            (true, false) => Some("is held, and not on record".to_owned()),
+            (false, true) => Some("is on record as held, and nothing is in its way".to_owned()),
+            (false, false) => Some(format!("#{} is not at the destination", event.revision)),
+        }
+    }
+
+    /// The destination has what the source does not: its own, or what a cut took from the source.
+    fn has_others(&self, name: &StreamName, there: &[Event]) -> bool {
+        let log: HashSet<Uuid> = self.source.ids(name).collect();
+        let is_other =
+            |there: &Event| !there.event_type.starts_with("ditto") && !log.contains(&there.id);
+        there.iter().any(is_other)
+    }
+
+    /// The source shows later events than the next one, and the operator wants that held.
+    fn ends_at_gap(&self, name: &StreamName, there: &[Event]) -> bool {
+        let next = there.len() as u64;
+        self.options.holds_gaps && !self.source.shown(name).any(|event| event.revision == next)
     }
 }

@@ -265,6 +265,14 @@ impl World {
                 lookup,
                 result: self.destination.lookup(&stream, range),
             },
+            Command::Recognise {
+                lookup,
+                stream,
+                event,
+            } => Input::LookedUp {
+                lookup,
+                result: self.destination.recognise(&stream, &event),
+            },
             Command::AskRights { ask, .. } => Input::RightsSeen {
                 ask,
                 rights: Rights::Allowed,
@@ -288,7 +296,9 @@ impl World {
                 read,
                 page: self.source.read(&stream, from, count),
             },
-            Command::Log(command) => Input::Log(self.carry_out_log((number, generation), command)?),
+            Command::Log(command) => {
+                Input::Log(self.carry_out_log((number, generation), command, sent)?)
+            }
             other => {
                 self.promises
                     .broke(format!("a mirror never commands {other:?}"));
@@ -301,6 +311,7 @@ impl World {
         &mut self,
         (number, generation): (usize, u32),
         command: LogCommand,
+        sent: Moment,
     ) -> Option<LogInput> {
         Some(match command {
             LogCommand::Open { after } => match self.source.subscribe(after) {
@@ -354,7 +365,10 @@ impl World {
                 changes,
             } => {
                 let by = (instance_of(number, generation), write);
-                let (outcome, _) = self.destination.record(expected, by, &changes);
+                let (outcome, new) = self.destination.record(expected, by, &changes);
+                if new {
+                    self.recorded(sent, by.0);
+                }
                 LogInput::HeldWritten { write, outcome }
             }
             LogCommand::Abort | LogCommand::Trust { .. } => return None,

@@ -96,6 +96,11 @@ impl Source {
             .filter(move |logged| logged.event.stream == *stream)
     }
 
+    /// Ids of everything that was written to the stream.
+    pub(super) fn ids(&self, stream: &StreamName) -> impl Iterator<Item = Uuid> {
+        self.of(stream).map(|logged| logged.event.id)
+    }
+
     /// What the stream shows, ascending.
     pub(super) fn shown(&self, stream: &StreamName) -> impl DoubleEndedIterator<Item = &Event> {
         let first = self.truncated.get(stream).copied().unwrap_or(0);

@@ -26,6 +26,9 @@ use crate::queue::Agenda;
 /// After the faults: long enough for a take-over and for every pause to end.
 const QUIET: Duration = Duration::from_secs(400);
 
+/// Where a stream was held: long enough for it to be looked at again.
+const LOOKED_AT: Duration = Duration::from_secs(1_100);
+
 /// What happens.
 #[derive(Debug)]
 pub(super) enum Happening {
@@ -43,6 +46,10 @@ pub(super) enum Happening {
     Write,
     /// Something goes wrong.
     Fault,
+    /// Somebody else does something at the destination.
+    Meddle,
+    /// A stream is no longer refused.
+    Allow(StreamName),
     /// A daemon starts.
     Start(usize),
     /// The source, or the destination, is back.
@@ -56,6 +63,10 @@ pub(super) enum Happening {
 pub(super) struct World {
     pub(super) options: Options,
     pub(super) dice: Dice,
+    /// What others do is thrown with these.
+    pub(super) others: Dice,
+    /// Foreign events so far.
+    pub(super) foreign: u128,
     pub(super) agenda: Agenda<Happening>,
     pub(super) now: Moment,
     pub(super) source: Source,
@@ -87,6 +98,8 @@ impl World {
         let mut world = Self {
             options,
             dice: Dice::new(options.seed, 91),
+            others: Dice::new(options.seed, 92),
+            foreign: 0,
             agenda: Agenda::new(),
             now: Moment::ZERO,
             source: Source::new(options.skips, 1),
@@ -148,6 +161,10 @@ impl World {
             let at = self.dice.time(Duration::ZERO, faulty);
             self.agenda.plan(at, Happening::Fault);
         }
+        for _ in 0..self.options.meddling * faulty.as_secs() / 100 {
+            let at = self.others.time(Duration::ZERO, faulty);
+            self.agenda.plan(at, Happening::Meddle);
+        }
         self.agenda.plan(faulty, Happening::Heal);
         self.agenda.plan(Duration::from_secs(1), Happening::Second);
     }
@@ -170,7 +187,11 @@ impl World {
             max_append_bytes: 1 << 20,
             time_to_live: None,
             on_conflict: OnConflict::Park,
-            on_missing_history: OnMissingHistory::Fill,
+            on_missing_history: if self.options.holds_gaps {
+                OnMissingHistory::Park
+            } else {
+                OnMissingHistory::Fill
+            },
             on_unverified: OnUnverified::Hold,
             known_streams: 1_000,
             feed: Feed::Plain,
@@ -182,7 +203,12 @@ impl World {
     pub(super) fn run(&mut self) {
         while let Some((at, what)) = self.agenda.next() {
             self.now = self.now.max(at);
-            if self.now > self.options.faulty + QUIET || self.promises.broken().is_some() {
+            let quiet = if self.destination.record.is_empty() {
+                QUIET
+            } else {
+                LOOKED_AT
+            };
+            if self.now > self.options.faulty + quiet || self.promises.broken().is_some() {
                 break;
             }
             self.happen(what);
@@ -210,6 +236,8 @@ impl World {
             Happening::Second => self.second(),
             Happening::Write => self.write(),
             Happening::Fault => self.fault(),
+            Happening::Meddle => self.meddle(),
+            Happening::Allow(name) => drop(self.destination.refused.remove(&name)),
             Happening::Start(daemon) => self.start(daemon),
             Happening::Back(source) => {
                 if source {
@@ -247,6 +275,7 @@ impl World {
         self.healed = true;
         self.source_away = false;
         self.destination_away = false;
+        self.leave_alone();
         for daemon in 0..self.daemons.len() {
             self.daemons[daemon].frozen_until = self.now;
             if self.daemons[daemon].core.is_none() {

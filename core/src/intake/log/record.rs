@@ -1,0 +1,284 @@
+//! Which streams are on record as held, and which events wait until theirs is.
+//!
+//! An event of a held stream is done once its stream is on record: it is read again from the stream when that can be written
+//! (`looks`). Does no I/O. Never takes a stream for recorded before the answer, nor for what was read before this process
+//! wrote: what an earlier holder sent may still come.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::looks::Looks;
+use crate::event::StreamName;
+use crate::port::log::{
+    HELD_BYTES, HELD_CHANGES, HELD_REASON_BYTES, HELD_STREAMS, HeldChange, HeldStream,
+};
+use crate::port::{LogPosition, Moment};
+
+/// Positions that wait for the record, at most: then the log is not read on.
+const MOST_WAITING: usize = 10_000;
+
+/// A stream that is held and is not on record yet.
+#[derive(Clone, Debug)]
+struct Waiting {
+    held: HeldStream,
+    positions: Vec<LogPosition>,
+    /// The highest revision among them.
+    last: u64,
+}
+
+/// The streams that are held, as the destination has them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HeldRecord {
+    held: BTreeMap<StreamName, HeldStream>,
+    bytes: usize,
+    /// This process wrote since it read: what an earlier holder sent is refused from now on.
+    is_own: bool,
+    waiting: BTreeMap<StreamName, Waiting>,
+    positions: usize,
+    /// Complete, and still on record.
+    complete: BTreeSet<StreamName>,
+    /// A write under way takes these off.
+    leaving: BTreeSet<StreamName>,
+    pub(super) looks: Looks,
+}
+
+impl HeldRecord {
+    /// It was read: these streams are on it. Returns those that were not known to be.
+    pub(super) fn adopt(&mut self, streams: Vec<HeldStream>) -> Vec<HeldStream> {
+        let before = std::mem::take(&mut self.held);
+        self.is_own = false;
+        self.bytes = streams.iter().map(cost).sum();
+        for held in streams {
+            self.held.insert(held.stream.clone(), held);
+        }
+        let gone = before.keys().filter(|name| !self.held.contains_key(*name));
+        gone.for_each(|name| self.looks.forget(name));
+        self.complete.retain(|name| self.held.contains_key(name));
+        let is_new = |held: &&HeldStream| !before.contains_key(&held.stream);
+        self.held.values().filter(is_new).cloned().collect()
+    }
+
+    /// What is on record is known, and nobody before this process changes it any more.
+    pub(super) fn is_safe(&self) -> bool {
+        self.is_own || self.held.is_empty()
+    }
+
+    /// No more is taken from the log.
+    pub(super) fn is_full(&self) -> bool {
+        self.positions >= MOST_WAITING
+    }
+
+    /// More is held than the record takes.
+    pub(super) fn is_over(&self) -> bool {
+        let new = || self.waiting.values().map(|waiting| &waiting.held);
+        let streams = self.held.len() + self.waiting.len();
+        let is_over = || self.bytes + new().map(cost).sum::<usize>() > HELD_BYTES;
+        !self.waiting.is_empty() && (streams > HELD_STREAMS || is_over())
+    }
+
+    pub(super) fn holds(&self, name: &StreamName) -> bool {
+        self.held.contains_key(name)
+    }
+
+    /// The log is read again, or another one: what is held then is held anew.
+    pub(super) fn begin_again(&mut self) {
+        self.waiting.clear();
+        self.positions = 0;
+    }
+
+    /// An event of a held stream came. True if it is done: its stream is on record, and stays there.
+    pub(super) fn pass(&mut self, now: Moment, held: HeldStream, position: LogPosition) -> bool {
+        if self.complete.remove(&held.stream) {
+            self.looks.later(&held.stream, now);
+        }
+        let stays = self.is_own && !self.leaving.contains(&held.stream);
+        if stays && self.held.contains_key(&held.stream) {
+            self.looks.passed(&held.stream, held.revision);
+            return true;
+        }
+        let revision = held.revision;
+        let waiting = self.waiting.entry(held.stream.clone());
+        let waiting = waiting.or_insert_with(|| Waiting {
+            held: shortened(held),
+            positions: Vec::new(),
+            last: revision,
+        });
+        waiting.positions.push(position);
+        waiting.last = waiting.last.max(revision);
+        self.positions += 1;
+        false
+    }
+
+    /// All of it is at the destination: it does not have to be on record.
+    pub(super) fn is_complete(&mut self, name: StreamName) {
+        if self.held.contains_key(&name) && !self.waiting.contains_key(&name) {
+            self.complete.insert(name);
+        }
+    }
+
+    /// What is to be written now. The first write of a holder is one even if it says nothing new.
+    pub(super) fn changes(&mut self) -> Vec<HeldChange> {
+        let is_new = |waiting: &&Waiting| !self.held.contains_key(&waiting.held.stream);
+        let new = self.waiting.values().filter(is_new);
+        let new = new.map(|waiting| HeldChange::Held(waiting.held.clone()));
+        let mut changes: Vec<HeldChange> = new.take(HELD_CHANGES).collect();
+        while changes.len() < HELD_CHANGES
+            && let Some(name) = self.complete.pop_first()
+        {
+            self.leaving.insert(name.clone());
+            changes.push(HeldChange::Released(name));
+        }
+        if changes.is_empty() && !self.is_safe() {
+            let first = self.held.values().next().cloned();
+            changes.extend(first.map(HeldChange::Held));
+        }
+        changes
+    }
+
+    /// The changes stand. Returns the positions that are done by that.
+    pub(super) fn accepted(&mut self, now: Moment, changes: Vec<HeldChange>) -> Vec<LogPosition> {
+        self.is_own = true;
+        self.leaving.clear();
+        for change in changes {
+            let before = match change {
+                HeldChange::Held(held) => {
+                    if !self.held.contains_key(&held.stream) {
+                        self.looks.later(&held.stream, now);
+                    }
+                    self.bytes += cost(&held);
+                    self.held.insert(held.stream.clone(), held)
+                }
+                HeldChange::Released(name) => {
+                    self.looks.forget(&name);
+                    self.held.remove(&name)
+                }
+            };
+            self.bytes -= before.as_ref().map_or(0, cost);
+        }
+        let held = &self.held;
+        let mut done = Vec::new();
+        for (name, waiting) in self
+            .waiting
+            .extract_if(.., |name, _| held.contains_key(name))
+        {
+            self.looks.passed(&name, waiting.last);
+            done.extend(waiting.positions);
+        }
+        self.positions -= done.len();
+        done
+    }
+
+    /// Somebody else wrote: the changes do not stand, and what is on record is not known.
+    pub(super) fn refused(&mut self) {
+        self.is_own = false;
+        for name in std::mem::take(&mut self.leaving) {
+            self.is_complete(name);
+        }
+    }
+}
+
+/// Bytes that it takes on record.
+fn cost(held: &HeldStream) -> usize {
+    held.stream.as_str().len() + held.reason.len()
+}
+
+fn shortened(mut held: HeldStream) -> HeldStream {
+    let end = held.reason.floor_char_boundary(HELD_REASON_BYTES);
+    held.reason.truncate(end);
+    held
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::port::HeldReason;
+
+    fn held(name: &str, revision: u64) -> HeldStream {
+        HeldStream {
+            stream: name.into(),
+            revision,
+            kind: HeldReason::Conflict,
+            reason: "another".to_owned(),
+        }
+    }
+
+    fn at(commit: u64) -> LogPosition {
+        LogPosition {
+            commit,
+            prepare: commit,
+        }
+    }
+
+    fn pass(record: &mut HeldRecord, name: &str, revision: u64) -> bool {
+        record.pass(Moment::ZERO, held(name, revision), at(revision))
+    }
+
+    fn write(record: &mut HeldRecord) -> (Vec<HeldChange>, Vec<LogPosition>) {
+        let changes = record.changes();
+        let done = record.accepted(Moment::ZERO, changes.clone());
+        (changes, done)
+    }
+
+    #[test]
+    fn an_event_waits_until_its_stream_is_on_record() {
+        let mut record = HeldRecord::default();
+        assert!(!pass(&mut record, "a", 5), "not on record");
+        assert!(!pass(&mut record, "a", 6), "nor is it written");
+        let changes = vec![HeldChange::Held(held("a", 5))];
+        assert_eq!(write(&mut record), (changes, vec![at(5), at(6)]));
+        assert!(pass(&mut record, "a", 7));
+        assert_eq!(record.changes(), []);
+    }
+
+    #[test]
+    fn nothing_that_an_earlier_holder_wrote_counts_before_a_write_of_this_one() {
+        let mut record = HeldRecord::default();
+        record.adopt(vec![held("a", 5)]);
+        assert!(!record.is_safe());
+        assert!(!pass(&mut record, "a", 6));
+        let changes = vec![HeldChange::Held(held("a", 5))];
+        assert_eq!(write(&mut record), (changes, vec![at(6)]));
+        assert!(record.is_safe());
+    }
+
+    #[test]
+    fn an_event_of_a_stream_that_is_being_released_waits_for_its_next_word() {
+        let mut record = HeldRecord::default();
+        pass(&mut record, "a", 5);
+        write(&mut record);
+        record.is_complete("a".into());
+        let released = vec![HeldChange::Released("a".into())];
+        assert_eq!(record.changes(), released);
+        assert!(!pass(&mut record, "a", 9));
+        assert_eq!(record.accepted(Moment::ZERO, released), []);
+        let changes = vec![HeldChange::Held(held("a", 9))];
+        assert_eq!(write(&mut record), (changes, vec![at(9)]));
+    }
+
+    #[test]
+    fn an_event_before_the_release_is_written_keeps_the_stream_on_record() {
+        let mut record = HeldRecord::default();
+        pass(&mut record, "a", 5);
+        write(&mut record);
+        record.is_complete("a".into());
+        assert!(pass(&mut record, "a", 9));
+        assert_eq!(record.changes(), []);
+    }
+
+    #[test]
+    fn more_streams_than_the_record_takes_are_noticed() {
+        let mut record = HeldRecord::default();
+        for number in 0..HELD_STREAMS as u64 {
+            assert!(!record.is_over(), "{number}");
+            pass(&mut record, &format!("s-{number}"), 0);
+            if number % 100 == 0 {
+                write(&mut record);
+            }
+        }
+        assert!(!record.is_over());
+        pass(&mut record, "one more", 0);
+        assert!(record.is_over());
+        let mut large = HeldRecord::default();
+        pass(&mut large, &"x".repeat(HELD_BYTES), 0);
+        assert!(large.is_over());
+    }
+}

@@ -1,0 +1,244 @@
+//! How the record of held streams is read and written: read when the mirror is taken over, before the log is, and changed
+//! before the mark passes what was held.
+//!
+//! Each change is written at the exact revision of the one before, as checkpoints are; one that is not answered is sent again
+//! as it was. Never writes without a lease.
+
+use super::record::HeldRecord;
+use super::{Log, Trouble, refused, send};
+use crate::context::Context;
+use crate::pause::back_off;
+use crate::port::log::{HELD_BYTES, HELD_STREAMS, HeldChange, HeldPage, HeldStream, LogCommand};
+use crate::port::{AppendOutcome, Expected, LogPosition, Moment, ReadId, Report, WriteId};
+use crate::streams::Streams;
+
+/// What the record is called in words for the operator.
+const NAME: &str = "the mirror's record of held streams";
+
+/// Changes that were sent and are not answered.
+#[derive(Clone, Debug)]
+struct Write {
+    id: WriteId,
+    expected: Expected,
+    changes: Vec<HeldChange>,
+    attempts: u32,
+    /// When it is sent again; `None`: its answer is awaited.
+    again_at: Option<Moment>,
+}
+
+/// Where this process stands towards the record.
+#[derive(Clone, Debug)]
+enum Step {
+    /// The mirror is not held.
+    Closed,
+    /// It is read at this time.
+    ReadAt(Moment),
+    Reading(ReadId),
+    Known(Expected),
+    Writing(Write),
+}
+
+/// Reading and writing the record.
+#[derive(Clone, Debug)]
+pub(super) struct Recording {
+    step: Step,
+    attempts: u32,
+}
+
+impl Recording {
+    /// The mirror is not held.
+    pub(super) fn closed() -> Self {
+        Self {
+            step: Step::Closed,
+            attempts: 0,
+        }
+    }
+
+    /// The mirror was taken over.
+    pub(super) fn begin(now: Moment) -> Self {
+        Self {
+            step: Step::ReadAt(now),
+            attempts: 0,
+        }
+    }
+
+    /// What is on record was read.
+    pub(super) fn is_read(&self) -> bool {
+        matches!(self.step, Step::Known(_) | Step::Writing(_))
+    }
+
+    pub(super) fn due(&self) -> Option<Moment> {
+        match &self.step {
+            Step::ReadAt(at) => Some(*at),
+            Step::Writing(write) => write.again_at,
+            Step::Closed | Step::Reading(_) | Step::Known(_) => None,
+        }
+    }
+}
+
+impl Log {
+    /// Nothing of the record is known any more; it is read if the mirror is held.
+    pub(super) fn forget_record(&mut self, recording: Recording) {
+        self.recording = recording;
+        self.record = HeldRecord::default();
+    }
+
+    /// What is on record is known, and nobody before this process changes it any more: the log may be read.
+    pub(super) fn is_record_known(&self) -> bool {
+        self.recording.is_read() && self.record.is_safe()
+    }
+
+    pub(super) fn pump_record(&mut self, cx: &mut Context, streams: &mut Streams) {
+        match &mut self.recording.step {
+            Step::ReadAt(at) if *at <= cx.now => {
+                let read = ReadId(cx.next_id());
+                self.recording.step = Step::Reading(read);
+                send(cx, LogCommand::ReadHeld { read });
+            }
+            Step::Known(expected) if cx.may_write && self.ending.is_none() => {
+                let expected = *expected;
+                self.change_record(cx, streams, expected);
+            }
+            Step::Writing(write) if cx.may_write => write.send_if_due(cx),
+            _ => {}
+        }
+    }
+
+    fn change_record(&mut self, cx: &mut Context, streams: &mut Streams, expected: Expected) {
+        if self.record.is_over() {
+            let why = format!(
+                "more streams are held than {NAME} takes: {HELD_STREAMS}, with {HELD_BYTES} bytes of names and reasons"
+            );
+            return self.stop_with(cx, streams, why);
+        }
+        let changes = self.record.changes();
+        if changes.is_empty() {
+            return;
+        }
+        let write = Write {
+            id: WriteId(cx.next_id()),
+            expected,
+            changes,
+            attempts: 0,
+            again_at: None,
+        };
+        write.send(cx);
+        self.recording.step = Step::Writing(write);
+    }
+
+    pub(super) fn on_held_read(
+        &mut self,
+        cx: &mut Context,
+        streams: &mut Streams,
+        asked: ReadId,
+        page: HeldPage,
+    ) {
+        if !matches!(self.recording.step, Step::Reading(read) if read == asked) {
+            return;
+        }
+        match page {
+            HeldPage::Held {
+                streams: on_record,
+                expected,
+            } => {
+                for held in self.record.adopt(on_record) {
+                    if self.settings.filter.wants(&held.stream) {
+                        streams.hold_as_before(cx, &held);
+                        self.record.looks.at(&held.stream, cx.now);
+                    }
+                }
+                self.recording.attempts = 0;
+                self.recording.step = Step::Known(expected);
+                if self.trouble == Trouble::Destination {
+                    self.trouble = Trouble::None;
+                }
+            }
+            HeldPage::Unreadable(why) => self.stop_with(cx, streams, why),
+            HeldPage::Denied => {
+                let why = format!("the destination does not let the user read {NAME}");
+                self.stop_with(cx, streams, why);
+            }
+            HeldPage::Failed => {
+                self.recording.attempts += 1;
+                if self.trouble == Trouble::None {
+                    self.trouble = Trouble::Destination;
+                }
+                self.recording.step = Step::ReadAt(cx.now + back_off(self.recording.attempts));
+            }
+        }
+    }
+
+    pub(super) fn on_held_written(
+        &mut self,
+        cx: &mut Context,
+        streams: &mut Streams,
+        id: WriteId,
+        outcome: AppendOutcome,
+    ) {
+        let write = match &mut self.recording.step {
+            Step::Writing(write) if write.id == id => write,
+            _ => return,
+        };
+        match outcome {
+            AppendOutcome::Written(last) | AppendOutcome::Present(last) => {
+                let changes = std::mem::take(&mut write.changes);
+                self.recording.step = Step::Known(Expected::Exact(last));
+                for position in self.record.accepted(cx.now, changes) {
+                    self.done(cx, position);
+                }
+            }
+            // An earlier holder's last word came late. If another process holds the mirror by now, the next checkpoint tells.
+            AppendOutcome::WrongRevision => {
+                self.record.refused();
+                self.recording.step = Step::ReadAt(cx.now);
+            }
+            AppendOutcome::NotReady | AppendOutcome::NoAnswer => {
+                write.attempts += 1;
+                write.again_at = Some(cx.now + back_off(write.attempts));
+            }
+            refusal => self.stop_with(cx, streams, refused(&refusal, NAME)),
+        }
+    }
+
+    /// An event was not written. Its stream is held, and that has to be on record before the mark passes it; alone it is
+    /// passed over: a placeholder stands in its place.
+    pub(super) fn set_aside(
+        &mut self,
+        cx: &mut Context,
+        position: LogPosition,
+        held: HeldStream,
+        alone: bool,
+    ) {
+        if alone {
+            cx.report(Report::Passed {
+                stream: held.stream,
+                revision: held.revision,
+                reason: held.kind,
+            });
+            self.done(cx, position);
+        } else if self.record.pass(cx.now, held, position) {
+            self.done(cx, position);
+        }
+    }
+}
+
+impl Write {
+    /// Sends it again, as it was: the same events at the same revisions.
+    fn send_if_due(&mut self, cx: &mut Context) {
+        if self.again_at.is_some_and(|at| at <= cx.now) {
+            self.again_at = None;
+            self.send(cx);
+        }
+    }
+
+    fn send(&self, cx: &mut Context) {
+        send(
+            cx,
+            LogCommand::WriteHeld {
+                write: self.id,
+                expected: self.expected,
+                changes: self.changes.clone(),
+            },
+        );
+    }
+}
