@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use hyper::StatusCode;
+use indicatif::HumanBytes;
 use tokio::time::{Instant, sleep};
 
 use super::daemon::{Address, answer, ask};
@@ -137,6 +138,10 @@ fn behind(one: &SubscriptionReport, waited: f64) -> Option<String> {
                 .to_owned(),
         );
     }
+    let is_recent = one.looked_seconds_ago.is_some_and(|ago| ago < waited);
+    if let Some(caught_up) = one.caught_up.filter(|_| is_recent) {
+        return (!caught_up).then(|| format!("{name}: not caught up yet"));
+    }
     match (one.lag_events, one.looked_seconds_ago) {
         (Some(lag), _) if lag > 0 => Some(format!("{name}: lag of {lag} events")),
         (Some(_), Some(ago)) if ago < waited => {
@@ -160,6 +165,22 @@ async fn health(address: &str) -> anyhow::Result<Exit> {
     }
 }
 
+/// Events of a subscription; of a mirror, the log that it has yet to look through.
+fn lag(one: &SubscriptionReport) -> String {
+    match (one.caught_up, one.lag_bytes, one.lag_events) {
+        (Some(true), ..) => "0".to_owned(),
+        (_, Some(bytes), _) => HumanBytes(bytes).to_string(),
+        (.., Some(events)) => events.to_string(),
+        _ => "?".to_owned(),
+    }
+}
+
+/// A mirror has no parked queue; that of a subscription is not known.
+fn no_queue(one: &SubscriptionReport) -> String {
+    let is_mirror = one.caught_up.is_some() || one.lag_bytes.is_some();
+    if is_mirror { "-" } else { "?" }.to_owned()
+}
+
 fn shown(report: &Report) -> String {
     let header = [
         "STREAM",
@@ -171,7 +192,6 @@ fn shown(report: &Report) -> String {
         "PARKED",
         "HELD",
     ];
-    let unknown = || "?".to_owned();
     let mut rows = vec![header.map(str::to_owned)];
     for one in &report.subscriptions {
         rows.push([
@@ -179,9 +199,10 @@ fn shown(report: &Report) -> String {
             one.group.clone(),
             one.state.clone(),
             one.copied.to_string(),
-            one.lag_events.map_or_else(unknown, |lag| lag.to_string()),
+            lag(one),
             one.in_flight_events.to_string(),
-            one.parked.map_or_else(unknown, |parked| parked.to_string()),
+            one.parked
+                .map_or_else(|| no_queue(one), |parked| parked.to_string()),
             one.held.to_string(),
         ]);
     }

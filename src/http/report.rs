@@ -93,7 +93,19 @@ pub struct SubscriptionReport {
     pub lag_events: Option<u64>,
     /// Age of the oldest event that is not acknowledged, in seconds; absent while the lag is not known.
     pub lag_seconds: Option<f64>,
-    /// Seconds since the group and the stream's end were last read; absent before the first time.
+    /// Bytes of the source's log after a mirror's mark; absent of a subscription, and while that is not known.
+    #[serde(default)]
+    pub lag_bytes: Option<u64>,
+    /// Whether a mirror has copied all that the source had; absent of a subscription, and while that is not known.
+    #[serde(default)]
+    pub caught_up: Option<bool>,
+    /// Position in the source's log up to which a mirror has copied everything; absent of a subscription, and before the first.
+    #[serde(default)]
+    pub mark: Option<Position>,
+    /// Seconds since a mirror's last checkpoint at the destination; absent of a subscription, and before the first.
+    #[serde(default)]
+    pub checkpoint_seconds: Option<f64>,
+    /// Seconds since the group and the stream's end, or the end of the log, were last read; absent before the first time.
     pub looked_seconds_ago: Option<f64>,
     /// Events sent to the destination and not answered.
     pub in_flight_events: usize,
@@ -133,6 +145,15 @@ pub struct SubscriptionReport {
     /// What the operator can do about the state.
     #[serde(default)]
     pub advice: Vec<String>,
+}
+
+/// A position in a log, as its server names it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Position {
+    /// Commit position.
+    pub commit: u64,
+    /// Prepare position.
+    pub prepare: u64,
 }
 
 /// A reload of the configuration.
@@ -215,7 +236,9 @@ impl Report {
 
 fn subscription(view: &SubscriptionView) -> SubscriptionReport {
     let status = view.status.as_ref();
-    let group = view.group.as_ref();
+    let log = view.log();
+    let looked = view.group.as_ref().map(|(_, at)| *at);
+    let looked = looked.or(view.log_end.map(|(_, at)| at));
     let held_streams = status.map_or_else(Vec::new, |status| {
         let held = status.held_streams.iter();
         held.map(|(stream, revision, reason, text)| HeldStream {
@@ -236,7 +259,16 @@ fn subscription(view: &SubscriptionView) -> SubscriptionReport {
         lag_seconds: view
             .lag_time(SystemTime::now())
             .map(|lag| lag.as_secs_f64()),
-        looked_seconds_ago: group.map(|(_, at)| Instant::now().duration_since(*at).as_secs_f64()),
+        lag_bytes: view.lag_bytes(),
+        caught_up: view.is_caught_up(),
+        mark: log.and_then(|log| log.mark).map(|mark| Position {
+            commit: mark.commit,
+            prepare: mark.prepare,
+        }),
+        checkpoint_seconds: log
+            .and_then(|log| log.checkpoint_age)
+            .map(|age| age.as_secs_f64()),
+        looked_seconds_ago: looked.map(|at| Instant::now().duration_since(at).as_secs_f64()),
         in_flight_events: status.map_or(0, |status| status.events_in_flight),
         buffered_events: status.map_or(0, |status| status.events_buffered),
         buffered_bytes: status.map_or(0, |status| status.bytes_buffered),

@@ -94,6 +94,13 @@ impl Shown {
             let gauge = self.lag_seconds.with_label_values(&labels);
             gauge.set(lag.as_secs_f64());
         }
+        if let Some(lag) = view.lag_bytes() {
+            whole(&self.lag_bytes, lag);
+        }
+        if let Some(age) = view.log().and_then(|log| log.checkpoint_age) {
+            let gauge = self.checkpoint_age.with_label_values(&labels);
+            gauge.set(age.as_secs_f64());
+        }
         let Some(status) = &view.status else { return };
         whole(&self.in_flight, status.events_in_flight as u64);
         whole(&self.buffered_bytes, status.bytes_buffered as u64);

@@ -157,6 +157,10 @@ series! {
             "Events of the subscription's stream after the point up to which all are acknowledged.";
         lag_seconds: time, "ditto_lag_seconds", [Stream, Group],
             "Age of the oldest event that is not acknowledged, in seconds; 0 if there is none.";
+        lag_bytes: gauge, "ditto_lag_bytes", [Stream, Group],
+            "Bytes of the source's log, of all streams, after the point up to which a mirror has copied everything.";
+        checkpoint_age: time, "ditto_checkpoint_age_seconds", [Stream, Group],
+            "Time since a mirror's last checkpoint at the destination, in seconds.";
         in_flight: gauge, "ditto_in_flight_events", [Stream, Group],
             "Events sent to the destination and not answered.";
         buffered_bytes: gauge, "ditto_buffered_bytes", [Stream, Group],

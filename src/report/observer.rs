@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::config::settings::SubscriptionKey;
 use crate::metrics::{Counter, Metrics, Noted, SubscriptionMetrics};
 use crate::status::{Entry, ProcessStatus};
-use ditto_core::port::{CopiedEvent, GroupSeen, PipelineState, Report, Side, Status};
+use ditto_core::port::{CopiedEvent, GroupSeen, LogPosition, PipelineState, Report, Side, Status};
 
 /// The status and the counters of one subscription, over all its runs. The default has neither.
 #[derive(Clone, Default)]
@@ -109,6 +109,12 @@ impl Observer {
     pub(super) fn group(&self, group: &GroupSeen) {
         if let Some((entry, _)) = &self.shown {
             entry.group(group);
+        }
+    }
+
+    pub(super) fn log_end(&self, end: Option<LogPosition>) {
+        if let Some((entry, _)) = &self.shown {
+            entry.log_end(end);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::config::settings::SubscriptionKey;
 use crate::log::message_id;
 use ditto_core::event::StreamName;
 use ditto_core::port::{
-    AppendOutcome, GroupSeen, JoinRefusal, Moment, PipelineState, Side, Status,
+    AppendOutcome, GroupSeen, JoinRefusal, LogPosition, Moment, PipelineState, Side, Status,
 };
 
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
@@ -96,6 +96,11 @@ impl Reporter {
         self.observer.group(group);
     }
 
+    /// Where the source's log ends, as it was just seen; `None`: not known.
+    pub(crate) fn log_end(&self, end: Option<LogPosition>) {
+        self.observer.log_end(end);
+    }
+
     /// A reading of the core, once a second.
     pub(crate) fn status(&mut self, now: Moment, status: &Status) {
         self.observer.status(status);
@@ -146,12 +151,20 @@ impl Reporter {
 
     /// A session ended as asked.
     pub(crate) fn left(&self) {
-        line!(self, info, "left the subscription");
+        let text = self.key.words(
+            "left the subscription",
+            "no longer reading the source's log",
+        );
+        line!(self, info, "{text}");
     }
 
     /// A session was ended by the server, or by a broken connection.
     pub(crate) fn thrown_out(&mut self, why: String) {
-        line!(self, warn, reason = %why, "the session ended; joining the subscription again");
+        let text = self.key.words(
+            "the session ended; joining the subscription again",
+            "the subscription to the log ended; subscribing again",
+        );
+        line!(self, warn, reason = %why, "{text}");
         self.lost(Side::Source, why);
     }
 
@@ -268,12 +281,20 @@ impl Reporter {
             }
             PipelineState::Retrying(side) => self.retrying(*side),
             PipelineState::Standby => {
-                line!(self, info, "another consumer has the group; standing by");
+                let text = self.key.words(
+                    "another consumer has the group; standing by",
+                    "another process holds the mirror; standing by",
+                );
+                line!(self, info, "{text}");
             }
             // Told with the numbers that are searched for.
             PipelineState::Searching(_) => {}
             PipelineState::Stopped(text) => {
-                line!(self, error, message_id = message_id::SUBSCRIPTION_BLOCKED, reason = %text, "subscription stopped; checking again within 30 s");
+                let stopped = self.key.words(
+                    "subscription stopped; checking again within 30 s",
+                    "mirror stopped; checking again within 30 s",
+                );
+                line!(self, error, message_id = message_id::SUBSCRIPTION_BLOCKED, reason = %text, "{stopped}");
             }
         }
         self.observer.state(state);

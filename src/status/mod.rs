@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::config::settings::SubscriptionKey;
-use ditto_core::port::{GroupSeen, PipelineState, Side, Status};
+use ditto_core::port::{GroupSeen, LogPosition, PipelineState, Side, Status};
 
 use history::History;
 pub use history::Sample;
@@ -98,6 +98,7 @@ impl ProcessStatus {
                 since: Instant::now(),
                 status: None,
                 group: None,
+                log_end: None,
                 oldest_open: None,
                 copied: 0,
                 repaired: 0,
@@ -176,6 +177,7 @@ impl Entry {
         let mut view = self.view();
         view.status = None;
         view.group = None;
+        view.log_end = None;
         drop(view);
         self.state(PipelineState::Connecting);
     }
@@ -210,7 +212,7 @@ impl Entry {
             }
         }
         view.status = Some(status.clone());
-        if status.oldest_created.is_some() || view.lag_events() == Some(0) {
+        if status.oldest_created.is_some() || view.is_done() {
             view.oldest_open = status.oldest_created;
         }
         drop(view);
@@ -230,6 +232,12 @@ impl Entry {
 
     pub(crate) fn group(&self, group: &GroupSeen) {
         self.view().group = Some((group.clone(), Instant::now()));
+    }
+
+    pub(crate) fn log_end(&self, end: Option<LogPosition>) {
+        if let Some(end) = end {
+            self.view().log_end = Some((end, Instant::now()));
+        }
     }
 
     /// A request to a side failed.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use crate::config::settings::SubscriptionKey;
-use ditto_core::port::{GroupSeen, PipelineState, Side, Status};
+use ditto_core::port::{GroupSeen, LogPosition, LogStatus, PipelineState, Side, Status};
 
 /// What was seen of a group counts as known for so long: it is looked at every 5 s, and every 30 s while its subscription is
 /// stopped.
@@ -31,6 +31,8 @@ pub struct SubscriptionView {
     pub status: Option<Status>,
     /// The group as last read in this run, and when; `None` before the first time.
     pub group: Option<(GroupSeen, Instant)>,
+    /// Position of the last record of a mirror's source, and when it was read in this run; `None` before the first time.
+    pub log_end: Option<(LogPosition, Instant)>,
     /// When the source stored the oldest event that is not acknowledged. Kept while there is a lag and nothing is
     /// delivered: the oldest open event is no younger then.
     pub(super) oldest_open: Option<i64>,
@@ -97,10 +99,49 @@ impl SubscriptionView {
         Some((last + 1).saturating_sub(first_open))
     }
 
+    /// How far a mirror is; `None` of a subscription, and before the first reading.
+    #[must_use]
+    pub fn log(&self) -> Option<&LogStatus> {
+        self.status.as_ref()?.log.as_ref()
+    }
+
+    /// Returns whether a mirror has copied all that its source had; `None` of a subscription, and while that is not known.
+    #[must_use]
+    pub fn is_caught_up(&self) -> Option<bool> {
+        let log = self.log()?;
+        (self.answers(Side::Source) != Some(false)).then_some(log.caught_up && log.open == 0)
+    }
+
+    /// Returns the bytes of the source's log after a mirror's mark, of all streams; `None` of a subscription, and while that is
+    /// not known.
+    #[must_use]
+    pub fn lag_bytes(&self) -> Option<u64> {
+        let (end, seen) = self.log_end?;
+        let log = self.log()?;
+        let is_known = self.answers(Side::Source) != Some(false) && seen.elapsed() < KNOWN_FOR;
+        let mark = log.mark.map_or(0, |mark| mark.commit);
+        is_known.then(|| end.commit.saturating_sub(mark))
+    }
+
+    /// Whether nothing is left to copy.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_caught_up() == Some(true) || self.lag_events() == Some(0)
+    }
+
+    /// Whether the lag is known.
+    fn knows_lag(&self) -> bool {
+        match self.log() {
+            Some(log) => self.is_caught_up() == Some(true) || log.open > 0,
+            None => self.lag_events().is_some(),
+        }
+    }
+
     /// Returns the age of the oldest event that is not acknowledged, zero if there is none; `None` while the lag is not known.
     #[must_use]
     pub fn lag_time(&self, now: SystemTime) -> Option<Duration> {
-        self.lag_events()?;
+        if !self.knows_lag() {
+            return None;
+        }
         let Some(ticks) = self.oldest_open else {
             return Some(Duration::ZERO);
         };
@@ -158,10 +199,14 @@ impl SubscriptionView {
                     (_, trouble) => trouble,
                 }
             }
-            PipelineState::Standby if !self.is_ready() => {
-                "another consumer has the group, and the destination does not answer"
-            }
-            PipelineState::Standby => "another consumer has the group",
+            PipelineState::Standby if !self.is_ready() => self.key.words(
+                "another consumer has the group, and the destination does not answer",
+                "another process holds the mirror, and the destination does not answer",
+            ),
+            PipelineState::Standby => self.key.words(
+                "another consumer has the group",
+                "another process holds the mirror",
+            ),
             PipelineState::Searching(text) | PipelineState::Stopped(text) => text,
         }
     }

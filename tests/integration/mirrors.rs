@@ -152,3 +152,24 @@ async fn another_source_is_never_copied_from() {
     let there = servers.destination.store().stream_info("customer-99").last;
     assert_eq!(there, None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_shows_how_far_a_mirror_is() {
+    let servers = Servers::start().await;
+    fill(servers.source.store());
+    let mirroring = start(&servers.source, &servers.destination, everything());
+    servers.until_equal().await;
+    until("it has caught up, and nothing is open", || {
+        let log = mirroring.seen.reading().and_then(|reading| reading.log);
+        match log {
+            Some(log) if log.caught_up && log.open == 0 && log.mark.is_some() => Ok(()),
+            log => Err(format!("{log:?}")),
+        }
+    })
+    .await;
+    until("the status says so", || match mirroring.seen.view() {
+        view if view.is_caught_up() == Some(true) && view.lag_bytes().is_some() => Ok(()),
+        view => Err(format!("{view:?}")),
+    })
+    .await;
+}

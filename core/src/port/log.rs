@@ -251,6 +251,13 @@ pub enum LogInput {
         /// Up to where.
         position: LogPosition,
     },
+    /// The server has handed over everything that it has, or has fallen behind again.
+    CaughtUp {
+        /// The session that it came over.
+        session: SessionId,
+        /// Whether everything was handed over.
+        caught_up: bool,
+    },
     /// The record at a position was read.
     RecordRead {
         /// Which read.

@@ -18,5 +18,7 @@ pub use self::input::{
     GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LogPage, LogPosition, LookupResult,
     MetadataOutcome, ParkedEntry, ParkedPage, Rights, SourcePage,
 };
-pub use self::report::{CopiedEvent, DuplicateReason, HeldReason, PipelineState, Report, Status};
+pub use self::report::{
+    CopiedEvent, DuplicateReason, HeldReason, LogStatus, PipelineState, Report, Status,
+};
 pub use self::settings::{CoreSettings, Feed, Mode, OnConflict, OnMissingHistory, OnUnverified};

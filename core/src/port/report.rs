@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Moment, Side};
+use super::{LogPosition, Moment, Side};
 use crate::event::{SkipReason, StreamName};
 
 /// Why an event was found to be at the destination already. The word is a metric label.
@@ -370,4 +370,19 @@ pub struct Status {
     pub held_streams: Vec<(StreamName, u64, HeldReason, String)>,
     /// Streams being repaired.
     pub repairs: usize,
+    /// How far the log is copied; `None` for other sources.
+    pub log: Option<LogStatus>,
+}
+
+/// How far a log is copied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogStatus {
+    /// Everything up to here is done; `None`: nothing is.
+    pub mark: Option<LogPosition>,
+    /// Events that were handed out and are not done.
+    pub open: usize,
+    /// Everything that the node that is read had was handed out.
+    pub caught_up: bool,
+    /// Time since the last checkpoint that was accepted was first sent; `None`: none was.
+    pub checkpoint_age: Option<Duration>,
 }

@@ -15,7 +15,7 @@ use crate::report::Call;
 use crate::source::Opened;
 use crate::source::log::{Log, Message, Refusal};
 use ditto_core::port::log::{EpochsPage, LogCommand, LogInput, LogRefusal};
-use ditto_core::port::{Command, Input, LeaveReason, ReadId, SessionId, WriteId};
+use ditto_core::port::{Command, Input, LeaveReason, LogPosition, ReadId, SessionId, WriteId};
 
 /// A log, copied under a name.
 pub(super) struct Mirrored<S: Log> {
@@ -27,6 +27,7 @@ pub(super) struct Mirrored<S: Log> {
     judged: Option<(ReadId, S::Judged)>,
     /// Why the session is about to end, if that is more than an outage.
     refused: Option<LogRefusal>,
+    asking_end: bool,
 }
 
 /// What answers a call about the log.
@@ -35,6 +36,8 @@ pub(super) enum Answered<T, J> {
     Opened(Result<Opened<T, ()>, Refusal>),
     /// A reading of the epochs.
     Epochs(ReadId, EpochsPage, Option<J>),
+    /// Where the log ends.
+    End(Option<LogPosition>),
 }
 
 impl<S: Log> Mirrored<S> {
@@ -46,6 +49,7 @@ impl<S: Log> Mirrored<S> {
             instance,
             judged: None,
             refused: None,
+            asking_end: false,
         }
     }
 }
@@ -63,6 +67,10 @@ impl<S: Log, D: Keeper> Kind<D> for Mirrored<S> {
     fn done<M: Machine>(running: &mut Loop<M, Self, D>, done: Self::Done) {
         match done {
             Answered::Opened(result) => running.log_opened(result),
+            Answered::End(end) => {
+                running.kind.asking_end = false;
+                running.reporter.log_end(end);
+            }
             Answered::Epochs(read, page, judged) => {
                 running.kind.judged = judged.map(|judged| (read, judged));
                 running.feed(Input::Log(LogInput::EpochsRead { read, page }));
@@ -86,6 +94,7 @@ impl<S: Log, D: Keeper> Kind<D> for Mirrored<S> {
     /// A connection that was opened again may lead to another source.
     fn look<M: Machine>(running: &mut Loop<M, Self, D>) {
         running.look_for_reconnection();
+        running.ask_for_end();
     }
 }
 
@@ -193,6 +202,7 @@ impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S>, D> {
                     }
                 }
                 Message::LookedThrough(position) => LogInput::LookedThrough { session, position },
+                Message::CaughtUp(caught_up) => LogInput::CaughtUp { session, caught_up },
                 Message::Refused(why) => {
                     self.kind.refused = Some(why);
                     continue;
@@ -202,6 +212,16 @@ impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S>, D> {
                 .handle(now, Input::Log(input), &mut self.commands);
         }
         self.reporter.received(records);
+    }
+
+    fn ask_for_end(&mut self) {
+        if std::mem::replace(&mut self.kind.asking_end, true) {
+            return;
+        }
+        let source = self.pipeline.source.clone();
+        self.operations.start(Call::SourceRead, async move {
+            Done::OfKind(Answered::End(source.end().await))
+        });
     }
 
     fn look_for_reconnection(&mut self) {

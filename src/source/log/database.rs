@@ -237,6 +237,11 @@ impl Log for Database {
         believed.take_if(|seen| seen.openings != openings).is_some()
     }
 
+    async fn end(&self) -> Option<LogPosition> {
+        self.believed()?;
+        self.client.log_end().await.ok().flatten()
+    }
+
     async fn record_at(&self, position: LogPosition) -> RecordPage {
         let unavailable = RecordPage::Refused(LogRefusal::Unavailable);
         if self.believed().is_none() {

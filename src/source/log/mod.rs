@@ -39,6 +39,9 @@ pub trait Log:
     /// Whether a connection was opened since the log was last judged. Says so once.
     fn has_reconnected(&self) -> bool;
 
+    /// Returns the position of the leader's last record; `None`: not known.
+    fn end(&self) -> impl Future<Output = Option<LogPosition>> + Send;
+
     /// Reads the record at this position, or the first one after it, from the node that is subscribed to (protocol §15.6).
     fn record_at(&self, position: LogPosition) -> impl Future<Output = RecordPage> + Send;
 }
@@ -73,6 +76,8 @@ pub enum Message {
     Record(LogPosition, Box<Event>),
     /// The server has looked through everything up to this position.
     LookedThrough(LogPosition),
+    /// Everything that the node has was handed over, or, if false, it has fallen behind again.
+    CaughtUp(bool),
     /// The session ends, for this reason.
     Refused(LogRefusal),
 }

@@ -24,7 +24,7 @@ const MOST_BYTES: usize = 512 * 1024;
 /// What the session may bring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wanted {
-    /// One message.
+    /// One message that says something of the log.
     First,
     Nothing,
     Everything,
@@ -68,7 +68,10 @@ impl LogSession {
                 into.push_back(Message::LookedThrough(position));
                 0
             }
-            Ok(Some(LogMessage::CaughtUp | LogMessage::FellBehind)) => 0,
+            Ok(Some(message @ (LogMessage::CaughtUp | LogMessage::FellBehind))) => {
+                into.push_back(Message::CaughtUp(message == LogMessage::CaughtUp));
+                0
+            }
             Ok(None) => {
                 let text = "the server ended the subscription: it was read too slowly";
                 self.over = Some(Some(text.to_owned()));
@@ -132,7 +135,8 @@ impl Session for LogSession {
                 why = self.watched.reason() => self.over = Some(Some(why)),
             }
             if !into.is_empty() {
-                if self.wanted.get() == Wanted::First {
+                let is_first = |message: &Message| !matches!(message, Message::CaughtUp(_));
+                if self.wanted.get() == Wanted::First && into.iter().any(is_first) {
                     self.wanted.set(Wanted::Nothing);
                 }
                 return Arrival::Deliveries;

@@ -32,7 +32,8 @@ impl Shown {
         }
     }
 
-    fn view(&self) -> SubscriptionView {
+    /// All that is shown.
+    pub(crate) fn view(&self) -> SubscriptionView {
         self.status.views().remove(0)
     }
 

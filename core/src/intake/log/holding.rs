@@ -124,6 +124,12 @@ impl Holding {
         )
     }
 
+    /// Time since the last accepted checkpoint was first sent, while this process holds the mirror.
+    pub(super) fn checkpoint_age(&self, now: Moment) -> Option<Duration> {
+        let sent = self.lease_until.saturating_sub(LEASE);
+        self.is_held().then(|| now.saturating_sub(sent))
+    }
+
     /// What the last checkpoint says.
     pub(super) fn last(&self) -> Option<&Checkpoint> {
         self.last.as_deref()

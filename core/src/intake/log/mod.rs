@@ -34,7 +34,7 @@ use crate::filter::StreamFilter;
 use crate::intake::Intake;
 use crate::port::log::{Holder, LogCommand, LogInput, Record};
 use crate::port::{
-    AppendOutcome, Command, Input, LogPosition, Moment, PipelineState, Side, Status,
+    AppendOutcome, Command, Input, LogPosition, LogStatus, Moment, PipelineState, Side, Status,
 };
 use crate::seam::{Claim, Outcome};
 use crate::streams::Streams;
@@ -133,6 +133,9 @@ impl Log {
                     session,
                     reading::Message::LookedThrough(position),
                 );
+            }
+            LogInput::CaughtUp { session, caught_up } => {
+                self.reading.note_caught_up(session, caught_up);
             }
             LogInput::RecordRead { read, page } => self.on_record_read(cx, streams, read, page),
             LogInput::EpochsRead { read, page } => self.on_epochs_read(cx, streams, read, page),
@@ -304,5 +307,12 @@ impl Intake for Log {
             _ => self.reading.is_open().then_some(true),
         };
         status.waits_until = due;
+        status.oldest_created = self.positions.oldest_created();
+        status.log = Some(LogStatus {
+            mark: self.positions.mark().map(|mark| mark.position),
+            open: self.positions.open(),
+            caught_up: self.reading.is_caught_up(),
+            checkpoint_age: self.holding.checkpoint_age(cx.now),
+        });
     }
 }

@@ -220,7 +220,7 @@ impl Log {
         cx.source_failing = false;
         self.stops = 0;
         self.trouble = Trouble::None;
-        self.reading.phase = match after {
+        self.reading.begin(match after {
             None => {
                 cx.out.push(Command::Poll { session, on: true });
                 Phase::Open {
@@ -235,7 +235,7 @@ impl Log {
                 first: None,
                 read: None,
             },
-        };
+        });
     }
 
     pub(super) fn on_refused(&mut self, cx: &mut Context, why: LogRefusal) {

@@ -19,11 +19,20 @@ pub(super) enum Handed {
     Before,
 }
 
+/// A position that is not done.
+#[derive(Clone, Debug)]
+struct Open {
+    /// The place before it.
+    before: Option<Mark>,
+    /// When its event was stored, in the source's ticks.
+    created: i64,
+}
+
 /// The positions that are open, and the mark below them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Positions {
-    /// Each open position, with the place before it.
-    open: BTreeMap<LogPosition, Option<Mark>>,
+    /// Each position that is not done.
+    open: BTreeMap<LogPosition, Open>,
     /// The last place that was read.
     newest: Option<Mark>,
     /// The highest position that was ever handed out.
@@ -49,13 +58,13 @@ impl Positions {
 
     /// A record was read that is to be copied. What was read before may come again after a connection ended: it is
     /// told by its position.
-    pub(super) fn hand_out(&mut self, record: Record) -> Handed {
+    pub(super) fn hand_out(&mut self, record: Record, created: i64) -> Handed {
         if !self.is_new(record.position) {
             return Handed::Before;
         }
         let position = record.position;
         let before = self.newest.take();
-        self.open.insert(position, before);
+        self.open.insert(position, Open { before, created });
         self.highest = Some(position);
         self.newest = Some(Mark {
             position,
@@ -91,7 +100,7 @@ impl Positions {
     #[must_use]
     pub(super) fn mark(&self) -> Option<&Mark> {
         match self.open.first_key_value() {
-            Some((_, before)) => before.as_ref(),
+            Some((_, open)) => open.before.as_ref(),
             None => self.newest.as_ref(),
         }
     }
@@ -108,8 +117,13 @@ impl Positions {
         self.highest
     }
 
+    /// When the event at the first open position was stored, in the source's ticks; `None`: none is open.
+    #[must_use]
+    pub(super) fn oldest_created(&self) -> Option<i64> {
+        Some(self.open.first_key_value()?.1.created)
+    }
+
     /// How many positions are open.
-    #[cfg(test)]
     pub(super) fn open(&self) -> usize {
         self.open.len()
     }
@@ -152,7 +166,7 @@ mod tests {
     fn mark_is_the_place_before_the_first_open_position() {
         let mut positions = Positions::from(None);
         for commit in [10, 20, 30] {
-            assert_eq!(positions.hand_out(record(commit)), Handed::Out);
+            assert_eq!(positions.hand_out(record(commit), 0), Handed::Out);
         }
         positions.looked_through(at(40));
         for (done, expected) in [(20, None), (10, Some(20)), (30, Some(40))] {
@@ -189,16 +203,20 @@ mod tests {
     #[test]
     fn records_read_again_are_handed_out_once() {
         let mut positions = Positions::from(None);
-        positions.hand_out(record(10));
-        positions.hand_out(record(20));
+        positions.hand_out(record(10), 0);
+        positions.hand_out(record(20), 0);
         positions.done(at(20));
         for again in [10, 20] {
-            assert_eq!(positions.hand_out(record(again)), Handed::Before, "{again}");
+            assert_eq!(
+                positions.hand_out(record(again), 0),
+                Handed::Before,
+                "{again}"
+            );
         }
         assert_eq!((positions.open(), marked(&positions)), (1, None));
         let mut later = Positions::from(positions.newest().cloned());
-        assert_eq!(later.hand_out(record(20)), Handed::Before);
-        assert_eq!(later.hand_out(record(21)), Handed::Out);
+        assert_eq!(later.hand_out(record(20), 0), Handed::Before);
+        assert_eq!(later.hand_out(record(21), 0), Handed::Out);
     }
 
     #[test]
@@ -208,9 +226,9 @@ mod tests {
             ..record(commit)
         };
         let mut positions = Positions::from(None);
-        assert_eq!(positions.hand_out(pair(10, 8)), Handed::Out);
-        assert_eq!(positions.hand_out(pair(10, 9)), Handed::Out);
-        assert_eq!(positions.hand_out(pair(10, 8)), Handed::Before);
+        assert_eq!(positions.hand_out(pair(10, 8), 0), Handed::Out);
+        assert_eq!(positions.hand_out(pair(10, 9), 0), Handed::Out);
+        assert_eq!(positions.hand_out(pair(10, 8), 0), Handed::Before);
         assert_eq!(positions.open(), 2);
     }
 
@@ -241,7 +259,7 @@ mod tests {
                         read.insert(commit);
                     }
                     _ => {
-                        positions.hand_out(record(commit));
+                        positions.hand_out(record(commit), 0);
                         read.insert(commit);
                         open.insert(commit);
                     }

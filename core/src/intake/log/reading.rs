@@ -87,6 +87,8 @@ impl Phase {
 pub(super) struct Reading {
     pub(super) phase: Phase,
     pub(super) attempts: u32,
+    /// The session has brought everything that its node has.
+    caught_up: bool,
 }
 
 impl Reading {
@@ -94,6 +96,7 @@ impl Reading {
         Self {
             phase: Phase::Closed,
             attempts: 0,
+            caught_up: false,
         }
     }
 
@@ -104,6 +107,24 @@ impl Reading {
             _ => self.phase = Phase::Wait { at: now },
         }
         self.attempts = 0;
+    }
+
+    /// A session begins: what there is has yet to come.
+    pub(super) fn begin(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.caught_up = false;
+    }
+
+    /// What the session says of itself.
+    pub(super) fn note_caught_up(&mut self, over: SessionId, caught_up: bool) {
+        if self.session() == Some(over) {
+            self.caught_up = caught_up;
+        }
+    }
+
+    /// Everything that the node has was read.
+    pub(super) fn is_caught_up(&self) -> bool {
+        self.caught_up && self.is_open()
     }
 
     /// Records come.
@@ -276,7 +297,7 @@ impl Log {
         } else if let Some(reason) = never_copied(&event) {
             self.positions.pass(record);
             cx.report(Report::Skipped { reason });
-        } else if self.positions.hand_out(record) == Handed::Out {
+        } else if self.positions.hand_out(record, event.created) == Handed::Out {
             streams.take(cx, event, Claim::logged(position, self.log, cx.now));
         }
     }
