@@ -9,6 +9,7 @@ mod confirm;
 mod daemon;
 mod import;
 mod manual;
+mod mirror;
 mod output;
 mod parked;
 mod reload;
@@ -78,6 +79,8 @@ enum Command {
     Reload(reload::Arguments),
     /// Compare both sides of the subscriptions event by event, while the daemon runs or not.
     Verify(verify::Arguments),
+    /// Show what a mirror keeps at the destination, or set it back.
+    Mirror(mirror::Arguments),
     /// Manage the events that the groups have parked: list, show, export, replay or discard them.
     Parked(parked::Arguments),
     /// Write a configuration from the settings of the .NET program that ditto replaces.
@@ -116,6 +119,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Status(arguments) => status::run(arguments),
         Command::Reload(arguments) => reload::run(arguments),
         Command::Verify(arguments) => verify::run(arguments),
+        Command::Mirror(arguments) => mirror::run(arguments),
         Command::Parked(arguments) => parked::run(arguments),
         Command::Import(arguments) => import::run(arguments),
         Command::Completions(arguments) => completions::run(arguments, Arguments::command()),

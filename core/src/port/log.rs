@@ -63,6 +63,15 @@ pub struct Epoch {
     pub position: u64,
 }
 
+/// The epoch that a position lies in: the newest one that begins at or before it; `None`: no such is known.
+#[must_use]
+pub fn epoch_of(epochs: &[Epoch], position: LogPosition) -> Option<Uuid> {
+    let before = epochs
+        .iter()
+        .filter(|epoch| epoch.position <= position.commit);
+    Some(before.max_by_key(|epoch| epoch.position)?.id)
+}
+
 /// Who copies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {

@@ -7,7 +7,7 @@
 use uuid::Uuid;
 
 use crate::port::LogPosition;
-use crate::port::log::{Epoch, Proof};
+use crate::port::log::{Epoch, Proof, epoch_of};
 
 /// What a log says of a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,14 +48,8 @@ impl Epochs {
     /// no epoch before it.
     #[must_use]
     pub(super) fn prove(&self, position: LogPosition) -> Option<Proof> {
-        let within = self
-            .0
-            .iter()
-            .rfind(|epoch| epoch.position <= position.commit)?;
-        Some(Proof {
-            position,
-            epoch: within.id,
-        })
+        let epoch = epoch_of(&self.0, position)?;
+        Some(Proof { position, epoch })
     }
 
     /// Judges a proof that was taken earlier, of this log or another, by this log's epochs and its last position. Every *no*
