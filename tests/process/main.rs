@@ -16,6 +16,7 @@ mod lifecycle;
 mod logging;
 mod measuring;
 mod memory;
+mod mirror_commands;
 mod mirrors;
 mod parked_counts;
 mod parked_links;
