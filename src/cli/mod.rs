@@ -1,7 +1,7 @@
 //! The commands, one file each, and their exit codes.
 //!
-//! 0: done or healthy. 1: failed; of `verify`: something is different or missing. 2, of `verify` alone: not everything
-//! could be compared. 64: wrong usage. 78: the configuration is not valid. Never any other.
+//! 0: done or healthy. 1: failed; of `verify`: something is different or missing. 2, of `verify`: not everything
+//! could be compared, and of `run --until caught-up`, if a stream is held. 64: wrong usage. 78: the configuration is not valid. Never any other.
 
 mod check;
 mod completions;
@@ -70,7 +70,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Copy events until told to stop; what the service runs.
-    Run(ConfigurationFile),
+    Run(run::Arguments),
     /// Validate the configuration, and name every error in it.
     Check(check::Arguments),
     /// Show the state of the running daemon
@@ -114,7 +114,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let exit = match &arguments.command {
-        Command::Run(file) => run::run(&file.config),
+        Command::Run(arguments) => run::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Status(arguments) => status::run(arguments),
         Command::Reload(arguments) => reload::run(arguments),

@@ -9,16 +9,34 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use tracing::{error, info};
 
-use super::Exit;
+use super::{ConfigurationFile, Exit};
 use crate::config::load::{Environment, load};
 use crate::config::settings::Settings;
-use crate::daemon::{self, Launcher, Notifier, Parts};
+use crate::daemon::{self, Finish, Launcher, Notifier, Parts};
 use crate::http;
 use crate::log::{self, Log, message_id};
 use crate::metrics::Metrics;
 use crate::status::ProcessStatus;
 
-pub(super) fn run(file: &Path) -> Exit {
+/// Options of the command.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    file: ConfigurationFile,
+    /// End once everything is copied that the sources had at the start, instead of when told to stop; 2 if a stream is held
+    #[arg(long, value_name = "STATE")]
+    until: Option<Until>,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Until {
+    /// Everything is copied that the sources had at the start.
+    CaughtUp,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Exit {
+    let file = &arguments.file.config;
     let log = match log::start() {
         Ok(log) => Arc::new(log),
         Err(error) => {
@@ -47,8 +65,8 @@ pub(super) fn run(file: &Path) -> Exit {
         return Exit::Failed;
     }
     daemon::report(&loaded);
-    match serve(file, loaded.settings, log.clone()) {
-        Ok(()) => Exit::Ok,
+    match serve(file, loaded.settings, log.clone(), arguments.until) {
+        Ok(finish) => exit(finish, arguments.until),
         Err(error) => {
             error!("{error:#}");
             Exit::Failed
@@ -56,7 +74,21 @@ pub(super) fn run(file: &Path) -> Exit {
     }
 }
 
-fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
+/// A stream that is held, or a stop that needs an operator, is the daemon's daily life, and news to whom it ends for.
+fn exit(finish: Finish, until: Option<Until>) -> Exit {
+    match until {
+        Some(Until::CaughtUp) if finish.stuck => Exit::Failed,
+        Some(Until::CaughtUp) if finish.held > 0 => Exit::Incomplete,
+        _ => Exit::Ok,
+    }
+}
+
+fn serve(
+    file: &Path,
+    settings: Settings,
+    log: Arc<Log>,
+    until: Option<Until>,
+) -> anyhow::Result<Finish> {
     let listeners = http::listen(settings.http.listen)?;
     announce(&settings, &listeners)?;
     if let Some(address) = listeners.first().and_then(|first| first.local_addr().ok()) {
@@ -100,6 +132,7 @@ fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
             load: Arc::new(move || load(&path, &Environment::of_process(true))),
             log: Some(log),
             file: file.to_owned(),
+            until_caught_up: matches!(until, Some(Until::CaughtUp)),
         };
         tokio::select! {
             finish = daemon::run(settings, parts) => Ok(finish),
@@ -113,7 +146,7 @@ fn serve(file: &Path, settings: Settings, log: Arc<Log>) -> anyhow::Result<()> {
     // What a library's task still does must not hold up the end.
     pipelines.shutdown_background();
     tracing::debug!(ditto.clean = finish.clean, "the end");
-    Ok(())
+    Ok(finish)
 }
 
 /// An address of this machine at which a listener on every address is reached.

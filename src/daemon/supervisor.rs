@@ -56,6 +56,8 @@ pub struct Parts {
     pub log: Option<Arc<Log>>,
     /// For messages.
     pub file: PathBuf,
+    /// End once all is copied that the sources had at the start.
+    pub until_caught_up: bool,
 }
 
 /// How the daemon ended.
@@ -63,6 +65,10 @@ pub struct Parts {
 pub struct Finish {
     /// Whether everything in flight was brought to an answer.
     pub clean: bool,
+    /// Streams that are held.
+    pub held: usize,
+    /// It was to end once all is copied, and something cannot be copied before an operator acts.
+    pub stuck: bool,
 }
 
 /// Runs until told to stop.
@@ -135,7 +141,12 @@ impl Supervisor {
                 },
                 loaded = self.reading.end() => self.reload(loaded),
                 Ok(()) = changes.changed() => self.report(),
-                _ = self.ticks.tick() => self.tick(),
+                _ = self.ticks.tick() => {
+                    self.tick();
+                    if self.parts.until_caught_up && self.has_come_to_its_end() {
+                        return;
+                    }
+                }
                 Some(ended) = self.subscription_tasks.join_next() => self.subscription_task_ended(ended),
             }
         }
@@ -306,6 +317,14 @@ impl Supervisor {
         self.share_budget();
         self.parts.status.sample(Instant::now());
         self.report();
+    }
+
+    /// All is copied, or cannot be.
+    fn has_come_to_its_end(&self) -> bool {
+        let views = self.parts.status.views();
+        views
+            .iter()
+            .all(|view| view.has_reached_goal() || view.needs_reload)
     }
 
     /// Only if the pipelines' runtime lives too: a frozen one is what the watchdog is for.

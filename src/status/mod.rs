@@ -23,8 +23,8 @@ pub use history::Sample;
 pub use reload::{LastReload, Verdict};
 pub use summary::answers;
 use summary::summary;
-use view::side_index;
 pub use view::{Failure, SubscriptionView};
+use view::{Goal, side_index};
 
 /// All subscriptions' present state.
 #[derive(Debug)]
@@ -99,6 +99,7 @@ impl ProcessStatus {
                 status: None,
                 group: None,
                 log_end: None,
+                goal: None,
                 oldest_open: None,
                 copied: 0,
                 repaired: 0,
@@ -231,12 +232,16 @@ impl Entry {
     }
 
     pub(crate) fn group(&self, group: &GroupSeen) {
-        self.view().group = Some((group.clone(), Instant::now()));
+        let mut view = self.view();
+        view.goal.get_or_insert(Goal::Number(group.last_number));
+        view.group = Some((group.clone(), Instant::now()));
     }
 
     pub(crate) fn log_end(&self, end: Option<LogPosition>) {
         if let Some(end) = end {
-            self.view().log_end = Some((end, Instant::now()));
+            let mut view = self.view();
+            view.goal.get_or_insert(Goal::Position(end));
+            view.log_end = Some((end, Instant::now()));
         }
     }
 

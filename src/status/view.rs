@@ -33,6 +33,8 @@ pub struct SubscriptionView {
     pub group: Option<(GroupSeen, Instant)>,
     /// Position of the last record of a mirror's source, and when it was read in this run; `None` before the first time.
     pub log_end: Option<(LogPosition, Instant)>,
+    /// Where the source ended when it was first seen.
+    pub(super) goal: Option<Goal>,
     /// When the source stored the oldest event that is not acknowledged. Kept while there is a lag and nothing is
     /// delivered: the oldest open event is no younger then.
     pub(super) oldest_open: Option<i64>,
@@ -50,6 +52,15 @@ pub struct SubscriptionView {
     pub last_error: Option<(String, Instant)>,
     /// Last restart; `None` before the first.
     pub failure: Option<Failure>,
+}
+
+/// Where a source ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// Number of the last event of a subscription's stream; `None`: it had none.
+    Number(Option<u64>),
+    /// Position of the log's last record.
+    Position(LogPosition),
 }
 
 /// An unplanned end of a run.
@@ -121,6 +132,19 @@ impl SubscriptionView {
         let is_known = self.answers(Side::Source) != Some(false) && seen.elapsed() < KNOWN_FOR;
         let mark = log.mark.map_or(0, |mark| mark.commit);
         is_known.then(|| end.commit.saturating_sub(mark))
+    }
+
+    /// Whether all is copied that the source had when it was first seen, but for streams that are held.
+    #[must_use]
+    pub fn has_reached_goal(&self) -> bool {
+        let status = self.status.as_ref();
+        let reached = match self.goal {
+            None => return false,
+            Some(Goal::Number(last)) => status.is_some_and(|status| status.done_up_to >= last),
+            Some(Goal::Position(end)) => self.log().is_some_and(|log| log.mark >= Some(end)),
+        };
+        let is_open = status.is_none_or(|status| status.events_buffered > 0);
+        reached || (self.is_done() && !is_open)
     }
 
     /// Whether nothing is left to copy.

@@ -3,6 +3,7 @@
 use devstore::{Options, Server};
 
 use super::support::{Ditto, Servers, ask, seed, until};
+use support::servers::write;
 
 fn configuration(source: &Server, destination: &Server) -> String {
     format!(
@@ -80,4 +81,29 @@ async fn mirror_of_an_exchanged_source_goes_on_after_a_reset_alone() {
     let (code, said, complaint) = mirror(&second, &["reset", "all"]);
     assert_eq!(code, Some(0), "{said}{complaint}");
     until("the other source is copied", copied).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_until_caught_up_ends_and_tells_of_streams_that_are_held() {
+    let servers = Servers::start().await;
+    let copy = |sections: &str| {
+        let text = format!("{}{sections}", servers.configuration(&[]));
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("ditto.toml");
+        std::fs::write(&file, text).expect("written");
+        let file = file.to_str().expect("UTF-8");
+        ask(&["run", "--until", "caught-up", "--config", file]).0
+    };
+    let mirror = "[[mirror]]\nname = \"all\"\n";
+    let subscription = "[[subscription]]\nstream = \"$ce-customer\"\ngroup = \"g\"\n";
+    seed(servers.source.store(), "customer-1", 300);
+    assert_eq!(copy(mirror), Some(0));
+    assert!(servers.is_copied("customer-1"));
+    seed(servers.source.store(), "customer-2", 300);
+    assert_eq!(copy(subscription), Some(0));
+    assert!(servers.is_copied("customer-2"));
+    // What somebody else wrote.
+    seed(servers.destination.store(), "order-1", 2);
+    write(servers.source.store(), "order-1", "other", true, "{}");
+    assert_eq!(copy(mirror), Some(2));
 }

@@ -121,6 +121,7 @@ impl Daemon {
             load: Arc::new(move || load(&path, &Environment::default())),
             log: None,
             file: file.clone(),
+            until_caught_up: false,
         };
         let task = tokio::spawn(run(settings, parts));
         Self {

@@ -20,6 +20,12 @@ const CUT_OFF: Duration = Duration::from_secs(4);
 impl Supervisor {
     /// Stops the sources, lets what is in flight end, names what is left.
     pub(super) async fn stop(mut self) -> Finish {
+        let views = self.parts.status.views();
+        let statuses = views.iter().filter_map(|view| view.status.as_ref());
+        let held = statuses
+            .map(|status| status.held.iter().sum::<usize>())
+            .sum();
+        let stuck = views.iter().any(|view| view.needs_reload);
         let deadline = Instant::now() + self.settings.daemon.shutdown_timeout;
         info!(
             ditto.timeout_s = self.settings.daemon.shutdown_timeout.as_secs_f64(),
@@ -69,7 +75,7 @@ impl Supervisor {
                 "stopped with events in flight; the source delivers them again"
             );
         }
-        Finish { clean }
+        Finish { clean, held, stuck }
     }
 
     fn want_stop(&self, deadline: Instant) {
