@@ -2,7 +2,7 @@
 //! source that is not the copied one is never copied from. Never asserts a duration.
 
 use devstore::store::Store;
-use devstore::{Generation, Options, Server};
+use devstore::{Ending, Generation, Options, Server, Startup};
 use ditto::config::settings::{MirrorSettings, OnMissingHistory, Replication};
 use ditto::pipeline::replicate::Outcome;
 use ditto_core::filter::{Rule, StreamFilter};
@@ -172,4 +172,34 @@ async fn status_shows_how_far_a_mirror_is() {
         view => Err(format!("{view:?}")),
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn destination_that_was_set_back_gets_again_what_it_lost() {
+    let servers = Servers::start().await;
+    fill(servers.source.store());
+    let mirroring = start(&servers.source, &servers.destination, everything());
+    servers.until_equal().await;
+    let there = servers.destination.store();
+    // A checkpoint that says that all of it is there.
+    let before = there.stream_info(CHECKPOINTS).last;
+    until("a checkpoint follows", || {
+        match there.stream_info(CHECKPOINTS).last {
+            last if last > before => Ok(()),
+            last => Err(format!("{last:?}")),
+        }
+    })
+    .await;
+    let end = there.last_position();
+    // Streams that nobody writes any more afterwards: no append would show what is missing.
+    for number in 0..5 {
+        seed(servers.source.store(), &format!("late-{number}"), 3);
+    }
+    servers.until_equal().await;
+    servers.destination.end(Ending::Kill).await;
+    there.cut(end + 1);
+    assert!(servers.difference().is_err(), "nothing was lost");
+    servers.destination.begin(Startup::default()).await.unwrap();
+    servers.until_equal().await;
+    drop(mirroring);
 }

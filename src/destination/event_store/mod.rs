@@ -16,7 +16,7 @@ pub use appends::EventStoreAppends;
 pub(crate) use checkpoint::stream as checkpoint_stream;
 
 use crate::destination::{Destination, Keeper};
-use crate::eventstore::client::Client;
+use crate::eventstore::client::{Client, outcome_of};
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::log::{Checkpoint, CheckpointPage, HeldChange, HeldPage};
 use ditto_core::port::{
@@ -93,7 +93,13 @@ impl Keeper for EventStore {
         expected: Expected,
         checkpoint: &Checkpoint,
     ) -> AppendOutcome {
-        checkpoint::write(&self.client, mirror, id, expected, checkpoint).await
+        // A destination that was set back has lost what this checkpoint would say is there: whoever writes holds the mirror no
+        // longer, and goes on from the newest checkpoint that it has.
+        match self.client.is_as_it_was().await {
+            Ok(true) => checkpoint::write(&self.client, mirror, id, expected, checkpoint).await,
+            Ok(false) => AppendOutcome::WrongRevision,
+            Err(error) => outcome_of(&error),
+        }
     }
 
     async fn held_streams(&self, mirror: &str) -> HeldPage {

@@ -16,6 +16,7 @@ mod features;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod landmark;
 mod log_node;
 mod log_point;
 mod notes;
@@ -72,6 +73,7 @@ pub struct Client {
     finder: Arc<discovery::Finder>,
     /// Why the last call was not answered.
     trouble: Arc<Mutex<Option<String>>>,
+    landmarks: landmark::Landmarks,
 }
 
 impl Client {
@@ -86,6 +88,7 @@ impl Client {
         Self {
             finder: Arc::new(discovery::Finder::new(side, settings, resolver)),
             trouble: Arc::default(),
+            landmarks: landmark::Landmarks::default(),
         }
     }
 

@@ -10,7 +10,7 @@ use ditto_protocol::streams::batch_append_resp::success::{CurrentRevisionOption,
 use prost::Message;
 
 use super::super::wire;
-use ditto_core::port::AppendOutcome;
+use ditto_core::port::{AppendOutcome, LogPosition};
 
 /// The outcome that an answer stands for.
 pub(super) fn outcome(answer: BatchAppendResp) -> AppendOutcome {
@@ -29,10 +29,13 @@ pub(super) fn outcome(answer: BatchAppendResp) -> AppendOutcome {
 }
 
 /// Where the server's log holds the last event of an append that succeeded; `None`: the answer does not say.
-pub(super) fn position(answer: &BatchAppendResp) -> Option<u64> {
+pub(super) fn position(answer: &BatchAppendResp) -> Option<LogPosition> {
     match &answer.result {
         Some(Answer::Success(success)) => match &success.position_option {
-            Some(PositionOption::Position(position)) => wire::number(position.commit_position),
+            Some(PositionOption::Position(position)) => Some(LogPosition {
+                commit: wire::number(position.commit_position)?,
+                prepare: wire::number(position.prepare_position)?,
+            }),
             _ => None,
         },
         _ => None,

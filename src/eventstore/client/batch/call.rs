@@ -18,9 +18,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::super::super::error::Error;
+use super::super::landmark::Landmark;
 use super::super::wire;
 use super::answer;
-use ditto_core::port::{Answer, Append, AppendId, AppendOutcome, Expected};
+use ditto_core::port::{Answer, Append, AppendId, AppendOutcome, Expected, LogPosition};
 
 /// An append may be overtaken by others' answers, but not for longer than this many times the allowed silence: a server
 /// drops what it does not understand without a word (protocol §4.2).
@@ -35,7 +36,7 @@ pub(super) struct Call {
     in_flight: BTreeMap<u64, InFlight>,
     /// The highest position in the server's log that an answer of this call named. Another call may be to a server whose
     /// log was set back, so it knows none of this.
-    highest: Option<u64>,
+    highest: Option<Landmark>,
     /// The last answer, or the append that ended an idle time.
     heard: Instant,
 }
@@ -44,8 +45,10 @@ pub(super) struct Call {
 struct InFlight {
     id: AppendId,
     since: Instant,
+    /// Id of its last event.
+    last: Option<Uuid>,
     /// The highest position known when it was sent.
-    after: Option<u64>,
+    after: Option<LogPosition>,
 }
 
 impl Call {
@@ -73,7 +76,8 @@ impl Call {
             InFlight {
                 id: append.id,
                 since: now,
-                after: self.highest,
+                last: append.events.last().map(|event| event.id),
+                after: self.highest.map(|highest| highest.position),
             },
         );
         let correlation = Uuid::from_u64_pair(self.mark, number);
@@ -95,7 +99,9 @@ impl Call {
         let append = self.in_flight.remove(&number)?;
         self.heard = Instant::now();
         let position = answer::position(&answer);
-        self.highest = self.highest.max(position);
+        if let (Some(position), Some(id)) = (position, append.last) {
+            self.highest = self.highest.max(Some(Landmark { position, id }));
+        }
         let outcome = match answer::outcome(answer) {
             AppendOutcome::Written(last) if position.is_some() && position <= append.after => {
                 AppendOutcome::Present(last)
@@ -106,6 +112,11 @@ impl Call {
             append: append.id,
             outcome,
         })
+    }
+
+    /// The highest position that an answer named, and whose it is.
+    pub(super) fn highest(&self) -> Option<Landmark> {
+        self.highest
     }
 
     /// When to give the call up unless something is answered; `None` while nothing is in flight.

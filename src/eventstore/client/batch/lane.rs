@@ -100,8 +100,9 @@ impl Lane {
             let unseen = matches!(self.link, Link::Finding(..));
             // Not the node's fault.
             self.link = Link::None;
+            // As a silence, which blames no append.
             let text = "ditto ended the call: it may no longer write";
-            let why = Error::new(self.client.side(), Class::Transient, ACTION, text);
+            let why = Error::new(self.client.side(), Class::Timeout, ACTION, text);
             self.aborted = Some(End { why, unseen });
         }
     }
@@ -160,7 +161,11 @@ impl Lane {
                 Link::Open(_, answers) => match ready!(answers.poll_next_unpin(cx)) {
                     Some(Ok(answer)) => {
                         let call = self.call.as_mut();
-                        if let Some(event) = call.and_then(|call| call.answered(answer)) {
+                        if let Some(call) = call
+                            && let Some(event) = call.answered(answer)
+                        {
+                            let openings = self.client.openings();
+                            self.client.landmarks.note(call.highest(), openings);
                             return Poll::Ready(Ok(event));
                         }
                     }
