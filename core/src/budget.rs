@@ -11,6 +11,9 @@ pub(crate) const LOOK_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes that remembered streams get at most: about 100,000 of them.
 const KNOWN_BYTES: usize = 32 * 1024 * 1024;
 
+/// Bytes that a slow stream keeps at most while memory is full.
+const SLOW_STREAM_BYTES: usize = 1024 * 1024;
+
 /// The parts of a share. What one part cannot use belongs to the events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Budget {
@@ -43,6 +46,11 @@ impl Budget {
             lookups,
             known,
         }
+    }
+
+    /// Bytes of events that each of so many slow streams keeps while others have no room.
+    pub(crate) fn slow_stream(&self, streams: usize) -> usize {
+        SLOW_STREAM_BYTES.min(self.events / 2 / streams.max(1))
     }
 }
 

@@ -162,8 +162,7 @@ pub(crate) enum Outcome {
         claim: Claim,
         /// Its stream and revision, and why.
         held: Box<HeldStream>,
-        /// The stream goes on without it.
-        alone: bool,
+        extent: Extent,
     },
     /// It is given up unanswered; the source has it still.
     Dropped(Claim),
@@ -175,6 +174,17 @@ pub(crate) enum Outcome {
     },
     /// A policy stops the pipeline. Text for the operator.
     Stop(String),
+}
+
+/// How much is held for the reason that an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Its stream.
+    Stream,
+    /// It alone: its stream goes on behind it.
+    Event,
+    /// What found no room: its stream goes on, and reads it from the source.
+    Rest,
 }
 
 /// What a stream makes of an event that cannot be had.

@@ -314,7 +314,8 @@ pub enum LogInput {
 /// What a source that reads the log is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogCommand {
-    /// Subscribe to the log after this position; `None`: from its beginning. [`LogInput::Opened`] or [`LogInput::Refused`].
+    /// Subscribe to the log after this position; `None`: from its beginning. Answered once, with [`LogInput::Opened`] or
+    /// [`LogInput::Refused`], and not asked again before that, nor while a subscription is open.
     Open {
         /// Exclusive.
         after: Option<LogPosition>,
@@ -367,6 +368,6 @@ pub enum LogCommand {
         changes: Vec<HeldChange>,
     },
     /// The lease is over: nothing that was sent and is not at the destination may arrive there later. Its connections are
-    /// aborted; writes wait.
+    /// aborted, which blames no append; writes wait.
     Abort,
 }

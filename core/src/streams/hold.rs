@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::event::StreamName;
 use crate::port::log::HeldStream;
 use crate::port::{DuplicateReason, HeldReason, OnConflict, Report};
-use crate::seam::Outcome;
+use crate::seam::{Extent, Outcome};
 use crate::streams::Streams;
 use crate::streams::queue::Entry;
 use crate::streams::stream::{Held, LookingUp, LookupStep, State, Stream};
@@ -113,19 +113,19 @@ impl Streams {
             if Stream::is_known(entry.revision(), held.tail, unverified) {
                 self.settle_duplicate(cx, name, entry, DuplicateReason::Known);
             } else {
-                self.set_aside(cx, entry, (held.reason, &held.text), false);
+                self.set_aside(cx, entry, (held.reason, &held.text), Extent::Stream);
             }
         }
         self.rest(cx, name);
     }
 
-    /// Tells the intake of an entry that is not written, or that a policy passes it. `alone`: its stream goes on.
-    fn set_aside(
+    /// Tells the intake of an entry that is not written, or that a policy passes it.
+    pub(super) fn set_aside(
         &mut self,
         cx: &mut Context,
         entry: Entry,
         (reason, text): (HeldReason, &str),
-        alone: bool,
+        extent: Extent,
     ) {
         let revision = entry.revision();
         let stream = entry.event.stream.clone();
@@ -153,7 +153,7 @@ impl Streams {
             self.told.push(Outcome::Held {
                 claim,
                 held: Box::new(held),
-                alone,
+                extent,
             });
         }
     }
@@ -180,7 +180,12 @@ impl Streams {
         let revision = entry.revision();
         let text =
             format!("revision {revision} was filled with a placeholder before it was delivered");
-        self.set_aside(cx, entry, (HeldReason::MissingHistory, &text), true);
+        self.set_aside(
+            cx,
+            entry,
+            (HeldReason::MissingHistory, &text),
+            Extent::Event,
+        );
     }
 
     /// Where order does not hang on revisions, a refused event is parked and its stream goes on.
@@ -199,7 +204,7 @@ impl Streams {
         stream.single_until.take_if(|until| *until <= revision);
         if let Some(entry) = entry {
             let text = format!("revision {revision} was refused: {text}");
-            self.set_aside(cx, entry, (HeldReason::Refused, &text), true);
+            self.set_aside(cx, entry, (HeldReason::Refused, &text), Extent::Event);
         }
         self.repaired(cx, name, 0, revision);
         self.advance(cx, name);

@@ -164,6 +164,22 @@ impl Queue {
         Vec::from(made)
     }
 
+    /// Takes out what was delivered beyond so many bytes, but never the first entry, nor what is at `frozen` or below it.
+    pub(super) fn take_beyond(&mut self, most: usize, frozen: Option<u64>) -> Vec<Entry> {
+        let first = self.first().max(frozen);
+        let mut bytes = 0;
+        let entries = std::mem::take(&mut self.entries).into_iter();
+        let (kept, beyond) = entries.partition(|entry| {
+            if entry.is_from_reserve() {
+                return true;
+            }
+            bytes += entry.cost();
+            bytes <= most || Some(entry.revision()) <= first
+        });
+        self.entries = kept;
+        Vec::from(beyond)
+    }
+
     /// Takes out everything.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Entry> {
         std::mem::take(&mut self.entries).into_iter()
@@ -223,6 +239,11 @@ mod tests {
         Entry::new(event, Origin::Delivered, None)
     }
 
+    fn delivered(revision: u64) -> Entry {
+        let claim = Claim::delivered(SessionId(1), Uuid::nil(), None, Moment::ZERO);
+        Entry::new(entry(revision).event, Origin::Delivered, Some(claim))
+    }
+
     fn queue(revisions: &[u64]) -> Queue {
         let mut queue = Queue::default();
         for revision in revisions {
@@ -237,6 +258,28 @@ mod tests {
             let got: Vec<u64> = queue(&order).iter().map(Entry::revision).collect();
             assert_eq!(got, [1, 2, 3, 4], "inserted as {order:?}");
         }
+    }
+
+    #[test]
+    fn the_rest_of_a_queue_is_taken_out_from_its_end() {
+        let one = delivered(5).cost();
+        for (most, frozen, kept, beyond) in [
+            (0, None, &[5][..], &[6, 8][..]),
+            (0, Some(6), &[5, 6], &[8]),
+            (2 * one, None, &[5, 6], &[8]),
+            (3 * one, None, &[5, 6, 8], &[]),
+        ] {
+            let mut queue = Queue::default();
+            for revision in [5, 6, 8] {
+                queue.insert(delivered(revision));
+            }
+            let taken = queue.take_beyond(most, frozen);
+            let taken: Vec<u64> = taken.iter().map(Entry::revision).collect();
+            let left: Vec<u64> = queue.iter().map(Entry::revision).collect();
+            assert_eq!((&left[..], &taken[..]), (kept, beyond), "{most} {frozen:?}");
+        }
+        let taken = queue(&[5, 6]).take_beyond(0, None);
+        assert!(taken.is_empty(), "the reserve's own");
     }
 
     #[test]

@@ -4,7 +4,8 @@
 
 use crate::context::Context;
 use crate::event::StreamName;
-use crate::port::Moment;
+use crate::port::{HeldReason, Moment};
+use crate::seam::Extent;
 use crate::streams::Streams;
 use crate::streams::stream::{State, Stream};
 
@@ -13,6 +14,28 @@ impl Streams {
     pub(super) fn excuses(&self, name: &StreamName, came: Moment) -> bool {
         let stream = self.table.get(name);
         stream.is_some_and(|stream| stream.excuses(came))
+    }
+
+    /// Memory is full: of what waits in streams that are in repair or fail only a first part is kept, so that no such
+    /// stream stops the others. What is in flight stays.
+    pub(crate) fn shed(&mut self, cx: &mut Context) {
+        if !self.resend.is_open() {
+            return;
+        }
+        let mut slow = self.table.busy_names();
+        slow.retain(|name| self.table.get(name).is_some_and(Stream::is_behind));
+        let most = cx.memory.budget.slow_stream(slow.len());
+        for name in slow {
+            let Some(stream) = self.table.get_mut(&name) else {
+                continue;
+            };
+            let flight = stream.flight.and_then(|append| self.flights.get(&append));
+            let frozen = flight.and_then(|flight| flight.revisions.last().copied());
+            for entry in stream.queue.take_beyond(most, frozen) {
+                let text = "more of it waited than a slow stream may keep";
+                self.set_aside(cx, entry, (HeldReason::Refused, text), Extent::Rest);
+            }
+        }
     }
 
     /// What waits now is excused if its stream has a reason.
@@ -30,6 +53,11 @@ impl Stream {
     /// A delivery that came at this time may time out: it waited while the stream had a reason to be slow.
     fn excuses(&self, came: Moment) -> bool {
         self.is_slow_for_a_reason() || self.slow_at >= Some(came)
+    }
+
+    /// In repair, in back-off, or tried again after that.
+    fn is_behind(&self) -> bool {
+        self.repair.is_some() || self.retry_at.is_some() || self.failures > 0
     }
 
     /// In repair, in a lookup or in back-off: its deliveries may time out without anything being wrong.

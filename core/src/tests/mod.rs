@@ -14,6 +14,7 @@ mod lines;
 mod liveness;
 mod made;
 mod membership;
+mod mirror;
 mod parking;
 mod refusals;
 mod repairs;

@@ -10,14 +10,14 @@ use super::Log;
 use crate::context::Context;
 use crate::event::StreamName;
 use crate::port::{Command, Moment, ReadFrom, ReadId, SourcePage};
-use crate::seam::Claim;
+use crate::seam::{Claim, Extent};
 use crate::streams::Streams;
 
 /// A held stream is looked at this often.
-const EVERY: Duration = Duration::from_secs(600);
+pub(super) const EVERY: Duration = Duration::from_secs(600);
 
 /// A look that came to nothing is tried again after this time.
-const AGAIN: Duration = Duration::from_secs(5);
+pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
 /// Looks under way at once, at most.
 const AT_ONCE: usize = 16;
@@ -65,6 +65,15 @@ impl Looks {
         self.at(name, now + EVERY);
     }
 
+    /// The stream is looked at at this time at the latest.
+    pub(super) fn by(&mut self, name: &StreamName, at: Moment) {
+        let due = self.streams.get(name).and_then(|seen| seen.due);
+        let is_under_way = || self.under_way.values().any(|look| look.stream == *name);
+        if due.is_none_or(|due| due > at) && !is_under_way() {
+            self.at(name, at);
+        }
+    }
+
     /// An event of it was passed.
     pub(super) fn passed(&mut self, name: &StreamName, revision: u64) {
         let seen = self.streams.entry(name.clone()).or_default();
@@ -110,6 +119,7 @@ impl Log {
         }
         while let Some(stream) = self.record.looks.next(cx.now) {
             if !self.record.holds(&stream) || !self.settings.filter.wants(&stream) {
+                self.record.looks.forget(&stream);
                 continue;
             }
             let read = ReadId(cx.next_id());
@@ -167,8 +177,18 @@ impl Log {
         }
     }
 
+    /// The newest event was not written, or not that one.
+    pub(super) fn look_ended(&mut self, cx: &Context, read: ReadId, extent: Extent) {
+        match extent {
+            Extent::Stream => self.still_held(cx, read),
+            // A placeholder stands in its place.
+            Extent::Event => self.found_complete(cx, read),
+            Extent::Rest => self.look_again(cx, read),
+        }
+    }
+
     /// It may be written as little as before.
-    pub(super) fn still_held(&mut self, cx: &Context, read: ReadId) {
+    fn still_held(&mut self, cx: &Context, read: ReadId) {
         if let Some(look) = self.record.looks.under_way.remove(&read) {
             self.record.looks.later(&look.stream, cx.now);
         }

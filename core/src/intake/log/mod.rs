@@ -82,6 +82,8 @@ pub(super) struct Log {
     witness: Option<Record>,
     /// Streams were read beyond what the log has brought.
     looked: bool,
+    /// Not before this time room is made in memory.
+    shed_at: Moment,
     /// How often it was stopped since its subscription was open.
     stops: u32,
     /// An event that was handed out is to be read again.
@@ -104,6 +106,7 @@ impl Log {
             epochs: Epochs::default(),
             witness: None,
             looked: false,
+            shed_at: Moment::ZERO,
             stops: 0,
             again: false,
         }
@@ -228,13 +231,15 @@ impl Intake for Log {
                 (None, Some(position)) => self.done(cx, position),
                 (None, None) => {}
             },
-            Outcome::Held { claim, held, alone } => {
-                match (claim.look(), claim.position(self.log)) {
-                    (Some(read), _) => self.still_held(cx, read),
-                    (None, Some(position)) => self.set_aside(cx, position, *held, alone),
-                    (None, None) => {}
-                }
-            }
+            Outcome::Held {
+                claim,
+                held,
+                extent,
+            } => match (claim.look(), claim.position(self.log)) {
+                (Some(read), _) => self.look_ended(cx, read, extent),
+                (None, Some(position)) => self.set_aside(cx, position, *held, extent),
+                (None, None) => {}
+            },
             Outcome::Dropped(claim) => match claim.look() {
                 Some(read) => self.look_again(cx, read),
                 None => self.again |= claim.position(self.log).is_some(),

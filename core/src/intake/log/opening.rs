@@ -87,16 +87,18 @@ impl Log {
 
     /// Whether all that was read of the log lies in epochs that were there when the last checkpoint was proven.
     pub(super) fn is_proven(&self, epochs: &Epochs) -> bool {
-        if self.looked && *epochs != self.epochs {
+        let may_be_new = epochs.origin().is_none() || *epochs != self.epochs;
+        if self.looked && may_be_new {
             return false;
         }
-        let Some(newest) = self.positions.newest() else {
+        let newest = self.positions.newest().map(|newest| newest.position);
+        // What is read again was read before.
+        let Some(read) = newest.max(self.positions.highest()) else {
             return true;
         };
-        self.holding.done.as_ref() == Some(newest)
-            || epochs
-                .prove(newest.position)
-                .is_some_and(|proof| self.epochs.has(proof.epoch))
+        let done = self.holding.done.as_ref().map(|done| done.position);
+        let proof = || epochs.prove(read);
+        done == Some(read) || proof().is_some_and(|proof| self.epochs.has(proof.epoch))
     }
 
     fn read_place(&mut self, cx: &mut Context, place: Mark) {

@@ -21,6 +21,9 @@ use crate::streams::Streams;
 /// What came to nothing is read again after this time: what was in its way may take a while.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// While memory is full, room is made this often.
+const SHED_EVERY: Duration = Duration::from_secs(1);
+
 /// What the subscription says of the log.
 #[derive(Clone, Debug)]
 pub(super) enum Message {
@@ -156,6 +159,14 @@ impl Log {
     pub(super) fn pump_reading(&mut self, cx: &mut Context, streams: &mut Streams) {
         if self.again {
             self.read_again(cx, streams);
+        }
+        if cx.memory.is_full() && self.shed_at <= cx.now && cx.may_write {
+            self.shed_at = cx.now + SHED_EVERY;
+            streams.shed(cx);
+        }
+        if self.reading.is_open() && !streams.waits_for_source() {
+            // What it did not answer is wanted no longer, and the log is read.
+            cx.source_failing = false;
         }
         let may_begin = self.holding.is_held() && self.is_record_known();
         match &mut self.reading.phase {

@@ -23,6 +23,7 @@ struct Waiting {
     positions: Vec<LogPosition>,
     /// The highest revision among them.
     last: u64,
+    look_at: Moment,
 }
 
 /// The streams that are held, as the destination has them.
@@ -85,14 +86,19 @@ impl HeldRecord {
         self.positions = 0;
     }
 
-    /// An event of a held stream came. True if it is done: its stream is on record, and stays there.
-    pub(super) fn pass(&mut self, now: Moment, held: HeldStream, position: LogPosition) -> bool {
-        if self.complete.remove(&held.stream) {
-            self.looks.later(&held.stream, now);
-        }
+    /// An event of a held stream came. True if it is done: its stream is on record, and stays there. Otherwise it is once the
+    /// stream is; then that is looked at at this time.
+    pub(super) fn pass(
+        &mut self,
+        held: HeldStream,
+        position: LogPosition,
+        look_at: Moment,
+    ) -> bool {
+        self.complete.remove(&held.stream);
         let stays = self.is_own && !self.leaving.contains(&held.stream);
         if stays && self.held.contains_key(&held.stream) {
             self.looks.passed(&held.stream, held.revision);
+            self.looks.by(&held.stream, look_at);
             return true;
         }
         let revision = held.revision;
@@ -101,6 +107,7 @@ impl HeldRecord {
             held: shortened(held),
             positions: Vec::new(),
             last: revision,
+            look_at,
         });
         waiting.positions.push(position);
         waiting.last = waiting.last.max(revision);
@@ -135,14 +142,16 @@ impl HeldRecord {
     }
 
     /// The changes stand. Returns the positions that are done by that.
-    pub(super) fn accepted(&mut self, now: Moment, changes: Vec<HeldChange>) -> Vec<LogPosition> {
+    pub(super) fn accepted(&mut self, changes: Vec<HeldChange>) -> Vec<LogPosition> {
         self.is_own = true;
         self.leaving.clear();
         for change in changes {
             let before = match change {
                 HeldChange::Held(held) => {
-                    if !self.held.contains_key(&held.stream) {
-                        self.looks.later(&held.stream, now);
+                    let is_known = self.held.contains_key(&held.stream);
+                    if !is_known && !self.waiting.contains_key(&held.stream) {
+                        // What made it held is read again.
+                        self.looks.by(&held.stream, Moment::ZERO);
                     }
                     self.bytes += cost(&held);
                     self.held.insert(held.stream.clone(), held)
@@ -161,6 +170,7 @@ impl HeldRecord {
             .extract_if(.., |name, _| held.contains_key(name))
         {
             self.looks.passed(&name, waiting.last);
+            self.looks.by(&name, waiting.look_at);
             done.extend(waiting.positions);
         }
         self.positions -= done.len();
@@ -209,12 +219,12 @@ mod tests {
     }
 
     fn pass(record: &mut HeldRecord, name: &str, revision: u64) -> bool {
-        record.pass(Moment::ZERO, held(name, revision), at(revision))
+        record.pass(held(name, revision), at(revision), Moment::ZERO)
     }
 
     fn write(record: &mut HeldRecord) -> (Vec<HeldChange>, Vec<LogPosition>) {
         let changes = record.changes();
-        let done = record.accepted(Moment::ZERO, changes.clone());
+        let done = record.accepted(changes.clone());
         (changes, done)
     }
 
@@ -249,7 +259,7 @@ mod tests {
         let released = vec![HeldChange::Released("a".into())];
         assert_eq!(record.changes(), released);
         assert!(!pass(&mut record, "a", 9));
-        assert_eq!(record.accepted(Moment::ZERO, released), []);
+        assert_eq!(record.accepted(released), []);
         let changes = vec![HeldChange::Held(held("a", 9))];
         assert_eq!(write(&mut record), (changes, vec![at(9)]));
     }

@@ -4,12 +4,14 @@
 //! Each change is written at the exact revision of the one before, as checkpoints are; one that is not answered is sent again
 //! as it was. Never writes without a lease.
 
+use super::looks::{AGAIN, EVERY};
 use super::record::HeldRecord;
 use super::{Log, Trouble, refused, send};
 use crate::context::Context;
 use crate::pause::back_off;
 use crate::port::log::{HELD_BYTES, HELD_STREAMS, HeldChange, HeldPage, HeldStream, LogCommand};
 use crate::port::{AppendOutcome, Expected, LogPosition, Moment, ReadId, Report, WriteId};
+use crate::seam::Extent;
 use crate::streams::Streams;
 
 /// What the record is called in words for the operator.
@@ -183,7 +185,7 @@ impl Log {
             AppendOutcome::Written(last) | AppendOutcome::Present(last) => {
                 let changes = std::mem::take(&mut write.changes);
                 self.recording.step = Step::Known(Expected::Exact(last));
-                for position in self.record.accepted(cx.now, changes) {
+                for position in self.record.accepted(changes) {
                     self.done(cx, position);
                 }
             }
@@ -200,23 +202,29 @@ impl Log {
         }
     }
 
-    /// An event was not written. Its stream is held, and that has to be on record before the mark passes it; alone it is
-    /// passed over: a placeholder stands in its place.
+    /// An event was not written. That its stream is held, or lacks it, has to be on record before the mark passes it; alone it
+    /// is passed over: a placeholder stands in its place.
     pub(super) fn set_aside(
         &mut self,
         cx: &mut Context,
         position: LogPosition,
         held: HeldStream,
-        alone: bool,
+        extent: Extent,
     ) {
-        if alone {
+        if extent == Extent::Event {
             cx.report(Report::Passed {
                 stream: held.stream,
                 revision: held.revision,
                 reason: held.kind,
             });
             self.done(cx, position);
-        } else if self.record.pass(cx.now, held, position) {
+            return;
+        }
+        let look_at = match extent {
+            Extent::Rest => cx.now + AGAIN,
+            _ => cx.now + EVERY,
+        };
+        if self.record.pass(held, position, look_at) {
             self.done(cx, position);
         }
     }

@@ -12,6 +12,8 @@ use ditto_core::port::{
     SourcePage,
 };
 
+use uuid::Uuid;
+
 use super::daemon::instance_of;
 use super::destination::Stored;
 use super::world::{Happening, World};
@@ -70,7 +72,7 @@ impl World {
             let ended = Input::CallEnded {
                 lane: 0,
                 unanswered,
-                silent: false,
+                silent: true,
                 said: "aborted".to_owned(),
             };
             self.plan_input(number, generation, ended);
@@ -140,9 +142,10 @@ impl World {
             }
             return;
         }
-        // Of a subscription the loop says one thing: that it is open, or that it is not.
+        // Of a subscription the loop says one thing, that it is open or that it is not; to a process that was killed nothing.
         let is_open = matches!(command, Command::Log(LogCommand::Open { .. }));
-        let answer = if lost && is_open {
+        let is_heard = !lost && self.daemons[number].generation == generation;
+        let answer = if is_open && !is_heard {
             None
         } else {
             self.carry_out((number, generation), &command, sent)
@@ -256,23 +259,7 @@ impl World {
                 }
                 Input::Appended { append, outcome }
             }
-            Command::Lookup {
-                lookup,
-                stream,
-                range,
-                ..
-            } => Input::LookedUp {
-                lookup,
-                result: self.destination.lookup(&stream, range),
-            },
-            Command::Recognise {
-                lookup,
-                stream,
-                event,
-            } => Input::LookedUp {
-                lookup,
-                result: self.destination.recognise(&stream, &event),
-            },
+            Command::Lookup { .. } | Command::Recognise { .. } => self.look(command)?,
             Command::AskRights { ask, .. } => Input::RightsSeen {
                 ask,
                 rights: Rights::Allowed,
@@ -307,6 +294,30 @@ impl World {
         })
     }
 
+    /// What the destination says of a stream.
+    fn look(&self, command: &Command) -> Option<Input> {
+        Some(match command.clone() {
+            Command::Lookup {
+                lookup,
+                stream,
+                range,
+                ..
+            } => Input::LookedUp {
+                lookup,
+                result: self.destination.lookup(&stream, range),
+            },
+            Command::Recognise {
+                lookup,
+                stream,
+                event,
+            } => Input::LookedUp {
+                lookup,
+                result: self.destination.recognise(&stream, &event),
+            },
+            _ => return None,
+        })
+    }
+
     fn carry_out_log(
         &mut self,
         (number, generation): (usize, u32),
@@ -335,6 +346,14 @@ impl World {
                     EpochsPage::Denied
                 },
             },
+            LogCommand::Abort | LogCommand::Trust { .. } => return None,
+            kept => return self.keep(instance_of(number, generation), kept, sent),
+        })
+    }
+
+    /// What a mirror keeps at the destination.
+    fn keep(&mut self, instance: Uuid, command: LogCommand, sent: Moment) -> Option<LogInput> {
+        Some(match command {
             LogCommand::ReadCheckpoint { read } => LogInput::CheckpointRead {
                 read,
                 page: self.destination.newest(),
@@ -364,14 +383,14 @@ impl World {
                 expected,
                 changes,
             } => {
-                let by = (instance_of(number, generation), write);
+                let by = (instance, write);
                 let (outcome, new) = self.destination.record(expected, by, &changes);
                 if new {
                     self.recorded(sent, by.0);
                 }
                 LogInput::HeldWritten { write, outcome }
             }
-            LogCommand::Abort | LogCommand::Trust { .. } => return None,
+            _ => return None,
         })
     }
 }
