@@ -48,6 +48,9 @@ tls_ca_file = "{self.folder}/destination.pem"
 [[subscription]]
 stream = "$ce-customer"
 group = "ditto-customer"
+[[mirror]]
+name = "orders"
+streams = ["order-*"]
 [http]
 listen = "127.0.0.1:{port}"
 [log.otlp]
@@ -202,7 +205,7 @@ class Monitoring(unittest.TestCase):
             time.sleep(1)
 
     def destination_goes_away(self):
-        names = ("DittoNotReady", "DittoServerDown", "DittoLagRising")
+        names = ("DittoNotReady", "DittoServerDown", "DittoLagRising", "DittoCheckpointOld")
         with self.trouble(*names):
             self.world.post(self.world.destination, "/devstore/restart", {"as": "kill", "down_ms": 45_000})
             self.until(lambda: self.value('ditto_up{side="destination"}') == 0, "the destination is seen to be away")
@@ -251,7 +254,8 @@ class Monitoring(unittest.TestCase):
         with self.trouble("DittoStandbyMissing"):
             with ditto(self.world.config("b")):
                 self.prometheus.scrape([self.world.address(one) for one in "ab"])
-                self.until(lambda: self.value('sum(ditto_subscription_state{state="standby"})') == 1, "somebody stands by")
+                self.until(lambda: self.value('sum(ditto_subscription_state{state="standby"})') == 2,
+                           "somebody stands by for the subscription and the mirror")
                 self.assertNotIn("DittoStandbyMissing", self.firing())
                 self.prometheus.scrape([self.world.address("a")])
 
