@@ -12,7 +12,7 @@ use super::{Log, Trouble, send};
 use crate::context::Context;
 use crate::pause::{back_off, stopped_pause};
 use crate::port::log::{Checkpoint, EpochsPage, LogCommand, Mark};
-use crate::port::{Expected, LogPosition, Moment, ReadId, WriteId};
+use crate::port::{Expected, LogPosition, Moment, ReadId, Side, WriteId};
 use crate::streams::Streams;
 
 /// A checkpoint follows the one before after this time if events were copied since.
@@ -86,6 +86,10 @@ pub(super) struct Holding {
     pub(super) done: Option<Mark>,
     /// Until when events may be written.
     pub(super) lease_until: Moment,
+    /// The lease is over, and this process holds the mirror as far as it knows: nothing is written.
+    overdue: bool,
+    /// The side that kept the next checkpoint waiting last.
+    pub(super) late_for: Side,
     /// Events were copied since the last checkpoint was sampled.
     pub(super) copied: bool,
     /// Somebody else's newest checkpoint, and since when it is that.
@@ -102,6 +106,8 @@ impl Holding {
             last: None,
             done: None,
             lease_until: Moment::ZERO,
+            overdue: false,
+            late_for: Side::Destination,
             copied: false,
             watched: None,
             attempts: 0,
@@ -122,6 +128,11 @@ impl Holding {
                 ..
             }
         )
+    }
+
+    /// The side for which nothing is written, because no checkpoint was accepted in time.
+    pub(super) fn overdue(&self) -> Option<Side> {
+        self.overdue.then_some(self.late_for)
     }
 
     /// Time since the last accepted checkpoint was first sent, while this process holds the mirror.
@@ -208,6 +219,7 @@ impl Log {
             send(cx, LogCommand::Abort);
         }
         cx.may_write = may;
+        self.holding.overdue = self.holding.is_held() && !may;
     }
 
     pub(super) fn on_epochs_read(

@@ -293,7 +293,7 @@ impl Intake for Log {
 
     fn trouble(&self) -> Option<PipelineState> {
         match &self.trouble {
-            Trouble::None => None,
+            Trouble::None => self.holding.overdue().map(PipelineState::Retrying),
             Trouble::Source => Some(PipelineState::Retrying(Side::Source)),
             Trouble::Destination => Some(PipelineState::Retrying(Side::Destination)),
             Trouble::Standby => Some(PipelineState::Standby),
@@ -308,6 +308,7 @@ impl Intake for Log {
     fn read_into(&self, cx: &Context, due: Option<Moment>, status: &mut Status) {
         status.source_answers = match self.trouble {
             Trouble::Source => Some(false),
+            _ if self.holding.overdue() == Some(Side::Source) => Some(false),
             _ if cx.source_failing => Some(false),
             _ => self.reading.is_open().then_some(true),
         };

@@ -10,7 +10,7 @@ use super::taking::{epochs_of, judge};
 use super::{Log, refused, send};
 use crate::context::Context;
 use crate::port::log::{Checkpoint, EpochsPage, LogCommand, Mark, Record};
-use crate::port::{AppendOutcome, Expected, LogPosition, ReadId, WriteId};
+use crate::port::{AppendOutcome, Expected, LogPosition, ReadId, Side, WriteId};
 use crate::streams::Streams;
 
 impl Log {
@@ -43,6 +43,7 @@ impl Log {
         page: EpochsPage,
     ) {
         if page == EpochsPage::Failed {
+            self.holding.late_for = Side::Source;
             return self.holding.again_later(cx.now, revision);
         }
         if let Err(why) = judge(self.holding.last(), &page) {
@@ -115,7 +116,10 @@ impl Log {
                 }
             }
             AppendOutcome::WrongRevision => self.lost(cx, streams),
-            AppendOutcome::NotReady | AppendOutcome::NoAnswer => self.holding.send_later(cx.now),
+            AppendOutcome::NotReady | AppendOutcome::NoAnswer => {
+                self.holding.late_for = Side::Destination;
+                self.holding.send_later(cx.now);
+            }
             refusal => {
                 let why = refused(&refusal, "the mirror's checkpoint");
                 self.stop_with(cx, streams, why);

@@ -4,6 +4,7 @@
 //! - The mark never passes an event that is neither at the destination nor in a stream that is on record there as held.
 //! - A stream is on record as held only while something is in its way, and is complete once it is released.
 //! - Nothing is stored that was sent later than the lease allows.
+//! - A daemon that says that it runs may write.
 //! - When nothing goes wrong any more, every event that the source shows is there; or the mirror is stopped, because the
 //!   source is not the copied one.
 
@@ -16,6 +17,7 @@ use ditto_core::port::log::Checkpoint;
 use ditto_core::port::{Moment, PipelineState, WriteId};
 use uuid::Uuid;
 
+use super::daemon::instance_of;
 use super::others::is_foreign;
 use super::world::{World, stream};
 
@@ -107,6 +109,21 @@ impl World {
         let newest = self.destination.checkpoints.last();
         if let Some(newest) = newest.map(|stored| stored.checkpoint.clone()) {
             self.judge_mark(&newest);
+        }
+    }
+
+    /// A daemon that says that it runs may write: or nothing is copied, and nobody knows.
+    pub(super) fn judge_state(&mut self, number: usize) {
+        let daemon = &self.daemons[number];
+        if daemon.frozen_until > self.now || self.state(number) != Some(PipelineState::Running) {
+            return;
+        }
+        let instance = instance_of(number, daemon.generation);
+        let sent = self.promises.sent.get(&instance);
+        // It learns of its lease's end at its next input.
+        if sent.is_none_or(|at| *at + LEASE + Duration::from_secs(2) < self.now) {
+            let text = format!("daemon {number} says that it runs, and may not write");
+            self.promises.broke(text);
         }
     }
 

@@ -10,7 +10,7 @@ use ditto_core::filter::{Rule, StreamFilter};
 use ditto_core::port::log::Epoch;
 use ditto_core::port::{
     Command, CoreSettings, Feed, Input, LogPosition, Mode, Moment, OnConflict, OnMissingHistory,
-    OnUnverified, SessionId,
+    OnUnverified, PipelineState, SessionId,
 };
 use uuid::Uuid;
 
@@ -25,6 +25,9 @@ use crate::queue::Agenda;
 
 /// After the faults: long enough for a take-over and for every pause to end.
 const QUIET: Duration = Duration::from_secs(400);
+
+/// The longest answer, and what follows it.
+const ANSWERED: Duration = Duration::from_secs(30);
 
 /// Where a stream was held: long enough for it to be looked at again.
 const LOOKED_AT: Duration = Duration::from_secs(1_100);
@@ -199,6 +202,12 @@ impl World {
         }
     }
 
+    /// An answer that takes long may keep a checkpoint waiting at the very end: it comes.
+    fn is_at_rest(&self, end: Moment) -> bool {
+        let waits = |number| matches!(self.state(number), Some(PipelineState::Retrying(_)));
+        self.now > end + ANSWERED || !(0..self.daemons.len()).any(waits)
+    }
+
     /// Runs to the end, or to the first promise that is broken.
     pub(super) fn run(&mut self) {
         while let Some((at, what)) = self.agenda.next() {
@@ -208,7 +217,8 @@ impl World {
             } else {
                 LOOKED_AT
             };
-            if self.now > self.options.faulty + quiet || self.promises.broken().is_some() {
+            let end = self.options.faulty + quiet;
+            if self.promises.broken().is_some() || self.now > end && self.is_at_rest(end) {
                 break;
             }
             self.happen(what);
@@ -254,6 +264,7 @@ impl World {
         for daemon in 0..self.daemons.len() {
             let generation = self.daemons[daemon].generation;
             self.input(daemon, generation, Input::Tick);
+            self.judge_state(daemon);
         }
         self.agenda
             .plan(self.now + Duration::from_secs(1), Happening::Second);
