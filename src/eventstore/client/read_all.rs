@@ -43,6 +43,8 @@ pub enum LogStart {
 pub enum LogFilter {
     /// Those of streams whose name begins so.
     Streams(String),
+    /// Those of streams whose name this .NET regular expression matches.
+    Matching(String),
     /// Those whose type begins so.
     Types(String),
 }
@@ -56,7 +58,8 @@ pub struct ReadLog {
     pub filter: LogFilter,
     /// At most this many.
     pub count: u64,
-    /// The server may take this long until it has found the first; a page with one ends when the next takes long.
+    /// The server may take this long until it has found the first one; a page with one ends when the next takes long. A
+    /// record at [`LogStart::At`] counts for none: whoever goes on from the last one gets further with each page.
     pub patience: Duration,
 }
 
@@ -124,16 +127,21 @@ impl Client {
                 page.last = Some(record.position);
                 page.records.push(keep(record));
             }
-            if Instant::now() >= deadline && !page.records.is_empty() {
+            let gets_further = page
+                .last
+                .is_some_and(|last| read.start != LogStart::At(last));
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() && gets_further {
                 return Ok(page);
             }
-            next = match timeout(limit, rest.message()).await {
+            let wait = if gets_further { limit } else { limit.max(left) };
+            next = match timeout(wait, rest.message()).await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(status)) => return Err(Error::from_status(self.side(), ACTION, &status)),
                 // The next match may be far away: the page ends here, and the next one has its own patience.
-                Err(_) if !page.records.is_empty() => return Ok(page),
+                Err(_) if gets_further => return Ok(page),
                 Err(_) => {
-                    let text = format!("the page stopped for {limit:?}");
+                    let text = format!("the page stopped for {wait:?}");
                     return Err(Error::new(self.side(), Class::Timeout, ACTION, text));
                 }
             };
@@ -168,8 +176,13 @@ fn request(read: &ReadLog) -> ReadReq {
         regex: String::new(),
         prefix: vec![prefix.clone()],
     };
+    let matching = |regex: &String| Expression {
+        regex: regex.clone(),
+        prefix: Vec::new(),
+    };
     let filter = match &read.filter {
         LogFilter::Streams(prefix) => WireFilter::StreamIdentifier(beginning(prefix)),
+        LogFilter::Matching(regex) => WireFilter::StreamIdentifier(matching(regex)),
         LogFilter::Types(prefix) => WireFilter::EventType(beginning(prefix)),
     };
     let filter = FilterOption::Filter(FilterOptions {

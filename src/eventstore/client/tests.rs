@@ -12,6 +12,7 @@ pub(crate) mod names;
 mod no_status;
 mod passwords;
 mod proven;
+mod read_all;
 pub(crate) mod script;
 mod secured;
 mod stream_end;
