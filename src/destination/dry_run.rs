@@ -140,6 +140,10 @@ impl<D: Keeper> Keeper for DryRun<D> {
         self.real.held_streams(mirror).await
     }
 
+    async fn take_up_held(&self, mirror: &str) -> HeldPage {
+        self.real.held_streams(mirror).await
+    }
+
     async fn write_held(
         &self,
         _mirror: &str,

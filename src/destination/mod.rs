@@ -90,6 +90,9 @@ pub trait Keeper: Destination<Appends: Abort> {
     /// Reads which streams of this mirror are on record as held.
     fn held_streams(&self, mirror: &str) -> impl Future<Output = HeldPage> + Send;
 
+    /// The same for its holder: a record that holds little but what was released is written anew first.
+    fn take_up_held(&self, mirror: &str) -> impl Future<Output = HeldPage> + Send;
+
     /// Writes changes of that record, as events whose ids follow from this one; all or none.
     fn write_held(
         &self,

@@ -24,12 +24,21 @@ const PAGE_BYTES: usize = 1 << 20;
 const STALE: u64 = 1_000;
 
 /// The stream of a mirror's record. A system name, as that of its checkpoints.
-fn stream(mirror: &str) -> StreamName {
+pub(crate) fn stream(mirror: &str) -> StreamName {
     StreamName::new(format!("$ditto-held-{mirror}"))
 }
 
-/// Reads the record. One that holds little but what was released is written anew first.
+/// Reads the record.
 pub(super) async fn read(client: &Client, mirror: &str) -> HeldPage {
+    let stream = stream(mirror);
+    match fold(client, &stream).await {
+        Ok(record) => record.page(client, &stream).await,
+        Err(page) => page,
+    }
+}
+
+/// Reads the record. One that holds little but what was released is written anew first.
+pub(super) async fn take_up(client: &Client, mirror: &str) -> HeldPage {
     let stream = stream(mirror);
     let record = match fold(client, &stream).await {
         Ok(record) => record,
@@ -40,13 +49,7 @@ pub(super) async fn read(client: &Client, mirror: &str) -> HeldPage {
         Some(last) if record.events > stands.saturating_mul(2).saturating_add(STALE) => {
             rewrite(client, &stream, last, record.streams).await
         }
-        Some(last) => record.page(Expected::Exact(last)),
-        None => match own::end(client, &stream).await {
-            Ok(expected) => record.page(expected),
-            Err(own::NoEnd::Deleted(text)) => HeldPage::Unreadable(text),
-            Err(own::NoEnd::Denied) => HeldPage::Denied,
-            Err(own::NoEnd::Failed) => HeldPage::Failed,
-        },
+        _ => record.page(client, &stream).await,
     }
 }
 
@@ -71,10 +74,19 @@ struct Folded {
 }
 
 impl Folded {
-    fn page(self, expected: Expected) -> HeldPage {
-        HeldPage::Held {
-            streams: self.streams.into_values().collect(),
-            expected,
+    async fn page(self, client: &Client, stream: &StreamName) -> HeldPage {
+        let end = match self.last {
+            Some(last) => Ok(Expected::Exact(last)),
+            None => own::end(client, stream).await,
+        };
+        match end {
+            Ok(expected) => HeldPage::Held {
+                streams: self.streams.into_values().collect(),
+                expected,
+            },
+            Err(own::NoEnd::Deleted(text)) => HeldPage::Unreadable(text),
+            Err(own::NoEnd::Denied) => HeldPage::Denied,
+            Err(own::NoEnd::Failed) => HeldPage::Failed,
         }
     }
 }

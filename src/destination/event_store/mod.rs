@@ -14,6 +14,7 @@ use std::time::Duration;
 
 pub use appends::EventStoreAppends;
 pub(crate) use checkpoint::stream as checkpoint_stream;
+pub(crate) use held::stream as held_stream;
 
 use crate::destination::{Destination, Keeper};
 use crate::eventstore::client::{Client, outcome_of};
@@ -104,6 +105,10 @@ impl Keeper for EventStore {
 
     async fn held_streams(&self, mirror: &str) -> HeldPage {
         held::read(&self.client, mirror).await
+    }
+
+    async fn take_up_held(&self, mirror: &str) -> HeldPage {
+        held::take_up(&self.client, mirror).await
     }
 
     async fn write_held(

@@ -145,7 +145,7 @@ impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S>, D> {
                 });
             }
             LogCommand::ReadHeld { read } => self.operations.start(Call::Checkpoint, async move {
-                let page = destination.held_streams(&name).await;
+                let page = destination.take_up_held(&name).await;
                 answer(LogInput::HeldRead { read, page })
             }),
             LogCommand::WriteHeld {
