@@ -77,7 +77,7 @@ enum Command {
     Status(status::Arguments),
     /// Have the running daemon read its configuration again, and show the result
     Reload(reload::Arguments),
-    /// Compare both sides of the subscriptions event by event, while the daemon runs or not.
+    /// Compare both sides event by event, while the daemon runs or not.
     Verify(verify::Arguments),
     /// Show what a mirror keeps at the destination, or set it back.
     Mirror(mirror::Arguments),
@@ -164,23 +164,43 @@ fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resu
     outcome
 }
 
-/// The configured subscriptions of these names, or all: each name a stream, or `STREAM::GROUP`. For the commands that have
-/// nothing to do with mirrors, and say so where one is configured.
+/// The configured subscriptions of these names, or all. For the commands that have nothing to do with mirrors, and say so where
+/// one is configured.
 fn subscriptions(
     settings: &Settings,
     names: &[String],
 ) -> Result<Vec<SubscriptionSettings>, String> {
+    let mirrors: Vec<&str> = settings.mirrors.iter().map(|one| &*one.name).collect();
+    if names.is_empty() && !mirrors.is_empty() {
+        let text = format!(
+            "{ONLY_SUBSCRIPTIONS} and leaves out mirrors: {}",
+            mirrors.join(", ")
+        );
+        if settings.subscriptions.is_empty() {
+            return Err(text);
+        }
+        complain(&text);
+    }
+    named_subscriptions(settings, names, ONLY_SUBSCRIPTIONS)
+}
+
+/// The configured subscriptions of these names, or all: each name a stream, or `STREAM::GROUP`. `of_mirror` is what there is to
+/// say where a name is that of a mirror.
+fn named_subscriptions(
+    settings: &Settings,
+    names: &[String],
+    of_mirror: &str,
+) -> Result<Vec<SubscriptionSettings>, String> {
     let is = |one: &SubscriptionSettings, name: &String| {
         one.stream.as_str() == name || one.key().to_string() == *name
     };
-    let mirrors: Vec<&str> = settings.mirrors.iter().map(|one| &*one.name).collect();
     let unknown = names
         .iter()
         .find(|name| !settings.subscriptions.iter().any(|one| is(one, name)));
     if let Some(name) = unknown {
         let own_name = name.strip_prefix("$all::").unwrap_or(name);
-        if mirrors.contains(&own_name) {
-            return Err(format!("{name:?} is a mirror: {ONLY_SUBSCRIPTIONS}"));
+        if settings.mirrors.iter().any(|one| *one.name == *own_name) {
+            return Err(format!("{name:?} is a mirror: {of_mirror}"));
         }
         let known: Vec<String> = settings
             .subscriptions
@@ -191,16 +211,6 @@ fn subscriptions(
             "no subscription {name:?} is configured; there are: {}",
             known.join(", ")
         ));
-    }
-    if names.is_empty() && !mirrors.is_empty() {
-        let text = format!(
-            "{ONLY_SUBSCRIPTIONS} and leaves out mirrors: {}",
-            mirrors.join(", ")
-        );
-        if settings.subscriptions.is_empty() {
-            return Err(text);
-        }
-        complain(&text);
     }
     let selected = settings.subscriptions.iter();
     let selected =

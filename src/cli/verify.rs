@@ -1,10 +1,11 @@
-//! `ditto verify`: is the destination a copy of the source, as far as the subscriptions go?
+//! `ditto verify`: is the destination a copy of the source, as far as the subscriptions and mirrors go?
 //!
 //! Exit codes: 0 it is, 1 something is different or missing (with `--strict` also held or behind), 2 not everything could be compared or proven. Never writes
 //! to a server (an append that asks whose a stream is cannot succeed in writing), and only where a repair is asked for does anything here lead to a write.
 
 mod progress;
 mod repair;
+mod select;
 mod show;
 
 use std::path::PathBuf;
@@ -14,16 +15,16 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use self::select::{Selected, select};
 use self::show::Shown;
 use super::{ConfigurationFile, Exit, complain, complain_lines};
 use crate::config::cluster::ClusterSettings;
 use crate::config::load::{Environment, load};
-use crate::config::settings::{Destination, Settings, SubscriptionSettings};
+use crate::config::settings::{Destination, Settings};
 use crate::daemon::{Control, watch_signals};
 use crate::eventstore::Side;
 use crate::eventstore::client::Client;
 use crate::verify::{self, End, Job, Point, Scope, resume};
-use ditto_core::event::StreamName;
 
 /// Options of the command.
 #[derive(Clone, Debug, clap::Args)]
@@ -33,6 +34,9 @@ pub(super) struct Arguments {
     /// Only this subscription: its stream, or STREAM::GROUP. Can be given several times.
     #[arg(long, value_name = "SUBSCRIPTION")]
     subscription: Vec<String>,
+    /// Only this mirror, by its name. Can be given several times.
+    #[arg(long, value_name = "NAME")]
+    mirror: Vec<String>,
     /// Only this stream. Can be given several times.
     #[arg(long, value_name = "STREAM", conflicts_with_all = ["since", "sample", "resume"])]
     stream: Vec<String>,
@@ -77,7 +81,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         );
         return Exit::Configuration;
     };
-    let selected = match choose(&settings, arguments) {
+    let selected = match select(&settings, arguments) {
         Ok(selected) => selected,
         Err(text) => {
             complain(&text);
@@ -101,53 +105,6 @@ pub(super) fn event_store(settings: &Settings) -> Option<&ClusterSettings> {
         Destination::EventStore(cluster) => Some(cluster),
         Destination::Kinesis(_) => None,
     }
-}
-
-/// What is compared: each subscription with the streams that are named, if any are.
-type Selected = Vec<(SubscriptionSettings, Vec<StreamName>)>;
-
-fn choose(settings: &Settings, arguments: &Arguments) -> Result<Selected, String> {
-    let subscriptions = super::subscriptions(settings, &arguments.subscription)?;
-    if arguments.stream.is_empty() {
-        return Ok(subscriptions
-            .into_iter()
-            .map(|one| (one, Vec::new()))
-            .collect());
-    }
-    let mut selected: Selected = Vec::new();
-    for stream in &arguments.stream {
-        let stream = StreamName::from(stream.as_str());
-        let subscription = match super::subscriptions_of(&subscriptions, &stream)[..] {
-            [subscription] => subscription,
-            [] => return Err(uncopied(&subscriptions, &stream)),
-            _ => {
-                return Err(format!(
-                    "several subscriptions might copy the stream {:?}: name one with --subscription",
-                    stream.as_str()
-                ));
-            }
-        };
-        match selected
-            .iter_mut()
-            .find(|(one, _)| one.key() == subscription.key())
-        {
-            Some((_, streams)) => streams.push(stream),
-            None => selected.push((subscription.clone(), vec![stream])),
-        }
-    }
-    Ok(selected)
-}
-
-fn uncopied(subscriptions: &[SubscriptionSettings], stream: &StreamName) -> String {
-    let keys: Vec<String> = subscriptions
-        .iter()
-        .map(|one| one.key().to_string())
-        .collect();
-    format!(
-        "no subscription copies the stream {:?}: check its name; the subscriptions are {}",
-        stream.as_str(),
-        keys.join(", ")
-    )
 }
 
 async fn compare(
@@ -180,9 +137,9 @@ async fn compare(
         if points[at].is_complete {
             continue;
         }
-        let (subscription, streams) = selected[at].clone();
+        let (settings, streams) = selected[at].clone();
         let job = Job {
-            subscription,
+            settings,
             source: source.clone(),
             destination: destination.clone(),
             streams,
@@ -203,8 +160,8 @@ async fn compare(
         return Ok(exit);
     }
     let clients = (source, destination);
-    let subscriptions = selected.into_iter().map(|(subscription, _)| subscription);
-    let work: Vec<_> = subscriptions.zip(points).collect();
+    let pipelines = selected.into_iter().map(|(pipeline, _)| pipeline);
+    let work: Vec<_> = pipelines.zip(points).collect();
     repair::repair(arguments, exit, work, clients, &mut stop).await
 }
 

@@ -1,11 +1,14 @@
-//! How far a group is: which events it is done with, and which streams have events in its parked queue.
+//! How far a copy is: which events its group or its mirror is done with, and which streams are held or have parked events.
 //!
 //! A group's checkpoint is a number of its stream; whether an event of another stream lies before it is told by the
-//! places of both in the server's log, since projections link in that order (protocol §6.2). Never changes a group.
+//! places of both in the server's log, since projections link in that order (protocol §6.2). That of a mirror (`mirror`) is
+//! such a place itself. Never changes a group or a checkpoint.
+
+pub(super) mod mirror;
 
 use std::collections::HashMap;
 
-use super::outcome::Absent;
+use super::outcome::{Absent, Via};
 use super::reading::{Failure, Reader, patiently};
 use super::seen::Fingerprint;
 use super::side_buffer::Page;
@@ -19,14 +22,14 @@ use ditto_core::port::GroupSeen;
 /// Streams with parked events that are remembered, about 40 bytes each; beyond, their events count as missing.
 const MOST_PARKED: usize = 200_000;
 
-/// Up to where a group is done.
+/// Up to where a group or a mirror is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Reach {
     /// It has no checkpoint yet: all that is lacking may still come.
     Nothing,
-    /// All that is in the log before this place, which is the next link's.
+    /// All that is in the log before this place.
     Before(LogPlace),
-    /// All that is in the log up to this place, which is that of the checkpointed event.
+    /// All that is in the log up to this place.
     UpTo(LogPlace),
     /// Everything.
     All,
@@ -34,12 +37,16 @@ enum Reach {
     Revision(u64),
 }
 
-/// What is known of a group.
+/// What is known of a group or a mirror.
 #[derive(Clone, Debug)]
 pub(super) struct Backlog {
     reach: Reach,
     parked: HashMap<Fingerprint, u64>,
+    /// Why the mirror holds a stream.
+    held: HashMap<Fingerprint, String>,
+    /// What the group reads; of a mirror `$all`, which no event is of.
     subscription: StreamName,
+    via: Via,
 }
 
 impl Backlog {
@@ -80,7 +87,9 @@ impl Backlog {
         let backlog = Self {
             reach,
             parked,
+            held: HashMap::new(),
             subscription: stream.clone(),
+            via: Via::Group,
         };
         Ok((backlog, notes))
     }
@@ -92,7 +101,17 @@ impl Backlog {
             .is_some_and(|highest| tail.is_none_or(|tail| *highest > tail))
     }
 
-    /// The first of these revisions that the group has not come to.
+    /// Why the stream is on the mirror's record of held ones, if it is.
+    pub(super) fn held(&self, stream: &StreamName) -> Option<&str> {
+        self.held.get(&Fingerprint::of(stream)).map(String::as_str)
+    }
+
+    /// What copies.
+    pub(super) fn via(&self) -> Via {
+        self.via
+    }
+
+    /// The first of these revisions that the group or the mirror has not come to.
     pub(super) async fn reached(
         &self,
         source: &Reader,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::config::settings::{OnConflict, OnMissingHistory, SubscriptionSettings};
+use crate::config::settings::{OnConflict, OnMissingHistory, PipelineSettings};
 use crate::destination::event_store::EventStore;
 use crate::eventstore::client::Client;
 use crate::pipeline::replicate::{self, Pipeline, core_settings};
@@ -40,7 +40,7 @@ pub struct Brought {
 
 /// Brings each stream up to the chosen revision.
 pub async fn bring(
-    subscription: &SubscriptionSettings,
+    settings: &PipelineSettings,
     (source, destination): (Client, Client),
     choices: Vec<Choice>,
     stop: &mut watch::Receiver<bool>,
@@ -50,7 +50,7 @@ pub async fn bring(
     let (progress, progressing) = watch::channel(0);
     let observer = Observer::heard_by(Arc::new(Progressing { progress }));
     let (_budget, budget) = watch::channel(BUDGET);
-    let mut replication = subscription.replication.clone();
+    let mut replication = settings.replication().clone();
     // An operator looks on: what cannot be brought is told, and the rest goes on.
     replication.on_conflict = OnConflict::Park;
     if replication.on_missing_history == OnMissingHistory::Stop {
@@ -58,7 +58,7 @@ pub async fn bring(
     }
     replication.buffer_size = Some(AT_ONCE);
     let running = replicate::run(Pipeline {
-        key: subscription.key(),
+        key: settings.key(),
         settings: core_settings(&replication, true),
         source: selected.clone(),
         destination: Arc::new(EventStore::new(destination)),

@@ -14,9 +14,9 @@ use ditto_core::event::StreamName;
 pub enum Class {
     /// The same on both sides.
     Equal,
-    /// Above the destination's tail, and the group has not come to it yet.
+    /// Above the destination's tail, and the group or the mirror has not come to it yet.
     Behind,
-    /// Above the destination's tail, and the group's parked queue holds events of the stream.
+    /// Above the destination's tail, and the group's parked queue holds events of the stream, or the mirror holds it.
     HeldOrParked,
     /// The source no longer hands it out: deleted, truncated or aged there.
     GoneAtSource,
@@ -151,7 +151,7 @@ pub struct Tally {
     pub left_out_streams: u64,
     /// Events before the beginning of `--since` in streams that were compared.
     pub left_out_events: u64,
-    /// Entries of the subscription's stream before the beginning of `--since`.
+    /// Entries of the subscription's stream, or records of the log, before the beginning of `--since`.
     pub left_out_links: u64,
     /// Streams that one side refused to read.
     pub refused: u64,
@@ -226,6 +226,8 @@ pub enum What {
     Truncated,
     /// The destination's events cannot be read, and are not the source's.
     Unreadable,
+    /// The mirror holds the stream.
+    Held,
     /// Nothing more is to be said than the class says.
     AsClassed,
 }
@@ -273,6 +275,9 @@ impl Finding {
             }
             (Class::Missing | Class::Different, _) => {
                 "find the other writer of this stream; Event Store cannot restart a stream, so copy to another destination for an exact copy"
+            }
+            (Class::HeldOrParked, What::Held) => {
+                "remove the named cause; ditto copies the stream once it can"
             }
             (Class::HeldOrParked, _) => {
                 "run ditto parked list for the reason, then ditto parked replay"

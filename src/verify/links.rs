@@ -1,10 +1,11 @@
-//! Finding the streams of a subscription: its own stream, page by page, links not followed.
+//! Finding the streams of a subscription: its own stream, page by page, links not followed. `log` finds those of a mirror.
 //!
 //! Reads ahead of the comparison by two pages. Never keeps a name longer than that.
 
 use tokio::sync::mpsc;
 
 use super::lost;
+use super::point::Cursor;
 use super::reading::{Failure, Reader};
 use super::seen::Fingerprint;
 use super::side_buffer::Page;
@@ -15,25 +16,39 @@ use ditto_core::event::{Event, StreamName};
 const PAGE_EVENTS: u64 = 1_000;
 const PAGE_BYTES: usize = 1024 * 1024;
 
-/// What a page of the subscription's stream leads to.
+/// What a page of the subscription's stream or of the log leads to.
 #[derive(Debug)]
 pub(super) struct Met {
-    /// Streams in the order of their links; one that was met a moment before is left out.
+    /// Streams in the order of their links or records; one that was met a moment before is left out.
     pub(super) streams: Vec<Link>,
-    /// The next number to read.
-    pub(super) next: u64,
+    /// The next place to read.
+    pub(super) next: Cursor,
+    /// Records that are too old to be looked at.
+    pub(super) left_out: u64,
     /// What cannot be compared, for the operator.
     pub(super) not_seen: Option<String>,
 }
 
-/// One link.
+/// One link, or one record of the log.
 #[derive(Debug)]
 pub(super) struct Link {
-    pub(super) number: u64,
+    pub(super) place: Cursor,
     pub(super) fingerprint: Fingerprint,
     pub(super) stream: StreamName,
-    /// The linked event's revision, if the link says it.
+    /// The event's revision, if the link says it.
     pub(super) revision: Option<u64>,
+}
+
+impl Met {
+    /// These streams, and where to go on.
+    pub(super) fn of(streams: Vec<Link>, next: Cursor) -> Self {
+        Self {
+            streams,
+            next,
+            left_out: 0,
+            not_seen: None,
+        }
+    }
 }
 
 /// Reads the numbers `next..=end` and hands them on. Ends when all is read, after a failure, or when nobody listens.
@@ -60,20 +75,15 @@ pub(super) async fn read(
                 let behind = events.last().map(|event| event.revision + 1);
                 // An empty page: nothing is readable up to `first`, or to the end.
                 let behind = behind.or(first.filter(|first| *first > next));
-                Met {
-                    streams: links(&events, end),
-                    next: behind.unwrap_or(end + 1),
-                    not_seen: None,
-                }
+                Met::of(
+                    links(&events, end),
+                    Cursor::number(behind.unwrap_or(end + 1)),
+                )
             }
-            Page::Absent => Met {
-                streams: Vec::new(),
-                next: end + 1,
-                not_seen: None,
-            },
+            Page::Absent => Met::of(Vec::new(), Cursor::number(end + 1)),
         });
         let is_failure = met.is_err();
-        next = met.as_ref().map_or(next, |met| met.next);
+        next = met.as_ref().map_or(next, |met| met.next.at);
         if to.send(met).await.is_err() || is_failure {
             return;
         }
@@ -102,7 +112,7 @@ fn links(events: &[Event], end: u64) -> Vec<Link> {
             continue;
         }
         found.push(Link {
-            number: event.revision,
+            place: Cursor::number(event.revision),
             fingerprint: Fingerprint::of(&stream),
             stream,
             revision,

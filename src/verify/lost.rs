@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::links::{Link, Met};
+use super::point::Cursor;
 use super::reading::{Failure, PAUSES};
 use super::seen::Fingerprint;
 use crate::eventstore::client::Client;
@@ -55,16 +56,12 @@ async fn page(client: &Client, stream: &StreamName, after: Option<LogPosition>) 
 
 fn streams(found: Vec<(StreamName, u64)>, next: u64) -> Met {
     let link = |(stream, _): (StreamName, u64)| Link {
-        number: next,
+        place: Cursor::number(next),
         fingerprint: Fingerprint::of(&stream),
         stream,
         revision: None,
     };
-    Met {
-        streams: found.into_iter().map(link).collect(),
-        next,
-        not_seen: None,
-    }
+    Met::of(found.into_iter().map(link).collect(), Cursor::number(next))
 }
 
 fn not_seen(stream: &StreamName, next: u64, first: u64, why: &str) -> Met {
@@ -73,8 +70,7 @@ fn not_seen(stream: &StreamName, next: u64, first: u64, why: &str) -> Met {
         "{stream}: numbers {next} to {last} can no longer be read, so their streams were not compared: {why}"
     );
     Met {
-        streams: Vec::new(),
-        next,
         not_seen: Some(text),
+        ..Met::of(Vec::new(), Cursor::number(next))
     }
 }

@@ -71,11 +71,43 @@ pub(super) enum Whose {
     Unverified(String),
 }
 
+/// What copies a stream, for the words about its progress.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Via {
+    /// A group of a subscription.
+    #[default]
+    Group,
+    /// A mirror.
+    Mirror,
+}
+
+impl Via {
+    /// Of what is not copied yet.
+    fn behind(self) -> &'static str {
+        match self {
+            Self::Group => "the group has not delivered it yet",
+            Self::Mirror => "it is after the mirror's checkpoint",
+        }
+    }
+
+    /// Of what should have been copied.
+    fn done(self) -> &'static str {
+        match self {
+            Self::Group => "the group has acknowledged these",
+            Self::Mirror => "the mirror's checkpoint is after these",
+        }
+    }
+}
+
 /// What pages do not tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {
-    /// The first of the absent revisions that the group has not come to.
+    /// What copies the stream.
+    pub(super) via: Via,
+    /// The first of the absent revisions that it has not come to.
     pub(super) reached: u64,
+    /// Why the mirror holds the stream, if it does.
+    pub(super) held: Option<String>,
     /// The group's parked queue holds an event of the stream that the destination lacks.
     pub(super) is_parked: bool,
     /// How the stream was deleted at the destination, if it was.
@@ -216,13 +248,19 @@ impl Outcome {
         } = absent;
         if let Some(how) = facts.deleted
             && !facts.is_parked
+            && facts.held.is_none()
         {
             self.find((Class::Missing, What::Deleted), first, end - first, || {
                 how.to_owned()
             });
             return;
         }
-        if facts.is_parked {
+        if let Some(reason) = &facts.held {
+            let held = (Class::HeldOrParked, What::Held);
+            self.find(held, first, linked_end - first, || {
+                format!("the mirror holds the stream: {reason}")
+            });
+        } else if facts.is_parked {
             let text = "in the group's parked queue, or after an event that is";
             self.class(Class::HeldOrParked, first, linked_end - first, text);
         } else {
@@ -233,11 +271,11 @@ impl Outcome {
                 What::Tail
             };
             self.find((Class::Missing, what), first, reached - first, || {
-                missing(first, tail)
+                missing(first, tail, facts.via)
             });
-            let text = "the group has not delivered it yet";
+            let text = facts.via.behind();
             self.class(Class::Behind, reached, linked_end - reached, text);
-            // What the group has not come to is the daemon's, and what follows that as well.
+            // What is behind is the daemon's, and what follows that as well.
             let repair_end = if reached == linked_end { end } else { reached };
             self.repair = (repair_end > first).then(|| Repair {
                 stream: self.stream.clone(),
@@ -252,14 +290,14 @@ impl Outcome {
     }
 }
 
-fn missing(first: u64, tail: Option<u64>) -> String {
+fn missing(first: u64, tail: Option<u64>, via: Via) -> String {
     let wanted = tail.map_or(0, |tail| tail + 1);
     let there = tail.map_or_else(
         || "there is no such stream at the destination".to_owned(),
         |tail| format!("the destination ends at revision {tail}"),
     );
     if first == wanted {
-        format!("{there}, and the group has acknowledged these")
+        format!("{there}, and {}", via.done())
     } else {
         format!("{there}, and the source no longer returns anything before revision {first}")
     }

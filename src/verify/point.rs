@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 
 use rand::Rng as _;
 
+use serde::{Deserialize, Serialize};
+
 use super::class::{Finding, Tally};
 use super::outcome::{Outcome, Repair};
 use super::seen::{Fingerprint, Seen};
@@ -17,21 +19,38 @@ pub const KEPT_FINDINGS: usize = 20;
 /// Streams that a repair is kept for; a further run finds the rest.
 const MOST_REPAIRS: usize = 100_000;
 
+/// A place in what streams are found through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Cursor {
+    /// A number of the subscription's stream, or the commit position of a record of the log.
+    pub(super) at: u64,
+    /// The prepare position of that record: a position is a pair, as the server gave it.
+    #[serde(default)]
+    pub(super) prepare: u64,
+}
+
+impl Cursor {
+    /// A number of a stream.
+    pub(super) fn number(at: u64) -> Self {
+        Self { at, prepare: 0 }
+    }
+}
+
 /// How far a comparison is.
 #[derive(Clone, Debug)]
 pub struct Point {
-    /// Subscription that is compared.
+    /// Subscription or mirror that is compared.
     pub key: SubscriptionKey,
-    /// The next number of the subscription's stream.
-    pub(super) next: u64,
+    /// The next number of the subscription's stream; of a mirror the position of the last record that was read.
+    pub(super) next: Cursor,
     /// The first number that was looked at.
     pub(super) begin: Option<u64>,
-    /// The last number, as it was when the comparison began.
+    /// The last number or position, as it was when the comparison began.
     pub(super) end: Option<u64>,
     /// Streams met.
     pub(super) seen: Seen,
-    /// Streams met and not finished, by the number at which they were met.
-    open: BTreeSet<(u64, Fingerprint)>,
+    /// Streams met and not finished, by the place at which they were met.
+    open: BTreeSet<(Cursor, Fingerprint)>,
     /// What chooses the sample.
     pub(super) salt: u64,
     /// What was compared.
@@ -54,7 +73,7 @@ impl Point {
     pub fn new(key: SubscriptionKey) -> Self {
         Self {
             key,
-            next: 0,
+            next: Cursor::default(),
             begin: None,
             end: None,
             seen: Seen::default(),
@@ -69,18 +88,18 @@ impl Point {
         }
     }
 
-    /// Takes note of a stream met at this number. False if it was met before.
-    pub(super) fn meet(&mut self, number: u64, fingerprint: Fingerprint) -> bool {
+    /// Takes note of a stream met at this place. False if it was met before.
+    pub(super) fn meet(&mut self, place: Cursor, fingerprint: Fingerprint) -> bool {
         let is_new = self.seen.insert(fingerprint);
         if is_new {
-            self.open.insert((number, fingerprint));
+            self.open.insert((place, fingerprint));
         }
         is_new
     }
 
     /// A stream is finished, or left out.
-    pub(super) fn close(&mut self, number: u64, fingerprint: Fingerprint) {
-        self.open.remove(&(number, fingerprint));
+    pub(super) fn close(&mut self, place: Cursor, fingerprint: Fingerprint) {
+        self.open.remove(&(place, fingerprint));
     }
 
     /// Takes in what came of a stream.
@@ -109,10 +128,10 @@ impl Point {
     }
 
     /// Where a comparison that goes on has to begin.
-    pub(super) fn resume_at(&self) -> u64 {
+    pub(super) fn resume_at(&self) -> Cursor {
         self.open
             .first()
-            .map_or(self.next, |(number, _)| self.next.min(*number))
+            .map_or(self.next, |(place, _)| self.next.min(*place))
     }
 
     /// The fingerprints of all finished streams.

@@ -11,14 +11,14 @@ use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::class::{Class, Finding, Tally, What};
-use super::point::Point;
+use super::point::{Cursor, Point};
 use super::run::Scope;
 use super::seen::{Fingerprint, Seen};
 use crate::config::settings::SubscriptionKey;
 use ditto_core::event::StreamName;
 
 /// Changes when an older ditto's file can no longer be read.
-const FORM: &str = "ditto verify 2";
+const FORM: &str = "ditto verify 3";
 
 /// A header longer than this is no header of ditto's.
 const LONGEST_HEADER: u64 = 16 << 20;
@@ -35,7 +35,8 @@ struct Header {
 struct Saved {
     stream: String,
     group: String,
-    next: u64,
+    #[serde(flatten)]
+    next: Cursor,
     begin: Option<u64>,
     end: Option<u64>,
     salt: u64,
@@ -205,16 +206,24 @@ mod tests {
         Fingerprint::of(&StreamName::new(format!("customer-{number}")))
     }
 
+    /// Both numbers of a position count.
+    fn place(at: u64) -> Cursor {
+        Cursor {
+            at,
+            prepare: at / 2,
+        }
+    }
+
     /// Met 3,000 streams; number 7 is still under comparison.
     fn under_way() -> Point {
         let mut point = Point::new(key("g"));
         for number in 0..3_000 {
-            point.meet(number, met(number));
+            point.meet(place(number), met(number));
             if number != 7 {
-                point.close(number, met(number));
+                point.close(place(number), met(number));
             }
         }
-        point.next = 3_000;
+        point.next = place(3_000);
         point.end = Some(9_999);
         point.tally.compared = 2_999;
         point
@@ -228,10 +237,10 @@ mod tests {
         save(&file, &scope, &[&under_way(), &Point::new(key("h"))]).unwrap();
         let (_, points) = load(&file, &scope, &[key("g"), key("h")]).unwrap();
         let mut point = points.into_iter().next().unwrap();
-        assert_eq!((point.next, point.end), (7, Some(9_999)));
+        assert_eq!((point.next, point.end), (place(7), Some(9_999)));
         assert_eq!(point.tally, under_way().tally);
         let again: Vec<u64> = (0..3_001)
-            .filter(|number| point.meet(*number, met(*number)))
+            .filter(|number| point.meet(place(*number), met(*number)))
             .collect();
         assert_eq!(again, [7, 3_000]);
     }

@@ -1,4 +1,4 @@
-//! The run over one subscription: streams are met in the order of their links, and compared many at once.
+//! The run over one subscription or mirror: streams are met in the order of links or records, and compared many at once.
 //!
 //! Everything is bounded: pages read ahead, streams under comparison, and what is kept of those that are done. Never
 //! goes on after a server was given up: what was compared until then stays.
@@ -10,22 +10,18 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::backlog::Backlog;
-use super::by_ids::Part;
 use super::class::Finding;
-use super::exact::Links;
 use super::links::{self, Link, Met};
+use super::log;
 use super::outcome::Outcome;
-use super::point::Point;
-use super::reading::{Failure, Pace, Reader};
-use super::room::Room;
+use super::point::{Cursor, Point};
+use super::prepare::prepare;
+use super::reading::Failure;
 use super::seen::Fingerprint;
 use super::stream::{self, Context};
-use crate::config::settings::SubscriptionSettings;
+use crate::config::settings::PipelineSettings;
 use crate::eventstore::client::Client;
-use crate::source::persistent::Subscription;
 use ditto_core::event::StreamName;
-use ditto_core::port::{GroupSeen, JoinRefusal};
 
 /// Streams compared at once; fewer where events are large ([`Room`]).
 const STREAMS_AT_ONCE: usize = 16;
@@ -39,13 +35,13 @@ const SAVE_EVERY: Duration = Duration::from_secs(30);
 /// What to compare.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Through which group.
-    pub subscription: SubscriptionSettings,
+    /// What is compared: the streams that a group delivers, or those of a mirror.
+    pub settings: PipelineSettings,
     /// Where the events come from.
     pub source: Client,
     /// Where they went.
     pub destination: Client,
-    /// Only these; empty: all that the subscription links to.
+    /// Only these; empty: all that the subscription links to, or that the mirror wants.
     pub streams: Vec<StreamName>,
     /// What to leave out.
     pub scope: Scope,
@@ -65,7 +61,7 @@ pub struct Scope {
 /// How far a run is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Numbers of the subscription's stream that are done, of `of`.
+    /// Numbers of the subscription's stream that are done, or bytes of the log, of `of`.
     pub done: u64,
     /// All of them.
     pub of: u64,
@@ -139,68 +135,10 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     }
 }
 
-/// Looks at the group and at the ends of its stream.
-async fn prepare(
-    job: &Job,
-    point: &mut Point,
-    watcher: &mut dyn Watcher,
-) -> Result<Context, Failure> {
-    let source = Reader::new(job.source.clone());
-    let stream = &job.subscription.stream;
-    let group = group(job, watcher).await?;
-    let (backlog, notes) = Backlog::lookup(&source, &job.subscription, group.as_ref()).await?;
-    notes.iter().for_each(|note| watcher.note(note));
-    if point.end.is_none() && job.streams.is_empty() {
-        point.end = source.last(stream).await?;
-        if let (Some(end), Some(created)) = (point.end, job.scope.since) {
-            let begin = links::since(&source, stream, created, end).await?;
-            point.next = begin;
-            point.begin = Some(begin);
-            point.tally.left_out_links = begin;
-        }
-    }
-    Ok(Context {
-        source,
-        destination: Reader::new(job.destination.clone()),
-        backlog,
-        links: if stream.holds_links() {
-            Links::Projected
-        } else {
-            Links::All
-        },
-        pace: Pace::new(job.scope.rate),
-        room: Room::new(),
-        may_ask: !job.subscription.replication.read_only,
-        by_ids: job
-            .subscription
-            .replication
-            .skip_version_check
-            .then(|| Part::of(stream)),
-    })
-}
-
-/// The group as it is; `None` if there is none yet.
-async fn group(job: &Job, watcher: &mut dyn Watcher) -> Result<Option<GroupSeen>, Failure> {
-    let subscription = Subscription::new(job.source.clone(), job.subscription.clone());
-    match subscription.lookup().await {
-        Ok(seen) => Ok(Some(seen)),
-        Err(refusal) if refusal.why == JoinRefusal::Missing => Ok(None),
-        Err(refusal) if refusal.why == JoinRefusal::Denied => {
-            watcher.note(&format!(
-                "{}: the group's progress is not known: {}",
-                job.subscription.key(),
-                refusal.text
-            ));
-            Ok(None)
-        }
-        Err(refusal) => Err(Failure::Unreachable(refusal.text)),
-    }
-}
-
 /// A stream to compare.
 #[derive(Debug)]
 struct Wanted {
-    number: u64,
+    place: Cursor,
     fingerprint: Fingerprint,
     stream: StreamName,
     from: u64,
@@ -216,7 +154,7 @@ struct Run<'r> {
     context: Arc<Context>,
     waiting: VecDeque<Wanted>,
     comparing: JoinSet<Compared>,
-    /// Reads links ahead. Ends with this value.
+    /// Reads links or the log ahead. Ends with this value.
     _reading: JoinSet<()>,
     pages: Option<mpsc::Receiver<Result<Met, Failure>>>,
     events: u64,
@@ -235,22 +173,16 @@ impl<'r> Run<'r> {
         let mut has_pages = false;
         if job.streams.is_empty() {
             if let Some(end) = point.end {
-                let stream = job.subscription.stream.clone();
-                reading.spawn(links::read(
-                    context.source.clone(),
-                    stream,
-                    point.next,
-                    end,
-                    sender,
-                ));
+                read_ahead(&mut reading, job, &context, (point.next, end), sender);
                 has_pages = true;
             }
         } else {
             for (number, stream) in job.streams.iter().enumerate() {
-                let (number, fingerprint) = (number as u64, Fingerprint::of(stream));
-                if point.meet(number, fingerprint) {
+                let place = Cursor::number(number as u64);
+                let fingerprint = Fingerprint::of(stream);
+                if point.meet(place, fingerprint) {
                     waiting.push_back(Wanted {
-                        number,
+                        place,
                         fingerprint,
                         stream: stream.clone(),
                         from: 0,
@@ -313,23 +245,23 @@ impl<'r> Run<'r> {
     fn meet(&mut self, met: Met) {
         for link in met.streams {
             let Link {
-                number,
+                place,
                 fingerprint,
                 stream,
                 revision,
             } = link;
-            if !self.point.meet(number, fingerprint) {
+            if !self.point.meet(place, fingerprint) {
                 continue;
             }
             if self.is_left_out(fingerprint) {
-                self.point.close(number, fingerprint);
+                self.point.close(place, fingerprint);
                 self.point.tally.left_out_streams += 1;
                 continue;
             }
             // Only with `--since` is what lies before the first link left out.
             let from = self.scope.since.and(revision).unwrap_or_default();
             self.waiting.push_back(Wanted {
-                number,
+                place,
                 fingerprint,
                 stream,
                 from,
@@ -339,6 +271,7 @@ impl<'r> Run<'r> {
             self.point.tally.refused += 1;
             self.watcher.note(&text);
         }
+        self.point.tally.left_out_links += met.left_out;
         self.point.next = met.next;
     }
 
@@ -364,7 +297,7 @@ impl<'r> Run<'r> {
             }
             Err(failure) => return Err(failure),
         }
-        self.point.close(wanted.number, wanted.fingerprint);
+        self.point.close(wanted.place, wanted.fingerprint);
         Ok(())
     }
 
@@ -372,11 +305,36 @@ impl<'r> Run<'r> {
         let begin = self.point.begin.unwrap_or_default();
         let end = self.point.end.map_or(0, |end| end + 1);
         self.watcher.progress(Progress {
-            done: self.point.resume_at().min(end).saturating_sub(begin),
+            done: self.point.resume_at().at.min(end).saturating_sub(begin),
             of: end.saturating_sub(begin),
             events: self.events,
             streams: self.point.tally.compared,
         });
+    }
+}
+
+/// Starts reading what leads to streams, from `next` to `end`.
+fn read_ahead(
+    reading: &mut JoinSet<()>,
+    job: &Job,
+    context: &Context,
+    (next, end): (Cursor, u64),
+    to: mpsc::Sender<Result<Met, Failure>>,
+) {
+    let source = context.source.clone();
+    match &job.settings {
+        PipelineSettings::Subscription(subscription) => {
+            let stream = subscription.stream.clone();
+            reading.spawn(links::read(source, stream, next.at, end, to));
+        }
+        PipelineSettings::Mirror(mirror) => {
+            let wanted = log::Wanted {
+                filter: mirror.filter.clone(),
+                since: job.scope.since,
+                end,
+            };
+            reading.spawn(log::read(source, wanted, next, to));
+        }
     }
 }
 

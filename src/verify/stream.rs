@@ -154,11 +154,13 @@ async fn facts(
     let Some(absent) = comparison.absent() else {
         return Ok(facts);
     };
+    facts.via = context.backlog.via();
+    facts.held = context.backlog.held(stream).map(str::to_owned);
     facts.is_parked = context.backlog.is_parked(stream, comparison.parked_above());
     if tail.is_none() {
         facts.deleted = deleted(&context.destination, stream).await?;
     }
-    if !facts.is_parked {
+    if !facts.is_parked && facts.held.is_none() {
         facts.reached = context
             .backlog
             .reached(&context.source, stream, absent)

@@ -28,5 +28,6 @@ mod surprises;
 mod timeouts;
 mod unseen;
 mod verify;
+mod verify_mirrors;
 mod verify_parts;
 mod verify_unreadable;

@@ -30,4 +30,5 @@ mod serving;
 mod supervision;
 mod surviving;
 mod verifying;
+mod verifying_mirrors;
 mod views;

@@ -136,38 +136,28 @@ fn rules_that_no_checkpoint_could_hold_are_refused() {
 #[test]
 fn commands_for_subscriptions_say_so_where_a_mirror_is_meant() {
     let only = "this command is for subscriptions and leaves out mirrors: rest";
-    for (configuration, names, expected) in [
-        ([SIDES, MIRROR].concat(), &[][..], only),
+    let both = [SIDES, SUBSCRIPTION, MIRROR].concat();
+    let of_mirror = |command: &[&'static str], name: &'static str, said: &str| {
+        let named = [command, &["--subscription", name]].concat();
+        (both.clone(), named, format!("{name:?} is a mirror: {said}"))
+    };
+    let parked = ["parked", "list"];
+    let for_subscriptions = "this command is for subscriptions";
+    for (configuration, arguments, expected) in [
+        ([SIDES, MIRROR].concat(), parked.to_vec(), only.to_owned()),
+        of_mirror(&parked, "rest", for_subscriptions),
+        of_mirror(&parked, "$all::rest", for_subscriptions),
+        of_mirror(&["verify"], "rest", "give --mirror NAME"),
         (
-            [SIDES, SUBSCRIPTION, MIRROR].concat(),
-            &["--subscription", "rest"],
-            "\"rest\" is a mirror: this command is for subscriptions",
-        ),
-        (
-            [SIDES, SUBSCRIPTION, MIRROR].concat(),
-            &["--subscription", "$all::rest"],
-            "\"$all::rest\" is a mirror: this command is for subscriptions",
+            both.clone(),
+            vec!["verify", "--mirror", "all"],
+            "no mirror \"all\" is configured; there are: rest".to_owned(),
         ),
     ] {
-        for command in [&["verify"][..], &["parked", "list"]] {
-            let arguments = [command, names].concat();
-            let (code, said, complaint) = ask_with(&configuration, &arguments);
-            assert_eq!(code, Some(64), "{said}{complaint}");
-            assert_eq!(complaint, format!("ditto: {expected}\n"), "{command:?}");
-        }
+        let (code, said, complaint) = ask_with(&configuration, &arguments);
+        assert_eq!(code, Some(64), "{said}{complaint}");
+        assert_eq!(complaint, format!("ditto: {expected}\n"), "{arguments:?}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn verify_of_subscriptions_names_the_mirrors_it_leaves_out() {
-    let servers = Servers::start().await;
-    let configuration = servers.configuration(&["g"]) + MIRROR;
-    let (_, said, complaint) = ask_with(&configuration, &["verify"]);
-    let expected = "this command is for subscriptions and leaves out mirrors: rest";
-    assert!(complaint.contains(expected), "{said}{complaint}");
-    let named = ["verify", "--subscription", "$ce-customer"];
-    let (_, said, complaint) = ask_with(&configuration, &named);
-    assert!(!complaint.contains("mirror"), "{said}{complaint}");
 }
 
 /// Servers where users log in.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::support::{Ditto, Servers, command, seed, until};
 
 /// The same events in a stream of both sides.
-fn seed_both(servers: &Servers, stream: &str, count: u64) {
+pub(super) fn seed_both(servers: &Servers, stream: &str, count: u64) {
     let events: Vec<Proposed> = (0..count)
         .map(|number| Proposed {
             id: Uuid::new_v4(),
@@ -32,7 +32,7 @@ fn append(store: &Store, stream: &str, events: Vec<Proposed>) {
         .expect("an append");
 }
 
-fn start(file: &Path, arguments: &[&str]) -> Child {
+pub(super) fn start(file: &Path, arguments: &[&str]) -> Child {
     command()
         .arg("verify")
         .arg("--config")
@@ -45,7 +45,7 @@ fn start(file: &Path, arguments: &[&str]) -> Child {
 }
 
 /// Exit code, stdout, stderr.
-fn ended(child: Child) -> (Option<i32>, String, String) {
+pub(super) fn ended(child: Child) -> (Option<i32>, String, String) {
     let Output {
         status,
         stdout,
@@ -55,12 +55,12 @@ fn ended(child: Child) -> (Option<i32>, String, String) {
     (status.code(), text(stdout), text(stderr))
 }
 
-fn verify(file: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+pub(super) fn verify(file: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     ended(start(file, arguments))
 }
 
 /// The line of the table that begins with this, in words.
-fn row<'t>(table: &'t str, label: &str) -> Vec<&'t str> {
+pub(super) fn row<'t>(table: &'t str, label: &str) -> Vec<&'t str> {
     let line = table.lines().find(|line| line.starts_with(label));
     let line = line.unwrap_or_else(|| panic!("no {label} in {table}"));
     line[label.len()..].split_whitespace().collect()
@@ -146,12 +146,12 @@ async fn each_way_to_fail_has_its_code() {
         (
             &["--stream", "custmoer-1"],
             64,
-            "no subscription copies the stream \"custmoer-1\": check its name; the subscriptions are $ce-customer::g",
+            "no subscription or mirror copies the stream \"custmoer-1\": check its name; there are $ce-customer::g",
         ),
         (
             &["--stream", "$ce-customer"],
             64,
-            "no subscription copies the stream \"$ce-customer\"",
+            "no subscription or mirror copies the stream \"$ce-customer\"",
         ),
         (&["--stream", "customer-7"], 0, ""),
         (&["--rate", "0"], 64, "0 is not in"),

@@ -92,7 +92,8 @@ async fn one(
     let mut is_done = untraced(queue, meant).next().is_none();
     let mut there = BTreeSet::new();
     if !choices.is_empty() {
-        let brought = bring(subscription, clients.clone(), choices, stop.asked()).await;
+        let settings = subscription.clone().into();
+        let brought = bring(&settings, clients.clone(), choices, stop.asked()).await;
         for (choice, outcome) in &brought.fates {
             match outcome {
                 Outcome::There => drop(there.insert(choice.clone())),

@@ -25,7 +25,7 @@ pub(super) struct Indicator {
 }
 
 impl Indicator {
-    /// For the subscription of this name.
+    /// For the subscription or mirror of this name.
     pub(super) fn new(name: String) -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
         if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {

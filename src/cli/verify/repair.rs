@@ -8,7 +8,7 @@ use super::{Arguments, Stop};
 use crate::cli::confirm::{Answer, confirm};
 use crate::cli::table::grouped;
 use crate::cli::{Exit, complain, say_json};
-use crate::config::settings::SubscriptionSettings;
+use crate::config::settings::PipelineSettings;
 use crate::eventstore::client::Client;
 use crate::source::persistent::selected::{Choice, Outcome};
 use crate::verify::{self, End, Finding, Job, Point, Progress, Repair, Scope, Watcher, bring};
@@ -20,7 +20,7 @@ const SHOWN: usize = 20;
 pub(super) async fn repair(
     arguments: &Arguments,
     before: Exit,
-    work: Vec<(SubscriptionSettings, Point)>,
+    work: Vec<(PipelineSettings, Point)>,
     clients: (Client, Client),
     stop: &mut Stop,
 ) -> anyhow::Result<Exit> {
@@ -53,18 +53,18 @@ pub(super) async fn repair(
                 }
         })
         .sum();
-    for (subscription, point) in work {
+    for (pipeline, point) in work {
         if point.repairs.is_empty() {
             continue;
         }
-        if subscription.replication.read_only {
+        if pipeline.replication().read_only {
             complain(&format!(
                 "{}: not repaired: read_only = true",
-                subscription.key()
+                pipeline.key()
             ));
             continue;
         }
-        let (before, after) = one(arguments, &subscription, point.repairs, &clients, stop).await?;
+        let (before, after) = one(arguments, &pipeline, point.repairs, &clients, stop).await?;
         left = left.saturating_sub(before) + after;
     }
     // What one side refused to show is not known to be mended.
@@ -97,10 +97,10 @@ fn show_plan(all: &[&Repair]) -> String {
     )
 }
 
-/// Repairs one subscription's streams and compares them again; their faults before and after.
+/// Repairs the streams of one subscription or mirror and compares them again; their faults before and after.
 async fn one(
     arguments: &Arguments,
-    subscription: &SubscriptionSettings,
+    pipeline: &PipelineSettings,
     repairs: Vec<Repair>,
     clients: &(Client, Client),
     stop: &mut Stop,
@@ -109,13 +109,7 @@ async fn one(
         stream: repair.stream.clone(),
         revision: repair.to,
     });
-    let brought = bring(
-        subscription,
-        clients.clone(),
-        choices.collect(),
-        stop.asked(),
-    )
-    .await;
+    let brought = bring(pipeline, clients.clone(), choices.collect(), stop.asked()).await;
     let mut there = Vec::new();
     for ((_, outcome), repair) in brought.fates.iter().zip(repairs) {
         report(arguments, &repair, outcome);
@@ -126,25 +120,25 @@ async fn one(
     if let Some(why) = brought.cut_short {
         complain(&format!(
             "{}: {why}; what was copied stays, and the same command continues",
-            subscription.key()
+            pipeline.key()
         ));
     }
     if there.is_empty() {
         return Ok((0, 0));
     }
     let job = Job {
-        subscription: subscription.clone(),
+        settings: pipeline.clone(),
         source: clients.0.clone(),
         destination: clients.1.clone(),
         streams: there.iter().map(|repair| repair.stream.clone()).collect(),
         scope: Scope::default(),
     };
-    let mut point = Point::new(subscription.key());
+    let mut point = Point::new(pipeline.key());
     let end = verify::run(&job, &mut point, &mut Again, stop.asked()).await;
     let after = point.tally.events.faults();
     complain(&format!(
         "{}: {} streams repaired and compared again: {}",
-        subscription.key(),
+        pipeline.key(),
         grouped(there.len() as u64),
         match (&end, after) {
             (End::Complete, 0) => "nothing is missing there any more".to_owned(),

@@ -38,14 +38,14 @@ impl Shown {
         }
     }
 
-    /// For the run over one subscription, between those that are done and those to come.
+    /// For the run over one subscription or mirror, between those that are done and those to come.
     pub(super) fn watch<'s>(
         &'s self,
         job: &Job,
         before: &'s [Point],
         behind: &'s [Point],
     ) -> Watching<'s> {
-        let name = job.subscription.key().to_string();
+        let name = job.settings.key().to_string();
         Watching {
             shown: self,
             before,
@@ -163,7 +163,7 @@ fn tell_uncopied(tally: &Tally) {
     }
 }
 
-/// Watches the run over one subscription.
+/// Watches the run over one subscription or mirror.
 pub(super) struct Watching<'s> {
     shown: &'s Shown,
     before: &'s [Point],
@@ -297,8 +297,20 @@ fn report(points: &[Point], tally: &Tally, took: Duration) -> String {
         rate(tally, took),
         left_out(tally)
     ));
-    if tally.events.of(Class::HeldOrParked) > 0 {
+    let is_held = |of_mirror: bool| {
+        let mut points = points
+            .iter()
+            .filter(|point| point.key.is_mirror() == of_mirror);
+        points.any(|point| point.tally.events.of(Class::HeldOrParked) > 0)
+    };
+    if is_held(false) {
         parts.push("ditto parked list tells why events are held or parked.".to_owned());
+    }
+    if is_held(true) {
+        parts.push(
+            "ditto status --json lists the streams that a mirror holds, with the reasons."
+                .to_owned(),
+        );
     }
     if tally.events.of(Class::NeverLinked) > 0 {
         parts.push(
@@ -314,7 +326,7 @@ fn left_out(tally: &Tally) -> String {
             .then(|| format!("{} streams (--sample)", grouped(tally.left_out_streams))),
         (tally.left_out_links > 0).then(|| {
             format!(
-                "{} older entries of the subscriptions' streams and {} older events of these streams (--since)",
+                "{} older entries of what streams are found through and {} older events of these streams (--since)",
                 grouped(tally.left_out_links),
                 grouped(tally.left_out_events)
             )

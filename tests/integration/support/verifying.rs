@@ -1,6 +1,6 @@
 //! A comparison of both sides by ditto itself, and everything that it told.
 
-use ditto::config::settings::SubscriptionSettings;
+use ditto::config::settings::PipelineSettings;
 use ditto::eventstore::Side;
 use ditto::verify::{self, End, Finding, Job, Point, Progress, Scope, Watcher};
 use tokio::sync::watch;
@@ -32,14 +32,14 @@ impl Watcher for Told {
     fn save(&mut self, _point: &Point) {}
 }
 
-/// All of a subscription's streams, or what else the change makes of it.
+/// All streams of a subscription or a mirror, or what else the change makes of it.
 pub(crate) fn job(
     servers: &Servers,
-    subscription: &SubscriptionSettings,
+    settings: &(impl Clone + Into<PipelineSettings>),
     change: impl FnOnce(&mut Job),
 ) -> Job {
     let mut job = Job {
-        subscription: subscription.clone(),
+        settings: settings.clone().into(),
         source: client(Side::Source, &servers.source),
         destination: client(Side::Destination, &servers.destination),
         streams: Vec::new(),
@@ -52,7 +52,7 @@ pub(crate) fn job(
 /// Compares to the end.
 pub(crate) async fn run(job: &Job) -> (End, Point, Told) {
     let (_stop, mut asked) = watch::channel(false);
-    let mut point = Point::new(job.subscription.key());
+    let mut point = Point::new(job.settings.key());
     point.keeps_repairs = true;
     let mut reported = Told::default();
     let end = verify::run(job, &mut point, &mut reported, &mut asked).await;
