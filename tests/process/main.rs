@@ -17,6 +17,7 @@ mod logging;
 mod measuring;
 mod memory;
 mod mirror_commands;
+mod mirroring;
 mod mirrors;
 mod parked_counts;
 mod parked_links;

@@ -5,7 +5,7 @@ use eventstore::GetPersistentSubscriptionInfoOptions;
 use super::support::{Ditto, Servers, ask, command, foreign_client, get, seed, until};
 
 /// What each of the group's consumers was handed since it connected: a new connection begins at 0.
-async fn handed_over(servers: &Servers, group: &str) -> Vec<usize> {
+pub(super) async fn handed_over(servers: &Servers, group: &str) -> Vec<usize> {
     let info = foreign_client(&servers.source)
         .get_persistent_subscription_info(
             "$ce-customer",
@@ -30,7 +30,7 @@ async fn until_reloads(ditto: &Ditto, result: &str, count: usize) {
 }
 
 /// Writes three events and waits for them.
-async fn copy_three(servers: &Servers) {
+pub(super) async fn copy_three(servers: &Servers) {
     seed(servers.source.store(), "customer-1", 3);
     until("the copy", || servers.is_copied("customer-1").then_some(())).await;
 }
