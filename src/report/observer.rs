@@ -64,6 +64,7 @@ impl Observer {
     }
 
     /// Counts records that were refused for want of throughput; they are sent again.
+    #[cfg(feature = "kinesis")]
     pub(crate) fn throttled(&self, records: u64) {
         self.count(|series| &series.throttled, records);
     }
