@@ -23,7 +23,7 @@ ifeq ($(DESTINATION),kinesis)
 demo:
 	@tests/kinesis/demo $(if $(KEEP),--keep)
 else
-demo: ## Copy thirty events and compare both sides; KEEP=1 stays up, DESTINATION=kinesis writes to an emulated Kinesis
+demo: ## Copy a category, mirror a database, compare both sides; KEEP=1 stays up, DESTINATION=kinesis writes to an emulated Kinesis
 	@programs=$$(tests/setup/programs --demo) && exec "$$programs/demo" $(if $(KEEP),--keep)
 endif
 

@@ -1,6 +1,8 @@
-//! `make demo`: two development servers, the real ditto between them, thirty events, and a comparison of both sides by a
-//! reader of its own, then by `ditto verify`. Never changes anything outside its own processes.
+//! `make demo`: two development servers and the real ditto between them. First thirty events are copied from a category, then
+//! a small database is mirrored while ditto is killed and started again; each time a reader of its own compares both sides,
+//! then `ditto verify`. Never changes anything outside its own processes.
 
+mod database;
 mod seed;
 mod show;
 
@@ -26,6 +28,9 @@ struct Arguments {
     /// ditto's configuration
     #[arg(long, default_value = "tests/demo/ditto.toml")]
     config: PathBuf,
+    /// The same for the second act
+    #[arg(long, default_value = "tests/demo/mirror.toml")]
+    mirror: PathBuf,
     /// Stay up afterwards and print how to add and to look at events
     #[arg(long)]
     keep: bool,
@@ -49,7 +54,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     let mut interrupt = Interrupt::new()?;
     let mut processes = Processes::default();
     let outcome = tokio::select! {
-        outcome = show(&mut processes, &arguments.config) => outcome,
+        outcome = show(&mut processes, arguments) => outcome,
         () = interrupt.recv() => Err(anyhow!("interrupted")),
     };
     if arguments.keep
@@ -67,24 +72,41 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     Ok(identical)
 }
 
-async fn show(processes: &mut Processes, config: &Path) -> Result<(Addresses, bool)> {
+async fn show(processes: &mut Processes, arguments: &Arguments) -> Result<(Addresses, bool)> {
     let at = processes.start_servers().await?;
-    let seeded = show::seed(&at).await?;
-    let ditto = Ditto::new(&at, config)?;
-    processes.ditto = Some(ditto.start("run")?);
+    let first = copy(processes, &at, &arguments.config).await?;
+    let second = mirror(processes, &at, &arguments.mirror).await?;
+    Ok((at, first && second))
+}
+
+/// The first act: a category, through a group.
+async fn copy(processes: &mut Processes, at: &Addresses, config: &Path) -> Result<bool> {
+    let seeded = show::seed(at).await?;
+    let ditto = Ditto::new(at, config)?;
+    processes.ditto = Some(ditto.start(&["run"])?);
     let judged = async {
-        let identical = copy_and_compare(&at, seeded).await?;
-        show::say("\nand ditto's own proof, while it runs (ditto verify):\n")?;
-        let proven = ditto.start("verify")?.end().await?;
-        Ok::<_, anyhow::Error>(identical && proven.success())
+        let identical = copy_and_compare(at, seeded).await?;
+        Ok(ditto.verify().await? && identical)
     };
-    tokio::select! {
-        outcome = judged => {
-            let identical = outcome?;
-            Ok((at, identical))
-        }
-        error = processes.ended_early() => Err(error),
-    }
+    processes.beside(judged).await
+}
+
+/// The second act: everything, from the source's log, with a kill in the middle.
+async fn mirror(processes: &mut Processes, at: &Addresses, config: &Path) -> Result<bool> {
+    processes.stop_ditto().await?;
+    let database = show::fill(at, config).await?;
+    let ditto = Ditto::new(at, config)?;
+    processes.ditto = Some(ditto.start(&["run"])?);
+    let part = database.copied(database.events / 3);
+    let part = processes.beside(part).await?;
+    processes.kill_ditto().await?;
+    show::killed(part, &database)?;
+    processes.ditto = Some(ditto.start(&["run"])?);
+    let judged = async {
+        let identical = show::mirrored(&database).await?;
+        Ok(ditto.verify().await? && identical)
+    };
+    processes.beside(judged).await
 }
 
 /// Two servers and ditto between them, as far as they have been started. Dropped, it leaves nothing running.
@@ -125,14 +147,35 @@ impl Processes {
         }
     }
 
-    /// Ditto first, so that it can drain; its exit status must say that it did.
-    async fn stop(self) -> Result<()> {
-        if let Some(ditto) = self.ditto {
+    /// Does the work as long as none ends.
+    async fn beside<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            outcome = work => outcome,
+            error = self.ended_early() => Err(error),
+        }
+    }
+
+    /// Its exit status must say that it drained.
+    async fn stop_ditto(&mut self) -> Result<()> {
+        if let Some(ditto) = self.ditto.take() {
             let status = ditto.stop().await?;
             if !status.success() {
                 bail!("ditto ended with {status} when it was stopped");
             }
         }
+        Ok(())
+    }
+
+    async fn kill_ditto(&mut self) -> Result<()> {
+        match self.ditto.take() {
+            Some(ditto) => ditto.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ditto first, so that it can drain.
+    async fn stop(mut self) -> Result<()> {
+        self.stop_ditto().await?;
         for server in [self.source, self.destination].into_iter().flatten() {
             server.stop().await?;
         }
@@ -175,12 +218,16 @@ impl Ditto {
         })
     }
 
-    fn start(&self, command: &str) -> Result<Process> {
-        Process::start(
-            "ditto",
-            &[command, "--config", &self.config],
-            &self.variables,
-        )
+    /// Whether its own comparison finds both sides equal, and nothing behind.
+    async fn verify(&self) -> Result<bool> {
+        show::say("\nand ditto's own proof, while it runs (ditto verify --strict):\n")?;
+        let verify = self.start(&["verify", "--strict"])?;
+        Ok(verify.end().await?.success())
+    }
+
+    fn start(&self, command: &[&str]) -> Result<Process> {
+        let arguments = [command, &["--config", &self.config]].concat();
+        Process::start("ditto", &arguments, &self.variables)
     }
 }
 

@@ -1,8 +1,9 @@
-//! What the demo shows: seeds the source, waits for ditto's copy, compares both sides and prints the table. Never asks
+//! What the demo shows: fills the source, waits for ditto's copy, compares both sides and prints the table. Never asks
 //! ditto whether it is done, only the servers.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -11,6 +12,7 @@ use support::store::Store;
 use tokio::time::sleep;
 use uuid::Uuid;
 
+use crate::database::{Database, FIRST};
 use crate::seed;
 
 const CATEGORY: &str = "$ce-customer";
@@ -86,6 +88,47 @@ pub(crate) async fn copy_and_compare(at: &Addresses, seeded: usize) -> Result<bo
         identical + different
     ))?;
     Ok(different == 0)
+}
+
+/// Writes the database to the source.
+pub(crate) async fn fill(at: &Addresses, config: &Path) -> Result<Database> {
+    let database = Database::fill(&at.source, &at.destination).await?;
+    say(&format!(
+        "\nThe second act: a whole database is mirrored, without a group ({}).\n\n\
+         source: {} events more, in two categories and in plain streams, links that a user wrote,\n\
+         and a stream whose first {FIRST} events are truncated; starting ditto",
+        config.display(),
+        database.events
+    ))?;
+    Ok(database)
+}
+
+/// Says where ditto was killed.
+pub(crate) fn killed(copied: u64, database: &Database) -> Result<()> {
+    say(&format!(
+        "kill -9 after {copied} of {} events; starting ditto again",
+        database.events
+    ))
+}
+
+/// Waits until the destination has all of the database, then compares every stream of both; whether all are identical.
+pub(crate) async fn mirrored(database: &Database) -> Result<bool> {
+    let began = Instant::now();
+    database.copied(database.events).await?;
+    let took = began.elapsed();
+    let found = database.compare().await?;
+    for difference in &found.differences {
+        say(&format!("  {difference}"))?;
+    }
+    say(&format!(
+        "all is copied {:.1} s later; both servers read back: {} streams,\n{} of {} events identical, and placeholders for the \
+         {FIRST} that the source no longer has",
+        took.as_secs_f64(),
+        found.streams,
+        found.identical,
+        found.identical + found.differences.len()
+    ))?;
+    Ok(found.differences.is_empty())
 }
 
 /// How somebody at a terminal adds an event and finds its copy.
