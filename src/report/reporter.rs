@@ -151,10 +151,9 @@ impl Reporter {
 
     /// A session ended as asked.
     pub(crate) fn left(&self) {
-        let text = self.key.words(
-            "left the subscription",
-            "no longer reading the source's log",
-        );
+        let text = self
+            .key
+            .words("left the subscription", "stopped reading the source's log");
         line!(self, info, "{text}");
     }
 
@@ -162,7 +161,7 @@ impl Reporter {
     pub(crate) fn thrown_out(&mut self, why: String) {
         let text = self.key.words(
             "the session ended; joining the subscription again",
-            "the subscription to the log ended; subscribing again",
+            "the session ended; reading the source's log again",
         );
         line!(self, warn, reason = %why, "{text}");
         self.lost(Side::Source, why);
@@ -207,7 +206,11 @@ impl Reporter {
             done_up_to = status.done_up_to,
             last_number = status.last_number,
             reason = "there is more to copy",
-            "no progress for a minute; restarting the subscription"
+            "{}",
+            self.key.words(
+                "no progress for a minute; restarting the subscription",
+                "no progress for a minute; restarting the mirror",
+            )
         );
     }
 
@@ -283,18 +286,18 @@ impl Reporter {
             PipelineState::Standby => {
                 let text = self.key.words(
                     "another consumer has the group; standing by",
-                    "another process holds the mirror; standing by",
+                    "another process has the mirror; standing by",
                 );
                 line!(self, info, "{text}");
             }
             // Told with the numbers that are searched for.
             PipelineState::Searching(_) => {}
             PipelineState::Stopped(text) => {
-                let stopped = self.key.words(
+                let line = self.key.words(
                     "subscription stopped; checking again within 30 s",
                     "mirror stopped; checking again within 30 s",
                 );
-                line!(self, error, message_id = message_id::SUBSCRIPTION_BLOCKED, reason = %text, "{stopped}");
+                line!(self, error, message_id = message_id::SUBSCRIPTION_BLOCKED, reason = %text, "{line}");
             }
         }
         self.observer.state(state);

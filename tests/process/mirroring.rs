@@ -18,6 +18,10 @@ async fn second_daemon_takes_a_mirror_over_at_once_when_the_first_is_killed() {
     first.until_notified("1 mirror running", 1).await;
     let second = Ditto::start(&configuration);
     second.until_notified("1 standby: $all::all", 1).await;
+    let line = second
+        .until_logged("another process has the mirror; standing by")
+        .await;
+    assert!(line.contains("group=all"), "{line}");
     for number in 0..50 {
         seed(servers.source.store(), &format!("customer-{number}"), 20);
     }
