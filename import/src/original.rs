@@ -15,6 +15,9 @@ const SOURCE: &str = "Settings:SourceEventStoreConnectionString";
 const DESTINATION: &str = "Settings:DestinationEventStoreConnectionString";
 const KINESIS_STREAM: &str = "Kinesis:StreamName";
 
+const OF_MIRROR: &str = "a [[mirror]] would copy these streams from the source's log, without groups; the groups are kept, since they \
+                         know what was copied";
+
 /// The whole of it.
 #[derive(Debug)]
 pub(super) struct Original {
@@ -44,6 +47,11 @@ pub(super) fn read(tree: &mut Tree, folder: &Path, problems: &Collector) -> Opti
         Destination::Kinesis(section) => sections.push(section),
     }
     sections.push(replication);
+    let mut active = subscriptions.iter_mut().filter(|one| one.is_active);
+    let is_like_a_mirror = !goes_to_kinesis && !is_partial;
+    if let Some(first) = active.next().filter(|_| is_like_a_mirror) {
+        first.remark(subscriptions::LIST, OF_MIRROR);
+    }
     sections.append(&mut subscriptions);
     sections.push(http);
     sections.extend(log.sections);

@@ -7,7 +7,7 @@ use super::section::Section;
 use ditto_core::event::StreamName;
 use ditto_values::problem::Collector;
 
-const LIST: &str = "Settings:Subscriptions";
+pub(super) const LIST: &str = "Settings:Subscriptions";
 /// What the original's own compose file calls it.
 const STREAMS: &str = "Settings:Streams";
 
@@ -86,7 +86,7 @@ fn subscription(
         section.is_active = false;
         section.remark(
             &stream.key,
-            "ditto does not read $all: subscribe to categories ($ce-…) or to streams by name",
+            "ditto does not subscribe to $all: use a [[mirror]], which copies every stream from the source's log",
         );
     }
     if !partial && StreamName::from(&*name).links_parts() {

@@ -117,7 +117,7 @@ fn judge_stream(
 ) {
     let name = stream.value.as_str();
     if name == "$all" {
-        let text = "found \"$all\", expected a stream: subscribe to categories (\"$ce-…\") or to streams by name";
+        let text = "found \"$all\", expected a stream: use a [[mirror]] to copy every stream";
         section.problem(&stream.origin, "stream", text);
     }
     let is_partial = StreamName::from(name).links_parts();
