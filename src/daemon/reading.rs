@@ -105,27 +105,33 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
     use super::*;
 
-    /// A load whose first reading goes on until it is told; each refuses with its number.
-    fn held_load() -> (Load, mpsc::Sender<()>) {
+    /// A load whose first reading says that it has begun and goes on until it is told; each refuses with its number.
+    fn held_load() -> (Load, UnboundedReceiver<()>, mpsc::Sender<()>) {
         let (go_on, reported) = mpsc::channel::<()>();
+        let (begins, begun) = unbounded_channel();
         let (reported, count) = (Mutex::new(reported), AtomicUsize::new(0));
         let load = move || {
             let number = count.fetch_add(1, Ordering::SeqCst);
             if number == 0 {
+                begins.send(()).unwrap_or_default();
                 reported.lock().unwrap().recv().unwrap_or_default();
             }
             Err(refusal("f".into(), &number.to_string()))
         };
-        (Arc::new(load), go_on)
+        (Arc::new(load), begun, go_on)
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_reading_that_does_not_end_is_refused_and_the_next_is_taken() {
-        let (load, _go_on) = held_load();
+        let (load, mut begun, _go_on) = held_load();
         let mut reading = Reading::default();
         reading.begin(&load, Path::new("f"));
+        begun.recv().await.expect("begun");
+        tokio::time::pause();
         let first = reading.end().await.expect_err("refused");
         assert_eq!(first.to_string(), "f: cannot be read: no answer within 10s");
         tokio::time::resume();
@@ -136,7 +142,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_asked_for_meanwhile_is_read_anew() {
-        let (load, go_on) = held_load();
+        let (load, _begun, go_on) = held_load();
         let mut reading = Reading::default();
         reading.begin(&load, Path::new("f"));
         reading.begin(&load, Path::new("f"));
