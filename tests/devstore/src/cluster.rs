@@ -3,7 +3,7 @@
 //! Never listens; nodes are started and ended by `lifecycle`.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use ditto_protocol::gossip::member_info::VNodeState;
@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::faults::Faults;
 use crate::groups::Groups;
 use crate::lifecycle::Lifecycle;
+use crate::net::Network;
 use crate::options::Options;
 use crate::pace::Pace;
 use crate::store::Store;
@@ -28,6 +29,8 @@ pub(crate) struct Cluster {
     pub(crate) users: Users,
     pub(crate) pace: Pace,
     pub(crate) lifecycle: OnceLock<Weak<Lifecycle>>,
+    /// `None`: the machine's.
+    pub(crate) network: Option<Arc<dyn Network>>,
     members: Mutex<Members>,
     /// Changes whenever a node has another log than before.
     logs: watch::Sender<u64>,
@@ -87,7 +90,11 @@ impl Member {
 }
 
 impl Cluster {
-    pub(crate) fn new(options: Options, advertised: Vec<(String, u16)>) -> Self {
+    pub(crate) fn new(
+        options: Options,
+        advertised: Vec<(String, u16)>,
+        network: Option<Arc<dyn Network>>,
+    ) -> Self {
         let member = |advertised| Member {
             instance: Uuid::new_v4(),
             advertised,
@@ -106,6 +113,7 @@ impl Cluster {
             pace: Pace::new(options.model),
             options,
             lifecycle: OnceLock::new(),
+            network,
             members: Mutex::new(Members {
                 all: advertised.into_iter().map(member).collect(),
                 leader: None,

@@ -7,11 +7,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
 use crate::cluster::{Cluster, Phase};
-use crate::net::{self, Listening, Tasks};
+use crate::net::{self, Listener, Listening, Network, Tasks};
 use crate::node::Node;
 use crate::options::{Ending, Options, Startup};
 
@@ -42,15 +41,19 @@ struct Slot {
 }
 
 impl Lifecycle {
-    /// Takes the ports of all nodes and starts them.
-    pub(crate) async fn start(options: Options) -> io::Result<Arc<Self>> {
+    /// Takes the ports of all nodes and starts them; `None`: on the machine's network.
+    pub(crate) async fn start(
+        options: Options,
+        network: Option<Arc<dyn Network>>,
+    ) -> io::Result<Arc<Self>> {
         let mut listeners = Vec::new();
         for index in 0..options.nodes.max(1) {
-            listeners.push(TcpListener::bind(nth_address(options.listen, index)).await?);
+            let address = nth_address(options.listen, index);
+            listeners.push(Listener::bind(network.as_deref(), address).await?);
         }
         let addresses = listeners
             .iter()
-            .map(TcpListener::local_addr)
+            .map(Listener::local_addr)
             .collect::<io::Result<Vec<_>>>()?;
         let startup = options.startup;
         let mut advertised: Vec<_> = addresses
@@ -60,7 +63,7 @@ impl Lifecycle {
         if let (Some(first), Some(given)) = (advertised.first_mut(), &options.advertise) {
             first.clone_from(given);
         }
-        let cluster = Arc::new(Cluster::new(options, advertised));
+        let cluster = Arc::new(Cluster::new(options, advertised, network));
         let slot = |(index, &address)| Slot {
             node: Arc::new(Node::new(index, Arc::clone(&cluster))),
             address,
@@ -109,7 +112,7 @@ impl Lifecycle {
         {
             self.cluster.forget();
         }
-        let listener = TcpListener::bind(slot.address).await?;
+        let listener = Listener::bind(self.cluster.network.as_deref(), slot.address).await?;
         self.listen(node, listener, startup).await
     }
 
@@ -203,7 +206,7 @@ impl Lifecycle {
     async fn listen(
         self: &Arc<Self>,
         node: usize,
-        listener: TcpListener,
+        listener: Listener,
         startup: Startup,
     ) -> io::Result<()> {
         let Some(slot) = self.slots.get(node) else {

@@ -10,6 +10,7 @@ use ditto_protocol::gossip::member_info::VNodeState;
 
 use crate::faults::Faults;
 use crate::lifecycle::Lifecycle;
+use crate::net::Network;
 use crate::node::Counters;
 use crate::options::{Ending, Options, Startup, User};
 use crate::store::Store;
@@ -33,7 +34,19 @@ impl Server {
     /// # Errors
     /// An address cannot be listened on.
     pub async fn start(options: Options) -> io::Result<Self> {
-        let lifecycle = Lifecycle::start(options).await?;
+        Self::start_over(options, None).await
+    }
+
+    /// The same on a network that a test plays.
+    ///
+    /// # Errors
+    /// Somebody listens on an address.
+    pub async fn start_on(options: Options, network: Arc<dyn Network>) -> io::Result<Self> {
+        Self::start_over(options, Some(network)).await
+    }
+
+    async fn start_over(options: Options, network: Option<Arc<dyn Network>>) -> io::Result<Self> {
+        let lifecycle = Lifecycle::start(options, network).await?;
         let address = lifecycle
             .address(0)
             .ok_or(io::ErrorKind::AddrNotAvailable)?;

@@ -4,6 +4,7 @@
 use super::effect::ParkedRange;
 use super::position::Position;
 use super::source::Payload;
+use crate::clock;
 use crate::generation::Generation;
 use crate::store::{Expected, Proposed, Record, Refused, Store, StreamRead};
 use bytes::Bytes;
@@ -120,9 +121,7 @@ impl Streams {
 
 /// Now, as the real server writes it into parked entries (UTC here).
 fn now_text() -> String {
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = clock::since_1970();
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     let (year, month, day) = date(days);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);

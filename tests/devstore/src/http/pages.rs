@@ -8,6 +8,7 @@ use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::{json, status};
+use crate::clock;
 use crate::cluster::{Member, Phase};
 use crate::generation::Generation;
 use crate::net::Body;
@@ -131,5 +132,5 @@ fn stats(node: &Node) -> Value {
 
 /// Now, in the form of RFC 3339.
 fn timestamp() -> String {
-    prost_types::Timestamp::from(std::time::SystemTime::now()).to_string()
+    prost_types::Timestamp::from(clock::now()).to_string()
 }

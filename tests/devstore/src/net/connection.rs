@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::dispatch::Dispatch;
 use super::latency::delayed;
+use super::port::Stream;
 use super::socket::{Socket, Wire};
 use super::tasks::Tasks;
 use super::{Stage, tls};
@@ -75,7 +75,7 @@ impl Connections {
     }
 
     /// Serves one more connection.
-    pub(super) fn serve(&self, stream: TcpStream) {
+    pub(super) fn serve(&self, stream: Stream) {
         let this = self.clone();
         self.tasks.spawn(async move {
             if let Err(error) = this.run(stream).await {
@@ -84,7 +84,7 @@ impl Connections {
         });
     }
 
-    async fn run(self, stream: TcpStream) -> io::Result<()> {
+    async fn run(self, stream: Stream) -> io::Result<()> {
         let reset = Arc::new(AtomicBool::new(false));
         let socket = Socket::new(stream, Arc::clone(&reset))?;
         let place = Place {
@@ -130,7 +130,9 @@ impl Connections {
             .keep_alive_timeout(KEEP_ALIVE)
             .initial_stream_window_size(windows.stream)
             .initial_connection_window_size(windows.connection)
-            .max_concurrent_streams(None);
+            .max_concurrent_streams(None)
+            // It is the day's, and a played network comes with a time of its own.
+            .auto_date_header(self.node.cluster.network.is_none());
         builder.http1().timer(TokioTimer::new());
         let mut served = pin!(builder.serve_connection(TokioIo::new(wire), self.dispatch));
         let outcome = tokio::select! {

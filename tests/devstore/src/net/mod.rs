@@ -7,6 +7,7 @@ mod body;
 mod connection;
 mod dispatch;
 mod latency;
+mod port;
 mod socket;
 mod tasks;
 mod tls;
@@ -16,7 +17,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::faults::FaultKind;
@@ -24,6 +24,8 @@ use crate::node::Node;
 use connection::Connections;
 
 pub(crate) use body::{Body, full};
+pub(crate) use port::Listener;
+pub use port::{Arrivals, Handed, Network};
 pub(crate) use tasks::Tasks;
 pub(crate) use trailers::UNSENDABLE;
 
@@ -76,7 +78,7 @@ impl Drop for Listening {
 ///
 /// # Errors
 /// The certificate is none.
-pub(crate) fn serve(listener: TcpListener, node: &Arc<Node>) -> io::Result<Listening> {
+pub(crate) fn serve(listener: Listener, node: &Arc<Node>) -> io::Result<Listening> {
     let (stage, stages) = watch::channel(Stage::Serving);
     let listening = Listening {
         accepting: Tasks::default(),
@@ -91,7 +93,7 @@ pub(crate) fn serve(listener: TcpListener, node: &Arc<Node>) -> io::Result<Liste
 }
 
 /// Accepts connections; while a fault has them refused, nothing listens.
-async fn accept(mut listener: TcpListener, connections: Connections, node: Arc<Node>) {
+async fn accept(mut listener: Listener, connections: Connections, node: Arc<Node>) {
     let faults = &node.cluster.faults;
     let mut changes = faults.watch();
     loop {
@@ -100,7 +102,7 @@ async fn accept(mut listener: TcpListener, connections: Connections, node: Arc<N
             let address = listener.local_addr();
             drop(listener);
             refuse(faults, node.index, until).await;
-            listener = match rebind(address).await {
+            listener = match rebind(&node, address).await {
                 Ok(listener) => listener,
                 Err(error) => {
                     tracing::error!(%error, "failed to listen again");
@@ -110,7 +112,7 @@ async fn accept(mut listener: TcpListener, connections: Connections, node: Arc<N
         }
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => connections.serve(stream),
+                Ok(stream) => connections.serve(stream),
                 Err(error) => {
                     tracing::warn!(%error, "failed to accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -150,6 +152,6 @@ async fn refuse(
     }
 }
 
-async fn rebind(address: io::Result<std::net::SocketAddr>) -> io::Result<TcpListener> {
-    TcpListener::bind(address?).await
+async fn rebind(node: &Node, address: io::Result<std::net::SocketAddr>) -> io::Result<Listener> {
+    Listener::bind(node.cluster.network.as_deref(), address?).await
 }

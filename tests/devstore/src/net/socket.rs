@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use super::port::Stream;
 
 /// What a connection reads from and writes to, whatever lies between it and the socket.
 pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -17,16 +18,15 @@ pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Wire for T {}
 
 /// The socket itself.
-#[derive(Debug)]
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     reset: Arc<AtomicBool>,
 }
 
 impl Socket {
     /// `reset`: whether the socket is to be reset when it is dropped.
-    pub(super) fn new(stream: TcpStream, reset: Arc<AtomicBool>) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
+    pub(super) fn new(stream: Stream, reset: Arc<AtomicBool>) -> io::Result<Self> {
+        stream.set_nodelay()?;
         Ok(Self { stream, reset })
     }
 }

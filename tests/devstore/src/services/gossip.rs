@@ -3,7 +3,6 @@
 //! Never asks another node; what is said here is what this process knows.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use ditto_protocol::gossip::gossip_server;
 use ditto_protocol::gossip::{ClusterInfo, EndPoint, MemberInfo};
@@ -12,6 +11,7 @@ use ditto_protocol::shared::Empty;
 use tonic::{Request, Response, Status};
 
 use super::admission::{Caller, Entry, Kind, admit};
+use crate::clock;
 use crate::cluster::Phase;
 use crate::node::Node;
 
@@ -39,9 +39,7 @@ impl gossip_server::Gossip for Gossip {
             access: None,
         };
         admit(&self.node, &Caller::of(request.extensions()), entry).await?;
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since = clock::since_1970();
         let time_stamp = i64::try_from(since.as_nanos() / 100).unwrap_or(i64::MAX);
         let members = self
             .node

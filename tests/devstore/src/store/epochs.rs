@@ -2,12 +2,11 @@
 //!
 //! Never shows in `$all`; the stream `$epoch-information` can be read like any other.
 
-use std::time::SystemTime;
-
 use uuid::Uuid;
 
 use super::Store;
 use super::log::Log;
+use crate::clock;
 
 const STREAM: &str = "$epoch-information";
 /// What the record itself takes in the log.
@@ -49,7 +48,7 @@ impl Log {
                 fields.push(format!(r#""{key}":{value}"#));
             }
         }
-        let time = prost_types::Timestamp::from(SystemTime::now());
+        let time = prost_types::Timestamp::from(clock::now());
         fields.push(format!(r#""timeStamp":"{time}""#));
         fields.push(format!(r#""leaderInstanceId":"{leader}""#));
         let data = format!("{{{}}}", fields.join(","));

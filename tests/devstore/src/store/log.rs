@@ -6,7 +6,6 @@ mod cut;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -15,6 +14,7 @@ use super::epochs::Epoch;
 use super::projections::Projections;
 use super::record::{Body, Proposed, Record};
 use super::{MAX_REVISION, StreamInfo, StreamMetadata};
+use crate::clock;
 
 /// Place of a stream in [`Log::streams`]. Streams are never forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -365,8 +365,5 @@ impl Stream {
 
 /// Now, in ticks of 100 ns since 1970-01-01 UTC.
 pub(super) fn now_ticks() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_nanos() / 100).unwrap_or(i64::MAX)
+    i64::try_from(clock::since_1970().as_nanos() / 100).unwrap_or(i64::MAX)
 }

@@ -2,8 +2,6 @@
 //!
 //! Refuses what the real server refuses, in its words; never writes.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use ditto_protocol::shared::StreamIdentifier;
 use ditto_protocol::streams::batch_append_req::Options;
 use ditto_protocol::streams::batch_append_req::options::{DeadlineOption, ExpectedStreamPosition};
@@ -11,6 +9,7 @@ use ditto_protocol::streams::batch_append_req::options::{DeadlineOption, Expecte
 use super::batch_answer::Failure;
 use super::proposed::Fault;
 use super::writer::Write;
+use crate::clock;
 use crate::generation::Generation;
 use crate::services::wire::stream_name;
 use crate::store::Expected;
@@ -52,9 +51,7 @@ fn is_over(deadline: Option<&DeadlineOption>) -> bool {
         None => false,
         Some(DeadlineOption::Deadline(within)) => (within.seconds, within.nanos) <= (0, 0),
         Some(DeadlineOption::Deadline21100(at)) => {
-            let now = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
+            let now = clock::since_1970();
             let at = (at.seconds, i64::from(at.nanos));
             at <= (
                 i64::try_from(now.as_secs()).unwrap_or(i64::MAX),

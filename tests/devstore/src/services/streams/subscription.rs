@@ -3,7 +3,7 @@
 //! Never ends one of its own accord: only an error or the client does.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use ditto_protocol::streams::ReadResp;
 use ditto_protocol::streams::read_resp::{CaughtUp, Content, SubscriptionConfirmation};
@@ -12,6 +12,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::Answers;
+use crate::clock;
 use crate::faults;
 use crate::generation::Generation;
 use crate::services::wire::content;
@@ -61,9 +62,7 @@ pub(super) fn too_slow(server: Generation, waiting: &[Arc<Record>]) -> Option<St
         return None;
     }
     let over = waiting.get(LIVE_BUFFER)?;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = clock::since_1970();
     let created =
         Duration::from_nanos(u64::try_from(over.created).unwrap_or(0).saturating_mul(100));
     (now.saturating_sub(created) > PATIENCE).then(faults::too_slow)
