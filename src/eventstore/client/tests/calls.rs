@@ -10,6 +10,8 @@ use ditto_protocol::streams::read_req::options::{
 };
 use ditto_protocol::streams::read_resp::read_event::RecordedEvent;
 use ditto_protocol::streams::read_resp::{Content, ReadEvent, StreamNotFound};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
@@ -290,11 +292,47 @@ async fn a_read_follows_the_leader_that_is_named_but_not_for_ever() {
     ));
 }
 
+/// A line over which every connection takes most of a call's limit until it carries anything.
+async fn long_line(to: String, pause: Duration) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let mut far = TcpStream::connect(&to).await.expect("the server");
+            tokio::spawn(async move {
+                tokio::time::sleep(pause).await;
+                copy_bidirectional(&mut near, &mut far).await
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn silence_in_what_a_search_left_of_the_limit_is_no_reason_to_search_again() {
+    let mut fake = Fake::start();
+    let pause = Duration::from_millis(1_600);
+    let line = long_line(fake.endpoint.to_string(), pause).await;
+    let client = client(&format!("esdb://{line}?tls=false&defaultDeadline=2500"));
+    let error = soon(client.read_stream(read(1))).await;
+    assert_eq!(*error.expect_err("silence").class(), Class::Timeout);
+    let unanswered = fake.reads.recv().await.expect("a read");
+    let serve = async {
+        let call = fake.reads.recv().await.expect("another read");
+        let last = answer(Content::LastStreamPosition(1));
+        call.answers.send(Ok(last)).expect("sent");
+    };
+    let (page, ()) = soon(async { tokio::join!(client.read_stream(read(1)), serve) }).await;
+    assert!(matches!(page, Ok(StreamPage::Found { .. })), "{page:?}");
+    assert_eq!(fake.asked("features"), 1, "the same connection");
+    drop(unanswered);
+}
+
 #[tokio::test]
 async fn a_server_that_says_nothing_is_a_timeout_and_is_asked_anew() {
     let mut fake = Fake::start();
     let client = client(&format!(
-        "esdb://{}?tls=false&defaultDeadline=200",
+        "esdb://{}?tls=false&defaultDeadline=1000",
         fake.endpoint
     ));
     let error = soon(client.read_stream(read(1)))
