@@ -37,6 +37,9 @@ pub(crate) enum Resolver {
     /// A test.
     #[cfg(test)]
     Fixed(Vec<SocketAddr>),
+    /// A network that a test plays: names are addresses.
+    #[cfg(feature = "simulated")]
+    Played(super::simulated::Played),
 }
 
 impl Resolver {
@@ -52,11 +55,25 @@ impl Resolver {
             }
             #[cfg(test)]
             Self::Fixed(fixed) => addresses.clone_from(fixed),
+            #[cfg(feature = "simulated")]
+            Self::Played(_) => {
+                let host = node.host.parse().map_err(io::Error::other)?;
+                addresses.push(SocketAddr::new(host, node.port));
+            }
         }
         if addresses.is_empty() {
             return Err(io::Error::other("the name has no address"));
         }
         Ok(addresses)
+    }
+
+    /// Whether there is only the network that a test plays.
+    pub(super) fn is_played(&self) -> bool {
+        match self {
+            #[cfg(feature = "simulated")]
+            Self::Played(_) => true,
+            _ => false,
+        }
     }
 }
 
@@ -161,6 +178,11 @@ impl Asking<'_> {
 pub(super) struct Openings(Arc<AtomicU64>);
 
 impl Openings {
+    /// One more is begun.
+    pub(super) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// So many since the start.
     pub(super) fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -201,7 +223,7 @@ impl Service<Name> for Only {
     }
 
     fn call(&mut self, _: Name) -> Self::Future {
-        self.1.0.fetch_add(1, Ordering::Relaxed);
+        self.1.add();
         ready(Ok(std::iter::once(self.0)))
     }
 }

@@ -13,13 +13,12 @@ use ditto_protocol::projections::projections_client::ProjectionsClient;
 use ditto_protocol::server_features::server_features_client::ServerFeaturesClient;
 use ditto_protocol::shared::Empty;
 use ditto_protocol::streams::streams_client::StreamsClient;
-use hyper_util::client::legacy::connect::HttpConnector;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use super::super::error::{Class, Error, Side};
-use super::addresses::{Asking, Only, Openings, Resolver, connector};
+use super::addresses::{Asking, Openings, Resolver, connector};
 use super::encryption;
 use super::features::{Features, features};
 use crate::config::cluster::{ClusterSettings, Endpoint, KeepAlive, Tls};
@@ -139,6 +138,9 @@ impl Material {
 
     /// The same error, or what the server was found to speak instead of what is configured.
     async fn explained(&self, error: Error, node: &Endpoint, address: SocketAddr) -> Error {
+        if self.resolver.is_played() {
+            return error;
+        }
         // Part of the whole limit is left for it only if the failure was quick.
         let limit = self.settings.gossip_timeout / 4;
         let clear = self.tls.as_ref().and_then(|_| {
@@ -163,15 +165,15 @@ impl Material {
             connection_window: CONNECTION_WINDOW,
             pings: self.settings.keep_alive,
         };
-        let openings = self.openings.clone();
-        self.channel_with(side, endpoint, connector(address, openings), transport)
+        let to = (address, self.openings.clone());
+        self.channel_with(side, endpoint, to, transport)
     }
 
     fn channel_with(
         &self,
         side: Side,
         endpoint: &Endpoint,
-        connector: HttpConnector<Only>,
+        (address, openings): (SocketAddr, Openings),
         transport: Transport,
     ) -> Result<Channel, Error> {
         let failed = |error: tonic::transport::Error| {
@@ -209,7 +211,11 @@ impl Material {
                 .tls_config_with_verifier(config, verifier)
                 .map_err(failed)?;
         }
-        Ok(builder.connect_with_connector_lazy(connector))
+        #[cfg(feature = "simulated")]
+        if let Resolver::Played(network) = &self.resolver {
+            return Ok(builder.connect_with_connector_lazy(network.connector(address, openings)));
+        }
+        Ok(builder.connect_with_connector_lazy(connector(address, openings)))
     }
 
     /// A request with ditto's headers.
@@ -346,11 +352,10 @@ impl Node {
             pings: Some(pings),
         };
         // Whoever opens it judges it: it counts among no others.
-        let connector = connector(self.address, Openings::default());
-        let (side, endpoint) = (self.side, &self.endpoint);
+        let to = (self.address, Openings::default());
         let channel = self
             .material
-            .channel_with(side, endpoint, connector, transport)?;
+            .channel_with(self.side, &self.endpoint, to, transport)?;
         Ok(StreamsClient::new(channel).max_decoding_message_size(LARGEST_ANSWER))
     }
 

@@ -103,7 +103,12 @@ impl Finder {
         };
         let (settings, expiry) = (self.settings.clone(), self.expiry.clone());
         let (resolver, openings) = (self.resolver.clone(), self.openings.clone());
+        let is_played = self.resolver.is_played();
         let read = move || Material::read(settings, &expiry, resolver, openings);
+        if is_played {
+            // A thread of its own would be in no order with everything else.
+            return read().map_err(failed);
+        }
         match self.loading.get(self.settings.call_timeout, read).await {
             Ok(material) => material.map_err(failed),
             Err(unread) => Err(failed(unread.to_string())),

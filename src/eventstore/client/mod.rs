@@ -26,6 +26,9 @@ mod projection;
 mod proven;
 mod read;
 mod read_all;
+#[cfg(feature = "simulated")]
+#[doc(hidden)]
+pub mod simulated;
 mod stream_end;
 mod subscribe_log;
 mod wire;
