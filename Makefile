@@ -7,9 +7,9 @@ BESIDE := MAKEFLAGS= $(MAKE) --no-print-directory --keep-going
 
 # Stages of `make test` that need the processors, one after the other; and those that mostly wait for servers, machines and
 # deadlines, the longest first.
-COMPUTING := test-rust simulation fuzz-smoke bench-smoke
+COMPUTING := test-rust simulation simulation-daemon fuzz-smoke bench-smoke
 WAITING := test-system chaos-fixed monitoring kinesis conformance newer-server page otlp clients demo-smoke
-NIGHTLY := without-kinesis nightly-simulation nightly-chaos protections nightly-fuzz nightly-bench release-check nightly-system
+NIGHTLY := without-kinesis nightly-simulation nightly-simulation-daemon nightly-chaos protections nightly-fuzz nightly-bench release-check nightly-system
 # Other seeds each night.
 TODAY := $(shell date +%Y%m%d)
 
@@ -70,6 +70,9 @@ without-kinesis: ## The tests of a ditto that is built without Kinesis
 simulation: ## The core under 100,000 random schedules, in the build of the other tests
 	@$(STAGE) simulation make --no-print-directory simulate PROFILE=
 
+simulation-daemon: ## The client and the loop in virtual time, 100 seeds, in the build of the other tests
+	@$(STAGE) simulation-daemon make --no-print-directory simulate-daemon SEEDS=100
+
 conformance: ## The development server against the recordings of two real Event Stores, and other people's clients
 	@$(STAGE) conformance --needs node --needs npm tests/conformance/run
 	@$(STAGE) kurrentdbclient --tests --needs python-venv tests/conformance/clients/run kurrentdbclient
@@ -101,6 +104,12 @@ simulate: ## The same, optimised, with SEEDS schedules (100000 if not given) fro
 
 nightly-simulation:
 	@$(STAGE) simulation make --no-print-directory simulate SEEDS=1000000 FIRST=$(TODAY)000000
+
+simulate-daemon: ## ditto's own client and loop between development servers, in virtual time: SEEDS of them (1000 if not given) from FIRST on, SEED=x again, MISTAKE=name
+	@programs=$$(tests/setup/programs) && exec "$$programs/virtual-time" $(if $(SEED),--seed $(SEED) --trace,--seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0)) $(if $(MISTAKE),--mistake $(MISTAKE))
+
+nightly-simulation-daemon:
+	@$(STAGE) simulation-daemon make --no-print-directory simulate-daemon SEEDS=10000 FIRST=$(TODAY)000000
 
 chaos: ## The real program while everything goes wrong: SEEDS of them (20 if not given), or SEED=x again; SERVER=23.10.4 or 26.1.0, TIME_SCALE, JOBS
 	@tests/chaos/run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),20)) $(if $(SERVER),--server $(SERVER)) $(if $(TIME_SCALE),--time-scale $(TIME_SCALE)) $(if $(JOBS),--jobs $(JOBS))
