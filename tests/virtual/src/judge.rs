@@ -29,6 +29,10 @@ pub(crate) struct Truth {
     /// Events of the database that came in its place.
     strange: Option<HashMap<Uuid, Known>>,
     restored: bool,
+    /// Those that were written after it was restored.
+    after: HashSet<Uuid>,
+    /// Whether nothing may be copied from a restored source that lacks what was copied.
+    pub(crate) strict: bool,
     truncated: HashMap<String, u64>,
 }
 
@@ -67,6 +71,9 @@ impl Truth {
                 metadata: event.metadata,
             };
             into.insert(event.id, known);
+            if self.restored {
+                self.after.insert(event.id);
+            }
         }
     }
 
@@ -119,11 +126,32 @@ impl End<'_> {
             PipelineState::Running if truth.strange.is_some() && has_copied => {
                 Err("it runs, and the source is another one than the copied one".to_owned())
             }
-            PipelineState::Running => self.everything_is_there(),
+            PipelineState::Running => {
+                self.nothing_is_mixed()?;
+                self.everything_is_there()
+            }
             state => {
                 self.everything_is_there()?;
                 Err(format!("it is {state:?}"))
             }
+        }
+    }
+
+    /// Where a source was restored that lacks what was copied, nothing that it has since is at the destination.
+    fn nothing_is_mixed(&self) -> Result<(), String> {
+        let there = |ids: &HashSet<Uuid>| {
+            let streams = streams(self.destination);
+            let mut all = streams
+                .iter()
+                .flat_map(|stream| self.destination.appended(stream, 0, usize::MAX));
+            all.find(|record| ids.contains(&record.id))
+        };
+        match (there(&self.truth.lost), there(&self.truth.after)) {
+            (Some(lost), Some(after)) if self.truth.strict => Err(format!(
+                "it copied {} #{} from a restored source that has no {} #{}",
+                after.stream, after.revision, lost.stream, lost.revision
+            )),
+            _ => Ok(()),
         }
     }
 

@@ -24,6 +24,10 @@ pub(crate) struct Options {
     /// Make this mistake on purpose: the seeds must find it.
     #[arg(long, value_parser = mistake)]
     pub(crate) mistake: Option<Mistake>,
+    /// Demand, too, that nothing is copied from a restored source that lacks events which were copied: ditto does not notice
+    /// each of them yet.
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// Run each seed twice, and demand that both are the same.
     #[arg(long)]
     pub(crate) twice: bool,

@@ -180,7 +180,7 @@ impl Plan {
     }
 
     fn faults(&mut self, dice: &mut Dice) {
-        let often = dice.pick(&[4, 10, 25]);
+        let often = dice.pick(&[4, 10, 25, 120]);
         let mut at = dice.time(Duration::ZERO, 5 * SECOND);
         while at < self.healed {
             self.fault(dice, at);

@@ -28,24 +28,16 @@ pub(crate) fn one(seed: u64, options: &Options) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return say(format_args!("seed {seed}: no runtime: {error}"), 2),
     };
-    let began = Instant::now();
     let report = runtime.block_on(async {
         devstore::clock::begin_at(SystemTime::UNIX_EPOCH + BEGINNING);
         if options.trace {
             trace();
         }
-        world::run(seed, options.mistake).await
+        world::run(seed, options.mistake, options.strict).await
     });
     let line = format!(
-        "seed {seed}: {} records, {:.0?} in {:.0?}, digest {:016x}",
-        report.copied,
-        report.took,
-        if options.trace {
-            began.elapsed()
-        } else {
-            Duration::ZERO
-        },
-        report.digest
+        "seed {seed}: {} records in {:.0?}, digest {:016x}; ditto says: {}",
+        report.copied, report.took, report.digest, report.says
     );
     match report.violation {
         None => say(format_args!("{line}"), 0),
@@ -101,6 +93,7 @@ fn apart(seed: u64, options: &Options) -> Result<(), String> {
         let mistake = Mistake::ALL
             .iter()
             .find(|(_, mistake)| Some(*mistake) == options.mistake);
+        command.args(options.strict.then_some("--strict"));
         if let Some((name, _)) = mistake {
             command.args(["--mistake", name]);
         }

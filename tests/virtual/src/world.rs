@@ -48,6 +48,8 @@ pub(crate) struct Report {
     pub violation: Option<String>,
     /// Events at the destination.
     pub copied: usize,
+    /// What ditto says at the end.
+    pub(crate) says: String,
     /// How long it took, by its own clock.
     pub took: Duration,
     /// One number for everything that was sent and stored.
@@ -64,7 +66,7 @@ pub(crate) struct World {
 }
 
 /// Runs one seed.
-pub(crate) async fn run(seed: u64, mistake: Option<Mistake>) -> Report {
+pub(crate) async fn run(seed: u64, mistake: Option<Mistake>, strict: bool) -> Report {
     let began = Instant::now();
     let plan = Arc::new(Plan::new(seed));
     tracing::info!(?plan, "seed {seed}");
@@ -73,6 +75,7 @@ pub(crate) async fn run(seed: u64, mistake: Option<Mistake>) -> Report {
     let mut processes: Vec<Process> = Vec::new();
     let mut frozen: Option<Process> = None;
     let mut restarts: Vec<JoinHandle<()>> = Vec::new();
+    world.truth.strict = strict;
     world.begin(&mut processes, Host::First);
     for (at, step) in &plan.steps {
         sleep_until(began + (*at).min(plan.healed)).await;
@@ -119,6 +122,7 @@ pub(crate) async fn run(seed: u64, mistake: Option<Mistake>) -> Report {
     Report {
         violation,
         copied: world.copied(),
+        says: processes.first().map(Process::says).unwrap_or_default(),
         took: began.elapsed(),
         digest: world.digest(),
     }
@@ -270,6 +274,8 @@ impl World {
                 let page = store.read_all_backward(None, *records);
                 let lost: Vec<_> = page.map(|page| page.events).unwrap_or_default();
                 if let Some(first) = lost.last() {
+                    let (from, to) = (first.position, store.end());
+                    tracing::info!(from, to, "the source loses what stands there");
                     let kept = store.copy_until(first.position);
                     store.become_copy_of(&kept);
                     self.truth.lost(lost.iter().map(|record| record.id));
@@ -321,8 +327,7 @@ impl World {
                     well = None;
                     let holds = processes.first().is_some_and(Process::holds);
                     if healed.elapsed() >= if holds { HELD } else { soon } {
-                        let says = processes.first().map(Process::says).unwrap_or_default();
-                        return Some(format!("{what}; it says: {says}"));
+                        return Some(what);
                     }
                 }
             }
