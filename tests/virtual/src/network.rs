@@ -55,7 +55,9 @@ struct State {
     cut: BTreeSet<(SocketAddr, SocketAddr)>,
     /// Neither reads nor writes.
     frozen: BTreeSet<SocketAddr>,
-    /// What was done, in order, as one number.
+    began: Instant,
+    /// Who sent something to whom and when, in order, as one number. Not how much: a checkpoint names its process, and ids
+    /// of processes are of different lengths.
     digest: u64,
 }
 
@@ -99,6 +101,7 @@ impl Network {
                 pipes: Vec::new(),
                 cut: BTreeSet::new(),
                 frozen: BTreeSet::new(),
+                began: Instant::now(),
                 digest: 0,
             })),
             changes: watch::Sender::new(0),
@@ -353,7 +356,8 @@ impl State {
 
     fn note(&mut self, from: SocketAddr, to: SocketAddr, size: usize) {
         tracing::trace!(%from, %to, size, "sent");
-        for part in [from.port().into(), to.port().into(), size as u64] {
+        let at = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        for part in [from.port().into(), to.port().into(), at] {
             self.digest = (self.digest ^ part)
                 .wrapping_mul(0x9E37_79B9_7F4A_7C15)
                 .rotate_left(29);
