@@ -225,11 +225,11 @@ impl SubscriptionView {
             }
             PipelineState::Standby if !self.is_ready() => self.key.words(
                 "another consumer has the group, and the destination does not answer",
-                "another process holds the mirror, and the destination does not answer",
+                "another process has the mirror, and the destination does not answer",
             ),
             PipelineState::Standby => self.key.words(
                 "another consumer has the group",
-                "another process holds the mirror",
+                "another process has the mirror",
             ),
             PipelineState::Searching(text) | PipelineState::Stopped(text) => text,
         }
