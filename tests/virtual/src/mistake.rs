@@ -123,6 +123,10 @@ impl Log for Mistaken {
         self.source.has_reconnected()
     }
 
+    async fn end(&self) -> Option<LogPosition> {
+        self.source.end().await
+    }
+
     async fn record_at(&self, position: LogPosition) -> RecordPage {
         self.source.record_at(position).await
     }

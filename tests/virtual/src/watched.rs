@@ -160,6 +160,10 @@ impl Keeper for Watched<EventStore> {
         self.destination.held_streams(mirror).await
     }
 
+    async fn take_up_held(&self, mirror: &str) -> HeldPage {
+        self.destination.take_up_held(mirror).await
+    }
+
     async fn write_held(
         &self,
         mirror: &str,
