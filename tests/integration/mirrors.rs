@@ -180,16 +180,8 @@ async fn destination_that_was_set_back_gets_again_what_it_lost() {
     fill(servers.source.store());
     let mirroring = start(&servers.source, &servers.destination, everything());
     servers.until_equal().await;
+    until_checkpoint(&servers).await;
     let there = servers.destination.store();
-    // A checkpoint that says that all of it is there.
-    let before = there.stream_info(CHECKPOINTS).last;
-    until("a checkpoint follows", || {
-        match there.stream_info(CHECKPOINTS).last {
-            last if last > before => Ok(()),
-            last => Err(format!("{last:?}")),
-        }
-    })
-    .await;
     let end = there.last_position();
     // Streams that nobody writes any more afterwards: no append would show what is missing.
     for number in 0..5 {
@@ -202,4 +194,44 @@ async fn destination_that_was_set_back_gets_again_what_it_lost() {
     servers.destination.begin(Startup::default()).await.unwrap();
     servers.until_equal().await;
     drop(mirroring);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn source_that_lost_what_was_copied_since_the_last_checkpoint_is_not_copied_on() {
+    let servers = Servers::start().await;
+    fill(servers.source.store());
+    let mirroring = start(&servers.source, &servers.destination, everything());
+    servers.until_equal().await;
+    until_checkpoint(&servers).await;
+    let end = servers.source.store().last_position();
+    seed(servers.source.store(), "late", 3);
+    servers.until_equal().await;
+    servers.source.end(Ending::Kill).await;
+    servers.source.store().cut(end + 1);
+    servers.source.begin(Startup::default()).await.unwrap();
+    // What it writes instead.
+    seed(servers.source.store(), "other", 3);
+    let why = until("the mirror stops", || match mirroring.seen.state() {
+        PipelineState::Stopped(why) => Ok(why),
+        state => Err(format!("it is {state:?}")),
+    })
+    .await;
+    assert!(
+        why.contains("event 2 of stream late, which was copied, is no longer at"),
+        "{why}"
+    );
+    assert_eq!(servers.destination.store().stream_info("other").last, None);
+}
+
+/// Waits for a checkpoint that says that all of it is there.
+async fn until_checkpoint(servers: &Servers) {
+    let there = servers.destination.store();
+    let before = there.stream_info(CHECKPOINTS).last;
+    until("a checkpoint follows", || {
+        match there.stream_info(CHECKPOINTS).last {
+            last if last > before => Ok(()),
+            last => Err(format!("{last:?}")),
+        }
+    })
+    .await;
 }

@@ -38,19 +38,20 @@ impl Log {
         send(cx, LogCommand::Trust { read: asked });
         self.note_witness();
         let epochs = taking::epochs_of(page);
-        let nameless = epochs.origin().is_none();
+        // A leader began since: it may have cut off what is at the destination, or the source was set back.
+        let is_doubtful = epochs.origin().is_none() || !self.is_proven(&epochs);
         self.resume(cx, streams, epochs);
         let unproven = self.holding.last().filter(|last| last.mark_epoch.is_none());
         let record = unproven.and_then(|last| last.mark.as_ref()?.record.clone());
         match (record, self.witness.clone()) {
             (Some(record), _) => self.read_proof(cx, record, true),
-            (None, Some(witness)) if nameless => self.read_proof(cx, witness, false),
+            (None, Some(witness)) if is_doubtful => self.read_proof(cx, witness, false),
             _ => self.go_on(cx),
         }
     }
 
-    /// Without epochs the record beside the mark must be where it was; before a checkpoint names one, the last that this
-    /// process knows to be done.
+    /// What no epoch proves must be where it was: the record beside the mark of a checkpoint without epochs, otherwise the last
+    /// that this process knows to be done.
     fn read_proof(&mut self, cx: &mut Context, record: Record, is_saved: bool) {
         let (read, at) = (ReadId(cx.next_id()), record.position);
         self.reading.phase = Phase::Proving {
@@ -136,7 +137,7 @@ impl Log {
         }
     }
 
-    /// The source does not let its epochs be read: it is the same if the record beside the mark is there.
+    /// The source is the same if the record is there.
     fn on_proof_read(
         &mut self,
         cx: &mut Context,
@@ -157,14 +158,30 @@ impl Log {
                 self.go_on(cx);
             }
             _ => {
-                let LogPosition { commit, prepare } = record.position;
-                let why = format!(
-                    "nothing proves that the source is the one that was copied: its epochs cannot be read, and event {} of \
-                     stream {} is not at {commit}/{prepare}",
-                    record.revision, record.stream
-                );
+                let why = self.is_gone(record);
                 self.stop_with(cx, streams, why);
             }
+        }
+    }
+
+    /// A record that was copied is not where it was: text for the operator.
+    fn is_gone(&self, record: &Record) -> String {
+        let Record {
+            position: LogPosition { commit, prepare },
+            stream,
+            revision,
+            ..
+        } = record;
+        if self.epochs.origin().is_none() {
+            format!(
+                "nothing proves that the source is the one that was copied: its epochs cannot be read, and event {revision} of \
+                 stream {stream} is not at {commit}/{prepare}"
+            )
+        } else {
+            format!(
+                "the source is not the one that was copied: event {revision} of stream {stream}, which was copied, is no longer at \
+                 {commit}/{prepare}, and its log went on without it"
+            )
         }
     }
 
