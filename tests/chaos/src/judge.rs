@@ -10,9 +10,9 @@ use support::store::Store;
 use tokio::time::{Instant, sleep};
 
 use crate::group::{GROUP, source_stream};
-use crate::options::STREAMS;
+use crate::others::{PLACEHOLDER, is_system};
 use crate::trouble::Side;
-use crate::world::World;
+use crate::world::{MIRROR, World};
 use crate::writing::stream;
 
 /// A read may take this long.
@@ -29,15 +29,23 @@ pub(crate) struct Judge {
     destination: Store,
     /// Links that the category has when everything is there.
     linked: u64,
+    /// How many streams are compared.
+    streams: usize,
 }
 
 impl Judge {
     /// Connects to both, which may still be starting.
-    pub(crate) async fn new(world: &World, linked: u64, until: Instant) -> Result<Self> {
+    pub(crate) async fn new(
+        world: &World,
+        linked: u64,
+        streams: usize,
+        until: Instant,
+    ) -> Result<Self> {
         Ok(Self {
             source: connect(world.addresses(Side::Source), until).await?,
             destination: connect(world.addresses(Side::Destination), until).await?,
             linked,
+            streams,
         })
     }
 
@@ -74,11 +82,11 @@ impl Judge {
     /// A server does not answer.
     pub(crate) async fn differences(&self) -> Result<Vec<String>> {
         let mut differences = Vec::new();
-        for number in 0..STREAMS {
+        for number in 0..self.streams {
             let name = stream(number);
             let (ours, theirs) =
                 futures_util::try_join!(self.source.stream(&name), self.destination.stream(&name))?;
-            differences.extend(compare(&name, &ours, &theirs).differences);
+            differences.extend(differing(&name, &ours, &theirs));
         }
         let more = differences.len().saturating_sub(SHOWN);
         differences.truncate(SHOWN);
@@ -101,10 +109,45 @@ impl Judge {
         Ok(entries.iter().map(reason).collect())
     }
 
+    /// What a mirror wrote of streams that it holds.
+    ///
+    /// # Errors
+    /// The destination does not answer.
+    pub(crate) async fn held(&self) -> Result<Vec<String>> {
+        let name = format!("$ditto-held-{MIRROR}");
+        let data = |entry: &Recorded| String::from_utf8_lossy(&entry.data).into_owned();
+        let held = self.destination.stream(&name).await?;
+        let held = held.iter().filter(|entry| entry.event_type == "ditto-held");
+        Ok(held.map(data).collect())
+    }
+
     async fn links(&self) -> Result<u64> {
         let last = self.destination.last(&source_stream()).await?;
         Ok(last.map_or(0, |last| last + 1))
     }
+}
+
+/// How a stream differs. The destination has nothing of a system stream, and placeholders only where the source's beginning is
+/// gone.
+fn differing(stream: &str, ours: &[Recorded], theirs: &[Recorded]) -> Vec<String> {
+    if is_system(stream) {
+        return compare(stream, &[], theirs).differences;
+    }
+    let first = ours.first().map_or(0, |event| event.revision);
+    let before = theirs.iter().take_while(|event| event.revision < first);
+    let (before, others) = theirs.split_at(before.count());
+    let others_there = before
+        .iter()
+        .filter(|event| event.event_type != PLACEHOLDER)
+        .map(|event| {
+            format!(
+                "{stream} #{}: the source's is gone, and no placeholder",
+                event.revision
+            )
+        });
+    let mut differences: Vec<String> = others_there.collect();
+    differences.extend(compare(stream, ours, others).differences);
+    differences
 }
 
 fn reason(entry: &Recorded) -> String {

@@ -9,6 +9,7 @@ mod group;
 mod judge;
 mod nemesis;
 mod options;
+mod others;
 mod run;
 mod tally;
 mod trouble;

@@ -179,6 +179,7 @@ impl Nemesis {
                 self.world.daemons[*daemon].lock().await.reload(*changed)?
             }
             Action::Password(time) => self.change_password(*time).await,
+            Action::Lag { side, node, time } => self.hold_back(*side, *node, *time).await?,
         };
         if done {
             self.count(name, 1).await;
@@ -287,6 +288,24 @@ impl Nemesis {
         sleep(time).await;
         daemon.signal(Signal::CONT)?;
         Ok(frozen)
+    }
+
+    /// That node, or the next one if it leads.
+    async fn hold_back(&self, side: Side, node: usize, time: Duration) -> Result<bool> {
+        let addresses = self.world.addresses(side);
+        for node in [node, (node + 1) % addresses.len()] {
+            if self
+                .order(side, &format!("/devstore/hold/{node}"), None)
+                .await
+            {
+                sleep(time).await;
+                let until = Instant::now() + PATIENCE;
+                let path = format!("/devstore/rejoin/{node}");
+                insist(addresses, "POST", &path, None, until).await?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn change_password(&self, time: Duration) -> bool {

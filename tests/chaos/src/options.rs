@@ -7,14 +7,48 @@ use std::fmt;
 use devstore::Generation;
 use simulation::dice::Dice;
 
-/// Streams written to.
+use crate::others::OTHERS;
+
+/// Streams of the category.
 pub(crate) const STREAMS: usize = 300;
-/// Events written, all streams together.
+/// Events written to them, all together.
 pub(crate) const EVENTS: usize = 5_000;
 /// Clients that write them.
 pub(crate) const WRITERS: usize = 4;
 
-/// Who consumes the group.
+/// What copies what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Copying {
+    /// A group has the category, and nothing else is written.
+    Group,
+    /// A mirror of everything.
+    Mirror,
+    /// A group has the category, a mirror the other streams.
+    Both,
+}
+
+impl Copying {
+    /// Goes round with the seed, three seeds of each in a row; two of five are as they were before there were mirrors.
+    fn of(seed: u64) -> Self {
+        match seed / 3 % 5 {
+            1 | 4 => Self::Mirror,
+            2 => Self::Both,
+            _ => Self::Group,
+        }
+    }
+
+    /// Whether a mirror takes part.
+    pub(crate) fn mirrors(self) -> bool {
+        self != Self::Group
+    }
+
+    /// Whether a group does.
+    pub(crate) fn consumes(self) -> bool {
+        self != Self::Mirror
+    }
+}
+
+/// Who consumes the group. A mirror is held by one daemon at a time, however many there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Consumers {
     /// One daemon.
@@ -45,6 +79,7 @@ impl Consumers {
 /// The choices of one seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
+    pub(crate) copying: Copying,
     pub(crate) source_server: Generation,
     pub(crate) destination_server: Generation,
     pub(crate) source_nodes: usize,
@@ -71,6 +106,14 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// How many streams are written to.
+    pub(crate) fn streams(&self) -> usize {
+        match self.copying.mirrors() {
+            true => STREAMS + OTHERS,
+            false => STREAMS,
+        }
+    }
+
     /// The options of a seed, between servers of this generation if it is given.
     pub(crate) fn new(seed: u64, server: Option<Generation>) -> Self {
         // Dice of their own, so that the servers change nothing else of a seed.
@@ -79,8 +122,10 @@ impl Options {
         let mut dice = Dice::new(seed, 1);
         // The kind of run goes round with the seed, so that any three seeds in a row have all that is special.
         let kind = seed % 3;
-        let lossy = kind == 2;
+        let copying = Copying::of(seed);
+        let lossy = kind == 2 && copying.consumes();
         let consumers = match kind {
+            0 if !copying.consumes() => Consumers::Standby,
             0 => dice.pick(&[
                 Consumers::Standby,
                 Consumers::Shared(Strategy::RoundRobin),
@@ -94,6 +139,7 @@ impl Options {
             false => 1,
         };
         Self {
+            copying,
             source_server: generation(),
             destination_server: generation(),
             source_nodes: nodes(&mut dice, kind == 0),
@@ -118,8 +164,9 @@ impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} source nodes of {} and {} destination nodes of {}, {:?}, message timeout {} ms, {} retries, {} checkpoints, buffer {:?}, \
+            "{:?}, {} source nodes of {} and {} destination nodes of {}, {:?}, message timeout {} ms, {} retries, {} checkpoints, buffer {:?}, \
              appends of {}{}{}{}, {} more troubles",
+            self.copying,
             self.source_nodes,
             self.source_server.version(),
             self.destination_nodes,

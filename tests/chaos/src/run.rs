@@ -19,6 +19,7 @@ use crate::group;
 use crate::judge::Judge;
 use crate::nemesis::Nemesis;
 use crate::options::Options;
+use crate::others;
 use crate::tally::Tally;
 use crate::trouble::{self, LATE, SECOND, Side};
 use crate::world::{BUDGET, World};
@@ -96,7 +97,12 @@ async fn attempt(seed: u64, setting: &Setting, folder: &Path, verdict: &mut Verd
     let hurry = Arc::new(AtomicBool::new(false));
     writing::write(source, &plan.first, Duration::ZERO, &hurry).await?;
     let leader = source.first().context("a source without an address")?;
-    group::create(leader, &options, setting.time_scale).await?;
+    if options.copying.consumes() {
+        group::create(leader, &options, setting.time_scale).await?;
+    }
+    if options.copying.mirrors() {
+        others::truncate(leader).await?;
+    }
     if options.flood {
         let late =
             json!({"fault": "refuse_connections", "lasts_ms": u64::try_from(LATE.as_millis())?});
@@ -114,7 +120,8 @@ async fn attempt(seed: u64, setting: &Setting, folder: &Path, verdict: &mut Verd
     let outcome = match disturbed.await {
         Ok(tally) => {
             verdict.tally = tally;
-            settle(&world, &plan, setting, verdict).await
+            let judge = (plan.linked, options.streams());
+            settle(&world, judge, setting, verdict).await
         }
         Err(error) => Err(error),
     };
@@ -141,9 +148,7 @@ async fn disturb(
     log: &Arc<Mutex<Vec<String>>>,
 ) -> Result<Tally> {
     let schedule = trouble::schedule(seed, options);
-    let denied = schedule
-        .iter()
-        .any(|(_, name, _)| *name == "source: access_denied");
+    let denied = schedule.iter().any(|(_, name, _)| *name == trouble::DENIED);
     let disturbing = async {
         nemesis.disturb(schedule, log).await?;
         nemesis.last_chance().await?;
@@ -163,13 +168,13 @@ async fn disturb(
 
 async fn settle(
     world: &World,
-    plan: &Plan,
+    (linked, streams): (u64, usize),
     setting: &Setting,
     verdict: &mut Verdict,
 ) -> Result<()> {
     let begin = Instant::now();
     let until = begin + setting.patience;
-    let judge = Judge::new(world, plan.linked, until).await?;
+    let judge = Judge::new(world, linked, streams, until).await?;
     let equal = judge.until_equal(until).await;
     verdict.settled = begin.elapsed();
     complaints(world).await?;
@@ -192,6 +197,10 @@ async fn settle(
             "the server parked {} events, {asked_for} of them on purpose",
             parked.len()
         );
+    }
+    let held = judge.held().await?;
+    if !held.is_empty() && verdict.tally.of_name(trouble::DENIED) == 0 {
+        bail!("ditto held streams: {}", held.join("; "));
     }
     complaints(world).await
 }

@@ -9,7 +9,7 @@ use devstore::{Fault, FaultKind};
 use serde_json::{Value, json};
 use simulation::dice::Dice;
 
-use crate::options::Options;
+use crate::options::{Copying, Options};
 
 /// One of the two servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,12 @@ pub(crate) enum Action {
     },
     /// The user's password is another one for this time.
     Password(Duration),
+    /// A node that does not lead has nothing of what is written in this time, until it is over.
+    Lag {
+        side: Side,
+        node: usize,
+        time: Duration,
+    },
 }
 
 /// A trouble: its name, when it may be chosen, and what chance makes of it.
@@ -61,6 +67,8 @@ pub(crate) struct Trouble {
     pub(crate) make: fn(&mut Dice, &Options) -> Action,
 }
 
+/// What a source denied needs an operator, or a long wait.
+pub(crate) const DENIED: &str = "source: access_denied";
 const PASSWORD_CHANGED: &str = "destination: password changed";
 
 /// In a flood the destination is away this long when the first daemon starts, and nothing else happens yet.
@@ -71,6 +79,14 @@ pub(crate) const SECOND: &str = "ditto: a second daemon";
 
 fn always(_: &Options) -> bool {
     true
+}
+
+fn with_group(options: &Options) -> bool {
+    options.copying.consumes()
+}
+
+fn may_lag(options: &Options) -> bool {
+    options.copying.mirrors() && options.source_nodes > 1
 }
 
 fn may_kill(options: &Options) -> bool {
@@ -158,17 +174,42 @@ fn size_limit(dice: &mut Dice, options: &Options) -> Action {
     times(dice, Destination, FaultKind::SizeLimit { bytes }, 20)
 }
 
-const SOURCE_CALLS: [&str; 4] = [
-    "",
-    "PersistentSubscriptions/Read",
-    "GetInfo",
-    "Streams/Read",
-];
+/// What ditto calls at the source, all of it or a part. A mirror only reads.
+type Calls = &'static [&'static str];
+
+fn source_calls(options: &Options) -> Calls {
+    match options.copying {
+        Copying::Group | Copying::Both => &[
+            "",
+            "PersistentSubscriptions/Read",
+            "GetInfo",
+            "Streams/Read",
+        ],
+        Copying::Mirror => &["", READING],
+    }
+}
+
+fn consuming(options: &Options) -> Calls {
+    match options.copying {
+        Copying::Group => &[CONSUMING],
+        Copying::Mirror => &[READING],
+        Copying::Both => &[CONSUMING, READING],
+    }
+}
+
+/// A read that is denied to a subscription parks an event; a mirror looks again when it starts.
+fn joining(options: &Options) -> Calls {
+    match options.copying {
+        Copying::Group | Copying::Both => &[CONSUMING, "GetInfo"],
+        Copying::Mirror => &[READING],
+    }
+}
+
+const CONSUMING: &str = "PersistentSubscriptions/Read";
+const READING: &str = "Streams/Read";
 const DESTINATION_CALLS: [&str; 3] = ["", "BatchAppend", "Streams/Read"];
 const ANY_CALL: [&str; 1] = [""];
-const CONSUMING: [&str; 1] = ["PersistentSubscriptions/Read"];
 const APPENDING: [&str; 1] = ["BatchAppend"];
-const JOINING: [&str; 2] = ["PersistentSubscriptions/Read", "GetInfo"];
 
 const OUTAGE: bool = true;
 const LIGHT: bool = false;
@@ -185,19 +226,19 @@ macro_rules! troubles {
 pub(crate) const ALL: &[Trouble] = troubles![
     "source: refuse_connections", OUTAGE, always, |d, _| for_a_while(d, Source, FaultKind::RefuseConnections);
     "source: half_open", OUTAGE, always, |d, _| half_open(d, Source);
-    "source: unavailable", LIGHT, always, |d, _| in_call(d, Source, FaultKind::Unavailable, &SOURCE_CALLS);
+    "source: unavailable", LIGHT, always, |d, o| in_call(d, Source, FaultKind::Unavailable, source_calls(o));
     "source: not_leader", LIGHT, always, |d, o| not_leader(d, o, Source);
-    "source: access_denied", LIGHT, may_kill, |d, _| in_call(d, Source, FaultKind::AccessDenied, &JOINING);
-    "source: unanswered", LIGHT, always, |d, _| in_call(d, Source, FaultKind::Unanswered, &SOURCE_CALLS);
-    "source: end_cleanly", LIGHT, may_kill, |d, _| in_call(d, Source, FaultKind::EndCleanly, &CONSUMING);
-    "source: consumer_too_slow", LIGHT, always, |d, _| in_call(d, Source, FaultKind::ConsumerTooSlow, &CONSUMING);
+    DENIED, LIGHT, may_kill, |d, o| in_call(d, Source, FaultKind::AccessDenied, joining(o));
+    "source: unanswered", LIGHT, always, |d, o| in_call(d, Source, FaultKind::Unanswered, source_calls(o));
+    "source: end_cleanly", LIGHT, may_kill, |d, o| in_call(d, Source, FaultKind::EndCleanly, consuming(o));
+    "source: consumer_too_slow", LIGHT, always, |d, o| in_call(d, Source, FaultKind::ConsumerTooSlow, consuming(o));
     "source: slow_append", LIGHT, always, |d, _| times(d, Source, FaultKind::SlowAppend { ms: 20 }, 60);
-    "source: deliver_twice", LIGHT, always, |d, _| times(d, Source, FaultKind::DeliverTwice, 8);
-    "source: deliver_out_of_order", LIGHT, always, |d, _| times(d, Source, FaultKind::DeliverOutOfOrder, 8);
+    "source: deliver_twice", LIGHT, with_group, |d, _| times(d, Source, FaultKind::DeliverTwice, 8);
+    "source: deliver_out_of_order", LIGHT, with_group, |d, _| times(d, Source, FaultKind::DeliverOutOfOrder, 8);
     "source: checkpoint_ahead", LIGHT, |o| o.lossy, |d, _| { let by = d.between(1, 20); times(d, Source, FaultKind::CheckpointAhead { by }, 2) };
-    "source: push_nothing", LIGHT, always, |d, _| for_a_while(d, Source, FaultKind::PushNothing);
-    "source: drop_consumers", LIGHT, always, |d, _| times(d, Source, FaultKind::DropConsumers, 2);
-    "source: park_instead", LIGHT, always, |d, _| times(d, Source, FaultKind::ParkInstead, 3);
+    "source: push_nothing", LIGHT, with_group, |d, _| for_a_while(d, Source, FaultKind::PushNothing);
+    "source: drop_consumers", LIGHT, with_group, |d, _| times(d, Source, FaultKind::DropConsumers, 2);
+    "source: park_instead", LIGHT, with_group, |d, _| times(d, Source, FaultKind::ParkInstead, 3);
     "source: killed", OUTAGE, always, |d, o| restart(d, o, Source, "kill");
     "source: terminated", OUTAGE, always, |d, o| restart(d, o, Source, "terminate");
     "source: shut down", OUTAGE, always, |d, o| restart(d, o, Source, "shutdown");
@@ -226,6 +267,7 @@ pub(crate) const ALL: &[Trouble] = troubles![
     "ditto: SIGSTOP and SIGCONT", LIGHT, always, |d, o| Action::Freeze { daemon: daemon(d, o), time: ms(d, 200, 2_500) };
     "ditto: SIGHUP", LIGHT, always, |d, o| Action::Reload { daemon: daemon(d, o), changed: false };
     "ditto: SIGHUP with changes", LIGHT, may_kill, |d, o| Action::Reload { daemon: daemon(d, o), changed: true };
+    "source: node lags", LIGHT, may_lag, |d, o| Action::Lag { side: Source, node: d.index(nodes(o, Source)), time: ms(d, 400, 2_500) };
 ];
 
 /// When the light troubles begin and end, and when the outages do. Light ones come first: they need something to strike.

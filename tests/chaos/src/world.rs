@@ -13,11 +13,15 @@ use tokio::sync::Mutex;
 
 use crate::daemon::Daemon;
 use crate::group::{GROUP, source_stream};
-use crate::options::Options;
+use crate::options::{Copying, Options};
+use crate::others;
 use crate::trouble::Side;
 
 /// The least budget that the configuration takes.
 pub(crate) const BUDGET: u64 = 1024 * 1024;
+
+/// The name of the mirror.
+pub(crate) const MIRROR: &str = "all";
 
 /// Ports are taken below those that the system gives to clients: a server that is down must find its port free again.
 const FIRST_PORT: u16 = 20_000;
@@ -88,13 +92,27 @@ impl World {
         format!(
             "[source]\nconnection_string = \"{}\"\n[destination]\nconnection_string = \"{}\"\n{user}[daemon]\n\
              max_buffered_bytes = \"1MiB\"\n[replication]\nmax_append_bytes = \"256KiB\"\n{buffer}\
-             max_append_events = {}\n[[subscription]]\nstream = \"{}\"\ngroup = \"{GROUP}\"\n[http]\n\
+             max_append_events = {}\n{}[http]\n\
              listen = \"127.0.0.1:0\"\n",
             connection(&self.source),
             connection(&self.destination),
             options.max_append_events,
-            source_stream(),
+            copies(options.copying),
         )
+    }
+}
+
+/// The part of a configuration that says what is copied.
+fn copies(copying: Copying) -> String {
+    let subscription = format!(
+        "[[subscription]]\nstream = \"{}\"\ngroup = \"{GROUP}\"\n",
+        source_stream()
+    );
+    let mirror = format!("[[mirror]]\nname = \"{MIRROR}\"\n");
+    match copying {
+        Copying::Group => subscription,
+        Copying::Mirror => mirror,
+        Copying::Both => format!("{subscription}{mirror}streams = [{}]\n", others::rules()),
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
 use crate::options::{EVENTS, Options, STREAMS, WRITERS};
+use crate::others;
 
 /// A writer's call is given up after this time and made again.
 const CALL: Duration = Duration::from_millis(800);
@@ -26,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Size of a large event.
 const LARGE: u64 = 20 * 1024;
 
-/// Category of all streams.
+/// Category of all streams that a group may copy.
 pub(crate) const CATEGORY: &str = "chaos";
 
 /// Everything that is to be written.
@@ -48,9 +49,22 @@ pub(crate) struct Planned {
     messages: Vec<ProposedMessage>,
 }
 
-/// The name of a stream.
+impl Planned {
+    pub(crate) fn new(stream: usize, first: u64, messages: Vec<ProposedMessage>) -> Self {
+        Self {
+            stream,
+            first,
+            messages,
+        }
+    }
+}
+
+/// The name of a stream: those of the category, and then the others.
 pub(crate) fn stream(number: usize) -> String {
-    format!("{CATEGORY}-{number}")
+    match number.checked_sub(STREAMS) {
+        None => format!("{CATEGORY}-{number}"),
+        Some(other) => others::name(other),
+    }
 }
 
 /// What this seed writes.
@@ -77,19 +91,19 @@ pub(crate) fn plan(seed: u64, options: &Options) -> Plan {
             messages.push(message(&mut dice, unlinked, large));
             written += 1;
         }
-        all.push(Planned {
-            stream,
-            first: next[stream],
-            messages,
-        });
+        all.push(Planned::new(stream, next[stream], messages));
         next[stream] += count;
     }
     let meanwhile = all.split_off(all.len() * 2 / 5);
-    Plan {
+    let mut plan = Plan {
         first: all,
         meanwhile,
         linked,
+    };
+    if options.copying.mirrors() {
+        others::add(seed, &mut plan);
     }
+    plan
 }
 
 /// How many events each stream gets: every stream one at least, some many.
@@ -104,7 +118,7 @@ fn lengths(dice: &mut Dice) -> Vec<u64> {
 }
 
 /// Flagged JSON and empty, an event is not linked by its category (protocol §6.2).
-fn message(dice: &mut Dice, unlinked: bool, large: bool) -> ProposedMessage {
+pub(crate) fn message(dice: &mut Dice, unlinked: bool, large: bool) -> ProposedMessage {
     let json = unlinked || dice.permille(600);
     let size = match (unlinked, large) {
         (true, _) => 0,
