@@ -142,7 +142,7 @@ pub fn placeholder_id(stream: &StreamName, revision: u64) -> Uuid {
 }
 
 /// Flagged JSON and empty: projections do not link such events (protocol §6.2).
-fn placeholder(stream: &StreamName, revision: u64) -> Event {
+pub(super) fn placeholder(stream: &StreamName, revision: u64) -> Event {
     Event {
         id: placeholder_id(stream, revision),
         stream: stream.clone(),

@@ -179,6 +179,8 @@ pub(super) enum TailFinding {
     OneSided,
     /// The destination does not show it: ask its server whether it is this event.
     Ask(Event),
+    /// Neither the source shows it nor does the destination say enough.
+    Gone,
     /// Nothing can tell: a matter of policy. Text for the operator.
     Unverified(String),
     /// The source has no such event: what the destination holds came from elsewhere.
@@ -209,9 +211,7 @@ pub(super) fn tail_lookup(
                 .to_owned(),
         ),
         (Some(_), SourceTail::Gone) if !passes => TailFinding::OneSided,
-        (_, SourceTail::Gone) => TailFinding::Unverified(format!(
-            "revision {tail}, the destination's last, can no longer be read at the source"
-        )),
+        (_, SourceTail::Gone) => TailFinding::Gone,
         // Expected before it would be *no stream*, and that append could be written.
         (None, SourceTail::Event(_)) if tail == 0 => TailFinding::Unverified(
             "its only event cannot be read, and the server cannot be asked about a first event"

@@ -180,6 +180,31 @@ fn missing_history_is_filled_with_placeholders_where_that_is_the_policy() {
     assert_eq!(counts, [2, 1]);
 }
 
+/// `$tb` is written before the placeholders and hides them: a process that goes on with a fill sees none.
+#[test]
+fn interrupted_fill_continues_after_its_hidden_placeholders() {
+    let begun = |answer: LookupResult| {
+        let mut bench = Bench::looking_up(CoreSettings {
+            on_missing_history: OnMissingHistory::Fill,
+            ..settings()
+        });
+        bench.found(2, Vec::new());
+        bench.found(2, Vec::new());
+        bench.source_events(Vec::new(), 9);
+        let asked = bench.commands().pop();
+        assert_eq!(asked.as_deref(), Some("recognise 2 in s-1"));
+        bench.looked_up(answer);
+        bench
+    };
+    let mut ours = begun(LookupResult::Recognised);
+    assert_eq!(ours.commands(), ["source s-1 from 3 count 2"]);
+    ours.source_events(events("s-1", [5]), 9);
+    assert_eq!(ours.commands(), ["append s-1 after 2: 3 4 5"]);
+    // Not a conflict: it may be an event of the source that went since it was copied.
+    let others = begun(LookupResult::Foreign);
+    assert_eq!(others.core.status().held, [0, 0, 0, 1]);
+}
+
 #[test]
 fn missing_history_stops_the_subscription_where_that_is_the_policy() {
     let mut bench = Bench::looking_up(CoreSettings {

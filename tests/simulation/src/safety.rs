@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use ditto_core::event::Event;
+use ditto_core::placeholder_id;
 use ditto_core::port::{
     AppendOutcome, HeldReason, Input, JoinRefusal, LinkPage, Mode, OnConflict, OnMissingHistory,
     OnUnverified, Report, SessionId, StopReason,
@@ -253,13 +254,16 @@ impl World {
             && self.unverified_possible(stream)
     }
 
-    /// A question to the destination that only an append asks: about the source's own event, and never one that could be
-    /// written.
+    /// A question to the destination that only an append asks: about the source's own event, or a placeholder where that may be
+    /// gone, and never one that could be written.
     pub(crate) fn check_question(&mut self, stream: usize, event: &Event) {
         let length = self.destination.streams[stream].events.len() as u64;
         if event.revision == 0 || event.revision >= length {
             self.violate(|| format!("asks about revision {} of s-{stream}, which ends before {length}: that would be written", event.revision));
-        } else if self.source.event(stream, event.revision) != Some(event) {
+        } else if self.source.event(stream, event.revision) != Some(event)
+            && !(event.id == placeholder_id(&event.stream, event.revision)
+                && self.missing_possible(stream))
+        {
             self.violate(|| format!("asks about {event:?}, which is not the source's event"));
         }
     }
