@@ -201,21 +201,31 @@ async fn check_connect_looks_at_the_log_and_the_checkpoint_of_a_mirror() {
         assert!(said.contains(text), "{text:?} in {said}{complaint}");
     };
     let log = "ok: mirror all: the source's log can be read\n";
-    let none = "ok: mirror all: the destination has no checkpoint; ditto will begin with the log's first event\n";
+    let none = "ok: mirror all: the destination has no checkpoint; ditto will begin with the log's first event, ";
+    let no_epochs = "warning: mirror all: the source does not let the user read $epoch-information";
     let no_log = "(add the user to $admins, or grant it the permission to read $all)\n";
-    let no_checkpoint =
-        "(add the user to $admins, or grant it the permission to read $ditto-mirror-all)\n";
+    let no_checkpoint = "let the user read the mirror's checkpoint (add the user to $admins, or grant it the permission to read $ditto-mirror-all)\n";
     judge("admin", "admin", 0, log);
     judge("admin", "admin", 0, none);
     judge("reader", "admin", 1, no_log);
+    judge("reader", "admin", 1, no_epochs);
     judge("admin", "reader", 1, no_checkpoint);
 
-    let checkpoint = Store::json_event("ditto-checkpoint", "{}".to_owned());
     let destination = servers.destination.store();
-    destination
-        .append("$ditto-mirror-all", Expected::Any, vec![checkpoint])
-        .expect("an append");
-    let there = "ok: mirror all: the destination has its checkpoint\n";
+    let written = |data: &str| {
+        let checkpoint = Store::json_event("ditto-checkpoint", data.to_owned());
+        destination
+            .append("$ditto-mirror-all", Expected::Any, vec![checkpoint])
+            .expect("an append");
+    };
+    written("{}");
+    let not_understood = "problem: mirror all: event 0 of stream $ditto-mirror-all is no checkpoint";
+    judge("admin", "admin", 1, not_understood);
+    written(
+        r#"{"version":1,"mark":null,"highest":null,"origin":null,"takenOver":true,"rules":"+*","holder":"ditto/b/7",
+        "instance":"00000000-0000-0000-0000-000000000001","process":null}"#,
+    );
+    let there = "ok: mirror all: the destination has its checkpoint, of ditto/b/7; ";
     judge("admin", "admin", 0, there);
 
     servers.destination.stop().await;

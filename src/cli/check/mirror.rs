@@ -1,12 +1,17 @@
-//! What a mirror needs of both sides: the source's log, and its own checkpoint at the destination.
+//! What a mirror needs of both sides: the source's log and its epochs, and its own checkpoint at the destination.
 //!
 //! Only reads. What only a write shows is not known.
 
-use super::connect::Finding::{self, Fine, Problem};
+use super::connect::Finding::{self, Fine, Problem, Warning};
 use crate::config::settings::MirrorSettings;
-use crate::destination::event_store::checkpoint_stream;
+use crate::destination::Keeper;
+use crate::destination::event_store::{EventStore, checkpoint_stream};
+use crate::escape;
 use crate::eventstore::client::Client;
 use crate::eventstore::{Class, Error};
+use ditto_core::port::LogPosition;
+use ditto_core::port::log::CheckpointPage;
+use indicatif::HumanBytes;
 
 /// Looks at one mirror; without a destination at its source alone.
 pub(super) async fn mirror(
@@ -16,21 +21,70 @@ pub(super) async fn mirror(
     findings: &mut Vec<Finding>,
 ) {
     let name = format!("mirror {}", settings.name);
-    findings.push(match source.log_end().await {
-        Ok(_) => Fine(format!("{name}: the source's log can be read")),
-        Err(error) => unreadable(&name, "$all", &error),
-    });
-    let Some(destination) = destination else {
-        return;
+    let end = match source.log_end().await {
+        Ok(end) => {
+            findings.push(Fine(format!("{name}: the source's log can be read")));
+            end
+        }
+        Err(error) => {
+            findings.push(unreadable(&name, "$all", &error));
+            None
+        }
     };
+    findings.extend(epochs(source, &name).await);
+    if let Some(destination) = destination {
+        let destination = EventStore::new(destination.clone());
+        findings.push(checkpoint(&destination, settings, &name, end).await);
+    }
+}
+
+/// Without them a mirror works, and notices less.
+async fn epochs(source: &Client, name: &str) -> Option<Finding> {
+    match source.epochs().await {
+        Err(error) if *error.class() == Class::Denied => Some(Warning(format!(
+            "{name}: the source does not let the user read $epoch-information: ditto recognises the source by a single event \
+             instead, and stops if that was scavenged (add the user to $admins, or grant it the permission to read that stream)"
+        ))),
+        // What else fails is told of the log.
+        _ => None,
+    }
+}
+
+async fn checkpoint(
+    destination: &EventStore,
+    settings: &MirrorSettings,
+    name: &str,
+    end: Option<LogPosition>,
+) -> Finding {
     let stream = checkpoint_stream(&settings.name);
-    findings.push(match destination.last_revision(&stream).await {
-        Ok(Some(_)) => Fine(format!("{name}: the destination has its checkpoint")),
-        Ok(None) => Fine(format!(
-            "{name}: the destination has no checkpoint; ditto will begin with the log's first event"
+    match destination.newest_checkpoint(&settings.name).await {
+        CheckpointPage::Newest {
+            checkpoint,
+            is_gone,
+            ..
+        } => {
+            let mark = checkpoint.mark.map_or(0, |mark| mark.position.commit);
+            let left = end.map_or(0, |end| end.commit).saturating_sub(mark);
+            let holder = escape::line(&checkpoint.holder.name).into_owned();
+            let ended = if is_gone { ", which has ended" } else { "" };
+            Fine(format!(
+                "{name}: the destination has its checkpoint, of {holder}{ended}; {} of the source's log are left to look through",
+                HumanBytes(left)
+            ))
+        }
+        CheckpointPage::None { .. } => Fine(format!(
+            "{name}: the destination has no checkpoint; ditto will begin with the log's first event, {} to look through",
+            HumanBytes(end.map_or(0, |end| end.commit))
         )),
-        Err(error) => unreadable(&name, stream.as_str(), &error),
-    });
+        CheckpointPage::Unreadable(text) => Problem(format!("{name}: {text}")),
+        CheckpointPage::Denied => Problem(format!(
+            "{name}: the destination does not let the user read the mirror's checkpoint (add the user to $admins, or grant it the \
+             permission to read {stream})"
+        )),
+        CheckpointPage::Failed => Problem(format!(
+            "{name}: the destination does not answer a read of {stream}"
+        )),
+    }
 }
 
 /// Streams of the server's own are for `$admins`, unless their access control list says otherwise.
