@@ -180,6 +180,7 @@ impl Sides {
                 highest: None,
                 origin: None,
                 taken_over: false,
+                released: true,
                 rules: before.rules.clone(),
                 holder: self.holder.clone(),
             }
@@ -243,6 +244,7 @@ impl Sides {
             highest: None,
             origin: None,
             taken_over: false,
+            released: true,
             rules: before.rules,
             holder: self.holder.clone(),
         })

@@ -219,7 +219,8 @@ async fn check_connect_looks_at_the_log_and_the_checkpoint_of_a_mirror() {
             .expect("an append");
     };
     written("{}");
-    let not_understood = "problem: mirror all: event 0 of stream $ditto-mirror-all is no checkpoint";
+    let not_understood =
+        "problem: mirror all: event 0 of stream $ditto-mirror-all is no checkpoint";
     judge("admin", "admin", 1, not_understood);
     written(
         r#"{"version":1,"mark":null,"highest":null,"origin":null,"takenOver":true,"rules":"+*","holder":"ditto/b/7",

@@ -100,6 +100,8 @@ pub struct Checkpoint {
     pub origin: Option<Uuid>,
     /// It only says who holds the mirror now; mark and highest position are those of the checkpoint before it.
     pub taken_over: bool,
+    /// Its holder wrote it as the last one, with nothing in flight: whoever wants the mirror may take it over at once.
+    pub released: bool,
     /// The rules that decide what is copied, in canonical form.
     pub rules: String,
     /// Who wrote it.

@@ -1,4 +1,4 @@
-//! A mirror's core on its own: what one stream may keep.
+//! A mirror's core on its own: what one stream may keep, and how a mirror passes from one process to the next.
 //!
 //! Everything else of mirrors is in the simulator.
 
@@ -9,7 +9,7 @@ use super::{event, settings};
 use crate::event::Event;
 use crate::filter::StreamFilter;
 use crate::port::log::{
-    CheckpointPage, EpochsPage, HeldChange, HeldPage, Holder, LogCommand, LogInput,
+    Checkpoint, CheckpointPage, EpochsPage, HeldChange, HeldPage, Holder, LogCommand, LogInput,
 };
 use crate::port::{
     AppendOutcome, Command, Expected, Input, LogPosition, LookupId, LookupResult, Moment, SessionId,
@@ -29,10 +29,18 @@ struct Mirror {
     recorded: Vec<HeldChange>,
     lookup_of_b: Option<LookupId>,
     next: u64,
+    /// The newest checkpoint, and those that were written.
+    newest: Option<Checkpoint>,
+    written: Vec<Checkpoint>,
 }
 
 impl Mirror {
     fn new(budget: usize) -> Self {
+        Self::after(budget, None)
+    }
+
+    /// One that finds this checkpoint.
+    fn after(budget: usize, newest: Option<Checkpoint>) -> Self {
         let log = LogSettings {
             filter: StreamFilter::all(),
             holder: Holder {
@@ -48,6 +56,8 @@ impl Mirror {
             recorded: Vec::new(),
             lookup_of_b: None,
             next: 0,
+            newest,
+            written: Vec::new(),
         };
         mirror.input(Input::Budget { bytes: budget });
         mirror
@@ -100,18 +110,30 @@ impl Mirror {
         Some(match command {
             LogCommand::ReadCheckpoint { read } => LogInput::CheckpointRead {
                 read,
-                page: CheckpointPage::None {
-                    expected: Expected::NoStream,
+                page: match &self.newest {
+                    Some(checkpoint) => CheckpointPage::Newest {
+                        revision: 7,
+                        checkpoint: Box::new(checkpoint.clone()),
+                        is_gone: false,
+                    },
+                    None => CheckpointPage::None {
+                        expected: Expected::NoStream,
+                    },
                 },
             },
             LogCommand::ReadEpochs { read } => LogInput::EpochsRead {
                 read,
                 page: EpochsPage::Denied,
             },
-            LogCommand::WriteCheckpoint { write, .. } => LogInput::CheckpointWritten {
-                write,
-                outcome: AppendOutcome::Written(0),
-            },
+            LogCommand::WriteCheckpoint {
+                write, checkpoint, ..
+            } => {
+                self.written.push(*checkpoint);
+                LogInput::CheckpointWritten {
+                    write,
+                    outcome: AppendOutcome::Written(0),
+                }
+            }
             LogCommand::ReadHeld { read } => LogInput::HeldRead {
                 read,
                 page: HeldPage::Held {
@@ -176,4 +198,40 @@ fn a_slow_stream_of_a_mirror_does_not_stop_the_others() {
     assert_eq!(held.stream.as_str(), "b");
     assert!(held.revision >= 10, "a first part is kept");
     assert!(mirror.core.status().bytes_buffered <= 5 * MIB);
+}
+
+#[test]
+fn mirror_that_its_holder_let_go_is_taken_over_at_once() {
+    let left = |released| Checkpoint {
+        mark: None,
+        mark_epoch: None,
+        highest: None,
+        origin: None,
+        taken_over: false,
+        released,
+        rules: StreamFilter::all().to_string(),
+        holder: Holder {
+            name: "another".to_owned(),
+            instance: uuid::Uuid::from_u128(2),
+        },
+    };
+    for (newest, writes) in [(left(true), 1), (left(false), 0)] {
+        let mirror = Mirror::after(MIB, Some(newest.clone()));
+        assert_eq!(mirror.written.len(), writes, "{newest:?}");
+        let released = mirror.written.iter().any(|written| written.released);
+        assert!(!released, "who takes it over has it");
+    }
+}
+
+#[test]
+fn last_checkpoint_of_a_stop_lets_the_mirror_go() {
+    let mut mirror = Mirror::new(MIB);
+    let deadline = mirror.now + Duration::from_secs(10);
+    mirror.input(Input::Stop { deadline });
+    let released: Vec<bool> = mirror
+        .written
+        .iter()
+        .map(|written| written.released)
+        .collect();
+    assert_eq!(released, [false, true]);
 }

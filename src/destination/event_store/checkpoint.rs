@@ -105,6 +105,8 @@ struct Written {
     highest: Option<WrittenProof>,
     origin: Option<Uuid>,
     taken_over: bool,
+    #[serde(default)]
+    released: bool,
     rules: String,
     holder: String,
     instance: Uuid,
@@ -165,6 +167,7 @@ impl Written {
             }),
             origin: checkpoint.origin,
             taken_over: checkpoint.taken_over,
+            released: checkpoint.released,
             rules: checkpoint.rules.clone(),
             holder: checkpoint.holder.name.clone(),
             instance: checkpoint.holder.instance,
@@ -222,6 +225,7 @@ impl From<Written> for Checkpoint {
             }),
             origin: written.origin,
             taken_over: written.taken_over,
+            released: written.released,
             rules: written.rules,
             holder: Holder {
                 name: written.holder,
@@ -259,6 +263,7 @@ mod tests {
             highest: None,
             origin: None,
             taken_over: true,
+            released: false,
             rules: "*".to_owned(),
             holder: Holder {
                 name: "ditto/host/1".to_owned(),
@@ -282,6 +287,7 @@ mod tests {
             }),
             origin: Some(Uuid::from_u128(4)),
             taken_over: false,
+            released: true,
             ..nothing.clone()
         };
         [nothing, whole]

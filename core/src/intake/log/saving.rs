@@ -67,6 +67,7 @@ impl Log {
             highest: highest.and_then(|highest| epochs.prove(highest)),
             origin: epochs.origin(),
             taken_over: false,
+            released: self.ending.is_some(),
             rules: self.settings.filter.to_string(),
             holder: self.settings.holder.clone(),
         });
@@ -78,6 +79,7 @@ impl Log {
     fn say_again(&mut self, cx: &mut Context, revision: u64, reopen: bool) {
         if let Some(mut checkpoint) = self.holding.last.clone() {
             checkpoint.taken_over = false;
+            checkpoint.released = self.ending.is_some();
             self.write(cx, revision, checkpoint);
         }
         if reopen {

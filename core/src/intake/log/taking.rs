@@ -45,7 +45,8 @@ impl Log {
                 is_gone,
             } => {
                 let own = checkpoint.holder.instance == self.settings.holder.instance;
-                if own || is_gone || self.is_given_up(cx.now, revision) {
+                let free = own || is_gone || checkpoint.released;
+                if free || self.is_given_up(cx.now, revision) {
                     return self.judge_later(cx, Expected::Exact(revision), Some(checkpoint));
                 }
                 self.holding.attempts = 0;
@@ -121,11 +122,13 @@ impl Log {
                 highest: None,
                 origin,
                 taken_over: true,
+                released: false,
                 rules: self.settings.filter.to_string(),
                 holder: self.settings.holder.clone(),
             })
         });
         checkpoint.taken_over = true;
+        checkpoint.released = false;
         checkpoint.holder = self.settings.holder.clone();
         let write = Write::new(cx, found.expected, checkpoint);
         self.holding.stage = Stage::Taking(write);
