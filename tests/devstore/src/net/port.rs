@@ -5,12 +5,14 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 /// A connection that a played network hands in. One that is dropped before it was shut down is reset.
 pub trait Handed: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -42,7 +44,7 @@ impl Listener {
         address: SocketAddr,
     ) -> io::Result<Self> {
         Ok(match network {
-            None => Self::Machine(TcpListener::bind(address).await?),
+            None => Self::Machine(listen(address).await?),
             Some(network) => Self::Played(address, network.listen(address)?),
         })
     }
@@ -65,6 +67,30 @@ impl Listener {
             },
         }
     }
+}
+
+/// Ports that the machine gives to no connection by itself (Linux: those from 32,768 on): else one that goes out takes the port of
+/// a server that is down, and the server does not come back.
+const OWN_PORTS: Range<u16> = 10_000..32_768;
+/// Ports that are tried; most are free.
+const TRIES: u32 = 100;
+
+/// Listens on this address, with a free port instead of the port 0.
+async fn listen(mut address: SocketAddr) -> io::Result<TcpListener> {
+    if address.port() != 0 {
+        return TcpListener::bind(address).await;
+    }
+    let mut tried = Err(io::ErrorKind::AddrInUse.into());
+    for _ in 0..TRIES {
+        let (_, drawn, ..) = Uuid::new_v4().as_fields();
+        let ports = OWN_PORTS.end - OWN_PORTS.start;
+        address.set_port(OWN_PORTS.start + drawn % ports);
+        tried = TcpListener::bind(address).await;
+        if !matches!(&tried, Err(error) if error.kind() == io::ErrorKind::AddrInUse) {
+            break;
+        }
+    }
+    tried
 }
 
 /// A connection's bytes.
