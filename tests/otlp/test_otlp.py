@@ -105,7 +105,7 @@ resource_attributes = {{ "deployment.environment.name" = "test", "service.name" 
                     file.write("another\n")
                 receiver.answer = 401
                 daemon.send_signal(signal.SIGHUP)
-                self.until_logged(daemon, "401")
+                self.until_logged(daemon, TROUBLE)
                 receiver.answer = 200
                 line = self.until_received(receiver, OVER)
                 self.assertIn("another", line.headers.values())
