@@ -8,11 +8,12 @@
 use std::time::Duration;
 
 use super::recording::Recording;
+use super::write::Write;
 use super::{Log, Trouble, send};
 use crate::context::Context;
 use crate::pause::{back_off, stopped_pause};
 use crate::port::log::{Checkpoint, EpochsPage, LogCommand, Mark};
-use crate::port::{Expected, LogPosition, Moment, ReadId, Side, WriteId};
+use crate::port::{Expected, LogPosition, Moment, ReadId, Side};
 use crate::streams::Streams;
 
 /// A checkpoint follows the one before after this time if events were copied since.
@@ -31,18 +32,6 @@ pub(super) struct Found {
     pub(super) before: Option<Box<Checkpoint>>,
 }
 
-/// A checkpoint that was sent and is not answered.
-#[derive(Clone, Debug)]
-pub(super) struct Write {
-    pub(super) id: WriteId,
-    pub(super) expected: Expected,
-    pub(super) checkpoint: Box<Checkpoint>,
-    pub(super) first_sent: Moment,
-    pub(super) attempts: u32,
-    /// When it is sent again; `None`: its answer is awaited.
-    pub(super) again_at: Option<Moment>,
-}
-
 /// The steps of a checkpoint of the holder's.
 #[derive(Clone, Debug)]
 pub(super) enum Saving {
@@ -54,7 +43,7 @@ pub(super) enum Saving {
         mark: Option<Mark>,
         highest: Option<LogPosition>,
     },
-    Writing(Write),
+    Writing(Write<Box<Checkpoint>>),
 }
 
 /// Where this process stands towards the mirror.
@@ -71,7 +60,7 @@ pub(super) enum Stage {
         found: Found,
     },
     /// The checkpoint that takes it over is under way.
-    Taking(Write),
+    Taking(Write<Box<Checkpoint>>),
     /// This process holds it.
     Held { revision: u64, saving: Saving },
 }
@@ -173,11 +162,11 @@ impl Holding {
         let stage = match &self.stage {
             Stage::Out { ask_at } => Some(*ask_at),
             Stage::Judging { read: None, at, .. } => Some(*at),
-            Stage::Taking(write) => write.again_at,
+            Stage::Taking(write) => write.due(),
             Stage::Held { saving, .. } => match saving {
                 Saving::At(at) => Some(*at),
                 Saving::Proving { .. } => None,
-                Saving::Writing(write) => write.again_at,
+                Saving::Writing(write) => write.due(),
             },
             Stage::Asking { .. } | Stage::Judging { .. } => None,
         };
@@ -304,8 +293,7 @@ impl Holding {
             ..
         } = &mut self.stage
         {
-            write.attempts += 1;
-            write.again_at = Some(now + back_off(write.attempts));
+            write.send_later(now);
         }
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! `holding` is who copies, by lease: `taking` takes the mirror over, `saving` writes checkpoints, `epochs` tells whether the
 //! source is the same. `record` is which streams are on record at the destination as held, `recording` reads and writes it,
-//! `looks` looks at them again. `reading` is the subscription, `opening` the reads around its start. `positions` is what is
+//! `looks` looks at them again; `write` is how both are written. `reading` is the subscription, `opening` the reads around its start. `positions` is what is
 //! done. `ending` stops.
 
 mod ending;
@@ -19,6 +19,7 @@ mod record;
 mod recording;
 mod saving;
 mod taking;
+mod write;
 
 use std::time::Duration;
 

@@ -6,6 +6,7 @@
 
 use super::looks::{AGAIN, EVERY};
 use super::record::HeldRecord;
+use super::write::Write;
 use super::{Log, Trouble, refused, send};
 use crate::context::Context;
 use crate::pause::back_off;
@@ -17,17 +18,6 @@ use crate::streams::Streams;
 /// What the record is called in words for the operator.
 const NAME: &str = "the mirror's record of held streams";
 
-/// Changes that were sent and are not answered.
-#[derive(Clone, Debug)]
-struct Write {
-    id: WriteId,
-    expected: Expected,
-    changes: Vec<HeldChange>,
-    attempts: u32,
-    /// When it is sent again; `None`: its answer is awaited.
-    again_at: Option<Moment>,
-}
-
 /// Where this process stands towards the record.
 #[derive(Clone, Debug)]
 enum Step {
@@ -37,7 +27,7 @@ enum Step {
     ReadAt(Moment),
     Reading(ReadId),
     Known(Expected),
-    Writing(Write),
+    Writing(Write<Vec<HeldChange>>),
 }
 
 /// Reading and writing the record.
@@ -72,7 +62,7 @@ impl Recording {
     pub(super) fn due(&self) -> Option<Moment> {
         match &self.step {
             Step::ReadAt(at) => Some(*at),
-            Step::Writing(write) => write.again_at,
+            Step::Writing(write) => write.due(),
             Step::Closed | Step::Reading(_) | Step::Known(_) => None,
         }
     }
@@ -117,15 +107,7 @@ impl Log {
         if changes.is_empty() {
             return;
         }
-        let write = Write {
-            id: WriteId(cx.next_id()),
-            expected,
-            changes,
-            attempts: 0,
-            again_at: None,
-        };
-        write.send(cx);
-        self.recording.step = Step::Writing(write);
+        self.recording.step = Step::Writing(Write::new(cx, expected, changes));
     }
 
     pub(super) fn on_held_read(
@@ -183,7 +165,7 @@ impl Log {
         };
         match outcome {
             AppendOutcome::Written(last) | AppendOutcome::Present(last) => {
-                let changes = std::mem::take(&mut write.changes);
+                let changes = std::mem::take(&mut write.what);
                 self.recording.step = Step::Known(Expected::Exact(last));
                 for position in self.record.accepted(changes) {
                     self.done(cx, position);
@@ -195,8 +177,7 @@ impl Log {
                 self.recording.step = Step::ReadAt(cx.now);
             }
             AppendOutcome::NotReady | AppendOutcome::NoAnswer => {
-                write.attempts += 1;
-                write.again_at = Some(cx.now + back_off(write.attempts));
+                write.send_later(cx.now);
             }
             refusal => self.stop_with(cx, streams, refused(&refusal, NAME)),
         }
@@ -227,26 +208,5 @@ impl Log {
         if self.record.pass(held, position, look_at) {
             self.done(cx, position);
         }
-    }
-}
-
-impl Write {
-    /// Sends it again, as it was: the same events at the same revisions.
-    fn send_if_due(&mut self, cx: &mut Context) {
-        if self.again_at.is_some_and(|at| at <= cx.now) {
-            self.again_at = None;
-            self.send(cx);
-        }
-    }
-
-    fn send(&self, cx: &mut Context) {
-        send(
-            cx,
-            LogCommand::WriteHeld {
-                write: self.id,
-                expected: self.expected,
-                changes: self.changes.clone(),
-            },
-        );
     }
 }

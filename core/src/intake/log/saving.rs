@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use super::holding::{LEASE, Saving, Stage, Write};
+use super::holding::{LEASE, Saving, Stage};
 use super::taking::{epochs_of, judge};
+use super::write::Write;
 use super::{Log, refused, send};
 use crate::context::Context;
 use crate::port::log::{Checkpoint, EpochsPage, LogCommand, Mark, Record};
@@ -129,13 +130,13 @@ impl Log {
         }
     }
 
-    fn accepted(&mut self, cx: &mut Context, revision: u64, write: Write) {
+    fn accepted(&mut self, cx: &mut Context, revision: u64, write: Write<Box<Checkpoint>>) {
         self.holding.lease_until = write.first_sent + LEASE;
         let rules = self.settings.filter.to_string();
-        if !write.checkpoint.taken_over && write.checkpoint.rules == rules {
-            self.holding.done = write.checkpoint.mark.clone();
+        if !write.what.taken_over && write.what.rules == rules {
+            self.holding.done = write.what.mark.clone();
         }
-        self.holding.last = Some(write.checkpoint);
+        self.holding.last = Some(write.what);
         self.holding.attempts = 0;
         self.holding.watched = None;
         self.holding.stage = Stage::Held {
@@ -148,38 +149,4 @@ impl Log {
 
 fn record_of(mark: Option<&Mark>) -> Option<&Record> {
     mark?.record.as_ref()
-}
-
-impl Write {
-    pub(super) fn new(cx: &mut Context, expected: Expected, checkpoint: Box<Checkpoint>) -> Self {
-        let write = Self {
-            id: WriteId(cx.next_id()),
-            expected,
-            checkpoint,
-            first_sent: cx.now,
-            attempts: 0,
-            again_at: None,
-        };
-        write.send(cx);
-        write
-    }
-
-    /// Sends it again, as it was: the same event at the same revision.
-    pub(super) fn send_if_due(&mut self, cx: &mut Context) {
-        if self.again_at.is_some_and(|at| at <= cx.now) {
-            self.again_at = None;
-            self.send(cx);
-        }
-    }
-
-    fn send(&self, cx: &mut Context) {
-        send(
-            cx,
-            LogCommand::WriteCheckpoint {
-                write: self.id,
-                expected: self.expected,
-                checkpoint: self.checkpoint.clone(),
-            },
-        );
-    }
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::epochs::{Epochs, Judgement};
-use super::holding::{Found, Stage, Write};
+use super::holding::{Found, Stage};
 use super::recording::Recording;
+use super::write::Write;
 use super::{Log, Trouble};
 use crate::context::Context;
 use crate::filter::StreamFilter;
