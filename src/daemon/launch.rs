@@ -115,7 +115,7 @@ impl Launcher {
         let metrics = self.metrics.clone();
         Box::pin(async move {
             let client = Client::connect(Side::Source, source);
-            let watching = watch_certificates(metrics, [client.clone()]);
+            let clients = [client.clone()];
             let source = source::open(client, subscription.clone());
             let observer = run.observer.clone();
             let on_throttled = Arc::new(move |records| observer.throttled(records));
@@ -129,10 +129,7 @@ impl Launcher {
                     copy(run, &subscription, source, Arc::new(destination)).await
                 }
             };
-            tokio::select! {
-                outcome = copying => outcome,
-                never = watching => match never {},
-            }
+            watched(metrics, clients, copying).await
         })
     }
 
@@ -166,8 +163,7 @@ impl Launcher {
             };
             let source_client = Client::connect(Side::Source, source);
             let destination_client = Client::connect(Side::Destination, destination);
-            let watching =
-                watch_certificates(metrics, [source_client.clone(), destination_client.clone()]);
+            let clients = [source_client.clone(), destination_client.clone()];
             let source = Database::new(source_client, &mirror.filter, mirror.read_from.map(role));
             let destination = Arc::new(EventStore::new(destination_client));
             let copying = async {
@@ -178,10 +174,7 @@ impl Launcher {
                     follow(run, &mirror, log, source, destination).await
                 }
             };
-            tokio::select! {
-                outcome = copying => outcome,
-                never = watching => match never {},
-            }
+            watched(metrics, clients, copying).await
         })
     }
 
@@ -197,8 +190,7 @@ impl Launcher {
         Box::pin(async move {
             let source_client = Client::connect(Side::Source, source);
             let destination_client = Client::connect(Side::Destination, destination);
-            let watching =
-                watch_certificates(metrics, [source_client.clone(), destination_client.clone()]);
+            let clients = [source_client.clone(), destination_client.clone()];
             let source = source::open(source_client, subscription.clone());
             let destination = Arc::new(EventStore::new(destination_client));
             let copying = async {
@@ -209,10 +201,7 @@ impl Launcher {
                     copy(run, &subscription, source, destination).await
                 }
             };
-            tokio::select! {
-                outcome = copying => outcome,
-                never = watching => match never {},
-            }
+            watched(metrics, clients, copying).await
         })
     }
 }
@@ -220,6 +209,18 @@ impl Launcher {
 /// A run that ends at once, with the reason.
 fn refused(text: String) -> Running {
     Box::pin(std::future::ready(Outcome::Refused(text)))
+}
+
+/// Copies, and measures meanwhile what these clients see.
+async fn watched<const COUNT: usize>(
+    metrics: Arc<Metrics>,
+    clients: [Client; COUNT],
+    copying: impl Future<Output = Outcome>,
+) -> Outcome {
+    tokio::select! {
+        outcome = copying => outcome,
+        never = watch_certificates(metrics, clients) => match never {},
+    }
 }
 
 /// Measures until when the certificates are valid that the servers show.

@@ -38,7 +38,6 @@ pub(super) async fn write(
     }
 }
 
-/// The event to write. Its id follows from stream and content, so that one sent twice is recognised.
 fn event(stream: &StreamName, max_age: Option<Duration>, truncate_before: Option<u64>) -> Event {
     let mut metadata = Map::new();
     if let Some(max_age) = max_age {
@@ -47,7 +46,11 @@ fn event(stream: &StreamName, max_age: Option<Duration>, truncate_before: Option
     if let Some(truncate_before) = truncate_before {
         metadata.insert("$tb".to_owned(), truncate_before.into());
     }
-    let data = Value::Object(metadata).to_string();
+    of(stream, Value::Object(metadata).to_string())
+}
+
+/// The event to write. Its id follows from stream and content, so that one sent twice is recognised.
+pub(super) fn of(stream: &StreamName, data: String) -> Event {
     Event {
         id: Uuid::new_v5(
             &Uuid::NAMESPACE_URL,

@@ -2,11 +2,10 @@
 //!
 //! Never touches a stream that is copied.
 
-use bytes::Bytes;
-use ditto_core::event::{Event, StreamName};
+use ditto_core::event::StreamName;
 use ditto_core::port::Expected;
-use uuid::Uuid;
 
+use super::metadata;
 use crate::eventstore::client::{Client, StreamEnd};
 use crate::eventstore::{Class, Error};
 
@@ -44,36 +43,20 @@ pub(super) fn is_denied(error: &Error) -> bool {
 
 /// Lets the server forget all but the newest events, unless an operator wrote metadata. A failure costs room and nothing else.
 pub(super) async fn keep_newest(client: &Client, stream: &StreamName, count: u32) {
-    let event = metadata(stream, &format!(r#"{{"$maxCount":{count}}}"#));
-    let metadata = std::slice::from_ref(&event);
+    let event = metadata::of(stream, format!(r#"{{"$maxCount":{count}}}"#));
+    let written = std::slice::from_ref(&event);
     client
-        .append_outcome(&event.stream, Expected::NoStream, metadata)
+        .append_outcome(&event.stream, Expected::NoStream, written)
         .await;
 }
 
 /// Lets the server forget what stands before this revision. A failure costs room and nothing else.
 pub(super) async fn truncate(client: &Client, stream: &StreamName, before: u64) {
-    let event = metadata(stream, &format!(r#"{{"$tb":{before}}}"#));
+    let event = metadata::of(stream, format!(r#"{{"$tb":{before}}}"#));
     if let Ok(expected) = end(client, &event.stream).await {
-        let metadata = std::slice::from_ref(&event);
+        let written = std::slice::from_ref(&event);
         client
-            .append_outcome(&event.stream, expected, metadata)
+            .append_outcome(&event.stream, expected, written)
             .await;
-    }
-}
-
-fn metadata(stream: &StreamName, data: &str) -> Event {
-    Event {
-        id: Uuid::new_v5(
-            &Uuid::NAMESPACE_URL,
-            format!("ditto:{stream}:{data}").as_bytes(),
-        ),
-        stream: stream.metadata_stream(),
-        revision: 0,
-        event_type: "$metadata".into(),
-        is_json: true,
-        data: Bytes::from(data.to_owned()),
-        metadata: Bytes::new(),
-        created: 0,
     }
 }

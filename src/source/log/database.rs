@@ -114,14 +114,12 @@ impl Database {
         ))
     }
 
-    /// What is believed, if no connection was opened since.
-    fn believed(&self) -> Option<Seen> {
+    /// What was judged still holds: no connection was opened since.
+    fn is_believed(&self) -> bool {
         let openings = self.client.openings();
         let state = self.state();
-        state
-            .believed
-            .clone()
-            .filter(|seen| seen.openings == openings)
+        let believed = state.believed.as_ref();
+        believed.is_some_and(|seen| seen.openings == openings)
     }
 
     fn fail(&self, error: Error) -> Refusal {
@@ -135,7 +133,10 @@ impl Database {
             why: LogRefusal::Unavailable,
             text: "the source is not known to be the one that was copied".to_owned(),
         };
-        let seen = self.believed().ok_or_else(unknown)?;
+        if !self.is_believed() {
+            return Err(unknown());
+        }
+        let seen = self.state().believed.clone().ok_or_else(unknown)?;
         let node = self.node().await.map_err(|error| self.fail(error))?;
         let subscribe = SubscribeLog {
             after,
@@ -194,13 +195,14 @@ impl Source for Database {
         count: u32,
         max_bytes: usize,
     ) -> SourcePage {
-        if self.believed().is_none() {
+        if !self.is_believed() {
             return SourcePage::Failed;
         }
         let page = history::stream(&self.client, stream, from, count, max_bytes).await;
-        match self.believed() {
-            Some(_) => page,
-            None => SourcePage::Failed,
+        if self.is_believed() {
+            page
+        } else {
+            SourcePage::Failed
         }
     }
 
@@ -238,13 +240,15 @@ impl Log for Database {
     }
 
     async fn end(&self) -> Option<LogPosition> {
-        self.believed()?;
+        if !self.is_believed() {
+            return None;
+        }
         self.client.log_end().await.ok().flatten()
     }
 
     async fn record_at(&self, position: LogPosition) -> RecordPage {
         let unavailable = RecordPage::Refused(LogRefusal::Unavailable);
-        if self.believed().is_none() {
+        if !self.is_believed() {
             return unavailable;
         }
         let page = match self.node().await {
@@ -260,9 +264,10 @@ impl Log for Database {
             },
             Err(error) => RecordPage::Refused(self.fail(error).why),
         };
-        match self.believed() {
-            Some(_) => page,
-            None => unavailable,
+        if self.is_believed() {
+            page
+        } else {
+            unavailable
         }
     }
 }
