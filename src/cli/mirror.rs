@@ -5,8 +5,7 @@
 use anyhow::{Context as _, bail};
 use uuid::Uuid;
 
-use super::{ConfigurationFile, Exit, complain, complain_lines, say_lines};
-use crate::config::load::{Environment, load};
+use super::{ConfigurationFile, Exit, complain, say_lines};
 use crate::config::settings::{Destination, MirrorSettings, Settings};
 use crate::destination::Keeper;
 use crate::destination::event_store::EventStore;
@@ -56,12 +55,9 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         Command::Status(StatusArguments { file, name })
         | Command::Reset(ResetArguments { file, name, .. }) => (file, name),
     };
-    let settings = match load(&file.config, &Environment::of_process(false)) {
-        Ok(loaded) => loaded.settings,
-        Err(problems) => {
-            complain_lines(&format!("the configuration is not valid:\n{problems}"));
-            return Exit::Configuration;
-        }
+    let settings = match super::settings(file) {
+        Ok(settings) => settings,
+        Err(exit) => return exit,
     };
     let sides = match Sides::of(&settings, name) {
         Ok(sides) => sides,

@@ -28,6 +28,7 @@ use anyhow::Context as _;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::config::load::{Environment, load};
 use crate::config::settings::{Settings, SubscriptionSettings};
 use ditto_core::event::StreamName;
 use ditto_values::units::{DURATION_FORM, parse_duration};
@@ -149,6 +150,17 @@ fn usage(error: &clap::Error) -> Exit {
         Exit::Failed
     } else {
         Exit::Ok
+    }
+}
+
+/// The settings of a command beside the daemon. Complains if they are not valid.
+fn settings(file: &ConfigurationFile) -> Result<Settings, Exit> {
+    match load(&file.config, &Environment::of_process(false)) {
+        Ok(loaded) => Ok(loaded.settings),
+        Err(problems) => {
+            complain_lines(&format!("the configuration is not valid:\n{problems}"));
+            Err(Exit::Configuration)
+        }
     }
 }
 

@@ -9,8 +9,7 @@ mod show;
 
 use std::path::PathBuf;
 
-use super::{ConfigurationFile, Exit, complain, complain_lines};
-use crate::config::load::{Environment, load};
+use super::{ConfigurationFile, Exit, complain};
 use crate::config::settings::{Settings, SubscriptionSettings};
 use crate::eventstore::Side;
 use crate::eventstore::client::Client;
@@ -109,12 +108,9 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         | Command::Replay(ReplayArguments { common, .. })
         | Command::Discard(DiscardArguments { common, .. }) => common,
     };
-    let settings = match load(&common.file.config, &Environment::of_process(false)) {
-        Ok(loaded) => loaded.settings,
-        Err(problems) => {
-            complain_lines(&format!("the configuration is not valid:\n{problems}"));
-            return Exit::Configuration;
-        }
+    let settings = match super::settings(&common.file) {
+        Ok(settings) => settings,
+        Err(exit) => return exit,
     };
     let subscriptions = match super::subscriptions(&settings, &common.subscription) {
         Ok(subscriptions) => subscriptions,

@@ -17,9 +17,8 @@ use tokio::task::JoinSet;
 
 use self::select::{Selected, select};
 use self::show::Shown;
-use super::{ConfigurationFile, Exit, complain, complain_lines};
+use super::{ConfigurationFile, Exit, complain};
 use crate::config::cluster::ClusterSettings;
-use crate::config::load::{Environment, load};
 use crate::config::settings::{Destination, Settings};
 use crate::daemon::{Control, watch_signals};
 use crate::eventstore::Side;
@@ -67,12 +66,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Exit {
-    let settings = match load(&arguments.file.config, &Environment::of_process(false)) {
-        Ok(loaded) => loaded.settings,
-        Err(problems) => {
-            complain_lines(&format!("the configuration is not valid:\n{problems}"));
-            return Exit::Configuration;
-        }
+    let settings = match super::settings(&arguments.file) {
+        Ok(settings) => settings,
+        Err(exit) => return exit,
     };
     let Some(destination) = event_store(&settings) else {
         complain(
