@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::support::{Ditto, Servers, command, seed, until};
-use super::verifying::{ended, row, seed_both, start, verify};
+use super::support::{Ditto, Servers, command, seed};
+use super::verifying::{goes_on_after_a_signal, row, seed_both, verify};
 
 const ALL: &str = "\n[[mirror]]\nname = \"all\"\nexclude_streams = [\"secret-*\"]\n";
 
@@ -100,38 +100,8 @@ async fn what_a_mirror_left_out_is_appended_by_a_repair() {
 #[tokio::test(flavor = "multi_thread")]
 async fn interrupted_comparison_of_a_mirror_goes_on_where_it_was() {
     let servers = Servers::start().await;
-    for number in 0..300 {
-        seed_both(&servers, &format!("customer-{number}"), 4);
-    }
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("ditto.toml");
-    std::fs::write(&file, servers.configuration(&[]) + ALL).expect("written");
-    let point = folder.path().join("point");
-    let name = point.to_str().expect("UTF-8");
-    let slow = start(&file, &["--resume", name, "--rate", "200"]);
-    until("it has begun", || {
-        (servers.destination.counters().calls > 60).then_some(())
-    })
-    .await;
-    let pid = slow.id().to_string();
-    let killed = std::process::Command::new("kill")
-        .args(["-s", "INT", &pid])
-        .status();
-    assert!(killed.expect("kill").success());
-    let (code, table, said) = ended(slow);
-    assert_eq!(code, Some(2), "{table}{said}");
-    let streams: u64 = row(&table, "equal")[0].parse().expect("a number");
-    assert!((1..300).contains(&streams), "{table}");
-    let calls = servers.destination.counters().calls;
-    let (code, table, said) = verify(&file, &["--resume", name]);
-    assert_eq!(code, Some(0), "{table}{said}");
-    assert_eq!(row(&table, "equal"), ["300", "1,200"]);
-    let again = servers.destination.counters().calls - calls;
-    assert!(
-        again < 300 - streams + 40,
-        "{again} calls for {} streams",
-        300 - streams
-    );
+    let configuration = servers.configuration(&[]) + ALL;
+    goes_on_after_a_signal(&servers, &configuration).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
