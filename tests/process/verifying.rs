@@ -212,7 +212,9 @@ async fn strict_comparison_fails_on_held_and_behind_streams() {
             until("all events are parked", || {
                 let parked = "$persistentsubscription-$ce-customer::g-parked";
                 let last = servers.source.store().stream_info(parked).last;
-                (last == Some(2)).then_some(())
+                (last == Some(2))
+                    .then_some(())
+                    .ok_or_else(|| format!("the last entry is {last:?}"))
             })
             .await;
         }

@@ -185,6 +185,9 @@ impl Drop for Ditto {
         // It may have ended by itself.
         let _killed = self.child.kill();
         let _status = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the log of ditto, which was watched:\n{}", self.log());
+        }
     }
 }
 
