@@ -64,6 +64,7 @@ impl Streams {
         stream.failing = None;
         stream.beyond_since = None;
         stream.single_until = None;
+        stream.refused = None;
         stream.state = State::Held(Held {
             first_bad,
             tail,

@@ -289,7 +289,9 @@ impl Streams {
                 .unverified
                 .max(tail.and_then(|tail| tail.checked_sub(1)));
         }
-        self.advance(cx, name);
+        if !self.is_refused(cx, name, tail.map_or(0, |tail| tail + 1)) {
+            self.advance(cx, name);
+        }
     }
 
     /// A held stream was looked at and may go on.

@@ -180,6 +180,8 @@ pub(super) struct Stream {
     pub(super) in_line: bool,
     /// Up to this revision events are sent one by one, to find the one that is refused.
     pub(super) single_until: Option<u64>,
+    /// The destination refused this revision with these words: it is held if a look shows that it is not there.
+    pub(super) refused: Option<(u64, String)>,
     /// Attempts in a row without progress; sets the back-off.
     pub(super) failures: u32,
     /// Nothing is tried before this time.
@@ -214,6 +216,7 @@ impl Stream {
             flight: None,
             in_line: false,
             single_until: None,
+            refused: None,
             failures: 0,
             retry_at: None,
             slow_at: None,

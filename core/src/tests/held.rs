@@ -172,6 +172,7 @@ fn what_lies_below_a_conflict_that_was_found_later_is_not_known() {
     bench.written(1);
     bench.deliver("s-1", 2);
     bench.append_answered(AppendOutcome::Refused("no".to_owned()));
+    bench.ends_with("s-1", 1);
     bench.commands();
     bench.deliver("s-1", 1);
     assert_eq!(bench.commands(), ["ack 3"], "held after it");

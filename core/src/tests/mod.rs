@@ -239,6 +239,12 @@ impl Bench {
         });
     }
 
+    /// The lookup finds this revision of the source as the stream's last one; the source has more.
+    pub(super) fn ends_with(&mut self, stream: &str, last: u64) {
+        self.found(last, events(stream, [last]));
+        self.source_events(events(stream, [last]), last + 10);
+    }
+
     pub(super) fn written(&mut self, last: u64) {
         self.append_answered(AppendOutcome::Written(last));
     }

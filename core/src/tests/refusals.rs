@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Bench, event, events, settings};
 use crate::port::{
-    AppendOutcome, CoreSettings, HeldReason, Input, Mode, PipelineState, Report, Side,
+    AppendOutcome, CoreSettings, HeldReason, Input, LookupResult, Mode, PipelineState, Report, Side,
 };
 
 const NOTHING: [String; 0] = [];
@@ -42,12 +42,31 @@ fn a_refused_merge_is_sent_again_one_by_one_and_the_culprit_holds_its_stream() {
         bench.written(2);
         assert_eq!(bench.commands(), ["append s-1 after 2: 3", "ack 2"]);
         bench.append_answered(outcome.clone());
+        assert_eq!(bench.commands(), ["look s-1 from 2 count 3"]);
+        bench.ends_with("s-1", 2);
         let expected = format!("ditto: refused: revision 3 was refused: {text}");
         assert_eq!(
-            bench.commands(),
+            bench.commands().of("park"),
             [format!("park 3 {expected}"), format!("park 4 {expected}")]
         );
     }
+}
+
+#[test]
+fn a_refused_event_that_is_at_the_destination_is_acknowledged() {
+    let mut bench = Bench::joined(settings());
+    bench.deliver("s-1", 0);
+    bench.looked_up(LookupResult::NotDeleted);
+    assert_eq!(
+        bench.commands(),
+        ["look s-1 metadata", "append s-1 after nothing: 0"],
+        "its events are not read"
+    );
+    bench.append_answered(AppendOutcome::TooLarge { limit: None });
+    assert_eq!(bench.commands(), ["look s-1 from 0 count 1"]);
+    bench.found(7, events("s-1", [0]));
+    assert_eq!(bench.commands(), ["ack 0"]);
+    assert_eq!(bench.core.status().held, [0, 0, 0, 0]);
 }
 
 #[test]
@@ -89,8 +108,12 @@ fn a_single_event_over_a_named_limit_holds_its_stream() {
     bench.deliver("s-1", 1);
     bench.commands();
     bench.append_answered(AppendOutcome::TooLarge { limit: Some(13) });
+    bench.ends_with("s-1", 0);
     let reason = "refused: revision 1 was refused: larger than the destination accepts";
-    assert_eq!(bench.commands(), [format!("park 1 ditto: {reason}")]);
+    assert_eq!(
+        bench.commands().of("park"),
+        [format!("park 1 ditto: {reason}")]
+    );
 }
 
 #[test]
@@ -165,6 +188,15 @@ fn what_ends_the_call_alone_while_the_server_answers_is_refused() {
         said: "another".to_owned(),
     });
     reachable(&mut bench, true);
+    bench.lookup_of(
+        "s-1",
+        LookupResult::Tail {
+            last: 0,
+            events: events("s-1", [0]),
+            truncate_before: None,
+        },
+    );
+    bench.source_events(events("s-1", [0]), 10);
     assert_eq!(
         bench.commands().of("park"),
         [

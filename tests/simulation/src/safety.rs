@@ -235,6 +235,17 @@ impl World {
             .is_some_and(|placed| placed.times > 0)
     }
 
+    /// The destination has the event where it belongs, and shows it to whoever looks.
+    fn is_shown(&self, stream: usize, revision: u64) -> bool {
+        let there = &self.destination.streams[stream];
+        let is_hidden = there.denied || there.broken || there.soft_deleted || there.tombstoned;
+        !is_hidden
+            && self.destination.lost.is_none()
+            && revision >= there.first
+            && self.options.settings.mode == Mode::Exact
+            && self.arrived(stream, revision)
+    }
+
     /// The destination's stream may hold something else, or be deleted.
     pub(crate) fn conflict_possible(&self, stream: usize) -> bool {
         self.destination.streams[stream].disturbed
@@ -325,6 +336,11 @@ impl World {
                 if !real {
                     self.violate(|| {
                         format!("holds {stream} at {revision} without a reason: {reason:?}, {text}")
+                    });
+                }
+                if text.contains("was refused: ") && self.is_shown(index, revision) {
+                    self.violate(|| {
+                        format!("holds {stream} at {revision}, which is there: {text}")
                     });
                 }
             }
