@@ -25,6 +25,8 @@ pub(crate) struct Context {
     pub(crate) source_failing: bool,
     /// Nothing is written while another process may hold what is copied.
     pub(crate) may_write: bool,
+    /// What streams of the source no longer show may still be in its log, and the intake can tell.
+    pub(crate) has_log: bool,
     /// The pipeline is to end: nothing new is begun.
     pub(crate) ending: bool,
     last_id: u64,
@@ -41,6 +43,7 @@ impl Context {
             progress: 0,
             source_failing: false,
             may_write: true,
+            has_log: false,
             ending: false,
             last_id: 0,
         }

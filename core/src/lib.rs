@@ -62,6 +62,7 @@ impl Core {
         let mut core = Self::with(intake::of_log(log), settings);
         // Not before the mirror is held.
         core.cx.may_write = false;
+        core.cx.has_log = true;
         core
     }
 
@@ -86,6 +87,9 @@ impl Core {
         self.take(input);
         self.settle();
         self.streams.fire_timers(&mut self.cx);
+        self.settle();
+        self.intake
+            .look_for_missing(&mut self.cx, &mut self.streams);
         self.settle();
         self.pump();
         self.intake.answer(&mut self.cx);

@@ -6,6 +6,7 @@
 
 use uuid::Uuid;
 
+use crate::event::StreamName;
 use crate::port::log::HeldStream;
 use crate::port::{LogPosition, Moment, ReadId, SessionId};
 
@@ -174,6 +175,14 @@ pub(crate) enum Outcome {
     },
     /// A policy stops the pipeline. Text for the operator.
     Stop(String),
+    /// The source's stream no longer shows its revisions from this one on up to another: is there more of it in the log? To be
+    /// answered under this id, once.
+    Missing {
+        read: ReadId,
+        stream: StreamName,
+        from: u64,
+        to: u64,
+    },
 }
 
 /// How much is held for the reason that an event is.

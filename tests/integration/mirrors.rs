@@ -1,7 +1,7 @@
 //! Mirrors between development servers over real sockets: a whole database is copied from its log, a restart goes on, and a
 //! source that is not the copied one is never copied from. Never asserts a duration.
 
-use devstore::store::Store;
+use devstore::store::{Expected, Store};
 use devstore::{Ending, Generation, Options, Server, Startup};
 use ditto::config::settings::{MirrorSettings, OnMissingHistory, Replication};
 use ditto::pipeline::replicate::Outcome;
@@ -15,12 +15,16 @@ use crate::support::{Copying, Servers, seed, until, write};
 const CHECKPOINTS: &str = "$ditto-mirror-all";
 
 fn mirror(filter: StreamFilter) -> MirrorSettings {
+    mirror_that(OnMissingHistory::Fill, filter)
+}
+
+fn mirror_that(on_missing_history: OnMissingHistory, filter: StreamFilter) -> MirrorSettings {
     MirrorSettings {
         name: "all".into(),
         filter,
         read_from: None,
         replication: Replication {
-            on_missing_history: OnMissingHistory::Fill,
+            on_missing_history,
             ..Replication::default()
         },
     }
@@ -221,6 +225,70 @@ async fn source_that_lost_what_was_copied_since_the_last_checkpoint_is_not_copie
         "{why}"
     );
     assert_eq!(servers.destination.store().stream_info("other").last, None);
+}
+
+/// Lets a stream show only what is at this revision or after it.
+fn truncate(store: &Store, stream: &str, before: u64) {
+    let metadata = Store::json_event("$metadata", format!(r#"{{"$tb":{before}}}"#));
+    store
+        .append(&format!("$${stream}"), Expected::Any, vec![metadata])
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_a_held_stream_no_longer_shows_are_copied_from_the_log() {
+    for generation in Generation::ALL {
+        for deleted in [false, true] {
+            let servers =
+                Servers::exactly(Options::playing(generation), Options::playing(generation)).await;
+            let source = servers.source.store();
+            fill(source);
+            seed(source, "gap", 3);
+            truncate(source, "gap", 2);
+            source.scavenge();
+            let (from, to) = (cluster(&servers.source), cluster(&servers.destination));
+            let holding = mirror_that(OnMissingHistory::Park, everything());
+            let holding = Copying::between(from, to, holding, BUDGET);
+            seed(source, "gap", 3);
+            seed(source, "plain", 1);
+            until("the stream is on record, and passed", || {
+                let there = servers.destination.store();
+                let is_held = there.stream_info("$ditto-held-all").last.is_some();
+                let is_passed = there.stream_info("plain").last == source.stream_info("plain").last;
+                (is_held && is_passed).then_some(()).ok_or("not yet")
+            })
+            .await;
+            assert_eq!(holding.stop().await, asked());
+            if deleted {
+                source.delete("gap", Expected::Any).unwrap();
+            } else {
+                truncate(source, "gap", 5);
+            }
+            let _filling = start(&servers.source, &servers.destination, everything());
+            until("all of it is there", || {
+                let last = servers.destination.store().stream_info("gap").last;
+                (last == Some(5)).then_some(()).ok_or(format!("{last:?}"))
+            })
+            .await;
+            let types: Vec<String> = servers
+                .destination
+                .store()
+                .appended("gap", 0, 10)
+                .iter()
+                .map(|record| record.event_type.to_string())
+                .collect();
+            assert_eq!(types[..2], ["ditto-missing", "ditto-missing"]);
+            let ids = |store: &Store| -> Vec<_> {
+                let records = store.appended("gap", 2, 10);
+                records.iter().map(|record| record.id).collect()
+            };
+            assert_eq!(
+                ids(servers.destination.store()),
+                ids(source),
+                "{generation:?}"
+            );
+        }
+    }
 }
 
 /// Waits for a checkpoint that says that all of it is there.

@@ -31,6 +31,9 @@ pub(crate) trait Intake: Debug + Send {
     /// What became of an event that was handed over.
     fn settle(&mut self, cx: &mut Context, outcome: Outcome);
 
+    /// Looks elsewhere for what streams of the source no longer show. Only where [`Outcome::Missing`] is told.
+    fn look_for_missing(&mut self, _cx: &mut Context, _streams: &mut Streams) {}
+
     /// Begins whatever may go on after an input.
     fn pump(&mut self, cx: &mut Context, streams: &mut Streams);
 

@@ -1,14 +1,20 @@
 //! What a source that reads the log, `$all`, says and is asked: records, positions, epochs, and what is kept at the
-//! destination: the checkpoint, and the streams that are held.
+//! destination: the checkpoint, and the streams that are held (`held`).
 //!
 //! Plain data. Positions are the pairs that a server gave, never completed or made up (protocol §3.3).
+
+mod held;
 
 use std::fmt;
 
 use uuid::Uuid;
 
-use super::{AppendOutcome, Expected, HeldReason, LogPosition, ReadId, SessionId, WriteId};
+use super::{AppendOutcome, Expected, LogPosition, ReadId, SessionId, WriteId};
 use crate::event::{Event, StreamName};
+
+pub use self::held::{
+    HELD_BYTES, HELD_CHANGES, HELD_REASON_BYTES, HELD_STREAMS, HeldChange, HeldPage, HeldStream,
+};
 
 /// A record of the log, by what tells it from others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,59 +114,6 @@ pub struct Checkpoint {
     pub holder: Holder,
 }
 
-/// Changes of the record of held streams in one write, at most.
-pub const HELD_CHANGES: usize = 200;
-
-/// Streams on record as held, at most: beyond it the mirror stops.
-pub const HELD_STREAMS: usize = 10_000;
-
-/// Bytes of their names and reasons, at most: beyond it the mirror stops.
-pub const HELD_BYTES: usize = 8 * 1024 * 1024;
-
-/// Bytes of a reason on record, at most.
-pub const HELD_REASON_BYTES: usize = 500;
-
-/// A stream that is held, as it stands on record at the destination: what the log brings of it is passed, and read again
-/// from the stream once that can be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldStream {
-    /// Its name.
-    pub stream: StreamName,
-    /// The first revision that was held.
-    pub revision: u64,
-    /// Kind of the reason.
-    pub kind: HeldReason,
-    /// The reason in full, for the operator.
-    pub reason: String,
-}
-
-/// A change of the record of held streams.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HeldChange {
-    /// It is held from now on; one that is on record already: the newer word counts.
-    Held(HeldStream),
-    /// It is held no longer: all of it is at the destination.
-    Released(StreamName),
-}
-
-/// What a read of the record of held streams brought.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HeldPage {
-    /// The streams that are held now, all changes taken together.
-    Held {
-        /// In any order, each once.
-        streams: Vec<HeldStream>,
-        /// What the next change expects.
-        expected: Expected,
-    },
-    /// There is an event that this ditto does not understand: text for the operator.
-    Unreadable(String),
-    /// No right to read it.
-    Denied,
-    /// No answer.
-    Failed,
-}
-
 /// Why the log cannot be read from a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LogRefusal {
@@ -181,6 +134,22 @@ pub enum RecordPage {
     End,
     /// It cannot be read from there.
     Refused(LogRefusal),
+}
+
+/// What a search of the leader's log for events of one stream found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SearchPage {
+    /// A part of the log was looked through.
+    Searched {
+        /// Events of that stream and where they stand, ascending; those of the part up to the last one named here.
+        found: Vec<(LogPosition, Event)>,
+        /// Where the next part begins, inclusive; `None`: the log ends.
+        next: Option<LogPosition>,
+    },
+    /// The position is none of this log.
+    NoPosition,
+    /// No answer.
+    Failed,
 }
 
 /// What a read of the source's epochs brought, all of the leader's.
@@ -276,6 +245,13 @@ pub enum LogInput {
         /// What it brought.
         page: RecordPage,
     },
+    /// A part of the log was searched for a stream's events.
+    StreamSearched {
+        /// Which read.
+        read: ReadId,
+        /// What it found.
+        page: SearchPage,
+    },
     /// The epochs were read.
     EpochsRead {
         /// Which read.
@@ -328,6 +304,22 @@ pub enum LogCommand {
         read: ReadId,
         /// Inclusive.
         at: LogPosition,
+    },
+    /// Search the leader's log for events of one stream, whether the stream still shows them or not.
+    /// [`LogInput::StreamSearched`].
+    SearchStream {
+        /// Id for the answer.
+        read: ReadId,
+        /// The stream whose events are wanted.
+        stream: StreamName,
+        /// Where to begin, inclusive; `None`: at the log's beginning.
+        at: Option<LogPosition>,
+        /// Events below this revision are not wanted.
+        from: u64,
+        /// Nothing is wanted after the first event of this revision or a higher one; `None`: up to the log's end.
+        to: Option<u64>,
+        /// Stop when this many bytes of events were found (at least one event is brought).
+        max_bytes: usize,
     },
     /// Read the leader's epochs. [`LogInput::EpochsRead`].
     ReadEpochs {

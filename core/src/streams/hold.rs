@@ -150,6 +150,7 @@ impl Streams {
                 revision,
                 kind: reason,
                 reason: text.to_owned(),
+                first: None,
             };
             self.told.push(Outcome::Held {
                 claim,

@@ -6,7 +6,7 @@
 //!
 //! Inside, each file adds one concern. `take` (what comes in), `advance` (what a stream does next), `modes` (exact,
 //! unversioned, append only), `lookup`, `tail` and `compare` (what the destination holds), `append`, `answer`,
-//! `refuse` and `metadata` (what is written), `settle` (what leaves), `repair` (gaps), `hold` and `failing` (streams that
+//! `refuse` and `metadata` (what is written), `settle` (what leaves), `repair` and `missing` (gaps), `hold` and `failing` (streams that
 //! stop), `rights`, `liveness` and `resend` (is the destination there), `slow` and `timers`. `stream`, `queue`, `table` and
 //! `window` are parts without a view of the rest.
 
@@ -19,6 +19,7 @@ mod hold;
 mod liveness;
 mod lookup;
 mod metadata;
+mod missing;
 mod modes;
 mod queue;
 mod readings;

@@ -1,11 +1,10 @@
 //! Gaps: what lies between the destination's tail and the first delivered event is read from the source stream, in pages.
 //!
-//! Never skips a revision: what the source no longer has is a matter of policy.
+//! What the stream no longer shows may be in the log (`missing`). Never skips a revision.
 
 use crate::context::Context;
 use crate::event::{Event, StreamName};
-use crate::port::{Command, HeldReason, OnMissingHistory, ReadFrom, ReadId, Report, SourcePage};
-use crate::seam::Outcome;
+use crate::port::{Command, HeldReason, ReadFrom, ReadId, Report, SourcePage};
 use crate::streams::Purpose;
 use crate::streams::Streams;
 use crate::streams::failing::REFUSED_FOR;
@@ -189,7 +188,13 @@ impl Streams {
     }
 
     /// Queues the consecutive events of a page; none at all means that the source no longer has what comes next.
-    fn insert_page(&mut self, cx: &mut Context, name: &StreamName, from: u64, events: Vec<Event>) {
+    pub(super) fn insert_page(
+        &mut self,
+        cx: &mut Context,
+        name: &StreamName,
+        from: u64,
+        events: Vec<Event>,
+    ) {
         let mut next = from;
         let mut readable = self.first_waiting_from(name, from);
         for event in events {
@@ -221,55 +226,6 @@ impl Streams {
             self.advance(cx, name);
         } else {
             self.missing(cx, name, from, readable);
-        }
-    }
-
-    fn first_waiting_from(&self, name: &StreamName, from: u64) -> u64 {
-        self.table
-            .get(name)
-            .and_then(|stream| stream.queue.first_from(from))
-            .unwrap_or(from)
-    }
-
-    /// The source no longer has revision `from`; the first that can be had is `readable`.
-    fn missing(&mut self, cx: &mut Context, name: &StreamName, from: u64, readable: u64) {
-        let Some(stream) = self.table.get_mut(name) else {
-            return;
-        };
-        if stream.flight.is_some() {
-            // Read ahead: what is in flight is brought to its answer first, then the page is asked for again.
-            return;
-        }
-        if readable <= from {
-            // It was delivered meanwhile.
-            self.advance(cx, name);
-            return;
-        }
-        if !self.mode.sees_destination() {
-            stream.pass_over(readable.checked_sub(1));
-            cx.report(Report::PassedOver {
-                stream: name.clone(),
-                from,
-                to: readable,
-            });
-            self.end_repair(cx, name);
-            self.advance(cx, name);
-            return;
-        }
-        let text = format!(
-            "revision {from} is no longer at the source, the next one that ditto has is {readable}"
-        );
-        match cx.settings.on_missing_history {
-            OnMissingHistory::Fill => {
-                if let State::Aligned { fill_to, .. } = &mut stream.state {
-                    *fill_to = Some(readable);
-                }
-                self.advance(cx, name);
-            }
-            OnMissingHistory::Park => self.hold(cx, name, from, HeldReason::MissingHistory, text),
-            OnMissingHistory::Stop => self.told.push(Outcome::Stop(format!(
-                "stream {name}: {text} (on_missing_history = \"stop\")"
-            ))),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::event::StreamName;
 use crate::port::{HeldReason, Moment};
 use crate::seam::Extent;
 use crate::streams::Streams;
+use crate::streams::queue::Entry;
 use crate::streams::stream::{State, Stream};
 
 impl Streams {
@@ -36,6 +37,12 @@ impl Streams {
                 self.set_aside(cx, entry, (HeldReason::Refused, text), Extent::Rest);
             }
         }
+    }
+
+    /// Something that nobody delivered waits in this stream.
+    pub(crate) fn waits_in_reserve(&self, name: &StreamName) -> bool {
+        let stream = self.table.get(name);
+        stream.is_some_and(|stream| stream.queue.iter().any(Entry::is_from_reserve))
     }
 
     /// What waits now is excused if its stream has a reason.

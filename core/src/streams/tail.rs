@@ -16,7 +16,7 @@ use crate::streams::advance::placeholder;
 use crate::streams::compare::{self, SourceTail, TailFinding};
 use crate::streams::lookup::PAGE_BYTES;
 use crate::streams::queue::Queue;
-use crate::streams::stream::{Half, LookupStep, State, Tail};
+use crate::streams::stream::{Half, LookupStep, Tail};
 
 /// The source's stream has to seem to end before the destination's for this long before that is believed: a node that is
 /// behind says the same for a while.
@@ -113,19 +113,12 @@ impl Streams {
         known: Option<u64>,
         page: SourcePage,
     ) {
+        let Some(mut tail) = self.tail_awaits(read, name).cloned() else {
+            return;
+        };
         let Some(stream) = self.table.get_mut(name) else {
             return;
         };
-        let State::LookingUp(looking_up) = &stream.state else {
-            return;
-        };
-        let LookupStep::Tail(tail) = &looking_up.step else {
-            return;
-        };
-        if !matches!(tail.source, Half::Pending(expected) if expected == read) {
-            return;
-        }
-        let mut tail = tail.clone();
         let found = match page {
             // A node that does not know of what was delivered before it was asked is behind: it says nothing.
             SourcePage::Events { last, .. } if Some(last) < known => None,
@@ -146,15 +139,23 @@ impl Streams {
             SourcePage::Refused(text) => return self.read_refused(cx, name, text),
             SourcePage::NotFound | SourcePage::Failed => None,
         };
-        let Some(found) = found else {
-            return self.source_read_failed(cx, name);
-        };
-        cx.source_failing = false;
-        tail.source = Half::Got(found);
-        self.tail_step(cx, name, tail);
+        match found {
+            None => self.source_read_failed(cx, name),
+            Some(SourceTail::Gone) if cx.has_log => {
+                cx.source_failing = false;
+                let revision = tail.revision;
+                tail.source = Half::Pending(self.ask_log(cx, name, revision, revision + 1));
+                self.set_step(name, LookupStep::Tail(tail));
+            }
+            Some(found) => {
+                cx.source_failing = false;
+                tail.source = Half::Got(found);
+                self.tail_step(cx, name, tail);
+            }
+        }
     }
 
-    fn tail_step(&mut self, cx: &mut Context, name: &StreamName, tail: Tail) {
+    pub(super) fn tail_step(&mut self, cx: &mut Context, name: &StreamName, tail: Tail) {
         let (Half::Got(there), Half::Got(here)) = (&tail.destination, &tail.source) else {
             self.set_step(name, LookupStep::Tail(tail));
             return;

@@ -6,13 +6,15 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{event, settings};
-use crate::event::Event;
+use crate::event::{Event, StreamName};
 use crate::filter::StreamFilter;
 use crate::port::log::{
-    Checkpoint, CheckpointPage, EpochsPage, HeldChange, HeldPage, Holder, LogCommand, LogInput,
+    Checkpoint, CheckpointPage, EpochsPage, HeldChange, HeldPage, HeldStream, Holder, LogCommand,
+    LogInput, Mark, RecordPage, SearchPage,
 };
 use crate::port::{
-    AppendOutcome, Command, Expected, Input, LogPosition, LookupId, LookupResult, Moment, SessionId,
+    AppendOutcome, Command, CoreSettings, Expected, HeldReason, Input, LogPosition, LookupId,
+    LookupResult, MetadataOutcome, Moment, OnMissingHistory, ReadFrom, SessionId, SourcePage,
 };
 use crate::{Core, LogSettings};
 
@@ -29,6 +31,14 @@ struct Mirror {
     recorded: Vec<HeldChange>,
     lookup_of_b: Option<LookupId>,
     next: u64,
+    /// What the source's streams show, if it answers reads of them.
+    shown: Option<Vec<Event>>,
+    /// What its log shows.
+    log: Vec<(LogPosition, Event)>,
+    /// Where the log was searched, and from which revision on.
+    searched: Vec<(Option<LogPosition>, u64)>,
+    /// Streams on record as held at the start.
+    held: Vec<HeldStream>,
     /// The newest checkpoint, and those that were written.
     newest: Option<Checkpoint>,
     written: Vec<Checkpoint>,
@@ -41,6 +51,12 @@ impl Mirror {
 
     /// One that finds this checkpoint.
     fn after(budget: usize, newest: Option<Checkpoint>) -> Self {
+        let mut mirror = Self::unfed(newest);
+        mirror.input(Input::Budget { bytes: budget });
+        mirror
+    }
+
+    fn unfed(newest: Option<Checkpoint>) -> Self {
         let log = LogSettings {
             filter: StreamFilter::all(),
             holder: Holder {
@@ -48,19 +64,55 @@ impl Mirror {
                 instance: uuid::Uuid::from_u128(1),
             },
         };
-        let mut mirror = Self {
-            core: Core::mirror(settings(), log),
+        Self {
+            core: Core::mirror(filling(), log),
             now: Moment::ZERO,
             polled: false,
             appended: Vec::new(),
             recorded: Vec::new(),
             lookup_of_b: None,
             next: 0,
+            shown: None,
+            log: Vec::new(),
+            searched: Vec::new(),
+            held: Vec::new(),
             newest,
             written: Vec::new(),
-        };
-        mirror.input(Input::Budget { bytes: budget });
-        mirror
+        }
+    }
+
+    fn read_source(&self, stream: &StreamName, from: ReadFrom) -> Option<SourcePage> {
+        let shown = self.shown.iter().flatten();
+        let mut events: Vec<Event> = shown
+            .filter(|event| event.stream == *stream)
+            .cloned()
+            .collect();
+        match from {
+            ReadFrom::Revision(from) => events.retain(|event| event.revision >= from),
+            ReadFrom::Tail => events = events.pop().into_iter().collect(),
+        }
+        let of_stream = self.log.iter().filter(|(_, event)| event.stream == *stream);
+        let last = of_stream.map(|(_, event)| event.revision).max();
+        self.shown.as_ref()?;
+        Some(
+            last.map_or(SourcePage::NotFound, |last| SourcePage::Events {
+                events,
+                last,
+            }),
+        )
+    }
+
+    /// One event at a time, so that it has to be asked for again.
+    fn search(&self, stream: &StreamName, at: Option<LogPosition>, from: u64) -> SearchPage {
+        let mut rest = self
+            .log
+            .iter()
+            .filter(|(position, _)| Some(*position) >= at);
+        let found = rest.find(|(_, event)| event.stream == *stream && event.revision >= from);
+        SearchPage::Searched {
+            found: found.cloned().into_iter().collect(),
+            next: rest.next().map(|(position, _)| *position),
+        }
     }
 
     fn input(&mut self, input: Input) {
@@ -101,6 +153,16 @@ impl Mirror {
                     outcome: AppendOutcome::Written(events.last()?.revision),
                 }
             }
+            Command::WriteMetadata { write, .. } => Input::MetadataDone {
+                write,
+                outcome: MetadataOutcome::Written,
+            },
+            Command::ReadSource {
+                read, stream, from, ..
+            } => Input::SourceRead {
+                read,
+                page: self.read_source(&stream, from)?,
+            },
             Command::Log(command) => Input::Log(self.serve_log(command)?),
             _ => return None,
         })
@@ -137,7 +199,7 @@ impl Mirror {
             LogCommand::ReadHeld { read } => LogInput::HeldRead {
                 read,
                 page: HeldPage::Held {
-                    streams: Vec::new(),
+                    streams: self.held.clone(),
                     expected: Expected::NoStream,
                 },
             },
@@ -146,6 +208,23 @@ impl Mirror {
                 LogInput::HeldWritten {
                     write,
                     outcome: AppendOutcome::Written(0),
+                }
+            }
+            LogCommand::ReadRecord { read, .. } => LogInput::RecordRead {
+                read,
+                page: RecordPage::End,
+            },
+            LogCommand::SearchStream {
+                read,
+                stream,
+                at,
+                from,
+                ..
+            } => {
+                self.searched.push((at, from));
+                LogInput::StreamSearched {
+                    read,
+                    page: self.search(&stream, at, from),
                 }
             }
             LogCommand::Open { .. } => LogInput::Opened { session: SESSION },
@@ -161,12 +240,87 @@ impl Mirror {
         };
         self.input(Input::Log(LogInput::Record {
             session: SESSION,
-            position: LogPosition {
-                commit: self.next,
-                prepare: self.next,
-            },
+            position: at(self.next),
             event: Box::new(event),
         }));
+    }
+}
+
+fn filling() -> CoreSettings {
+    CoreSettings {
+        on_missing_history: OnMissingHistory::Fill,
+        ..settings()
+    }
+}
+
+/// A checkpoint of another process.
+fn left(mark: Option<u64>, released: bool) -> Checkpoint {
+    Checkpoint {
+        mark: mark.map(|mark| Mark {
+            position: at(mark),
+            record: None,
+        }),
+        mark_epoch: None,
+        highest: None,
+        origin: None,
+        taken_over: false,
+        released,
+        rules: StreamFilter::all().to_string(),
+        holder: Holder {
+            name: "another".to_owned(),
+            instance: uuid::Uuid::from_u128(2),
+        },
+    }
+}
+
+fn at(commit: u64) -> LogPosition {
+    LogPosition {
+        commit,
+        prepare: commit,
+    }
+}
+
+#[test]
+fn history_that_was_never_passed_is_not_searched_for_in_the_log() {
+    let mut mirror = Mirror::new(MIB);
+    mirror.shown = Some(vec![event("a", 3)]);
+    mirror.log = vec![(at(10), event("a", 3))];
+    mirror.record("a", 3);
+    let filled = ["a#0", "a#1", "a#2", "a#3"];
+    assert_eq!(mirror.appended, filled);
+    assert_eq!(mirror.searched, []);
+}
+
+/// A stream that was held before the start, of which its stream no longer shows all, and the log does.
+#[test]
+fn what_was_passed_is_taken_from_the_log_where_it_was_first_passed() {
+    for (name, shown, from_log, searched) in [
+        ("the newest is shown", &[4][..], 4, 0),
+        ("nothing is shown", &[], 4, 1),
+        ("the log lacks the first, too", &[4], 2, 0),
+    ] {
+        for first in [Some(at(30)), None] {
+            let mut mirror = Mirror::unfed(Some(left(Some(100), true)));
+            mirror.held = vec![HeldStream {
+                stream: "a".into(),
+                revision: 0,
+                kind: HeldReason::Conflict,
+                reason: "another".to_owned(),
+                first,
+            }];
+            mirror.shown = Some(shown.iter().map(|revision| event("a", *revision)).collect());
+            let log = (5 - from_log - 1..5)
+                .map(|revision| (at(30 + 10 * revision), event("a", revision)));
+            mirror.log = [(at(20), event("b", 0))].into_iter().chain(log).collect();
+            mirror.input(Input::Budget { bytes: MIB });
+            let all = ["a#0", "a#1", "a#2", "a#3", "a#4"];
+            assert_eq!(mirror.appended, all, "{name} {first:?}");
+            assert!(mirror.searched.len() > searched, "{name} {first:?}");
+            let began = mirror.searched.iter().map(|(at, _)| *at).min();
+            assert_eq!(began, Some(first), "{name} {first:?}");
+            let released = vec![HeldChange::Released("a".into())];
+            assert_eq!(mirror.recorded[1..], released, "{name} {first:?}");
+        }
     }
 }
 
@@ -202,20 +356,7 @@ fn a_slow_stream_of_a_mirror_does_not_stop_the_others() {
 
 #[test]
 fn mirror_that_its_holder_let_go_is_taken_over_at_once() {
-    let left = |released| Checkpoint {
-        mark: None,
-        mark_epoch: None,
-        highest: None,
-        origin: None,
-        taken_over: false,
-        released,
-        rules: StreamFilter::all().to_string(),
-        holder: Holder {
-            name: "another".to_owned(),
-            instance: uuid::Uuid::from_u128(2),
-        },
-    };
-    for (newest, writes) in [(left(true), 1), (left(false), 0)] {
+    for (newest, writes) in [(left(None, true), 1), (left(None, false), 0)] {
         let mirror = Mirror::after(MIB, Some(newest.clone()));
         assert_eq!(mirror.written.len(), writes, "{newest:?}");
         let released = mirror.written.iter().any(|written| written.released);

@@ -9,7 +9,7 @@ use ditto_core::event::{Event, StreamName};
 use ditto_core::port::log::{
     HELD_BYTES, HELD_CHANGES, HELD_STREAMS, HeldChange, HeldPage, HeldStream,
 };
-use ditto_core::port::{AppendOutcome, Expected, HeldReason};
+use ditto_core::port::{AppendOutcome, Expected, HeldReason, LogPosition};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -206,6 +206,15 @@ struct WrittenReason {
     revision: u64,
     kind: String,
     reason: String,
+    /// Where the first record of it was passed; a record without it was written by an older ditto.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first: Option<WrittenPosition>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct WrittenPosition {
+    commit: u64,
+    prepare: u64,
 }
 
 impl Written {
@@ -219,6 +228,10 @@ impl Written {
                         revision: held.revision,
                         kind: held.kind.as_str().to_owned(),
                         reason: held.reason.clone(),
+                        first: held.first.map(|first| WrittenPosition {
+                            commit: first.commit,
+                            prepare: first.prepare,
+                        }),
                     }),
                 },
             ),
@@ -259,6 +272,10 @@ fn parse(event: &Event) -> Result<HeldChange, String> {
                 revision: held.revision,
                 kind,
                 reason: held.reason,
+                first: held.first.map(|first| LogPosition {
+                    commit: first.commit,
+                    prepare: first.prepare,
+                }),
             }))
         }
         (RELEASED, None) => Ok(HeldChange::Released(name)),
@@ -279,6 +296,10 @@ mod tests {
                 revision: 5,
                 kind,
                 reason: "it has \"another\" event".to_owned(),
+                first: Some(LogPosition {
+                    commit: 77,
+                    prepare: 76,
+                }),
             })
         };
         let mut all: Vec<HeldChange> = HeldReason::ALL.into_iter().map(held).collect();
@@ -291,6 +312,24 @@ mod tests {
         let written = events(&stream("all"), Uuid::nil(), &changes());
         let read: Result<Vec<HeldChange>, String> = written.iter().map(parse).collect();
         assert_eq!(read, Ok(changes()));
+    }
+
+    #[test]
+    fn where_an_older_ditto_first_passed_a_stream_is_not_known() {
+        let [held, ..] = &events(&stream("all"), Uuid::nil(), &changes())[..] else {
+            panic!("none");
+        };
+        let text = String::from_utf8_lossy(&held.data);
+        let older = text.replace(r#","first":{"commit":77,"prepare":76}"#, "");
+        assert_ne!(text, older);
+        let event = Event {
+            data: Bytes::from(older),
+            ..held.clone()
+        };
+        let Ok(HeldChange::Held(read)) = parse(&event) else {
+            panic!("not understood");
+        };
+        assert_eq!(read.first, None);
     }
 
     #[test]

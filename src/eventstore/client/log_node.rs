@@ -95,6 +95,17 @@ impl LogStanding {
 }
 
 impl Client {
+    /// The node that leads, over the connection that everything else is asked over.
+    ///
+    /// # Errors
+    /// No leader answers within the limit of a call.
+    pub async fn leading_log_node(&self) -> Result<LogNode, Error> {
+        Ok(LogNode {
+            node: self.leading().await?,
+            role: NodeRole::Leader,
+        })
+    }
+
     /// Chooses a node to read the log from. Asked for a role, it takes no other one; asked for none, it takes a follower,
     /// else the leader, else a read-only replica. The only node of a cluster is taken whatever is asked for. Among equals
     /// the first to answer is taken, and one of `avoided` only if there is no other.

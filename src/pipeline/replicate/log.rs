@@ -13,7 +13,7 @@ use super::kind::Kind;
 use crate::destination::{Abort, Keeper};
 use crate::report::Call;
 use crate::source::Opened;
-use crate::source::log::{Log, Message, Refusal};
+use crate::source::log::{Log, Message, Refusal, Search};
 use ditto_core::port::log::{EpochsPage, LogCommand, LogInput, LogRefusal};
 use ditto_core::port::{Command, Input, LeaveReason, LogPosition, ReadId, SessionId, WriteId};
 
@@ -112,6 +112,26 @@ impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S>, D> {
                 self.operations.start(Call::SourceRead, async move {
                     let page = source.record_at(at).await;
                     answer(LogInput::RecordRead { read, page })
+                });
+            }
+            LogCommand::SearchStream {
+                read,
+                stream,
+                at,
+                from,
+                to,
+                max_bytes,
+            } => {
+                let search = Search {
+                    stream,
+                    at,
+                    from,
+                    to,
+                    max_bytes,
+                };
+                self.operations.start(Call::SourceRead, async move {
+                    let page = source.search(search).await;
+                    answer(LogInput::StreamSearched { read, page })
                 });
             }
             LogCommand::ReadEpochs { read } => {

@@ -5,6 +5,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::search::{self, Search};
 use super::session::LogSession;
 use super::watch::watch;
 use super::{Log, Refusal};
@@ -14,7 +15,7 @@ use crate::eventstore::{Class, Error};
 use crate::source::{Opened, Source, history};
 use ditto_core::event::StreamName;
 use ditto_core::filter::StreamFilter;
-use ditto_core::port::log::{Epoch, EpochsPage, LogRefusal, RecordPage};
+use ditto_core::port::log::{Epoch, EpochsPage, LogRefusal, RecordPage, SearchPage};
 use ditto_core::port::{LogPosition, ReadFrom, SourcePage};
 
 /// While epochs are read connections may be opened, by the first read above all: then they are read again, so often.
@@ -270,11 +271,28 @@ impl Log for Database {
             unavailable
         }
     }
+
+    async fn search(&self, search: Search) -> SearchPage {
+        let believed = self.state().believed.clone();
+        let Some(seen) = believed.filter(|_| self.is_believed()) else {
+            return SearchPage::Failed;
+        };
+        let part = search::part(&self.client, &search, seen.epochs.as_deref()).await;
+        let page = part.unwrap_or_else(|error| {
+            self.fail(error);
+            SearchPage::Failed
+        });
+        if self.is_believed() {
+            page
+        } else {
+            SearchPage::Failed
+        }
+    }
 }
 
 /// Whether a node, by its newest epochs, has the log whose epochs the leader named: it may lack the newest, and may have one
 /// more by now. A copy of a database shares all epochs up to the copy and none after it (protocol §15.1).
-fn is_same_log(leaders: &[Epoch], nodes: &[Epoch]) -> bool {
+pub(super) fn is_same_log(leaders: &[Epoch], nodes: &[Epoch]) -> bool {
     let newest_of_node = nodes.iter().max_by_key(|epoch| epoch.position);
     let newest_of_leader = leaders.iter().max_by_key(|epoch| epoch.position);
     match (newest_of_node, newest_of_leader) {

@@ -1,21 +1,24 @@
 //! A source whose log is read: one subscription to `$all`, single records, epochs, and plain reads of streams for repairs.
 //!
-//! `database` is that source, `session` its subscription, `watch` the node that is subscribed to. Believes nothing of a
+//! `database` is that source, `session` its subscription, `watch` the node that is subscribed to, `search` looks through the
+//! log for one stream. Believes nothing of a
 //! connection before the log behind it was judged, and judges nothing itself. Never writes.
 
 mod database;
+mod search;
 mod session;
 mod watch;
 
 use std::future::Future;
 
 pub use self::database::{Database, Seen};
+pub use self::search::Search;
 pub use self::session::LogSession;
 use super::{Session, Source};
 use crate::eventstore::{Class, Error};
 use ditto_core::event::Event;
 use ditto_core::port::LogPosition;
-use ditto_core::port::log::{EpochsPage, LogRefusal, RecordPage};
+use ditto_core::port::log::{EpochsPage, LogRefusal, RecordPage, SearchPage};
 
 /// What a source can do whose log is read, beyond other sources. A session begins after a position, or at the beginning.
 pub trait Log:
@@ -44,6 +47,9 @@ pub trait Log:
 
     /// Reads the record at this position, or the first one after it, from the node that is subscribed to (protocol §15.6).
     fn record_at(&self, position: LogPosition) -> impl Future<Output = RecordPage> + Send;
+
+    /// Searches a part of the leader's log for events of one stream.
+    fn search(&self, search: Search) -> impl Future<Output = SearchPage> + Send;
 }
 
 /// Why the log cannot be read.

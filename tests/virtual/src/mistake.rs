@@ -5,10 +5,10 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use ditto::source::log::{Database, Log, LogSession, Message, Refusal, Seen};
+use ditto::source::log::{Database, Log, LogSession, Message, Refusal, Search, Seen};
 use ditto::source::{Arrival, Opened, Session, Source};
 use ditto_core::event::StreamName;
-use ditto_core::port::log::{Epoch, EpochsPage, RecordPage};
+use ditto_core::port::log::{Epoch, EpochsPage, RecordPage, SearchPage};
 use ditto_core::port::{LogPosition, ReadFrom, SourcePage};
 
 /// What is done wrongly.
@@ -129,6 +129,10 @@ impl Log for Mistaken {
 
     async fn record_at(&self, position: LogPosition) -> RecordPage {
         self.source.record_at(position).await
+    }
+
+    async fn search(&self, search: Search) -> SearchPage {
+        self.source.search(search).await
     }
 }
 

@@ -262,6 +262,7 @@ impl Log {
         self.pump_lease(cx);
         self.leave(cx, None);
         self.drop_waiting(cx, streams);
+        self.give_up_searches(cx, streams);
         self.forget_record(Recording::closed());
     }
 }

@@ -1,5 +1,6 @@
 //! Streams on record as held are looked at again: at the start and every ten minutes the source's newest event of each is
-//! handed to the streams, which look at the destination, and repair the stream up to it if they can.
+//! handed to the streams, which look at the destination, and repair the stream up to it if they can. Where the source's stream
+//! no longer shows it, what was passed is taken from the log (`search`), a part at a time.
 //!
 //! Never calls a stream complete below what the log has shown of it.
 
@@ -7,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::Log;
+use super::search::Reached;
 use crate::context::Context;
 use crate::event::StreamName;
 use crate::port::{Command, Moment, ReadFrom, ReadId, SourcePage};
@@ -29,8 +31,10 @@ const PAGE_BYTES: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 struct Look {
     stream: StreamName,
-    /// The source's last revision; `None`: it is being read.
+    /// The source's last revision, or the last one that this look has brought; `None`: it is being read.
     last: Option<u64>,
+    /// It brings a part from the log, up to here.
+    part: Option<Reached>,
 }
 
 /// What is known of a held stream.
@@ -40,6 +44,8 @@ struct Seen {
     due: Option<Moment>,
     /// The highest revision that was passed because it is held.
     passed: Option<u64>,
+    /// How far the log was searched for it.
+    reached: Option<Reached>,
 }
 
 /// When each stream is looked at, and what is under way.
@@ -91,7 +97,32 @@ impl Looks {
     pub(super) fn forget_passed(&mut self) {
         for seen in self.streams.values_mut() {
             seen.passed = None;
+            seen.reached = None;
         }
+    }
+
+    pub(super) fn reached(&self, name: &StreamName) -> Option<Reached> {
+        self.streams.get(name)?.reached
+    }
+
+    pub(super) fn note_reached(&mut self, name: &StreamName, reached: Reached) {
+        self.streams.entry(name.clone()).or_default().reached = Some(reached);
+    }
+
+    pub(super) fn forget_reached(&mut self, name: &StreamName) {
+        if let Some(seen) = self.streams.get_mut(name) {
+            seen.reached = None;
+        }
+    }
+
+    /// A look brings a part from the log, up to here. False if it is over.
+    pub(super) fn took_from_log(&mut self, look: ReadId, part: Reached) -> bool {
+        let look = self.under_way.get_mut(&look);
+        let is_under_way = look.is_some();
+        if let Some(look) = look {
+            look.part = Some(part);
+        }
+        is_under_way
     }
 
     fn passed_to(&self, name: &StreamName) -> Option<u64> {
@@ -130,7 +161,11 @@ impl Log {
                 count: 1,
                 max_bytes: PAGE_BYTES,
             });
-            let look = Look { stream, last: None };
+            let look = Look {
+                stream,
+                last: None,
+                part: None,
+            };
             self.record.looks.under_way.insert(read, look);
         }
     }
@@ -159,14 +194,29 @@ impl Log {
                         self.looked = true;
                         streams.take(cx, newest, Claim::newest(read, cx.now));
                     }
-                    None => self.still_held(cx, read),
+                    None => self.in_log_alone(read),
                 }
             }
-            SourcePage::NotFound
-            | SourcePage::SoftDeleted
-            | SourcePage::Tombstoned
-            | SourcePage::Denied
-            | SourcePage::Refused(_) => self.still_held(cx, read),
+            // What was passed before it was deleted belongs to its history: a later event of it stands after that.
+            SourcePage::SoftDeleted | SourcePage::Tombstoned => self.in_log_alone(read),
+            SourcePage::NotFound | SourcePage::Denied | SourcePage::Refused(_) => {
+                self.still_held(cx, read);
+            }
+        }
+    }
+
+    /// The stream does not show its newest event.
+    fn in_log_alone(&mut self, read: ReadId) {
+        if let Some(look) = self.record.looks.under_way.get(&read) {
+            self.look_in_log(read, look.stream.clone());
+        }
+    }
+
+    /// The log shows nothing of it after this revision.
+    pub(super) fn log_has_no_more(&mut self, cx: &Context, read: ReadId, last: Option<u64>) {
+        if let Some(look) = self.record.looks.under_way.get_mut(&read) {
+            look.last = last;
+            self.found_complete(cx, read);
         }
     }
 
@@ -200,7 +250,10 @@ impl Log {
         let Some(look) = looks.under_way.remove(&read) else {
             return;
         };
-        if looks.passed_to(&look.stream) > look.last {
+        if let Some(part) = look.part {
+            looks.note_reached(&look.stream, part);
+            looks.at(&look.stream, cx.now);
+        } else if looks.passed_to(&look.stream) > look.last {
             looks.at(&look.stream, cx.now);
         } else {
             self.record.is_complete(look.stream);

@@ -5,8 +5,8 @@
 //!
 //! `holding` is who copies, by lease: `taking` takes the mirror over, `saving` writes checkpoints, `epochs` tells whether the
 //! source is the same. `record` is which streams are on record at the destination as held, `recording` reads and writes it,
-//! `looks` looks at them again; `write` is how both are written. `reading` is the subscription, `opening` the reads around its start. `positions` is what is
-//! done. `ending` stops.
+//! `looks` looks at them again, `search` searches the log for what streams no longer show; `write` is how both are written.
+//! `reading` is the subscription, `opening` the reads around its start. `positions` is what is done. `ending` stops.
 
 mod ending;
 mod epochs;
@@ -18,6 +18,7 @@ mod reading;
 mod record;
 mod recording;
 mod saving;
+mod search;
 mod taking;
 mod write;
 
@@ -30,6 +31,7 @@ use self::positions::Positions;
 use self::reading::Reading;
 use self::record::HeldRecord;
 use self::recording::Recording;
+use self::search::Searches;
 use crate::context::Context;
 use crate::filter::StreamFilter;
 use crate::intake::Intake;
@@ -75,6 +77,7 @@ pub(super) struct Log {
     log: u64,
     record: HeldRecord,
     recording: Recording,
+    searches: Searches,
     trouble: Trouble,
     ending: Option<Ending>,
     /// The source's epochs when they were last read over a connection that was believed.
@@ -102,6 +105,7 @@ impl Log {
             log: 0,
             record: HeldRecord::default(),
             recording: Recording::closed(),
+            searches: Searches::default(),
             trouble: Trouble::None,
             ending: None,
             epochs: Epochs::default(),
@@ -142,6 +146,9 @@ impl Log {
                 self.reading.note_caught_up(session, caught_up);
             }
             LogInput::RecordRead { read, page } => self.on_record_read(cx, streams, read, page),
+            LogInput::StreamSearched { read, page } => {
+                self.on_stream_searched(cx, streams, read, page);
+            }
             LogInput::EpochsRead { read, page } => self.on_epochs_read(cx, streams, read, page),
             LogInput::CheckpointRead { read, page } => {
                 self.on_checkpoint_read(cx, streams, read, page);
@@ -179,6 +186,7 @@ impl Log {
         self.log += 1;
         self.record.begin_again();
         self.record.looks.forget_passed();
+        self.give_up_searches(cx, streams);
     }
 
     fn done(&mut self, cx: &mut Context, position: LogPosition) {
@@ -247,7 +255,17 @@ impl Intake for Log {
             },
             Outcome::Again { .. } => {}
             Outcome::Stop(why) => self.end_by_policy(cx, why),
+            Outcome::Missing {
+                read,
+                stream,
+                from,
+                to,
+            } => self.note_missing(read, stream, from, to),
         }
+    }
+
+    fn look_for_missing(&mut self, cx: &mut Context, streams: &mut Streams) {
+        self.pump_searches(cx, streams);
     }
 
     fn pump(&mut self, cx: &mut Context, streams: &mut Streams) {

@@ -23,6 +23,8 @@ struct Waiting {
     positions: Vec<LogPosition>,
     /// The highest revision among them.
     last: u64,
+    /// The first of them.
+    first: LogPosition,
     look_at: Moment,
 }
 
@@ -80,6 +82,13 @@ impl HeldRecord {
         self.held.contains_key(name)
     }
 
+    /// Of this stream nothing was passed before this position (`Some(None)`: before the log's beginning); `None`: nothing was.
+    pub(super) fn passed_from(&self, name: &StreamName) -> Option<Option<LogPosition>> {
+        let held = self.held.get(name).map(|held| held.first);
+        let waiting = self.waiting.get(name).map(|waiting| Some(waiting.first));
+        held.into_iter().chain(waiting).min()
+    }
+
     /// The log is read again, or another one: what is held then is held anew.
     pub(super) fn begin_again(&mut self) {
         self.waiting.clear();
@@ -96,7 +105,8 @@ impl HeldRecord {
     ) -> bool {
         self.complete.remove(&held.stream);
         let stays = self.is_own && !self.leaving.contains(&held.stream);
-        if stays && self.held.contains_key(&held.stream) {
+        let known = self.held.get(&held.stream);
+        if stays && known.is_some_and(|known| known.begins_by(position)) {
             self.looks.passed(&held.stream, held.revision);
             self.looks.by(&held.stream, look_at);
             return true;
@@ -107,9 +117,11 @@ impl HeldRecord {
             held: shortened(held),
             positions: Vec::new(),
             last: revision,
+            first: position,
             look_at,
         });
         waiting.positions.push(position);
+        waiting.first = waiting.first.min(position);
         waiting.last = waiting.last.max(revision);
         self.positions += 1;
         false
@@ -124,9 +136,20 @@ impl HeldRecord {
 
     /// What is to be written now. The first write of a holder is one even if it says nothing new.
     pub(super) fn changes(&mut self) -> Vec<HeldChange> {
-        let is_new = |waiting: &&Waiting| !self.held.contains_key(&waiting.held.stream);
-        let new = self.waiting.values().filter(is_new);
-        let new = new.map(|waiting| HeldChange::Held(waiting.held.clone()));
+        let new =
+            self.waiting
+                .values()
+                .filter_map(|waiting| match self.held.get(&waiting.held.stream) {
+                    Some(known) if known.begins_by(waiting.first) => None,
+                    Some(known) => Some((known, waiting.first)),
+                    None => Some((&waiting.held, waiting.first)),
+                });
+        let new = new.map(|(held, first)| {
+            HeldChange::Held(HeldStream {
+                first: Some(first),
+                ..held.clone()
+            })
+        });
         let mut changes: Vec<HeldChange> = new.take(HELD_CHANGES).collect();
         while changes.len() < HELD_CHANGES
             && let Some(name) = self.complete.pop_first()
@@ -165,10 +188,10 @@ impl HeldRecord {
         }
         let held = &self.held;
         let mut done = Vec::new();
-        for (name, waiting) in self
-            .waiting
-            .extract_if(.., |name, _| held.contains_key(name))
-        {
+        for (name, waiting) in self.waiting.extract_if(.., |name, waiting| {
+            let known = held.get(name);
+            known.is_some_and(|known| known.begins_by(waiting.first))
+        }) {
             self.looks.passed(&name, waiting.last);
             self.looks.by(&name, waiting.look_at);
             done.extend(waiting.positions);
@@ -183,6 +206,13 @@ impl HeldRecord {
         for name in std::mem::take(&mut self.leaving) {
             self.is_complete(name);
         }
+    }
+}
+
+impl HeldStream {
+    /// On record as passed from this position on, or from one before it.
+    fn begins_by(&self, position: LogPosition) -> bool {
+        self.first <= Some(position)
     }
 }
 
@@ -208,6 +238,7 @@ mod tests {
             revision,
             kind: HeldReason::Conflict,
             reason: "another".to_owned(),
+            first: Some(at(revision)),
         }
     }
 
@@ -272,6 +303,45 @@ mod tests {
         record.is_complete("a".into());
         assert!(pass(&mut record, "a", 9));
         assert_eq!(record.changes(), []);
+    }
+
+    #[test]
+    fn the_first_place_stays_while_a_stream_is_on_record() {
+        let mut record = HeldRecord::default();
+        assert_eq!(record.passed_from(&"a".into()), None);
+        pass(&mut record, "a", 5);
+        pass(&mut record, "a", 6);
+        assert_eq!(record.passed_from(&"a".into()), Some(Some(at(5))));
+        write(&mut record);
+        pass(&mut record, "a", 7);
+        // Another holder's record, which is written again.
+        for (first, changed) in [(Some(at(5)), Some(at(5))), (None, None)] {
+            record.adopt(vec![HeldStream {
+                first,
+                ..held("a", 5)
+            }]);
+            pass(&mut record, "a", 9);
+            let changes = vec![HeldChange::Held(HeldStream {
+                first: changed,
+                ..held("a", 5)
+            })];
+            assert_eq!(write(&mut record), (changes, vec![at(9)]), "{first:?}");
+            assert_eq!(record.passed_from(&"a".into()), Some(first));
+        }
+    }
+
+    #[test]
+    fn an_event_before_the_first_place_waits_until_that_is_on_record() {
+        let mut record = HeldRecord::default();
+        pass(&mut record, "a", 50);
+        write(&mut record);
+        assert!(!pass(&mut record, "a", 20), "of a log that was cut");
+        let changes = vec![HeldChange::Held(HeldStream {
+            first: Some(at(20)),
+            ..held("a", 50)
+        })];
+        assert_eq!(write(&mut record), (changes, vec![at(20)]));
+        assert!(pass(&mut record, "a", 21));
     }
 
     #[test]

@@ -227,6 +227,8 @@ impl Intake for Persistent {
                 excused,
             } => self.note_second_delivery(cx, &claim, &older, excused),
             Outcome::Stop(why) => self.end_by_policy(cx, why),
+            // Asked only where the source has a log.
+            Outcome::Missing { .. } => {}
         }
     }
 

@@ -103,6 +103,19 @@ impl World {
         self.note(|| format!("{name} truncated before {first}"));
     }
 
+    /// The operator of the source hides what a stream has, often of one that is held.
+    pub(super) fn hide(&mut self) {
+        let held: Vec<_> = self.destination.held().into_keys().collect();
+        let name = if held.is_empty() || self.hiding.permille(500) {
+            stream(self.hiding.below(self.options.streams))
+        } else {
+            held[self.hiding.index(held.len())].clone()
+        };
+        let deleted = self.hiding.permille(400);
+        self.note(|| format!("{name} hides all, deleted: {deleted}"));
+        self.source.hide(&name, deleted);
+    }
+
     /// A leader is lost with a tail that no other node has.
     fn cut(&mut self) {
         if self.dice.permille(700) || self.source.log.is_empty() {

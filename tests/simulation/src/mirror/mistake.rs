@@ -1,7 +1,7 @@
 //! Deliberate mistakes of a mirror: what a core says or hears is spoiled on its way. They prove that the promises can fail.
 
 use ditto_core::port::log::{
-    EpochsPage, HeldChange, LogCommand, LogInput, Mark, Record, RecordPage,
+    EpochsPage, HeldChange, LogCommand, LogInput, Mark, Record, RecordPage, SearchPage,
 };
 use ditto_core::port::{AppendOutcome, Command, Input};
 
@@ -22,6 +22,10 @@ pub enum Mistake {
     ReleasedUnrepaired,
     /// No answer to a change of the record of held streams is taken for written.
     UnrecordedIsRecorded,
+    /// What a stream no longer shows is filled although the log shows it.
+    FillsWhatTheLogShows,
+    /// The record of held streams forgets where the first event was passed.
+    RecordsTheLastPlace,
 }
 
 impl Mistake {
@@ -33,6 +37,8 @@ impl Mistake {
         Self::SilenceIsWritten,
         Self::ReleasedUnrepaired,
         Self::UnrecordedIsRecorded,
+        Self::FillsWhatTheLogShows,
+        Self::RecordsTheLastPlace,
     ];
 }
 
@@ -89,6 +95,16 @@ impl World {
                 write,
                 outcome: AppendOutcome::Written(self.destination.record.len() as u64),
             }),
+            (
+                Some(Mistake::FillsWhatTheLogShows),
+                Input::Log(LogInput::StreamSearched { read, .. }),
+            ) => Input::Log(LogInput::StreamSearched {
+                read,
+                page: SearchPage::Searched {
+                    found: Vec::new(),
+                    next: None,
+                },
+            }),
             (_, input) => input,
         }
     }
@@ -130,6 +146,25 @@ impl World {
                         && held.contains_key(&stream.stream)
                     {
                         *change = HeldChange::Released(stream.stream.clone());
+                    }
+                }
+                Command::Log(LogCommand::WriteHeld {
+                    write,
+                    expected,
+                    changes,
+                })
+            }
+            (
+                Some(Mistake::RecordsTheLastPlace),
+                Command::Log(LogCommand::WriteHeld {
+                    write,
+                    expected,
+                    mut changes,
+                }),
+            ) => {
+                for change in &mut changes {
+                    if let HeldChange::Held(stream) = change {
+                        stream.first = Some(self.daemons[number].highest);
                     }
                 }
                 Command::Log(LogCommand::WriteHeld {

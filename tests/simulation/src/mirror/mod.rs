@@ -11,6 +11,7 @@ mod others;
 mod promises;
 mod reading;
 mod serve;
+mod silence;
 mod source;
 mod world;
 

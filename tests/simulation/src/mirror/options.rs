@@ -38,6 +38,8 @@ pub struct Options {
     pub meddling: u64,
     /// A stream whose history is gone from the source is held.
     pub holds_gaps: bool,
+    /// Streams that are truncated whole or soft-deleted at the source, in a hundred seconds.
+    pub hidden: u64,
     /// How long things go wrong.
     pub faulty: Duration,
 }
@@ -64,6 +66,7 @@ impl Options {
             widened: dice.permille(200),
             meddling: dice.pick(&[0, 0, 5, 20]),
             holds_gaps: dice.permille(200),
+            hidden: dice.pick(&[0, 0, 5, 20]),
         }
     }
 }

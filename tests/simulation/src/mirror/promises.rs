@@ -5,8 +5,8 @@
 //! - A stream is on record as held only while something is in its way, and is complete once it is released.
 //! - Nothing is stored that was sent later than the lease allows.
 //! - A daemon that says that it runs may write.
-//! - When nothing goes wrong any more, every event that the source shows is there; or the mirror is stopped, because the
-//!   source is not the copied one.
+//! - When nothing goes wrong any more, every event that the source shows, in its stream or in its log, is there; or the mirror
+//!   is stopped, because the source is not the copied one.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -210,12 +210,11 @@ impl World {
         let there = there.map_or(&[][..], |all| &all[..]);
         let missing = self
             .source
-            .shown(name)
+            .logged(name)
+            .map(|logged| &logged.event)
             .find(|event| !there.iter().any(|other| other.id == event.id));
         if missing.is_none() {
-            // Where nothing is shown, nothing can be compared.
-            let is_shown = self.source.shown(name).next().is_some();
-            return (held && is_shown).then(|| "is complete, and on record as held".to_owned());
+            return held.then(|| "is complete, and on record as held".to_owned());
         }
         let event = missing?;
         let in_its_way = self.has_others(name, there) || self.ends_at_gap(name, there);
@@ -238,6 +237,7 @@ impl World {
     /// The source shows later events than the next one, and the operator wants that held.
     fn ends_at_gap(&self, name: &StreamName, there: &[Event]) -> bool {
         let next = there.len() as u64;
-        self.options.holds_gaps && !self.source.shown(name).any(|event| event.revision == next)
+        let mut logged = self.source.logged(name);
+        self.options.holds_gaps && !logged.any(|logged| logged.event.revision == next)
     }
 }

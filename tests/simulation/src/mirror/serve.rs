@@ -4,18 +4,14 @@
 
 use std::time::Duration;
 
-use ditto_core::port::log::{
-    CheckpointPage, EpochsPage, HeldPage, LogCommand, LogInput, LogRefusal, RecordPage,
-};
-use ditto_core::port::{
-    AppendOutcome, Command, Input, LookupResult, MetadataOutcome, Moment, Rights, SessionId, Side,
-    SourcePage,
-};
+use ditto_core::port::log::{EpochsPage, LogCommand, LogInput, LogRefusal};
+use ditto_core::port::{Command, Input, MetadataOutcome, Moment, Rights, SessionId};
 
 use uuid::Uuid;
 
 use super::daemon::instance_of;
 use super::destination::Stored;
+use super::source::Part;
 use super::world::{Happening, World};
 
 /// A call that nobody answers ends then.
@@ -115,6 +111,7 @@ impl World {
                 | Command::Log(
                     LogCommand::Open { .. }
                         | LogCommand::ReadRecord { .. }
+                        | LogCommand::SearchStream { .. }
                         | LogCommand::ReadEpochs { .. }
                 )
         );
@@ -175,67 +172,6 @@ impl World {
             self.input(number, generation, Input::Log(LogInput::Reconnected));
         }
         true
-    }
-
-    /// What the loop says of a command that nobody answers.
-    fn silence(&self, command: &Command) -> Input {
-        match command.clone() {
-            Command::Append { append, .. } => Input::Appended {
-                append,
-                outcome: AppendOutcome::NoAnswer,
-            },
-            Command::Lookup { lookup, .. } | Command::Recognise { lookup, .. } => Input::LookedUp {
-                lookup,
-                result: LookupResult::Failed,
-            },
-            Command::AskRights { ask, .. } => Input::RightsSeen {
-                ask,
-                rights: Rights::Unknown,
-            },
-            Command::ReadSource { read, .. } => Input::SourceRead {
-                read,
-                page: SourcePage::Failed,
-            },
-            Command::WriteMetadata { write, .. } => Input::MetadataDone {
-                write,
-                outcome: MetadataOutcome::NoAnswer,
-            },
-            Command::Log(command) => Input::Log(match command {
-                LogCommand::ReadRecord { read, .. } => LogInput::RecordRead {
-                    read,
-                    page: RecordPage::Refused(LogRefusal::Unavailable),
-                },
-                LogCommand::ReadEpochs { read } => LogInput::EpochsRead {
-                    read,
-                    page: EpochsPage::Failed,
-                },
-                LogCommand::ReadCheckpoint { read } => LogInput::CheckpointRead {
-                    read,
-                    page: CheckpointPage::Failed,
-                },
-                LogCommand::WriteCheckpoint { write, .. } => LogInput::CheckpointWritten {
-                    write,
-                    outcome: AppendOutcome::NoAnswer,
-                },
-                LogCommand::ReadHeld { read } => LogInput::HeldRead {
-                    read,
-                    page: HeldPage::Failed,
-                },
-                LogCommand::WriteHeld { write, .. } => LogInput::HeldWritten {
-                    write,
-                    outcome: AppendOutcome::NoAnswer,
-                },
-                LogCommand::Open { .. } | LogCommand::Abort | LogCommand::Trust { .. } => {
-                    LogInput::Refused {
-                        why: LogRefusal::Unavailable,
-                    }
-                }
-            }),
-            _ => Input::Reachable {
-                side: Side::Destination,
-                reachable: false,
-            },
-        }
     }
 
     /// What the servers do and answer; `None`: the answer comes by itself.
@@ -335,6 +271,23 @@ impl World {
                 read,
                 page: self.source.record_at(at),
             },
+            LogCommand::SearchStream {
+                read,
+                stream,
+                at,
+                from,
+                to,
+                ..
+            } => {
+                let part = Part {
+                    records: self.others.index(20) + 2,
+                    found: self.others.index(4) + 1,
+                };
+                LogInput::StreamSearched {
+                    read,
+                    page: self.source.search(&stream, at, (from, to), part),
+                }
+            }
             LogCommand::ReadEpochs { read } => LogInput::EpochsRead {
                 read,
                 page: if self.options.epochs {

@@ -2,11 +2,11 @@
 //!
 //! Never knows who reads it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::log::LogRefusal;
-use ditto_core::port::log::{Epoch, RecordPage};
+use ditto_core::port::log::{Epoch, RecordPage, SearchPage};
 use ditto_core::port::{LogPosition, ReadFrom, SourcePage};
 use uuid::Uuid;
 
@@ -18,6 +18,13 @@ pub(super) struct Logged {
     pub(super) scavenged: bool,
 }
 
+/// How much of the log one search looks through.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) records: usize,
+    pub(super) found: usize,
+}
+
 /// One source.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
@@ -25,6 +32,8 @@ pub(super) struct Source {
     pub(super) epochs: Vec<Epoch>,
     /// First readable revision of a stream.
     pub(super) truncated: BTreeMap<StreamName, u64>,
+    /// Streams that are soft-deleted.
+    deleted: BTreeSet<StreamName>,
     /// A subscription from a scavenged position skips the first record that survived (23.10).
     pub(super) skips: bool,
     next_position: u64,
@@ -38,6 +47,7 @@ impl Source {
             log: Vec::new(),
             epochs: Vec::new(),
             truncated: BTreeMap::new(),
+            deleted: BTreeSet::new(),
             skips,
             next_position: 0,
             next_id: u128::from(salt) << 64,
@@ -68,6 +78,7 @@ impl Source {
             prepare: self.next_position,
         };
         self.next_position += 10;
+        self.deleted.remove(stream);
         let event = Event {
             id,
             stream: stream.clone(),
@@ -83,6 +94,22 @@ impl Source {
             event,
             scavenged: false,
         });
+    }
+
+    /// It is soft-deleted.
+    pub(super) fn is_deleted(&self, stream: &StreamName) -> bool {
+        self.deleted.contains(stream)
+    }
+
+    /// The stream shows nothing of what it has so far; `deleted`: and is gone until somebody writes to it.
+    pub(super) fn hide(&mut self, stream: &StreamName, deleted: bool) {
+        let Some(last) = self.last(stream) else {
+            return;
+        };
+        self.truncated.insert(stream.clone(), last + 1);
+        if deleted {
+            self.deleted.insert(stream.clone());
+        }
     }
 
     /// Number of a stream's last event.
@@ -109,6 +136,11 @@ impl Source {
             .map(|logged| &logged.event)
     }
 
+    /// What the log shows of the stream, whether the stream shows it or not, ascending.
+    pub(super) fn logged(&self, stream: &StreamName) -> impl DoubleEndedIterator<Item = &Logged> {
+        self.of(stream).filter(|logged| !logged.scavenged)
+    }
+
     /// Removes what streams do not show, but for each stream's last event.
     pub(super) fn scavenge(&mut self) {
         let lasts: BTreeMap<StreamName, u64> = self
@@ -127,6 +159,9 @@ impl Source {
     /// The records from this one on never were; another leader goes on.
     pub(super) fn cut(&mut self, keep: usize) {
         self.log.truncate(keep);
+        let left: BTreeSet<&StreamName> =
+            self.log.iter().map(|logged| &logged.event.stream).collect();
+        self.deleted.retain(|stream| left.contains(stream));
         self.next_position = self
             .log
             .last()
@@ -167,6 +202,45 @@ impl Source {
         })
     }
 
+    /// What a part of the log, from a position on, has of a stream.
+    pub(super) fn search(
+        &self,
+        stream: &StreamName,
+        at: Option<LogPosition>,
+        (from, to): (u64, Option<u64>),
+        part: Part,
+    ) -> SearchPage {
+        if at.is_some_and(|at| !self.is_position(at)) {
+            return SearchPage::NoPosition;
+        }
+        let begin = self
+            .log
+            .iter()
+            .position(|logged| Some(logged.position) >= at);
+        let mut found = Vec::new();
+        for (looked, logged) in self
+            .log
+            .iter()
+            .skip(begin.unwrap_or(self.log.len()))
+            .enumerate()
+        {
+            if looked >= part.records || found.len() >= part.found {
+                let next = Some(logged.position);
+                return SearchPage::Searched { found, next };
+            }
+            let event = &logged.event;
+            if logged.scavenged || event.stream != *stream || event.revision < from {
+                continue;
+            }
+            found.push((logged.position, event.clone()));
+            if Some(event.revision) >= to.or(Some(u64::MAX)) {
+                let next = Some(logged.position);
+                return SearchPage::Searched { found, next };
+            }
+        }
+        SearchPage::Searched { found, next: None }
+    }
+
     /// The index of the first record that a subscription brings; `None`: the position is none.
     pub(super) fn subscribe(&self, after: Option<LogPosition>) -> Option<usize> {
         let Some(after) = after else { return Some(0) };
@@ -195,6 +269,9 @@ impl Source {
         let Some(last) = self.last(stream) else {
             return SourcePage::NotFound;
         };
+        if self.deleted.contains(stream) {
+            return SourcePage::SoftDeleted;
+        }
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let events = match from {
             ReadFrom::Revision(from) => self

@@ -51,6 +51,8 @@ pub(super) enum Happening {
     Fault,
     /// Somebody else does something at the destination.
     Meddle,
+    /// A stream of the source is truncated whole, or soft-deleted.
+    Hide,
     /// A stream is no longer refused.
     Allow(StreamName),
     /// A daemon starts.
@@ -68,6 +70,8 @@ pub(super) struct World {
     pub(super) dice: Dice,
     /// What others do is thrown with these.
     pub(super) others: Dice,
+    /// What streams of the source hide is thrown with these.
+    pub(super) hiding: Dice,
     /// Foreign events so far.
     pub(super) foreign: u128,
     pub(super) agenda: Agenda<Happening>,
@@ -102,6 +106,7 @@ impl World {
             options,
             dice: Dice::new(options.seed, 91),
             others: Dice::new(options.seed, 92),
+            hiding: Dice::new(options.seed, 93),
             foreign: 0,
             agenda: Agenda::new(),
             now: Moment::ZERO,
@@ -167,6 +172,10 @@ impl World {
         for _ in 0..self.options.meddling * faulty.as_secs() / 100 {
             let at = self.others.time(Duration::ZERO, faulty);
             self.agenda.plan(at, Happening::Meddle);
+        }
+        for _ in 0..self.options.hidden * faulty.as_secs() / 100 {
+            let at = self.hiding.time(Duration::ZERO, faulty);
+            self.agenda.plan(at, Happening::Hide);
         }
         self.agenda.plan(faulty, Happening::Heal);
         self.agenda.plan(Duration::from_secs(1), Happening::Second);
@@ -247,6 +256,7 @@ impl World {
             Happening::Write => self.write(),
             Happening::Fault => self.fault(),
             Happening::Meddle => self.meddle(),
+            Happening::Hide => self.hide(),
             Happening::Allow(name) => drop(self.destination.refused.remove(&name)),
             Happening::Start(daemon) => self.start(daemon),
             Happening::Back(source) => {
@@ -295,6 +305,10 @@ impl World {
         }
         for number in 0..self.options.streams {
             let name = stream(number);
+            if self.source.is_deleted(&name) && self.hiding.permille(500) {
+                // It stays as it is.
+                continue;
+            }
             self.source.write(&name);
             if let Some(logged) = self.source.log.last() {
                 self.promises.wrote(logged.event.clone());
