@@ -3,6 +3,7 @@
 //! Never creates or changes anything, on this machine or on a server.
 
 mod connect;
+mod forecast;
 mod mirror;
 
 use std::path::Path;
@@ -18,7 +19,8 @@ use ditto_values::problem::Problems;
 pub(super) struct Arguments {
     #[command(flatten)]
     file: ConfigurationFile,
-    /// Also connect to both sides and read the groups' state; creates and changes nothing.
+    /// Also connect to both sides, read the state of groups and mirrors, and look through each mirror's log for 5 s for missing
+    /// history; creates and changes nothing.
     #[arg(long)]
     connect: bool,
 }

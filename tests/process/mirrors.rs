@@ -181,6 +181,69 @@ async fn with_users() -> Servers {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn check_connect_forecasts_the_placeholders_of_a_mirror() {
+    let servers = with_users().await;
+    let source = servers.source.store();
+    let append = |stream: &str, events: usize| {
+        let events = vec![Store::json_event("happened", "{}"); events];
+        source
+            .append(stream, Expected::Any, events)
+            .expect("written");
+    };
+    append("whole-1", 4);
+    for (stream, before) in [("gone-1", 3), ("gone-2", 5), ("left-out", 2)] {
+        append(stream, 6);
+        let truncated = Store::json_event("$metadata", format!("{{\"$tb\":{before}}}"));
+        let metadata = format!("$${stream}");
+        source
+            .append(&metadata, Expected::Any, vec![truncated])
+            .expect("written");
+    }
+    // Truncated only: the log shows them still.
+    let check = |rules: &str| {
+        let text = servers.configuration(&[])
+            + "[[mirror]]\nname = \"all\"\nexclude_streams = [\"left-out\"]\n"
+            + rules;
+        let text = text.replace("esdb://", "esdb://admin:changeit@");
+        let (code, said, complaint) = ask_with(&text, &["check", "--connect"]);
+        assert_eq!(code, Some(0), "{said}{complaint}");
+        said
+    };
+    let looked = "mirror all: looked through the log that is left: ";
+    let judge = |rules, kind: &str, expected: &str| {
+        let (said, text) = (check(rules), format!("{kind}: {looked}{expected}"));
+        assert!(said.contains(&text), "{text:?} in {said}");
+    };
+    judge("", "ok", "no history is missing there\n");
+    source.scavenge();
+    let gone = "8 events of 2 streams are gone; ditto will";
+    judge("", "ok", &format!("{gone} write a placeholder for each"));
+    let hold = "on_missing_history = \"hold\"\n";
+    judge(
+        hold,
+        "warning",
+        &format!("{gone} hold each of these streams"),
+    );
+    let stop = "on_missing_history = \"stop\"\n";
+    judge(stop, "warning", &format!("{gone} stop the mirror"));
+
+    // From a checkpoint on: what lies before it is done.
+    let mark = source.appended("gone-2", 5, 1)[0].position;
+    append("gone-1", 1);
+    let checkpoint = format!(
+        r#"{{"version":1,"mark":{{"commit":{mark},"prepare":{mark},"epoch":null,"record":null}},"highest":null,"origin":null,
+        "takenOver":false,"rules":"+*\n-left-out","holder":"ditto/b/7","instance":"00000000-0000-0000-0000-000000000001","process":null}}"#,
+    );
+    let checkpoint = Store::json_event("ditto-checkpoint", checkpoint);
+    servers
+        .destination
+        .store()
+        .append("$ditto-mirror-all", Expected::Any, vec![checkpoint])
+        .expect("written");
+    judge("", "ok", "no history is missing there\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn check_connect_looks_at_the_log_and_the_checkpoint_of_a_mirror() {
     let servers = with_users().await;
     let check = |source: &str, destination: &str| {

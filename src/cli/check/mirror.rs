@@ -1,14 +1,17 @@
-//! What a mirror needs of both sides: the source's log and its epochs, and its own checkpoint at the destination.
+//! What a mirror needs of both sides: the source's log and its epochs, and its own checkpoint at the destination; and what it
+//! will find to be missing (`forecast`).
 //!
 //! Only reads. What only a write shows is not known.
 
 use super::connect::Finding::{self, Fine, Problem, Warning};
+use super::forecast::forecast;
 use crate::config::settings::MirrorSettings;
 use crate::destination::Keeper;
 use crate::destination::event_store::{EventStore, checkpoint_stream};
 use crate::escape;
 use crate::eventstore::client::Client;
 use crate::eventstore::{Class, Error};
+use ditto_core::filter::StreamFilter;
 use ditto_core::port::LogPosition;
 use ditto_core::port::log::CheckpointPage;
 use indicatif::HumanBytes;
@@ -34,7 +37,26 @@ pub(super) async fn mirror(
     findings.extend(epochs(source, &name).await);
     if let Some(destination) = destination {
         let destination = EventStore::new(destination.clone());
-        findings.push(checkpoint(&destination, settings, &name, end).await);
+        let page = destination.newest_checkpoint(&settings.name).await;
+        let begins = begins(&page, settings);
+        findings.push(checkpoint(page, settings, &name, end));
+        if let (Some(after), Some(end)) = (begins, end) {
+            findings.push(forecast(source, settings, after, end).await);
+        }
+    }
+}
+
+/// After which position the mirror goes on (`Some(None)`: at the log's beginning); `None`: it does not.
+fn begins(page: &CheckpointPage, settings: &MirrorSettings) -> Option<Option<LogPosition>> {
+    match page {
+        CheckpointPage::None { .. } => Some(None),
+        CheckpointPage::Newest { checkpoint, .. } => {
+            let rules: Result<StreamFilter, _> = checkpoint.rules.parse();
+            let is_within = rules.is_ok_and(|rules| settings.filter.is_within(&rules));
+            let mark = checkpoint.mark.as_ref().filter(|_| is_within);
+            Some(mark.map(|mark| mark.position))
+        }
+        CheckpointPage::Unreadable(_) | CheckpointPage::Denied | CheckpointPage::Failed => None,
     }
 }
 
@@ -50,14 +72,14 @@ async fn epochs(source: &Client, name: &str) -> Option<Finding> {
     }
 }
 
-async fn checkpoint(
-    destination: &EventStore,
+fn checkpoint(
+    page: CheckpointPage,
     settings: &MirrorSettings,
     name: &str,
     end: Option<LogPosition>,
 ) -> Finding {
     let stream = checkpoint_stream(&settings.name);
-    match destination.newest_checkpoint(&settings.name).await {
+    match page {
         CheckpointPage::Newest {
             checkpoint,
             is_gone,
