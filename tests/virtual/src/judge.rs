@@ -6,7 +6,7 @@
 //!
 //! Asks ditto nothing but whether it is stopped or holds a stream, and looks whether the reason is true.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -156,7 +156,7 @@ impl End<'_> {
     }
 
     fn everything_is_there(&self) -> Result<(), String> {
-        for stream in streams(self.source) {
+        for (stream, records) in logged(self.source) {
             let there = self.destination.appended(&stream, 0, usize::MAX);
             // What a restored source does not have any more is a conflict.
             if there
@@ -174,7 +174,7 @@ impl End<'_> {
             if self.unverified.contains(&*stream) && there.last().is_some_and(is_hidden) {
                 continue;
             }
-            for record in shown(self.source, &stream) {
+            for record in records {
                 let same = there.iter().find(|other| other.revision == record.revision);
                 if same.is_none_or(|same| same.id != record.id) {
                     return Err(format!(
@@ -226,22 +226,22 @@ fn only_copied(destination: &Store, truth: &Truth) -> Result<bool, String> {
     Ok(copied)
 }
 
-/// The events that a stream shows.
-fn shown(store: &Store, stream: &str) -> Vec<Arc<Record>> {
-    let Some(last) = store.stream_info(stream).last else {
-        return Vec::new();
-    };
-    (0..=last)
-        .filter_map(|revision| store.event(stream, revision))
-        .collect()
+/// What the log shows of the users' streams, whether they show it themselves or not.
+fn logged(store: &Store) -> BTreeMap<Arc<str>, Vec<Arc<Record>>> {
+    let page = store.read_all_forward(0, usize::MAX);
+    let mut streams: BTreeMap<Arc<str>, Vec<Arc<Record>>> = BTreeMap::new();
+    for record in page.map(|page| page.events).unwrap_or_default() {
+        if !record.stream.starts_with('$') {
+            let stream = streams.entry(record.stream.clone()).or_default();
+            stream.push(record);
+        }
+    }
+    streams
 }
 
 /// The users' streams.
 fn streams(store: &Store) -> BTreeSet<Arc<str>> {
-    let page = store.read_all_forward(0, usize::MAX);
-    let records = page.map(|page| page.events).unwrap_or_default();
-    let streams = records.iter().map(|record| record.stream.clone());
-    streams.filter(|name| !name.starts_with('$')).collect()
+    logged(store).into_keys().collect()
 }
 
 /// One number for what the users' streams hold, in the order of the log.
