@@ -101,8 +101,6 @@ impl<S: Log, D: Keeper> Kind<D> for Mirrored<S> {
 impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S>, D> {
     fn start_log(&mut self, command: LogCommand) {
         let source = self.pipeline.source.clone();
-        let destination = self.pipeline.destination.clone();
-        let name = self.kind.name.clone();
         let answer = |input| Done::Input(Input::Log(input));
         match command {
             LogCommand::Open { after } => self.operations.start(Call::Join, async move {
@@ -145,6 +143,16 @@ impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S>, D> {
                     source.trust(judged);
                 }
             }
+            kept => self.start_kept(kept),
+        }
+    }
+
+    /// What the mirror keeps at the destination.
+    fn start_kept(&mut self, command: LogCommand) {
+        let destination = self.pipeline.destination.clone();
+        let name = self.kind.name.clone();
+        let answer = |input| Done::Input(Input::Log(input));
+        match command {
             LogCommand::ReadCheckpoint { read } => {
                 self.operations.start(Call::Checkpoint, async move {
                     let page = destination.newest_checkpoint(&name).await;
@@ -180,6 +188,12 @@ impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S>, D> {
                 });
             }
             LogCommand::Abort => self.appends.abort(),
+            // The source's.
+            LogCommand::Open { .. }
+            | LogCommand::ReadRecord { .. }
+            | LogCommand::SearchStream { .. }
+            | LogCommand::ReadEpochs { .. }
+            | LogCommand::Trust { .. } => {}
         }
     }
 
