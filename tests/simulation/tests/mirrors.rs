@@ -13,6 +13,14 @@ fn mirrors_keep_their_promises_in_every_schedule() {
     assert_eq!(found, []);
 }
 
+/// Seeds that found a mistake in the core once.
+#[test]
+fn seeds_that_found_a_mistake_of_a_mirror_keep_the_promises() {
+    for seed in [13, 51, 82, 195, 50_160] {
+        assert_eq!(run(seed, None, false).violation, None, "seed {seed}");
+    }
+}
+
 #[test]
 fn each_mistake_of_a_mirror_is_found() {
     for mistake in Mistake::ALL {

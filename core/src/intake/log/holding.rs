@@ -32,6 +32,15 @@ pub(super) struct Found {
     pub(super) before: Option<Box<Checkpoint>>,
 }
 
+/// How far it was when a checkpoint was begun.
+#[derive(Clone, Debug)]
+pub(super) struct Sample {
+    pub(super) mark: Option<Mark>,
+    pub(super) highest: Option<LogPosition>,
+    /// In which log.
+    pub(super) log: u64,
+}
+
 /// The steps of a checkpoint of the holder's.
 #[derive(Clone, Debug)]
 pub(super) enum Saving {
@@ -40,8 +49,7 @@ pub(super) enum Saving {
     /// What it will say is known; the leader is asked in which epochs its positions lie.
     Proving {
         read: ReadId,
-        mark: Option<Mark>,
-        highest: Option<LogPosition>,
+        sample: Sample,
     },
     Writing(Write<Box<Checkpoint>>),
 }
@@ -228,11 +236,10 @@ impl Log {
                 saving:
                     Saving::Proving {
                         read: asked,
-                        mark,
-                        highest,
+                        sample,
                     },
                 revision,
-            } if asked == read => self.proven(cx, streams, revision, (mark, highest), page),
+            } if asked == read => self.proven(cx, streams, revision, sample, page),
             _ => self.on_epochs_of_start(cx, streams, read, page),
         }
     }

@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use super::holding::{LEASE, Saving, Stage};
+use super::holding::{LEASE, Sample, Saving, Stage};
 use super::taking::{epochs_of, judge};
 use super::write::Write;
 use super::{Log, refused, send};
 use crate::context::Context;
 use crate::port::log::{Checkpoint, EpochsPage, LogCommand, Mark, Record};
-use crate::port::{AppendOutcome, Expected, LogPosition, ReadId, Side, WriteId};
+use crate::port::{AppendOutcome, Expected, ReadId, Side, WriteId};
 use crate::streams::Streams;
 
 impl Log {
@@ -27,8 +27,11 @@ impl Log {
         if let Stage::Held { saving, .. } = &mut self.holding.stage {
             *saving = Saving::Proving {
                 read,
-                mark: self.positions.mark().cloned(),
-                highest,
+                sample: Sample {
+                    mark: self.positions.mark().cloned(),
+                    highest,
+                    log: self.log,
+                },
             };
             send(cx, LogCommand::ReadEpochs { read });
         }
@@ -40,7 +43,7 @@ impl Log {
         cx: &mut Context,
         streams: &mut Streams,
         revision: u64,
-        (mark, highest): (Option<Mark>, Option<LogPosition>),
+        sample: Sample,
         page: EpochsPage,
     ) {
         if page == EpochsPage::Failed {
@@ -50,13 +53,16 @@ impl Log {
         if let Err(why) = judge(self.holding.last(), &page) {
             return self.stop_with(cx, streams, why);
         }
+        let Sample { mark, highest, log } = sample;
         let epochs = epochs_of(page);
         // A leader began, and may have cut off what was read.
         let cut = epochs.origin().is_some() && !self.is_proven(&epochs);
         // Without epochs, the record beside the mark is all that the source can be recognised by.
         let unknown = epochs.origin().is_none() && record_of(mark.as_ref()).is_none();
         let last = self.holding.last().and_then(|last| last.mark.as_ref());
-        if cut || (unknown && record_of(last).is_some()) {
+        // It was sampled in a log that may have been another one.
+        let outdated = log != self.log;
+        if cut || outdated || (unknown && record_of(last).is_some()) {
             return self.say_again(cx, revision, cut);
         }
         let mark_epoch = mark
