@@ -4,6 +4,7 @@
 mod ends;
 mod log;
 mod reads;
+mod search;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -17,7 +17,7 @@ use super::soon;
 /// Everything but system streams, with metadata streams (protocol §15.6).
 const USERS: &str = r"\A(?:\$\$)?[^$]";
 
-async fn started(options: Options) -> (Server, Client) {
+pub(super) async fn started(options: Options) -> (Server, Client) {
     let server = Server::start(options).await.unwrap();
     let string = server
         .connection_string()
@@ -27,7 +27,7 @@ async fn started(options: Options) -> (Server, Client) {
     (server, Client::connect(Side::Source, settings))
 }
 
-fn nodes(generation: Generation, nodes: usize) -> Options {
+pub(super) fn nodes(generation: Generation, nodes: usize) -> Options {
     Options {
         nodes,
         time_scale: 50.0,
@@ -35,7 +35,7 @@ fn nodes(generation: Generation, nodes: usize) -> Options {
     }
 }
 
-fn write(store: &Store, stream: &str, events: u64) {
+pub(super) fn write(store: &Store, stream: &str, events: u64) {
     let events = (0..events).map(|_| Store::json_event("happened", "{}"));
     store
         .append(stream, Expected::Any, events.collect())
@@ -43,7 +43,7 @@ fn write(store: &Store, stream: &str, events: u64) {
 }
 
 /// The position of a record that is there, as the server gives it.
-fn place(store: &Store, stream: &str, revision: u64) -> LogPosition {
+pub(super) fn place(store: &Store, stream: &str, revision: u64) -> LogPosition {
     let found = store.appended(stream, revision, 1);
     let commit = found[0].position;
     LogPosition {
