@@ -208,13 +208,14 @@ impl World {
     fn judge_stream(&self, name: &StreamName, held: bool) -> Option<String> {
         let there = self.destination.streams.get(name);
         let there = there.map_or(&[][..], |all| &all[..]);
-        let missing = self
-            .source
-            .logged(name)
-            .map(|logged| &logged.event)
+        let to_be_there = self.to_be_there(name);
+        let missing = to_be_there
+            .iter()
             .find(|event| !there.iter().any(|other| other.id == event.id));
         if missing.is_none() {
-            return held.then(|| "is complete, and on record as held".to_owned());
+            // Where nothing has to be there, nothing can be compared.
+            let is_complete = held && !to_be_there.is_empty();
+            return is_complete.then(|| "is complete, and on record as held".to_owned());
         }
         let event = missing?;
         let in_its_way = self.has_others(name, there) || self.ends_at_gap(name, there);
@@ -223,6 +224,19 @@ impl World {
             (true, false) => Some("is held, and not on record".to_owned()),
             (false, true) => Some("is on record as held, and nothing is in its way".to_owned()),
             (false, false) => Some(format!("#{} is not at the destination", event.revision)),
+        }
+    }
+
+    /// Events that have to be at the destination: those that the log shows. If it went on otherwise, or is another one, and no
+    /// epochs tell, a mark without a record passes what stands before it in the new log: then only a stream that shows
+    /// its events gets them, by a repair.
+    fn to_be_there(&self, name: &StreamName) -> Vec<&Event> {
+        let is_other = self.exchanged || !self.promises.cut.is_empty();
+        if is_other && !self.options.epochs {
+            self.source.shown(name).collect()
+        } else {
+            let logged = self.source.logged(name);
+            logged.map(|logged| &logged.event).collect()
         }
     }
 
@@ -237,7 +251,7 @@ impl World {
     /// The source shows later events than the next one, and the operator wants that held.
     fn ends_at_gap(&self, name: &StreamName, there: &[Event]) -> bool {
         let next = there.len() as u64;
-        let mut logged = self.source.logged(name);
-        self.options.holds_gaps && !logged.any(|logged| logged.event.revision == next)
+        let mut to_be_there = self.to_be_there(name).into_iter();
+        self.options.holds_gaps && !to_be_there.any(|event| event.revision == next)
     }
 }
