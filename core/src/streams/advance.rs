@@ -29,7 +29,7 @@ impl Streams {
             return;
         };
         match &stream.state {
-            State::LookingUp(_) | State::WritingMetadata => {}
+            State::LookingUp(_) | State::WritingMetadata(_) => {}
             State::Unknown => match stream.queue.first() {
                 None => self.rest(cx, name),
                 Some(_) if stream.retry_at.is_some() || stream.flight.is_some() => {}
@@ -42,8 +42,8 @@ impl Streams {
                 }
             },
             State::Held(_) => self.advance_held(cx, name),
-            State::Aligned { tail, .. } => {
-                let tail = *tail;
+            State::Aligned(aligned) => {
+                let tail = aligned.tail;
                 self.advance_aligned(cx, name, tail);
             }
             State::Unversioned(end) => {
@@ -75,7 +75,6 @@ impl Streams {
         let next = tail.map_or(0, |tail| tail + 1);
         if first < next {
             // Below a tail that was never compared: only a lookup can tell.
-            self.end_repair(cx, name);
             self.forget(cx, name);
             self.advance(cx, name);
         } else if first == next {

@@ -193,6 +193,7 @@ impl Streams {
     /// Nothing is known of the destination's stream any more, except who else writes there. Placeholders that wait were
     /// made for what was thought to be missing there: they are no events of the source, and nothing is compared with them.
     pub(super) fn forget(&mut self, cx: &mut Context, name: &StreamName) {
+        self.end_repair(cx, name);
         let Some(stream) = self.table.get_mut(name) else {
             return;
         };
@@ -205,7 +206,6 @@ impl Streams {
 
     /// Whatever the answer was, it says that the destination is not as it was thought to be.
     pub(super) fn look_up_again(&mut self, cx: &mut Context, flight: &Flight) {
-        self.end_repair(cx, &flight.stream);
         let Some(stream) = self.table.get_mut(&flight.stream) else {
             return;
         };

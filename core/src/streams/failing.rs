@@ -82,7 +82,7 @@ impl Streams {
         }
         let next = match self.table.get(name) {
             Some(stream) => match &stream.state {
-                State::Aligned { tail, .. } => tail.map_or(0, |tail| tail + 1),
+                State::Aligned(aligned) => aligned.tail.map_or(0, |tail| tail + 1),
                 _ => stream.queue.first().unwrap_or_default(),
             },
             None => return false,

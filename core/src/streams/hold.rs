@@ -49,7 +49,7 @@ impl Streams {
             return;
         };
         let (tail, known) = match &stream.state {
-            State::Aligned { tail, .. } => (*tail, false),
+            State::Aligned(aligned) => (aligned.tail, false),
             State::LookingUp(looking_up) => {
                 looking_up.was_held.as_ref().map_or((None, false), |held| {
                     (

@@ -20,11 +20,10 @@ impl Streams {
         if stream.metadata_done || (max_age.is_none() && truncate_before.is_none()) {
             return false;
         }
+        let before = std::mem::replace(&mut stream.state, State::Unknown);
+        stream.state = State::WritingMetadata(Box::new(before));
         let write = WriteId(cx.next_id());
-        if let Some(stream) = self.table.get_mut(name) {
-            let before = std::mem::replace(&mut stream.state, State::WritingMetadata);
-            self.writes.insert(write, (name.clone(), before, cx.now));
-        }
+        self.writes.insert(write, (name.clone(), cx.now));
         cx.out.push(Command::WriteMetadata {
             write,
             stream: name.clone(),
@@ -40,11 +39,13 @@ impl Streams {
         write: WriteId,
         outcome: MetadataOutcome,
     ) {
-        let Some((name, before, sent)) = self.writes.remove(&write) else {
+        let Some((name, sent)) = self.writes.remove(&write) else {
             return;
         };
         if let Some(stream) = self.table.get_mut(&name) {
-            stream.state = before;
+            if let State::WritingMetadata(before) = &mut stream.state {
+                stream.state = std::mem::replace(&mut **before, State::Unknown);
+            }
             stream.metadata_done =
                 matches!(outcome, MetadataOutcome::Written | MetadataOutcome::Exists);
         }

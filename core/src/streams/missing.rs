@@ -43,7 +43,7 @@ impl Streams {
             if let Some(repair) = self
                 .table
                 .get_mut(name)
-                .and_then(|stream| stream.repair.as_mut())
+                .and_then(Stream::repair_mut)
             {
                 repair.read = Some(read);
             }
@@ -152,12 +152,12 @@ impl Streams {
         let Some(stream) = self.table.get_mut(name) else {
             return false;
         };
-        let repair = stream.repair.as_mut();
+        let repair = stream.repair_mut();
         let Some(repair) = repair.filter(|repair| repair.read == Some(read)) else {
             return false;
         };
         repair.read = None;
-        let is_aligned = matches!(stream.state, State::Aligned { .. });
+        let is_aligned = matches!(stream.state, State::Aligned(_));
         if !is_aligned {
             self.advance(cx, name);
         }
@@ -185,8 +185,8 @@ impl Streams {
         );
         match cx.settings.on_missing_history {
             OnMissingHistory::Fill => {
-                if let State::Aligned { fill_to, .. } = &mut stream.state {
-                    *fill_to = Some(readable);
+                if let State::Aligned(aligned) = &mut stream.state {
+                    aligned.fill_to = Some(readable);
                 }
                 self.advance(cx, name);
             }

@@ -43,7 +43,6 @@ use self::lookup::LookupRoom;
 use self::modes::Mode;
 use self::resend::{Next, Resend, Verdict};
 use self::rights::Denials;
-use self::stream::State;
 use self::table::Table;
 use self::window::AppendWindow;
 use crate::context::Context;
@@ -91,7 +90,7 @@ pub(crate) struct Streams {
     lookups: HashMap<LookupId, (StreamName, Moment)>,
     lookup_room: LookupRoom,
     reads: HashMap<ReadId, Purpose>,
-    writes: HashMap<WriteId, (StreamName, State, Moment)>,
+    writes: HashMap<WriteId, (StreamName, Moment)>,
     flights: HashMap<AppendId, Flight>,
     events_in_flight: usize,
 

@@ -9,7 +9,7 @@ use crate::streams::Purpose;
 use crate::streams::Streams;
 use crate::streams::failing::REFUSED_FOR;
 use crate::streams::queue::{Entry, Origin};
-use crate::streams::stream::{Repair, State};
+use crate::streams::stream::{Aligned, Repair, State, Stream};
 
 /// Events and bytes of a page.
 const PAGE: u32 = 500;
@@ -21,13 +21,15 @@ const PAGES_AT_ONCE: usize = 16;
 impl Streams {
     /// Revisions `next..first` are lacking: read them.
     pub(super) fn mend(&mut self, cx: &mut Context, name: &StreamName, next: u64, first: u64) {
-        let Some(stream) = self.table.get_mut(name) else {
+        let Some(State::Aligned(aligned)) =
+            self.table.get_mut(name).map(|stream| &mut stream.state)
+        else {
             return;
         };
-        match &mut stream.repair {
+        match &mut aligned.repair {
             Some(repair) => repair.to = first,
             None => {
-                stream.repair = Some(Repair {
+                aligned.repair = Some(Repair {
                     to: first,
                     read: None,
                     wanted: false,
@@ -49,7 +51,7 @@ impl Streams {
         let Some(stream) = self.table.get(name) else {
             return;
         };
-        let (Some(_), Some(first)) = (&stream.repair, stream.queue.first()) else {
+        let (Some(_), Some(first)) = (stream.repair(), stream.queue.first()) else {
             return;
         };
         let frontier = stream.queue.end_of_run(first);
@@ -61,10 +63,7 @@ impl Streams {
     }
 
     fn want_page(&mut self, name: &StreamName) {
-        if let Some(repair) = self
-            .table
-            .get_mut(name)
-            .and_then(|stream| stream.repair.as_mut())
+        if let Some(repair) = self.table.get_mut(name).and_then(Stream::repair_mut)
             && repair.read.is_none()
             && !repair.wanted
         {
@@ -90,11 +89,15 @@ impl Streams {
         let Some(stream) = self.table.get_mut(name) else {
             return;
         };
-        let Some(repair) = stream.repair.as_mut() else {
-            return;
-        };
-        repair.wanted = false;
-        let State::Aligned { tail, .. } = stream.state else {
+        if let Some(repair) = stream.repair_mut() {
+            repair.wanted = false;
+        }
+        let State::Aligned(Aligned {
+            tail,
+            repair: Some(repair),
+            ..
+        }) = &mut stream.state
+        else {
             return;
         };
         let from = stream.queue.end_of_run(tail.map_or(0, |tail| tail + 1));
@@ -133,11 +136,11 @@ impl Streams {
         let Some(stream) = self.table.get_mut(name) else {
             return;
         };
-        match stream.repair.as_mut() {
+        match stream.repair_mut() {
             Some(repair) if repair.read == Some(read) => repair.read = None,
             _ => return,
         }
-        if !matches!(stream.state, State::Aligned { .. }) {
+        if !matches!(stream.state, State::Aligned(_)) {
             self.advance(cx, name);
             return;
         }
@@ -237,11 +240,7 @@ impl Streams {
         written: u64,
         last: u64,
     ) {
-        let Some(repair) = self
-            .table
-            .get_mut(name)
-            .and_then(|stream| stream.repair.as_mut())
-        else {
+        let Some(repair) = self.table.get_mut(name).and_then(Stream::repair_mut) else {
             return;
         };
         repair.written += written;
@@ -252,11 +251,7 @@ impl Streams {
 
     /// The gap is closed, or the stream is looked at anew.
     pub(super) fn end_repair(&mut self, cx: &mut Context, name: &StreamName) {
-        let Some(repair) = self
-            .table
-            .get_mut(name)
-            .and_then(|stream| stream.repair.take())
-        else {
+        let Some(repair) = self.table.get_mut(name).and_then(Stream::take_repair) else {
             return;
         };
         self.repairs = self.repairs.saturating_sub(1);

@@ -64,16 +64,16 @@ impl Stream {
 
     /// In repair, in back-off, or tried again after that.
     fn is_behind(&self) -> bool {
-        self.repair.is_some() || self.retry_at.is_some() || self.failures > 0
+        self.repair().is_some() || self.retry_at.is_some() || self.failures > 0
     }
 
     /// In repair, in a lookup or in back-off: its deliveries may time out without anything being wrong.
     fn is_slow_for_a_reason(&self) -> bool {
-        self.repair.is_some()
+        self.repair().is_some()
             || self.retry_at.is_some()
             || matches!(
                 self.state,
-                State::Unknown | State::LookingUp(_) | State::WritingMetadata
+                State::Unknown | State::LookingUp(_) | State::WritingMetadata(_)
             )
     }
 }

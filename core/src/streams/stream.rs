@@ -15,19 +15,24 @@ pub(super) enum State {
     Unknown,
     /// Being looked at.
     LookingUp(Box<LookingUp>),
-    /// The destination holds the source's event `tail` at revision `tail`; `None`: it holds nothing.
-    Aligned {
-        /// Highest revision known to be there.
-        tail: Option<u64>,
-        /// Placeholders are made for revisions below this one.
-        fill_to: Option<u64>,
-    },
+    Aligned(Aligned),
     /// Only with `skip_version_check`.
     Unversioned(End),
-    /// `$$S` is being written before revision 0.
-    WritingMetadata,
+    /// `$$S` is being written before revision 0; then the stream is in this state again.
+    WritingMetadata(Box<State>),
     /// Not written to until somebody decides.
     Held(Held),
+}
+
+/// A stream whose events have the same revisions on both sides up to the destination's last one.
+#[derive(Clone, Debug)]
+pub(super) struct Aligned {
+    /// The destination's last revision, which is the source's event of that revision; `None`: it holds nothing.
+    pub(super) tail: Option<u64>,
+    /// Placeholders are made for revisions below this one.
+    pub(super) fill_to: Option<u64>,
+    /// What lies between the tail and the first event that waits is read from the source.
+    pub(super) repair: Option<Repair>,
 }
 
 /// A stream copied with `skip_version_check`.
@@ -80,11 +85,29 @@ pub(super) enum LookupStep {
 }
 
 impl State {
-    /// Aligned, with nothing to fill.
+    /// Aligned, with nothing to fill or to repair.
     pub(super) fn aligned(tail: Option<u64>) -> Self {
-        Self::Aligned {
+        Self::Aligned(Aligned {
             tail,
             fill_to: None,
+            repair: None,
+        })
+    }
+
+    /// What an aligned stream is, also while its metadata is being written.
+    fn as_aligned(&self) -> Option<&Aligned> {
+        match self {
+            Self::Aligned(aligned) => Some(aligned),
+            Self::WritingMetadata(before) => before.as_aligned(),
+            _ => None,
+        }
+    }
+
+    fn as_aligned_mut(&mut self) -> Option<&mut Aligned> {
+        match self {
+            Self::Aligned(aligned) => Some(aligned),
+            Self::WritingMetadata(before) => before.as_aligned_mut(),
+            _ => None,
         }
     }
 }
@@ -169,7 +192,8 @@ pub(super) struct Known {
     pub(super) newest_met: Option<i64>,
 }
 
-/// One stream with something to do.
+/// One stream with something to do. What is valid in one state only is in that state; the fields here outlive a change of
+/// state, because a stream is looked at several times before it is written, and refused more than once before it is held.
 #[derive(Clone, Debug)]
 pub(super) struct Stream {
     pub(super) state: State,
@@ -178,7 +202,8 @@ pub(super) struct Stream {
     pub(super) flight: Option<AppendId>,
     /// In the line of streams that may append.
     pub(super) in_line: bool,
-    /// Up to this revision events are sent one by one, to find the one that is refused.
+    /// Up to this revision events are sent one by one, to find the one that is refused: also after the lookup that follows
+    /// the refusal, until it is written or the stream is held.
     pub(super) single_until: Option<u64>,
     /// The destination refused this revision with these words: it is held if a look shows that it is not there.
     pub(super) refused: Option<(u64, String)>,
@@ -188,11 +213,11 @@ pub(super) struct Stream {
     pub(super) retry_at: Option<Moment>,
     /// When it last had a reason to be slow: what waited then may time out.
     pub(super) slow_at: Option<Moment>,
+    /// `$$S` was written, or was there: also if the append of revision 0 fails after it, and the stream is looked at again.
     pub(super) metadata_done: bool,
-    pub(super) repair: Option<Repair>,
-    /// Since when the source's stream seems to end before the destination's.
+    /// Since when the source's stream seems to end before the destination's, over all lookups until one tells.
     pub(super) beyond_since: Option<Moment>,
-    /// Its own reads fail although others are answered.
+    /// Its own reads fail although others are answered: those of lookups, between them too, and those of a repair.
     pub(super) failing: Option<Failing>,
 }
 
@@ -221,18 +246,41 @@ impl Stream {
             retry_at: None,
             slow_at: None,
             metadata_done: false,
-            repair: None,
             beyond_since: None,
             failing: None,
         }
     }
 
+    /// The repair that is under way.
+    pub(super) fn repair(&self) -> Option<&Repair> {
+        self.state.as_aligned()?.repair.as_ref()
+    }
+
+    /// The repair that is under way.
+    pub(super) fn repair_mut(&mut self) -> Option<&mut Repair> {
+        self.state.as_aligned_mut()?.repair.as_mut()
+    }
+
+    /// Ends the repair that is under way.
+    pub(super) fn take_repair(&mut self) -> Option<Repair> {
+        self.state.as_aligned_mut()?.repair.take()
+    }
+
+    /// The stream is aligned up to this revision now; what is filled or repaired above it stays so.
+    pub(super) fn move_tail(&mut self, tail: Option<u64>) {
+        match &mut self.state {
+            State::Aligned(aligned) => {
+                aligned.tail = tail;
+                let next = tail.map_or(0, |tail| tail + 1);
+                aligned.fill_to.take_if(|end| *end <= next);
+            }
+            other => *other = State::aligned(tail),
+        }
+    }
+
     /// Placeholders are made for revisions below this one.
     pub(super) fn fill_to(&self) -> Option<u64> {
-        match self.state {
-            State::Aligned { fill_to, .. } => fill_to,
-            _ => None,
-        }
+        self.state.as_aligned()?.fill_to
     }
 
     /// Aligned at `tail`: is the event of this revision known to be there?
@@ -259,6 +307,6 @@ impl Stream {
     pub(super) fn is_idle(&self) -> bool {
         self.queue.is_empty()
             && self.flight.is_none()
-            && !matches!(self.state, State::LookingUp(_) | State::WritingMetadata)
+            && !matches!(self.state, State::LookingUp(_) | State::WritingMetadata(_))
     }
 }

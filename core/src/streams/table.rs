@@ -27,7 +27,7 @@ impl From<Stream> for Idle {
         Self {
             state: match stream.state {
                 // What is to be filled is found again by what waits behind it.
-                State::Aligned { tail, .. } => State::aligned(tail),
+                State::Aligned(aligned) => State::aligned(aligned.tail),
                 other => other,
             },
             known: stream.known,
@@ -98,7 +98,9 @@ impl Table {
     /// True for an idle stream that the destination is known to hold up to this revision, or that is held.
     pub(super) fn is_settled(&self, name: &StreamName, revision: u64) -> bool {
         let known = |idle: &Idle| match &idle.state {
-            State::Aligned { tail, .. } => Stream::is_known(revision, *tail, idle.known.unverified),
+            State::Aligned(aligned) => {
+                Stream::is_known(revision, aligned.tail, idle.known.unverified)
+            }
             State::Held(_) => true,
             _ => false,
         };
@@ -158,7 +160,7 @@ impl Table {
 mod tests {
     use super::*;
     use crate::port::{AppendId, HeldReason};
-    use crate::streams::stream::Held;
+    use crate::streams::stream::{Aligned, Held};
 
     #[test]
     fn only_idle_streams_are_forgotten_and_the_least_recent_first() {
@@ -178,7 +180,7 @@ mod tests {
         assert!(matches!(table.wake(&names[1]).state, State::Unknown));
         assert!(matches!(
             table.wake(&names[2]).state,
-            State::Aligned { tail: Some(7), .. }
+            State::Aligned(Aligned { tail: Some(7), .. })
         ));
     }
 

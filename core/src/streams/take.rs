@@ -100,8 +100,8 @@ impl Streams {
         let stream = self.table.wake(name);
         let next = match &stream.state {
             State::Held(_) => None,
-            State::Aligned { tail, .. } if stream.flight.is_none() => {
-                Some(tail.map_or(0, |tail| tail + 1))
+            State::Aligned(aligned) if stream.flight.is_none() => {
+                Some(aligned.tail.map_or(0, |tail| tail + 1))
             }
             State::Unknown | State::Unversioned(_) if stream.flight.is_none() => {
                 Some(stream.queue.first().unwrap_or(0))
@@ -120,9 +120,6 @@ impl Streams {
     pub(crate) fn begin_again(&mut self, cx: &mut Context) -> Vec<Claim> {
         let claims = self.drop_waiting(cx);
         self.table.forget_idle();
-        for (_, before, _) in self.writes.values_mut() {
-            *before = State::Unknown;
-        }
         for name in self.table.busy_names() {
             let Some(stream) = self.table.get_mut(&name) else {
                 continue;
@@ -135,7 +132,7 @@ impl Streams {
                         .into_iter()
                         .for_each(|flight| flight.is_outdated = true);
                 }
-                (State::WritingMetadata, None) => {}
+                (State::WritingMetadata(before), None) => **before = State::Unknown,
                 (State::Held(held), None) => held.tail = None,
                 (state, None) => *state = State::Unknown,
             }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Bench, settings};
+use super::{Bench, events, settings};
 use crate::port::{
-    AppendOutcome, Input, LookupId, LookupResult, MetadataOutcome, PipelineState, Report, Rights,
+    AppendOutcome, CoreSettings, Input, LookupId, LookupResult, MetadataOutcome, PipelineState,
+    Report, Rights,
 };
 
 /// A quarter of the group's message timeout.
@@ -181,7 +182,7 @@ fn denied_read_of_metadata_is_reported_as_that() {
 
 #[test]
 fn denied_metadata_is_not_taken_for_a_denied_stream_at_once() {
-    let mut bench = Bench::joined(super::CoreSettings {
+    let mut bench = Bench::joined(CoreSettings {
         time_to_live: Some(Duration::from_secs(60)),
         ..settings()
     });
@@ -198,6 +199,31 @@ fn denied_metadata_is_not_taken_for_a_denied_stream_at_once() {
         bench.core.status().state,
         PipelineState::Stopped(_)
     ));
+}
+
+#[test]
+fn denied_metadata_ends_the_repair_before_it() {
+    let mut bench = Bench::looking_up(CoreSettings {
+        time_to_live: Some(Duration::from_secs(60)),
+        ..settings()
+    });
+    bench.looked_up(LookupResult::NotFound);
+    bench.source_events(events("s-1", 0..5), 9);
+    assert_eq!(
+        bench.commands(),
+        ["source s-1 from 0 count 5", "metadata s-1 Some(60s) None"]
+    );
+    assert_eq!(bench.core.status().repairs, 1);
+    let write = bench.last_write();
+    let outcome = MetadataOutcome::Denied;
+    bench.input(Input::MetadataDone { write, outcome });
+    assert_eq!(
+        bench.core.status().repairs,
+        0,
+        "nothing is known of the stream: what is missing there neither"
+    );
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.commands(), ["look s-1 from 0 count 6"], "tried again");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::event::StreamName;
 use crate::port::DuplicateReason;
 use crate::streams::Streams;
-use crate::streams::stream::{State, Stream};
+use crate::streams::stream::Stream;
 
 /// Written in order, never read.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Stream {
             self.known.high = before;
             self.known.unverified = before;
         }
-        self.state = State::aligned(if Some(first) > self.known.high {
+        self.move_tail(if Some(first) > self.known.high {
             self.known.high
         } else {
             before
@@ -101,7 +101,7 @@ impl Stream {
     pub(in crate::streams) fn pass_over(&mut self, revision: Option<u64>) {
         self.known.high = self.known.high.max(revision);
         self.known.unverified = self.known.unverified.max(revision);
-        self.state = State::aligned(revision);
+        self.move_tail(revision);
     }
 
     /// What was written late may join what is known to be written.

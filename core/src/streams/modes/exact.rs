@@ -25,17 +25,17 @@ impl Mode for Exact {
 
     fn known_to(&self, stream: &Stream) -> Option<u64> {
         match &stream.state {
-            State::Aligned { tail, .. } => *tail,
+            State::Aligned(aligned) => aligned.tail,
             State::Held(held) => held.tail,
             _ => None,
         }
     }
 
     fn run(&self, stream: &Stream) -> Option<Run> {
-        match stream.state {
-            State::Aligned { tail, .. } => Some(Run {
-                tail,
-                start: Some(tail.map_or(0, |tail| tail + 1)),
+        match &stream.state {
+            State::Aligned(aligned) => Some(Run {
+                tail: aligned.tail,
+                start: Some(aligned.tail.map_or(0, |tail| tail + 1)),
                 has_gaps: false,
             }),
             _ => None,
@@ -44,10 +44,7 @@ impl Mode for Exact {
 
     fn written(&self, stream: &mut Stream, last: u64, tail: u64) {
         stream.wrote(last);
-        stream.state = State::Aligned {
-            tail: Some(tail),
-            fill_to: stream.fill_to().filter(|end| *end > last + 1),
-        };
+        stream.move_tail(Some(tail));
     }
 
     fn holds_refused(&self) -> bool {
