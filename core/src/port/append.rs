@@ -23,7 +23,8 @@ pub struct Append {
     pub stream: StreamName,
     /// What must be there.
     pub expected: Expected,
-    /// In order. Empty only for a question that no append answers with success (protocol §15.2).
+    /// In order; their `revision` is the source's. The core never sends none: empty is only a question that no append
+    /// answers with success (protocol §15.2).
     pub events: Vec<Event>,
     /// It may end the call that carries it: it goes over one of its own, and no other append does.
     pub alone: bool,

@@ -8,8 +8,7 @@ use uuid::Uuid;
 
 use super::log::LogCommand;
 use super::{
-    AppendId, Expected, LeaveReason, LogPosition, LookupId, Moment, ReadId, Report, SessionId,
-    Side, WriteId,
+    Append, LeaveReason, LogPosition, LookupId, Moment, ReadId, Report, SessionId, Side, WriteId,
 };
 use crate::event::{Event, StreamName};
 
@@ -106,18 +105,7 @@ pub enum Command {
         reason: String,
     },
     /// Append to a destination stream. The same id again is the same append sent again.
-    Append {
-        /// Id for the answer.
-        append: AppendId,
-        /// Stream to write to.
-        stream: StreamName,
-        /// What must be there.
-        expected: Expected,
-        /// In order; never empty. Their `revision` is the source's.
-        events: Vec<Event>,
-        /// It may be the one that ends its calls: it goes over a call of its own, and no other append does.
-        alone: bool,
-    },
+    Append(Append),
     /// Look at a destination stream: [`Input::LookedUp`].
     Lookup {
         /// Id for the answer.

@@ -5,7 +5,7 @@
 
 use crate::context::Context;
 use crate::event::{Event, StreamName};
-use crate::port::{AppendId, Command, Expected, Moment};
+use crate::port::{Append, AppendId, Command, Expected, Moment};
 use crate::streams::Streams;
 
 /// Bytes of a merged append, whatever the settings allow: a message of gRPC holds slightly less than 16 MiB
@@ -159,12 +159,12 @@ impl Streams {
             .iter()
             .filter_map(|revision| stream.queue.get(*revision).map(|entry| entry.event.clone()))
             .collect();
-        cx.out.push(Command::Append {
-            append,
+        cx.out.push(Command::Append(Append {
+            id: append,
             stream: flight.stream.clone(),
             expected: flight.expected,
             events,
             alone,
-        });
+        }));
     }
 }

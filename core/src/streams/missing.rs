@@ -40,11 +40,7 @@ impl Streams {
             self.advance(cx, name);
         } else if cx.has_log {
             let read = self.ask_log(cx, name, from, readable);
-            if let Some(repair) = self
-                .table
-                .get_mut(name)
-                .and_then(Stream::repair_mut)
-            {
+            if let Some(repair) = self.table.get_mut(name).and_then(Stream::repair_mut) {
                 repair.read = Some(read);
             }
         } else {

@@ -9,7 +9,7 @@ use std::ops::{Deref, DerefMut};
 
 use uuid::Uuid;
 
-use crate::port::{Command, Expected, LookupRange, ReadFrom};
+use crate::port::{Append, Command, Expected, LookupRange, ReadFrom};
 
 /// Commands in the order in which they were given. Two lists are equal if each port gets the same in the same order.
 pub(crate) struct Lines(pub(super) Vec<String>);
@@ -97,13 +97,13 @@ pub(super) fn line_of(command: Command) -> String {
         Command::Poll { on: false, .. } => "pause".to_owned(),
         Command::Ack { ids, .. } => format!("ack {}", numbers(&ids)),
         Command::Park { ids, reason, .. } => format!("park {} {reason}", numbers(&ids)),
-        Command::Append {
+        Command::Append(Append {
             stream,
             expected,
             events,
             alone,
             ..
-        } => {
+        }) => {
             let expected = match expected {
                 Expected::NoStream => "nothing".to_owned(),
                 Expected::Exact(revision) => revision.to_string(),

@@ -13,8 +13,9 @@ use crate::port::log::{
     LogInput, Mark, RecordPage, SearchPage,
 };
 use crate::port::{
-    AppendOutcome, Command, CoreSettings, Expected, HeldReason, Input, LogPosition, LookupId,
-    LookupResult, MetadataOutcome, Moment, OnMissingHistory, ReadFrom, SessionId, SourcePage,
+    Append, AppendOutcome, Command, CoreSettings, Expected, HeldReason, Input, LogPosition,
+    LookupId, LookupResult, MetadataOutcome, Moment, OnMissingHistory, ReadFrom, SessionId,
+    SourcePage,
 };
 use crate::{Core, LogSettings};
 
@@ -143,13 +144,13 @@ impl Mirror {
                 lookup,
                 result: LookupResult::NotFound,
             },
-            Command::Append { append, events, .. } => {
+            Command::Append(Append { id, events, .. }) => {
                 let names = events
                     .iter()
                     .map(|event| format!("{}#{}", event.stream, event.revision));
                 self.appended.extend(names);
                 Input::Appended {
-                    append,
+                    append: id,
                     outcome: AppendOutcome::Written(events.last()?.revision),
                 }
             }

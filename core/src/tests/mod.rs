@@ -343,8 +343,8 @@ impl Bench {
                 self.polling = *on;
                 line_of(command)
             }
-            Command::Append { append, .. } => {
-                self.append = append.0;
+            Command::Append(append) => {
+                self.append = append.id.0;
                 line_of(command)
             }
             Command::Lookup { lookup, stream, .. }

@@ -9,7 +9,7 @@ use crate::destination::{Appends, Destination};
 use crate::report::Call;
 use crate::source::{Session, Source};
 use ditto_core::port::{
-    Append, Command, Input, LeaveReason, PipelineState, Report, SessionId, Side, StopReason,
+    Command, Input, LeaveReason, PipelineState, Report, SessionId, Side, StopReason,
 };
 
 impl<M: Machine, K: Kind<D>, D: Destination> Loop<M, K, D> {
@@ -31,19 +31,7 @@ impl<M: Machine, K: Kind<D>, D: Destination> Loop<M, K, D> {
 
     fn carry_out_one(&mut self, command: Command) -> Option<Outcome> {
         match command {
-            Command::Append {
-                append: id,
-                stream,
-                expected,
-                events,
-                alone,
-            } => self.appends.send(Append {
-                id,
-                stream,
-                expected,
-                events,
-                alone,
-            }),
+            Command::Append(append) => self.appends.send(append),
             Command::Poll { session, on } => self.with_session(session, |session| session.poll(on)),
             Command::Report(report) => self.report(&report),
             Command::WakeAt { at } => self.timers.wake_at(at),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ditto_core::ENTRY_OVERHEAD;
 use ditto_core::event::Item;
-use ditto_core::port::{AppendId, AppendOutcome, Command, Input, LeaveReason, SessionId};
+use ditto_core::port::{Append, AppendId, AppendOutcome, Command, Input, LeaveReason, SessionId};
 
 use crate::daemon::{Given, Membership};
 use crate::fault::Fault;
@@ -44,13 +44,13 @@ impl World {
                     },
                 );
             }
-            Command::Append {
-                append,
+            Command::Append(Append {
+                id: append,
                 stream,
                 expected,
                 events,
                 alone,
-            } => {
+            }) => {
                 let Some(stream) = self.check_append(daemon, append, &stream, expected, &events)
                 else {
                     return;

@@ -77,7 +77,7 @@ pub(crate) fn share(seed: u64, digest: u64) -> u64 {
 /// Where it goes, and a number for its kind.
 fn port(command: &Command) -> Option<(Port, u64)> {
     Some(match command {
-        Command::Append { stream, .. } => (Port::Destination(stream.clone()), 0),
+        Command::Append(append) => (Port::Destination(append.stream.clone()), 0),
         Command::WriteMetadata { stream, .. } => (Port::Destination(stream.clone()), 1),
         Command::Lookup { stream, .. } => (Port::Destination(stream.clone()), 2),
         Command::Recognise { stream, .. } => (Port::Destination(stream.clone()), 3),
@@ -102,15 +102,10 @@ fn port(command: &Command) -> Option<(Port, u64)> {
 /// What it says beside where it goes.
 fn add(hash: &mut Hash, command: &Command) {
     match command {
-        Command::Append {
-            expected,
-            events,
-            alone,
-            ..
-        } => {
-            hash.expected(*expected);
-            events.iter().for_each(|event| hash.event(event));
-            hash.number(u64::from(*alone));
+        Command::Append(append) => {
+            hash.expected(append.expected);
+            append.events.iter().for_each(|event| hash.event(event));
+            hash.number(u64::from(append.alone));
         }
         Command::WriteMetadata {
             max_age,

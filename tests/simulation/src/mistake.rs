@@ -61,21 +61,15 @@ impl Memory {
 
     fn note_command(&mut self, command: &Command) -> bool {
         match command {
-            Command::Append {
-                append,
-                stream,
-                expected,
-                events,
-                ..
-            } => {
-                self.in_flight.insert(*append, real_name(stream));
-                let next = if let Expected::Exact(revision) = expected {
+            Command::Append(append) => {
+                self.in_flight.insert(append.id, real_name(&append.stream));
+                let next = if let Expected::Exact(revision) = append.expected {
                     revision + 1
                 } else {
                     0
                 };
                 self.answers
-                    .insert(*append, next + events.len() as u64 - 1)
+                    .insert(append.id, next + append.events.len() as u64 - 1)
                     .is_some()
             }
             Command::ReadSource {

@@ -75,18 +75,13 @@ pub(crate) fn input(input: &Input) -> String {
 /// A command in one line.
 pub(crate) fn command(command: &Command) -> String {
     match command {
-        Command::Append {
-            append,
-            stream,
-            expected,
-            events: sent,
-            ..
-        } => {
-            format!(
-                "Append {append:?} to {stream} expecting {expected:?}: {}",
-                events(sent)
-            )
-        }
+        Command::Append(append) => format!(
+            "Append {:?} to {} expecting {:?}: {}",
+            append.id,
+            append.stream,
+            append.expected,
+            events(&append.events)
+        ),
         other => format!("{other:?}"),
     }
 }

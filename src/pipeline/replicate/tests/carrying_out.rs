@@ -11,8 +11,8 @@ use crate::pipeline::replicate::persistent::Group;
 use crate::pipeline::replicate::{Outcome, run};
 use ditto_core::event::StreamName;
 use ditto_core::port::{
-    AppendId, Command, Expected, Input, LeaveReason, LookupId, LookupRange, Moment, PipelineState,
-    ReadFrom, ReadId, Side, Status, StopReason, WriteId,
+    Append, AppendId, Command, Expected, Input, LeaveReason, LookupId, LookupRange, Moment,
+    PipelineState, ReadFrom, ReadId, Side, Status, StopReason, WriteId,
 };
 
 fn word(input: &Input) -> &'static str {
@@ -124,13 +124,13 @@ impl Machine for Everything {
 fn questions() -> [Command; 9] {
     let stream = || StreamName::from("customer-1");
     [
-        Command::Append {
-            append: AppendId(1),
+        Command::Append(Append {
+            id: AppendId(1),
             stream: stream(),
             expected: Expected::NoStream,
             events: vec![event(0)],
             alone: false,
-        },
+        }),
         Command::Lookup {
             lookup: LookupId(2),
             stream: stream(),

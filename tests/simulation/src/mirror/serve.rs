@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use ditto_core::port::log::{EpochsPage, LogCommand, LogInput, LogRefusal};
-use ditto_core::port::{Command, Input, MetadataOutcome, Moment, Rights, SessionId};
+use ditto_core::port::{Append, Command, Input, MetadataOutcome, Moment, Rights, SessionId};
 
 use uuid::Uuid;
 
@@ -41,9 +41,9 @@ impl World {
                 daemon.trusted = daemon.seen.remove(&read);
             }
             command => {
-                if let Command::Append { append, events, .. } = &command {
-                    let last = events.last().map_or(0, |event| event.revision);
-                    self.daemons[number].flies(*append, last);
+                if let Command::Append(append) = &command {
+                    let last = append.events.last().map_or(0, |event| event.revision);
+                    self.daemons[number].flies(append.id, last);
                 }
                 if let Command::Log(LogCommand::WriteCheckpoint { write, .. }) = &command {
                     let holder = self.daemons[number].instance;
@@ -133,7 +133,7 @@ impl World {
         if away || aborted {
             let answer = self.silence(&command);
             let at = self.now + if aborted { Duration::ZERO } else { LIMIT / 4 };
-            if !(aborted && matches!(command, Command::Append { .. })) {
+            if !(aborted && matches!(command, Command::Append(_))) {
                 let input = Happening::Input(number, generation, Box::new(answer));
                 self.agenda.plan(at, input);
             }
@@ -182,13 +182,13 @@ impl World {
         sent: Moment,
     ) -> Option<Input> {
         Some(match command.clone() {
-            Command::Append {
-                append,
+            Command::Append(Append {
+                id: append,
                 stream,
                 expected,
                 events,
                 ..
-            } => {
+            }) => {
                 let (outcome, stored) = self.destination.append(&stream, expected, &events);
                 if stored {
                     self.stored(instance_of(number, generation), &stream, sent);

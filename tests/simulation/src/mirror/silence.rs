@@ -15,8 +15,8 @@ impl World {
     /// What the loop says of a command that nobody answers.
     pub(super) fn silence(&self, command: &Command) -> Input {
         match command.clone() {
-            Command::Append { append, .. } => Input::Appended {
-                append,
+            Command::Append(append) => Input::Appended {
+                append: append.id,
                 outcome: AppendOutcome::NoAnswer,
             },
             Command::Lookup { lookup, .. } | Command::Recognise { lookup, .. } => Input::LookedUp {

@@ -2,7 +2,7 @@
 //!
 //! Never gives a command that the core did not give, beside those that a mistake is about.
 
-use ditto_core::port::{Command, Input, LinkPage, LookupRange, LookupResult, StopReason};
+use ditto_core::port::{Append, Command, Input, LinkPage, LookupRange, LookupResult, StopReason};
 
 use super::real_name;
 use crate::mutation::{Memory, Mutation};
@@ -27,30 +27,16 @@ pub(crate) fn command(
             });
         }
         (Mutation::AckBeforeWrite, Command::Ack { .. }) => {}
-        (Mutation::ForgetResend, Command::Append { .. }) if again => {}
-        (
-            Mutation::ResendOtherEvents | Mutation::MergePastGap,
-            Command::Append {
-                append,
-                stream,
-                expected,
-                mut events,
-                alone,
-            },
-        ) => {
+        (Mutation::ForgetResend, Command::Append(_)) if again => {}
+        (Mutation::ResendOtherEvents | Mutation::MergePastGap, Command::Append(mut append)) => {
+            let events = &mut append.events;
             if mutation == Mutation::MergePastGap && events.len() > 2 {
                 events.remove(1);
             }
             if mutation == Mutation::ResendOtherEvents && again && events.len() > 1 {
                 events.pop();
             }
-            out.push(Command::Append {
-                append,
-                stream,
-                expected,
-                events,
-                alone,
-            });
+            out.push(Command::Append(append));
         }
         (Mutation::SkipLookup, Command::Lookup { lookup, range, .. }) => {
             let result = match range {
@@ -92,7 +78,7 @@ pub(crate) fn command(
 /// What the core asks for under the name that it has for a stream, under the stream's own.
 fn with_real_name(mut command: Command) -> Command {
     match &mut command {
-        Command::Append { stream, events, .. } => {
+        Command::Append(Append { stream, events, .. }) => {
             *stream = real_name(stream);
             for event in events {
                 event.stream = stream.clone();
