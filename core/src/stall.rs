@@ -117,7 +117,7 @@ mod tests {
             ("standby", status(PipelineState::Standby)),
             (
                 "stopped",
-                status(PipelineState::Stopped("no right".to_owned())),
+                status(PipelineState::Stopped("no permission".to_owned())),
             ),
             (
                 "throttled",

@@ -32,7 +32,7 @@ const MOST_LOST: usize = 100_000;
 /// Reads the whole queue of a group.
 ///
 /// # Errors
-/// No answer, or no right to read it or the subscription's stream.
+/// No answer, or no permission to read it or the subscription's stream.
 pub async fn read(client: &Client, group: &SubscriptionKey) -> Result<Queue, Error> {
     let found = search(client, group).await?;
     let mut queue = Queue::default();

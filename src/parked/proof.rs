@@ -31,7 +31,7 @@ const PAGE_BYTES: usize = 256 * 1024;
 /// The streams among these of which a parked event is not proven to be at the destination, each with the first reason.
 ///
 /// # Errors
-/// No answer, or no right to read.
+/// No answer, or no permission to read.
 pub async fn unproven(
     (source, destination): (&Client, &Client),
     group: &SubscriptionKey,

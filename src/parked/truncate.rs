@@ -21,7 +21,7 @@ const ATTEMPTS: usize = 5;
 /// Forgets every entry below `before`.
 ///
 /// # Errors
-/// No answer, no right, or somebody else keeps writing the queue's metadata.
+/// No answer, no permission, or somebody else keeps writing the queue's metadata.
 pub async fn truncate(client: &Client, group: &SubscriptionKey, before: u64) -> Result<(), Error> {
     let stream = parked_stream(group).metadata_stream();
     let mut attempt = 1;

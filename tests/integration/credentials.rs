@@ -109,11 +109,11 @@ async fn a_right_missing_for_one_stream_holds_that_stream_with_its_name() {
     for (acl, missing) in [
         (
             r#"{"$acl":{"$w":"$admins"}}"#,
-            "no right to write this stream at the destination",
+            "no permission to write this stream at the destination",
         ),
         (
             r#"{"$acl":{"$mr":"$admins"}}"#,
-            "no right to read this stream's metadata ($mr) at the destination",
+            "no permission to read this stream's metadata ($mr) at the destination",
         ),
     ] {
         holds_one_stream(acl, missing).await;

@@ -333,7 +333,7 @@ async fn views_agree_on_a_subscription_stopped_for_rights() {
     let address = ditto.http().await;
     agree(&ditto, address, |views| {
         let reason = views.subscription()["reason"].to_string();
-        is("stopped")(views) && reason.contains("no right to write any stream")
+        is("stopped")(views) && reason.contains("no permission to write any stream")
     })
     .await;
     faults.clear();

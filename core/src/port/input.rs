@@ -45,7 +45,7 @@ pub enum JoinRefusal {
     Taken,
     /// There is no such group, and it may not be created.
     Missing,
-    /// Wrong credentials or no right to read the group.
+    /// Wrong credentials or no permission to read the group.
     Denied,
     /// The group exists, but nothing can be copied through it as it is set up: text for the operator.
     Unsuitable(&'static str),

@@ -207,14 +207,14 @@ pub(super) fn tail_lookup(
         }),
         (_, SourceTail::Beyond) => TailFinding::Foreign,
         (_, SourceTail::Denied) => TailFinding::Unverified(
-            "no right to read this stream at the source, and its last event has to be compared"
+            "no permission to read this stream at the source, which ditto needs to compare its last event"
                 .to_owned(),
         ),
         (Some(_), SourceTail::Gone) if !passes => TailFinding::OneSided,
         (_, SourceTail::Gone) => TailFinding::Gone,
         // Expected before it would be *no stream*, and that append could be written.
         (None, SourceTail::Event(_)) if tail == 0 => TailFinding::Unverified(
-            "its only event cannot be read, and the server cannot be asked about a first event"
+            "the destination's only event cannot be read, and its server cannot be asked about a stream's first event"
                 .to_owned(),
         ),
         (None, SourceTail::Event(here)) => TailFinding::Ask(here.clone()),

@@ -31,7 +31,7 @@ impl Streams {
         }
         // Nobody waits for the destination: this stream waits for itself. A failure proves nothing of later ones, though.
         self.wait_anew(cx);
-        let text = "the destination answers reads of other streams, and not of this one";
+        let text = "the destination answers reads of other streams, but not of this one";
         if !self.keeps_failing(cx, name, UNANSWERED_FOR, text) {
             self.lookup_later(cx, name);
         }

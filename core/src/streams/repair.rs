@@ -163,7 +163,7 @@ impl Streams {
                 self.missing(cx, name, from, readable);
             }
             SourcePage::Denied => {
-                let text = "no right to read this stream at the source, and it has to be read to close a gap".to_owned();
+                let text = "no permission to read this stream at the source, which ditto needs to close a gap".to_owned();
                 self.hold(cx, name, from, HeldReason::Refused, text);
             }
             SourcePage::Refused(_) if !self.mode.sees_destination() => {

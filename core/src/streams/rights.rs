@@ -34,12 +34,14 @@ impl Denied {
     /// Text for the operator, of one stream.
     pub(super) fn here(self) -> &'static str {
         match self {
-            Self::Read => "no right to read this stream at the destination",
+            Self::Read => "no permission to read this stream at the destination",
             Self::ReadMetadata => {
-                "no right to read this stream's metadata ($mr) at the destination"
+                "no permission to read this stream's metadata ($mr) at the destination"
             }
-            Self::Write => "no right to write this stream at the destination",
-            Self::WriteMetadata => "no right to write this stream's metadata at the destination",
+            Self::Write => "no permission to write this stream at the destination",
+            Self::WriteMetadata => {
+                "no permission to write this stream's metadata at the destination"
+            }
         }
     }
 
@@ -49,10 +51,14 @@ impl Denied {
 
     fn everywhere(self) -> &'static str {
         match self {
-            Self::Read => "no right to read any stream at the destination",
-            Self::ReadMetadata => "no right to read any stream's metadata ($mr) at the destination",
-            Self::Write => "no right to write any stream at the destination",
-            Self::WriteMetadata => "no right to write any stream's metadata at the destination",
+            Self::Read => "no permission to read any stream at the destination",
+            Self::ReadMetadata => {
+                "no permission to read any stream's metadata ($mr) at the destination"
+            }
+            Self::Write => "no permission to write any stream at the destination",
+            Self::WriteMetadata => {
+                "no permission to write any stream's metadata at the destination"
+            }
         }
     }
 }

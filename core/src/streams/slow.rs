@@ -33,7 +33,8 @@ impl Streams {
             let flight = stream.flight.and_then(|append| self.flights.get(&append));
             let frozen = flight.and_then(|flight| flight.revisions.last().copied());
             for entry in stream.queue.take_beyond(most, frozen) {
-                let text = "more of it waited than a slow stream may keep";
+                let text =
+                    "this stream is slow, and more of its events waited than ditto keeps in memory";
                 self.set_aside(cx, entry, (HeldReason::Refused, text), Extent::Rest);
             }
         }

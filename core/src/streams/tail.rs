@@ -270,8 +270,8 @@ impl Streams {
             first,
             HeldReason::Unverified,
             format!(
-                "nothing shows that the destination's events are the source's: {why}; \
-                 on_unverified = \"pass\" takes them for the source's"
+                "nothing shows that the destination's events are the source's: {why} \
+                 (set on_unverified = \"pass\" to take them for copies)"
             ),
         );
     }

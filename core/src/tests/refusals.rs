@@ -248,7 +248,8 @@ fn no_right_to_read_the_source_stream_holds_the_stream() {
     assert_eq!(bench.core.status().held, [0, 0, 1, 0]);
     let parked = bench.commands().pop().unwrap_or_default();
     assert!(
-        parked.starts_with("park 1 ditto: refused: no right to read this stream at the source"),
+        parked
+            .starts_with("park 1 ditto: refused: no permission to read this stream at the source"),
         "{parked}"
     );
     let held = bench.reports().into_iter().any(|report| {

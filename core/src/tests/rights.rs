@@ -104,7 +104,9 @@ fn rights_lost_everywhere_stop_the_subscription_and_park_nothing() {
         assert!(bench.now >= PATIENCE);
         assert_eq!(
             bench.core.status().state,
-            PipelineState::Stopped("no right to write any stream at the destination".to_owned())
+            PipelineState::Stopped(
+                "no permission to write any stream at the destination".to_owned()
+            )
         );
         assert_eq!(bench.core.status().held, [0; 4]);
         assert!(
@@ -174,7 +176,7 @@ fn denied_read_of_metadata_is_reported_as_that() {
     bench.looked_up(LookupResult::NotDeleted);
     assert_eq!(bench.commands(), ["look s-2 from 0 count 1"]);
     bench.looked_up(LookupResult::MetadataDenied);
-    let text = "no right to read this stream's metadata ($mr) at the destination";
+    let text = "no permission to read this stream's metadata ($mr) at the destination";
     let is_told =
         |report: &Report| matches!(report, Report::Held { text: reported, .. } if reported == text);
     assert!(bench.reports().iter().any(is_told));

@@ -136,12 +136,15 @@ fn a_failed_search_is_tried_again_where_it_was() {
 #[test]
 fn a_log_that_cannot_be_searched_stops_the_subscription() {
     let mut bench = searching(category());
-    log(&mut bench, LogPage::Unsearchable("no right".to_owned()));
+    log(
+        &mut bench,
+        LogPage::Unsearchable("no permission".to_owned()),
+    );
     let PipelineState::Stopped(text) = bench.core.status().state else {
         panic!("not stopped");
     };
     assert!(
-        text.contains("0 to 4") && text.contains("no right"),
+        text.contains("0 to 4") && text.contains("no permission"),
         "{text}"
     );
     assert!(text.contains("accept_unseen_below = 5"), "{text}");
@@ -151,7 +154,10 @@ fn a_log_that_cannot_be_searched_stops_the_subscription() {
         assert_eq!(bench.commands(), [""; 0], "{seconds} s");
         bench.pass(Duration::from_secs(1));
         assert_eq!(bench.commands(), ["search the log"], "rights may be given");
-        log(&mut bench, LogPage::Unsearchable("no right".to_owned()));
+        log(
+            &mut bench,
+            LogPage::Unsearchable("no permission".to_owned()),
+        );
     }
     bench.pass(Duration::from_secs(30));
     assert_eq!(bench.commands(), ["search the log"]);

@@ -87,7 +87,7 @@ impl Client {
     /// Reads one page, and keeps of each record what `keep` makes of it, so that a page holds no payloads that nobody wants.
     ///
     /// # Errors
-    /// No answer in time, or a refusal: reading `$all` is a right of its own (protocol §5.3).
+    /// No answer in time, or a refusal: reading `$all` needs a permission of its own (protocol §5.3).
     pub async fn read_log<T>(
         &self,
         read: &ReadLog,

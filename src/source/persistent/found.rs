@@ -49,7 +49,7 @@ impl Found {
 /// Reads the stream for links to these events.
 ///
 /// # Errors
-/// No answer, or no right to read it.
+/// No answer, or no permission to read it.
 pub async fn find(
     client: &Client,
     stream: &StreamName,

@@ -28,11 +28,11 @@ const FEW_RETRIES: i32 = 10;
 pub(super) const KEPT_STREAMS: &[(&str, &str)] = &[
     (
         "parked",
-        "the group's parked queue was deleted for good: what the server parks by itself is lost, and ditto stops where it would have to park; take a group of another name",
+        "the group's parked queue was deleted for good: events that the server parks are lost, and ditto stops the subscription when it has to park one (use a group of another name)",
     ),
     (
         "checkpoint",
-        "the group's checkpoint stream was deleted for good: every restart of the server delivers everything again, which ditto recognises; take a group of another name",
+        "the group's checkpoint stream was deleted for good: after every restart of the server the group delivers everything again, and ditto recognises it (use a group of another name)",
     ),
 ];
 

@@ -27,7 +27,7 @@ impl Source {
     pub(crate) fn search_log(&self, after: Option<LogPosition>) -> LogPage {
         const PAGE: usize = 2;
         if self.log_denied {
-            return LogPage::Unsearchable("no right to read $all".to_owned());
+            return LogPage::Unsearchable("no permission to read $all".to_owned());
         }
         let begins = after.map_or(0, |after| after.commit + 1);
         let end = skip(self.links_from).min(self.entries.len());

@@ -221,7 +221,7 @@ impl Log {
         self.reading.attempts += 1;
         if why == LogRefusal::Denied {
             let why =
-                "the source does not let the user read the log: $all needs a right of its own";
+                "the source does not let the user read the log: $all needs a permission of its own";
             self.trouble = Trouble::Stopped(why.to_owned());
         } else if self.reading.attempts > 1 {
             self.trouble = Trouble::Source;

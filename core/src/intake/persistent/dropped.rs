@@ -11,7 +11,7 @@ use crate::intake::persistent::session::{GOOD_SESSION, Phase, Trouble};
 use crate::port::{Command, LinkPage, Moment, ReadId};
 
 /// Why a subscription whose stream is gone is stopped.
-pub(super) const GONE: &str = "the subscription's stream was deleted for good at the source, and its group can deliver nothing more: remove the subscription";
+pub(super) const GONE: &str = "the subscription's stream was deleted for good at the source, and its group can deliver nothing more (remove the subscription)";
 
 /// So many stays in a row end soon, with nothing delivered, before the stream is looked at.
 const EMPTY_STAYS: u32 = 2;

@@ -132,7 +132,7 @@ impl Persistent {
                 cx,
                 streams,
                 forwarding,
-                "no right to read this stream at the source, and a link stands for its tail",
+                "no permission to read this stream at the source, which ditto needs to copy the event of a link",
             ),
             SourcePage::Refused(text)
                 if forwarding.failures >= REFUSED_AFTER
@@ -140,7 +140,7 @@ impl Persistent {
             {
                 self.give_up_tail(&forwarding.stream);
                 let text = format!(
-                    "a link stands for this stream's tail, and the source does not let it be read: {text}"
+                    "the source does not let this stream be read, which ditto needs to copy the event of a link: {text}"
                 );
                 self.forward_refused(cx, streams, forwarding, &text);
             }

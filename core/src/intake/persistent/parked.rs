@@ -18,7 +18,7 @@ use crate::streams::ENTRY_OVERHEAD;
 use crate::streams::Streams;
 
 /// Why a subscription that would have to park stops.
-const TOMBSTONED: &str = "the group's parked queue was deleted for good, so that what is parked is lost: take a group of another name, or on_conflict = \"skip\"";
+const TOMBSTONED: &str = "the group's parked queue was deleted for good, and parked events are lost (use a group of another name, or set on_conflict = \"skip\")";
 
 /// One delivery to be parked.
 #[derive(Clone, Debug)]

@@ -226,7 +226,7 @@ impl Persistent {
             JoinRefusal::Denied => {
                 return self.refused_for_good(
                     cx,
-                    "the source refuses the user: wrong credentials, or no right to the group"
+                    "the source refuses the user: wrong credentials, or no permission for the group"
                         .to_owned(),
                 );
             }

@@ -132,7 +132,7 @@ impl Persistent {
 
     fn pump_search(&mut self, cx: &mut Context, streams: &mut Streams) {
         if cx.settings.mode == Mode::AppendOnly {
-            let why = "the destination cannot be asked what it lacks";
+            let why = "the destination cannot show which events are missing";
             self.unseen.search.problem = Some(why.to_owned());
             return;
         }
