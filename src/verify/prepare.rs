@@ -2,18 +2,20 @@
 //!
 //! Never reads a stream that is compared.
 
+use tokio::time::sleep;
+
 use super::backlog::{Backlog, mirror as backlog_of_mirror};
 use super::by_ids::Part;
 use super::exact::Links;
 use super::links;
 use super::log;
 use super::point::{Cursor, Point};
-use super::reading::{Failure, Pace, Reader};
+use super::reading::{Failure, PAUSES, Pace, Reader};
 use super::room::Room;
 use super::run::{Job, Watcher};
 use super::stream::Context;
 use crate::config::settings::{MirrorSettings, PipelineSettings, SubscriptionSettings};
-use crate::source::persistent::Subscription;
+use crate::source::persistent::{Refusal, Subscription};
 use ditto_core::port::{GroupSeen, JoinRefusal};
 
 /// Looks at what copies, and at the end of what leads to streams.
@@ -100,7 +102,7 @@ async fn group(
     watcher: &mut dyn Watcher,
 ) -> Result<Option<GroupSeen>, Failure> {
     let subscription = Subscription::new(job.source.clone(), settings.clone());
-    match subscription.lookup().await {
+    match seen(&subscription).await {
         Ok(seen) => Ok(Some(seen)),
         Err(refusal) if refusal.why == JoinRefusal::Missing => Ok(None),
         Err(refusal) if refusal.why == JoinRefusal::Denied => {
@@ -113,4 +115,15 @@ async fn group(
         }
         Err(refusal) => Err(Failure::Unreachable(refusal.text)),
     }
+}
+
+/// Looks at the group, again where the source may answer soon, like every read of a comparison.
+async fn seen(subscription: &Subscription) -> Result<GroupSeen, Refusal> {
+    for pause in PAUSES {
+        match subscription.lookup().await {
+            Err(refusal) if refusal.why == JoinRefusal::Unavailable => sleep(pause).await,
+            seen => return seen,
+        }
+    }
+    subscription.lookup().await
 }

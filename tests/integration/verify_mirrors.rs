@@ -250,12 +250,12 @@ async fn part_of_a_mirror_is_compared_where_a_part_is_asked_for() {
     }
     let settings = mirror("+*");
     let sampled = job(&servers, &settings, |job| job.scope.sample = Some(0.5));
-    let (_, point, _) = verifying::run(&sampled).await;
+    let (point, _) = verifying::complete(&sampled).await;
     assert_eq!(point.tally.compared + point.tally.left_out_streams, 40);
     assert!((5..35).contains(&point.tally.compared), "{:?}", point.tally);
 
     let one = job(&servers, &settings, |job| job.streams = vec!["a-7".into()]);
-    let (_, point, _) = verifying::run(&one).await;
+    let (point, _) = verifying::complete(&one).await;
     assert_eq!((point.tally.compared, point.tally.events.sum()), (1, 5));
 
     let newest = servers.source.store().event("a-39", 4).unwrap().created;
@@ -267,13 +267,13 @@ async fn part_of_a_mirror_is_compared_where_a_part_is_asked_for() {
     assert_eq!(point.tally.left_out_links, 200);
     let old = servers.source.store().event("a-0", 0).unwrap().created;
     let early = job(&servers, &settings, |job| job.scope.since = Some(old));
-    let (_, point, told) = verifying::run(&early).await;
+    let (point, told) = verifying::complete(&early).await;
     assert_eq!((point.tally.compared, point.tally.left_out_links), (40, 0));
     let store = servers.source.store();
     for stream in ["a-1", "a-2", "a-3"] {
         store.tombstone(stream, Expected::Any).unwrap();
     }
-    let (_, point, _) = verifying::run(&late).await;
+    let (point, _) = verifying::complete(&late).await;
     let tally = &point.tally;
     assert_eq!((tally.compared, tally.left_out_events), (3, 0));
     assert_eq!(tally.streams.of(Class::GoneAtSource), 3, "{tally:?}");

@@ -56,7 +56,7 @@ async fn a_group_on_an_ordinary_stream_is_compared_by_its_own_numbers() {
     groups::foreign_consumer(&servers.source, "orders", "ditto", 8, false).await;
     let settings = subscription("orders", "ditto");
     groups::until_checkpoint(&servers.source, &settings, 7).await;
-    let (_, point, _) = verifying::run(&job(&servers, &settings, |_| {})).await;
+    let (point, _) = verifying::complete(&job(&servers, &settings, |_| {})).await;
     assert_eq!(point.tally.events.of(Class::Missing), 8);
     assert_eq!(point.tally.events.of(Class::Behind), 12);
 }
@@ -73,7 +73,7 @@ async fn a_part_is_compared_where_a_part_is_asked_for_and_the_rest_is_told() {
     }
     let settings = subscription("$ce-customer", "ditto");
     let half = job(&servers, &settings, |job| job.scope.sample = Some(0.5));
-    let (_, point, _) = verifying::run(&half).await;
+    let (point, _) = verifying::complete(&half).await;
     assert_eq!(point.tally.compared + point.tally.left_out_streams, 40);
     assert!((5..35).contains(&point.tally.compared), "{:?}", point.tally);
     assert_eq!(point.tally.events.sum(), 5 * point.tally.compared);
@@ -81,7 +81,7 @@ async fn a_part_is_compared_where_a_part_is_asked_for_and_the_rest_is_told() {
     let one = job(&servers, &settings, |job| {
         job.streams = vec!["customer-7".into()]
     });
-    let (_, point, _) = verifying::run(&one).await;
+    let (point, _) = verifying::complete(&one).await;
     assert_eq!((point.tally.compared, point.tally.events.sum()), (1, 5));
 
     let newest = source.event("customer-39", 4).unwrap();
@@ -98,7 +98,7 @@ async fn a_part_is_compared_where_a_part_is_asked_for_and_the_rest_is_told() {
         append(destination, &stream, events);
     }
     let late = job(&servers, &settings, |job| job.scope.since = Some(since));
-    let (_, point, _) = verifying::run(&late).await;
+    let (point, _) = verifying::complete(&late).await;
     assert_eq!(
         (point.tally.compared, point.tally.events.of(Class::Equal)),
         (4, 8)
@@ -177,7 +177,7 @@ async fn copies_with_revisions_of_their_own_are_compared_by_ids_in_their_order()
     seed(source, "customer-3", 3);
     groups::foreign_consumer(&servers.source, "$ce-customer", "ditto", 3, false).await;
     groups::until_checkpoint(&servers.source, &settings, 82).await;
-    let (_, point, reported) = verifying::run(&compared).await;
+    let (point, reported) = verifying::complete(&compared).await;
     assert_eq!(point.tally.events.of(Class::Missing), 3, "{reported:?}");
     assert_eq!(point.tally.events.of(Class::Equal), 80);
 }

@@ -98,7 +98,7 @@ async fn copies_behind_truncated_foreign_events_are_told() {
     append(destination, "customer-1", all[10..].to_vec());
     write_metadata(destination, "customer-1", r#"{"$tb":10}"#);
     let settings = subscription("$ce-customer", "ditto");
-    let (_, _, seen) = verifying::run(&job(&servers, &settings, |_| {})).await;
+    let (_, seen) = verifying::complete(&job(&servers, &settings, |_| {})).await;
     let text = seen.findings[0].to_string();
     assert_eq!(seen.findings[0].what, What::Truncated);
     assert!(
