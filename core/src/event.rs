@@ -143,7 +143,7 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
-    /// Every reason.
+    /// Every reason: each is a label of its counter.
     pub const ALL: [Self; 4] = [
         Self::SystemStream,
         Self::Deleted,

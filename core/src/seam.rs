@@ -33,7 +33,7 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// A delivery.
+    /// A claim on a delivery of this session, which is answered by its id.
     pub(crate) fn delivered(session: SessionId, id: Uuid, number: Option<u64>, at: Moment) -> Self {
         Self {
             origin: Origin::Delivered(session, id),
@@ -188,7 +188,7 @@ pub(crate) enum Outcome {
 /// How much is held for the reason that an event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// Its stream.
+    /// The event's stream, until it is released.
     Stream,
     /// It alone: its stream goes on behind it.
     Event,

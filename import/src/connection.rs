@@ -53,7 +53,7 @@ pub(super) struct Connection {
     /// `esdb://…`, without user and password.
     pub(super) string: String,
     pub(super) login: Option<(String, Secret)>,
-    /// `HOST:PORT`.
+    /// Nodes to ask first, each as `HOST:PORT`.
     pub(super) seeds: Vec<String>,
     pub(super) remarks: Vec<String>,
 }

@@ -25,12 +25,12 @@ use dotnet::Tree;
 
 pub use variables::read_variables;
 
-/// An `appsettings.json`.
+/// An `appsettings.json` of the original, as it was read.
 #[derive(Clone, Debug)]
 pub struct Document {
     /// Its name, for messages.
     pub file: PathBuf,
-    /// Its text.
+    /// The whole file; comments and trailing commas are allowed.
     pub text: String,
 }
 
@@ -41,7 +41,7 @@ pub struct Variable {
     pub origin: Origin,
     /// Its name; one that was not the original's has no effect.
     pub name: String,
-    /// Its value.
+    /// What is right of the '='; it may be a password.
     pub value: Secret,
 }
 

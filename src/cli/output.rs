@@ -20,7 +20,7 @@ pub(super) fn say_lines(text: &str) {
     print(&escape::lines(text));
 }
 
-/// Prints JSON.
+/// Prints a line of JSON, with control characters escaped.
 pub(super) fn say_json(json: &str) {
     print(&escape::json(json));
 }

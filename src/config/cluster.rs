@@ -18,7 +18,7 @@ use ditto_values::secret::Secret;
 pub struct Endpoint {
     /// Host name or address; an IPv6 address without its brackets.
     pub host: String,
-    /// TCP port.
+    /// TCP port of the node's HTTP endpoint, 1 to 65535.
     pub port: u16,
 }
 
@@ -81,9 +81,9 @@ impl Nodes {
 /// Encryption of the connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tls {
-    /// Clear text.
+    /// Clear text: passwords and events can be read on the way.
     Off,
-    /// TLS.
+    /// TLS with these certificates.
     On(TlsFiles),
 }
 
@@ -121,9 +121,9 @@ pub enum PasswordSource {
 /// As whom ditto calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// Login name.
+    /// Login name, as the server knows it.
     pub user: String,
-    /// Its password.
+    /// Where the password of that user is read from, each time that it is needed.
     pub password: PasswordSource,
 }
 
@@ -141,11 +141,11 @@ pub struct KeepAlive {
 pub struct ClusterSettings {
     /// Where the nodes are.
     pub nodes: Nodes,
-    /// Encryption.
+    /// Whether connections are encrypted, and with which certificates.
     pub tls: Tls,
     /// Who calls; `None`: anonymous.
     pub credentials: Option<Credentials>,
-    /// Pings.
+    /// HTTP/2 pings that notice a dead connection; `None`: switched off.
     pub keep_alive: Option<KeepAlive>,
     /// Time limit of one question for gossip or for the server's features.
     pub gossip_timeout: Duration,
@@ -162,15 +162,15 @@ pub struct ClusterSettings {
 /// The keys beside `connection_string` that describe a side.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterKeys {
-    /// `user`.
+    /// `user`; `None`: absent, and the one in `connection_string` counts.
     pub user: Option<String>,
     /// `password` or `password_file`.
     pub password: Option<PasswordSource>,
-    /// `tls_ca_file`.
+    /// `tls_ca_file`; `None`: the machine's own certificates count.
     pub tls_ca_file: Option<PathBuf>,
-    /// `client_cert_file`.
+    /// `client_cert_file`; `None`: ditto shows no certificate.
     pub client_cert_file: Option<PathBuf>,
-    /// `client_key_file`.
+    /// `client_key_file`; set together with `client_cert_file`.
     pub client_key_file: Option<PathBuf>,
 }
 

@@ -45,7 +45,7 @@ impl Environment {
 /// A valid configuration.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The settings.
+    /// What ditto runs with: every value validated, every default filled in.
     pub settings: Settings,
     /// What is allowed and yet worth a warning.
     pub notes: Vec<Problem>,

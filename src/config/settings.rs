@@ -24,15 +24,15 @@ pub struct Settings {
     pub source: ClusterSettings,
     /// Where they go.
     pub destination: Destination,
-    /// `[daemon]`.
+    /// Section `[daemon]`: what the whole process has once.
     pub daemon: DaemonSettings,
     /// Each `[[subscription]]`, no two with the same stream and group.
     pub subscriptions: Vec<SubscriptionSettings>,
     /// Each `[[mirror]]`, no two with the same name; no stream is copied by two of them, or by one and a subscription.
     pub mirrors: Vec<MirrorSettings>,
-    /// `[http]`.
+    /// Section `[http]`: where and to whom metrics and status are served.
     pub http: HttpSettings,
-    /// `[log]`.
+    /// Section `[log]`: what is logged, and where it goes.
     pub log: LogSettings,
 }
 
@@ -274,7 +274,7 @@ impl Default for Replication {
     }
 }
 
-/// `on_conflict`.
+/// Key `on_conflict`: what becomes of a stream whose events differ on the two sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnConflict {
     /// Hold the stream, and park its deliveries; a mirror has none and only holds it.
@@ -285,10 +285,10 @@ pub enum OnConflict {
     Stop,
 }
 
-/// `on_missing_history`.
+/// Key `on_missing_history`: what becomes of a stream whose next revision the source no longer has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnMissingHistory {
-    /// As [`OnConflict::Park`].
+    /// Hold the stream, and park its deliveries, as with [`OnConflict::Park`].
     Park,
     /// Write an empty placeholder for each missing revision.
     Fill,
@@ -296,10 +296,10 @@ pub enum OnMissingHistory {
     Stop,
 }
 
-/// `on_unverified`.
+/// Key `on_unverified`: what becomes of a stream of which nothing shows that its events are the source's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnUnverified {
-    /// As [`OnConflict::Park`].
+    /// Hold the stream, and park its deliveries, as with [`OnConflict::Park`].
     Hold,
     /// Take its events for the source's, count and warn.
     Pass,
@@ -341,7 +341,7 @@ impl Default for HttpSettings {
     }
 }
 
-/// `[log]`.
+/// Section `[log]`, validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
     /// A level, or directives as `RUST_LOG` takes them.

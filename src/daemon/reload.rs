@@ -10,7 +10,7 @@ use ditto_values::problem::Problems;
 /// What a reload does.
 #[derive(Debug)]
 pub(super) enum Reload {
-    /// Nothing differs.
+    /// The new configuration is the one that runs already.
     Unchanged,
     /// To be applied: the settings from now on, and what that changes.
     Apply(Box<(Settings, Difference)>),

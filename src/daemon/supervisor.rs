@@ -42,9 +42,9 @@ pub struct Parts {
     pub launcher: Arc<dyn Launch>,
     /// Where they run.
     pub pipelines: Handle,
-    /// Everybody's state.
+    /// The state of the process and of each pipeline, which all views show.
     pub status: Arc<ProcessStatus>,
-    /// All series.
+    /// Every series that `/metrics` serves.
     pub metrics: Arc<Metrics>,
     /// The way to systemd.
     pub notifier: Notifier,
@@ -54,7 +54,7 @@ pub struct Parts {
     pub load: Load,
     /// For the log's level and its losses; `None` in tests.
     pub log: Option<Arc<Log>>,
-    /// For messages.
+    /// The configuration file, for messages.
     pub file: PathBuf,
     /// End once all is copied that the sources had at the start.
     pub until_caught_up: bool,

@@ -27,9 +27,9 @@ const HTML: &str = "text/html; charset=utf-8";
 /// What answers are made from.
 #[derive(Debug)]
 pub struct Service {
-    /// Everybody's state.
+    /// The state of the process and of each pipeline, which all views show.
     pub status: Arc<ProcessStatus>,
-    /// All series.
+    /// Every series that `/metrics` serves.
     pub metrics: Arc<Metrics>,
     /// What does not change while the process runs.
     pub facts: Facts,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::status::ProcessStatus;
 
-/// One subscription.
+/// The last ten minutes of one subscription, as the page draws them.
 #[derive(Debug, Serialize)]
 pub(super) struct SubscriptionHistory {
     stream: String,

@@ -43,7 +43,7 @@ impl Facts {
 /// The state of the process, as `/status` shows it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
-    /// ditto's version.
+    /// ditto's version, as `ditto --version` prints it.
     pub version: String,
     /// Id of the process.
     pub pid: u32,
@@ -76,7 +76,7 @@ pub struct Report {
     pub subscriptions: Vec<SubscriptionReport>,
 }
 
-/// One subscription.
+/// State, lag and counts of one subscription.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SubscriptionReport {
     /// Stream of the subscription.
@@ -150,9 +150,9 @@ pub struct SubscriptionReport {
 /// A position in a log, as its server names it.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Position {
-    /// Commit position.
+    /// Bytes from the log's beginning to the commit of the record.
     pub commit: u64,
-    /// Prepare position.
+    /// Bytes from the log's beginning to the record itself.
     pub prepare: u64,
 }
 

@@ -40,7 +40,7 @@ impl Place {
     }
 }
 
-/// One line.
+/// One log line with its fields, before it is formatted for the journal, stderr or OTLP.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) time: SystemTime,

@@ -123,7 +123,7 @@ fn never(reason: SkipReason) -> &'static str {
 /// The entries of one kind and stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parked {
-    /// How many.
+    /// Entries of this kind and stream.
     pub count: u64,
     /// The lowest and the highest parked revision; `None` where no entry says its revision.
     pub revisions: Option<(u64, u64)>,

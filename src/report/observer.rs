@@ -156,7 +156,7 @@ pub enum Call {
     Lookup,
     /// An append, from its first sending to its answer.
     Append,
-    /// Writing metadata.
+    /// Writing `$$S` before revision 0.
     Metadata,
     /// Reading or writing the checkpoint of a mirror, or its record of held streams.
     Checkpoint,

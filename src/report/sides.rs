@@ -4,7 +4,7 @@
 
 use ditto_core::port::Side;
 
-/// Both sides.
+/// Why each side failed last, and whether the log has said it.
 #[derive(Debug, Default)]
 pub(super) struct Sides {
     source: Trouble,

@@ -105,7 +105,7 @@ pub trait Session: Send + 'static {
 /// What [`Session::next`] waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Arrival {
-    /// Deliveries.
+    /// Deliveries wait to be taken.
     Deliveries,
     /// The session is over, asked for or not; nothing will come any more.
     Over {

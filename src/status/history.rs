@@ -11,7 +11,7 @@ use super::SubscriptionView;
 
 /// A sample is taken this often, or a little later.
 const STEP: Duration = Duration::from_secs(5);
-/// Ten minutes.
+/// Samples that are kept: ten minutes of them.
 const LENGTH: usize = 120;
 /// The present rate is that of so many steps: one alone jumps about.
 const RATE_STEPS: usize = 2;

@@ -31,7 +31,7 @@ enum Reach {
     Before(LogPlace),
     /// All that is in the log up to this place.
     UpTo(LogPlace),
-    /// Everything.
+    /// All that is in the log by now.
     All,
     /// The group reads the stream itself: up to this revision.
     Revision(u64),
@@ -106,7 +106,7 @@ impl Backlog {
         self.held.get(&Fingerprint::of(stream)).map(String::as_str)
     }
 
-    /// What copies.
+    /// Whether a group or a mirror copies the streams.
     pub(super) fn via(&self) -> Via {
         self.via
     }

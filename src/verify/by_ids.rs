@@ -32,7 +32,7 @@ struct Correlated {
 /// Which of a stream's events its subscription links to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// All.
+    /// All of them: `$ce-…`, or the stream itself.
     All,
     /// Those of one type: `$et-…`.
     Type(String),

@@ -145,7 +145,7 @@ pub struct Tally {
     pub streams: Counts,
     /// Events by class.
     pub events: Counts,
-    /// Streams compared.
+    /// Streams that were compared on both sides.
     pub compared: u64,
     /// Streams that `--sample` left out.
     pub left_out_streams: u64,

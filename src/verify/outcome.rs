@@ -19,7 +19,7 @@ pub(super) enum Step {
         /// Of the destination.
         destination: bool,
     },
-    /// Nothing more.
+    /// The stream is compared.
     Done,
 }
 
@@ -27,9 +27,9 @@ pub(super) enum Step {
 pub(super) trait Comparison {
     /// Compares what is there, and says what is needed to go on.
     fn step(&mut self) -> Step;
-    /// Source side.
+    /// Events read from the source that are not compared yet.
     fn source(&mut self) -> &mut SideBuffer;
-    /// Destination side.
+    /// Events read from the destination that are not compared yet.
     fn destination(&mut self) -> &mut SideBuffer;
     /// What the destination lacks.
     fn absent(&self) -> Option<Absent>;
@@ -77,7 +77,7 @@ pub(super) enum Via {
     /// A group of a subscription.
     #[default]
     Group,
-    /// A mirror.
+    /// A mirror, of all streams that its rules match.
     Mirror,
 }
 
@@ -148,7 +148,6 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// Nothing yet.
     pub(super) fn new(stream: StreamName) -> Self {
         Self {
             stream,

@@ -47,7 +47,7 @@ pub struct Point {
     pub(super) begin: Option<u64>,
     /// The last number or position, as it was when the comparison began.
     pub(super) end: Option<u64>,
-    /// Streams met.
+    /// Streams that were met, so that each is compared once.
     pub(super) seen: Seen,
     /// Streams met and not finished, by the place at which they were met.
     open: BTreeSet<(Cursor, Fingerprint)>,
@@ -68,7 +68,7 @@ pub struct Point {
 }
 
 impl Point {
-    /// The beginning.
+    /// A comparison of which nothing is done.
     #[must_use]
     pub fn new(key: SubscriptionKey) -> Self {
         Self {

@@ -65,9 +65,9 @@ pub struct Progress {
     pub done: u64,
     /// All of them.
     pub of: u64,
-    /// Events compared.
+    /// Events that were compared so far, each once.
     pub events: u64,
-    /// Streams compared.
+    /// Streams that were compared so far.
     pub streams: u64,
 }
 

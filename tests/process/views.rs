@@ -139,7 +139,6 @@ impl Views {
     }
 }
 
-/// Differences found.
 #[derive(Default)]
 struct Compared(Vec<String>);
 

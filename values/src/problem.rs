@@ -28,10 +28,10 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One mistake.
+/// One error or warning about a configuration: where, at which key, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where.
+    /// The file, environment variable or argument that the value comes from.
     pub origin: Origin,
     /// Dotted path of the key; empty if no key is meant.
     pub path: String,
@@ -86,7 +86,7 @@ impl std::error::Error for Problems {}
 pub struct Collector(RefCell<Vec<Problem>>);
 
 impl Collector {
-    /// Adds one.
+    /// Adds a problem at this key; all are shown together.
     pub fn add(&self, origin: &Origin, path: impl Into<String>, text: impl Into<String>) {
         self.0.borrow_mut().push(Problem {
             origin: origin.clone(),

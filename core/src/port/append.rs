@@ -62,9 +62,9 @@ pub enum AppendOutcome {
 pub enum Answer<E = CallEnd> {
     /// One was answered.
     Appended {
-        /// The append.
+        /// [`Append::id`] of the append that is answered.
         append: AppendId,
-        /// How.
+        /// The destination's answer, or that none came in time.
         outcome: AppendOutcome,
     },
     /// A call ended, was given up, or could not be made.
@@ -74,7 +74,7 @@ pub enum Answer<E = CallEnd> {
         /// Appends without an answer, in the order of sending: these may or may not have been written. Empty if nobody
         /// has seen any of them: then each is answered with [`AppendOutcome::NotReady`].
         unanswered: Vec<AppendId>,
-        /// Why.
+        /// Why it ended, and whether that blames an append.
         why: E,
     },
 }

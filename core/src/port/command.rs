@@ -83,12 +83,12 @@ pub enum Command {
     },
     /// Take deliveries from the subscription, or do not for now.
     Poll {
-        /// Which stay.
+        /// The session whose deliveries are meant.
         session: SessionId,
         /// Whether to take.
         on: bool,
     },
-    /// Acknowledge.
+    /// Acknowledge deliveries at the source: they are copied, or pass.
     Ack {
         /// The session that they were delivered over.
         session: SessionId,
@@ -141,9 +141,9 @@ pub enum Command {
         write: WriteId,
         /// The stream `S`.
         stream: StreamName,
-        /// `$maxAge`.
+        /// `$maxAge` to write; `None`: the key is left out.
         max_age: Option<Duration>,
-        /// `$tb`.
+        /// `$tb` to write, the first revision that is no placeholder; `None`: the key is left out.
         truncate_before: Option<u64>,
     },
     /// Read a source stream, links not resolved: [`Input::SourceRead`].
@@ -199,17 +199,17 @@ pub enum Command {
     AskGroup,
     /// Does this server answer a read? [`Input::Reachable`].
     Probe {
-        /// Which server.
+        /// The server that is asked.
         side: Side,
     },
     /// Send [`Input::Tick`] at this time; replaces an earlier wish. The loop may add jitter and may tick earlier.
     WakeAt {
-        /// When.
+        /// The time at which the core wants an [`Input::Tick`].
         at: Moment,
     },
     /// Nothing more will come; the loop ends.
     Finished {
-        /// Why.
+        /// As asked, or by which policy.
         why: StopReason,
         /// Entries that were dropped without an acknowledgement (the source delivers them again).
         left: usize,

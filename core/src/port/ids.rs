@@ -38,7 +38,7 @@ pub enum Side {
 }
 
 impl Side {
-    /// Both.
+    /// Both, the source first.
     pub const ALL: [Self; 2] = [Self::Source, Self::Destination];
 
     /// The word for it, in log, status and metrics.

@@ -137,7 +137,7 @@ pub enum SourcePage {
     Denied,
     /// This stream cannot be read, for a lasting reason, while the same node answers other reads: text for the operator.
     Refused(String),
-    /// No answer.
+    /// No answer in time, or one that says nothing: it is asked again.
     Failed,
 }
 
@@ -157,7 +157,7 @@ pub enum LinkPage {
     Deleted,
     /// No right to read it.
     Denied,
-    /// No answer.
+    /// No answer in time, or one that says nothing: it is asked again.
     Failed,
 }
 
@@ -181,16 +181,16 @@ pub enum ParkedPage {
     Tombstoned,
     /// No right to read it: the server's own parking cannot be seen.
     Denied,
-    /// No answer.
+    /// No answer in time, or one that says nothing: it is asked again.
     Failed,
 }
 
 /// A record's position in the server's log: the pair that the server gave, never made up (protocol §3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogPosition {
-    /// Commit position.
+    /// Bytes from the log's beginning to the commit of the record.
     pub commit: u64,
-    /// Prepare position.
+    /// Bytes from the log's beginning to the record itself; at most the commit.
     pub prepare: u64,
 }
 
@@ -206,14 +206,14 @@ pub enum LogPage {
     },
     /// The log cannot tell which streams there were: why, for the operator.
     Unsearchable(String),
-    /// No answer.
+    /// No answer in time, or one that says nothing: it is asked again.
     Failed,
 }
 
 /// How a write of metadata was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MetadataOutcome {
-    /// Stored.
+    /// `$$S` is written.
     Written,
     /// The stream has metadata already: it stays as it is.
     Exists,
@@ -237,12 +237,12 @@ pub enum Input {
     },
     /// Joining did not succeed.
     Refused {
-        /// Why.
+        /// Decides whether ditto joins again later, stands by or stops.
         why: JoinRefusal,
     },
     /// The session is over; nothing of it will come or be sent any more.
     Left {
-        /// Which stay.
+        /// The session that is over.
         session: SessionId,
         /// [`LeaveReason::Ended`] if the server ended it, otherwise the reason of the command.
         why: LeaveReason,
@@ -260,9 +260,9 @@ pub enum Input {
     },
     /// An append was answered.
     Appended {
-        /// Which.
+        /// [`Append::id`](super::Append::id) of the append that is answered.
         append: AppendId,
-        /// How.
+        /// The destination's answer, or that none came in time.
         outcome: AppendOutcome,
     },
     /// A batch call ended, or was given up; these appends were in flight on it.
@@ -279,51 +279,51 @@ pub enum Input {
     },
     /// A lookup was answered.
     LookedUp {
-        /// Which.
+        /// The id that [`Command::Lookup`](super::Command::Lookup) or [`Recognise`](super::Command::Recognise) gave it.
         lookup: LookupId,
         /// What it found.
         result: LookupResult,
     },
     /// Rights were asked for and answered.
     RightsSeen {
-        /// Which question.
+        /// The id that [`Command::AskRights`](super::Command::AskRights) gave it.
         ask: LookupId,
         /// What the server said.
         rights: Rights,
     },
     /// A read of a source stream was answered.
     SourceRead {
-        /// Which.
+        /// The id that the command of this read gave it.
         read: ReadId,
         /// What it brought.
         page: SourcePage,
     },
     /// A read of the subscription's stream was answered.
     LinksRead {
-        /// Which.
+        /// The id that the command of this read gave it.
         read: ReadId,
         /// What it brought.
         page: LinkPage,
     },
     /// A read of the parked stream was answered.
     ParkedRead {
-        /// Which.
+        /// The id that the command of this read gave it.
         read: ReadId,
         /// What it brought.
         page: ParkedPage,
     },
     /// A search of the log was answered.
     LogSearched {
-        /// Which.
+        /// The id that the command of this read gave it.
         read: ReadId,
         /// What it found.
         page: LogPage,
     },
     /// A write of metadata was answered.
     MetadataDone {
-        /// Which.
+        /// The id that [`Command::WriteMetadata`](super::Command::WriteMetadata) gave it.
         write: WriteId,
-        /// How.
+        /// Whether `$$S` is there now, and whose it is.
         outcome: MetadataOutcome,
     },
     /// The group as GetInfo shows it now, with the stream's last number.
@@ -332,12 +332,12 @@ pub enum Input {
     GroupUnseen(JoinRefusal),
     /// Bytes that this pipeline may hold in events from now on.
     Budget {
-        /// The limit.
+        /// This pipeline's share of `max_buffered_bytes`.
         bytes: usize,
     },
     /// The answer to a probe.
     Reachable {
-        /// Which server.
+        /// The server that was asked.
         side: Side,
         /// Whether it answered a read.
         reachable: bool,

@@ -25,7 +25,7 @@ pub struct Record {
     pub stream: StreamName,
     /// Its revision there.
     pub revision: u64,
-    /// Its id.
+    /// The event's id, which tells it from another event that a restored source has at the same place.
     pub id: Uuid,
 }
 
@@ -78,7 +78,7 @@ pub fn epoch_of(epochs: &[Epoch], position: LogPosition) -> Option<Uuid> {
     Some(before.max_by_key(|epoch| epoch.position)?.id)
 }
 
-/// Who copies.
+/// The process that copies a mirror, as it stands in the checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// For people: machine and process.
@@ -164,7 +164,7 @@ pub enum EpochsPage {
     },
     /// No right to read them.
     Denied,
-    /// No answer.
+    /// No answer in time, or one that says nothing: it is asked again.
     Failed,
 }
 
@@ -189,7 +189,7 @@ pub enum CheckpointPage {
     Unreadable(String),
     /// No right to read it.
     Denied,
-    /// No answer.
+    /// No answer in time, or one that says nothing: it is asked again.
     Failed,
 }
 
@@ -203,12 +203,12 @@ pub enum LogInput {
     },
     /// The subscription could not be opened.
     Refused {
-        /// Why.
+        /// Decides whether ditto opens it again, or stops.
         why: LogRefusal,
     },
     /// The subscription is over.
     Ended {
-        /// Which session.
+        /// The session that is over.
         session: SessionId,
         /// Why; `None`: it was left, or the server ended it.
         why: Option<LogRefusal>,
@@ -240,7 +240,7 @@ pub enum LogInput {
     },
     /// The record at a position was read.
     RecordRead {
-        /// Which read.
+        /// The id that the command of this read gave it.
         read: ReadId,
         /// What it brought.
         page: RecordPage,
@@ -254,35 +254,35 @@ pub enum LogInput {
     },
     /// The epochs were read.
     EpochsRead {
-        /// Which read.
+        /// The id that the command of this read gave it.
         read: ReadId,
         /// What it brought.
         page: EpochsPage,
     },
     /// The newest checkpoint was read.
     CheckpointRead {
-        /// Which read.
+        /// The id that the command of this read gave it.
         read: ReadId,
         /// What it brought.
         page: CheckpointPage,
     },
     /// A checkpoint was written, or not.
     CheckpointWritten {
-        /// Which write.
+        /// The id that the command of this write gave it.
         write: WriteId,
         /// How it was answered.
         outcome: AppendOutcome,
     },
     /// The record of held streams was read.
     HeldRead {
-        /// Which read.
+        /// The id that the command of this read gave it.
         read: ReadId,
         /// What it brought.
         page: HeldPage,
     },
     /// Changes of the record of held streams were written, or not.
     HeldWritten {
-        /// Which write.
+        /// The id that the command of this write gave it.
         write: WriteId,
         /// How it was answered; written: the revision of the last change's event.
         outcome: AppendOutcome,
@@ -295,14 +295,14 @@ pub enum LogCommand {
     /// Subscribe to the log after this position; `None`: from its beginning. Answered once, with [`LogInput::Opened`] or
     /// [`LogInput::Refused`], and not asked again before that, nor while a subscription is open.
     Open {
-        /// Exclusive.
+        /// The record at this position is not delivered again.
         after: Option<LogPosition>,
     },
     /// Read one record at this position, without a filter. [`LogInput::RecordRead`].
     ReadRecord {
         /// Id for the answer.
         read: ReadId,
-        /// Inclusive.
+        /// The position of the record itself.
         at: LogPosition,
     },
     /// Search the leader's log for events of one stream, whether the stream still shows them or not.

@@ -20,7 +20,7 @@ pub enum DuplicateReason {
 }
 
 impl DuplicateReason {
-    /// Every reason.
+    /// Every reason: each is a label of its counter.
     pub const ALL: [Self; 3] = [Self::Known, Self::Found, Self::Unreadable];
 
     /// Returns the word for logs and for the metric label `reason`.
@@ -243,7 +243,7 @@ pub enum Report {
     Placeholders {
         /// Stream with the placeholders.
         stream: StreamName,
-        /// Placeholders written.
+        /// How many were written in this append.
         count: u64,
     },
     /// An event that the group never delivered and the destination did not have.
@@ -321,7 +321,7 @@ pub enum Report {
 /// One event of [`Report::Copied`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopiedEvent {
-    /// Its type.
+    /// The event's type as the source has it.
     pub event_type: Arc<str>,
     /// Its revision at the source.
     pub revision: u64,
@@ -348,7 +348,7 @@ pub struct Status {
     pub events_in_flight: usize,
     /// Events held, in flight or waiting.
     pub events_buffered: usize,
-    /// Their bytes.
+    /// Bytes of those events, as they count against `max_buffered_bytes`.
     pub bytes_buffered: usize,
     /// Whether the source answers; `None` before it was heard of.
     pub source_answers: Option<bool>,

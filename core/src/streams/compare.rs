@@ -185,7 +185,7 @@ pub(super) enum TailFinding {
     Unverified(String),
     /// The source has no such event: what the destination holds came from elsewhere.
     Foreign,
-    /// Different events.
+    /// The two sides hold different events at this revision.
     Conflict(Clash),
 }
 

@@ -24,7 +24,7 @@ const ALL_SUSPECT_AFTER: u32 = 4;
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Nothing now.
+    /// Nothing before [`Resend::retry_at`] or the next answer.
     Wait,
     /// Send these frozen appends again.
     Send(Vec<AppendId>),
@@ -37,7 +37,7 @@ pub(super) enum Next {
 /// What a probe that was answered leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Go on.
+    /// No append is to blame: it is sent again, or was answered.
     None,
     /// This append ends the call by itself.
     Refuse(AppendId),

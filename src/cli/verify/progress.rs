@@ -16,7 +16,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 const TEMPLATE: &str = "{prefix} {bar:30} {percent:>3}% {msg}, {eta} left";
 
-/// Shows it.
+/// Shows how far a comparison is: a bar at a terminal, else a line every ten seconds.
 pub(super) struct Indicator {
     bar: ProgressBar,
     name: String,

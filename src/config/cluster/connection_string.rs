@@ -22,31 +22,31 @@ const DEFAULT_PORT: u16 = 2113;
 pub struct ConnectionString {
     /// Where the nodes are.
     pub nodes: Nodes,
-    /// User, percent-decoded.
+    /// User before the `@`, percent-decoded; `None`: there is none.
     pub user: Option<String>,
-    /// Password, percent-decoded.
+    /// Password before the `@`, percent-decoded; `None`: there is none.
     pub password: Option<Secret>,
     /// `tls`, true if absent.
     pub tls: bool,
     /// `tlsVerifyCert`, true if absent.
     pub tls_verify_cert: bool,
-    /// `tlsCaFile`.
+    /// `tlsCaFile`, a path; `None`: absent.
     pub tls_ca_file: Option<PathBuf>,
-    /// `userCertFile`.
+    /// `userCertFile`, a path; `None`: absent.
     pub user_cert_file: Option<PathBuf>,
-    /// `userKeyFile`.
+    /// `userKeyFile`, a path; `None`: absent.
     pub user_key_file: Option<PathBuf>,
     /// `keepAliveInterval` and `keepAliveTimeout`; `None`: one of them is -1, which switches pings off.
     pub keep_alive: Option<KeepAlive>,
-    /// `gossipTimeout`.
+    /// `gossipTimeout`, 100 ms or more; the default if absent or -1.
     pub gossip_timeout: Duration,
-    /// `discoveryInterval`.
+    /// `discoveryInterval`; the default if absent or -1.
     pub discovery_interval: Duration,
-    /// `maxDiscoverAttempts`.
+    /// `maxDiscoverAttempts`, 1 or more; the default if absent or -1.
     pub max_discover_attempts: u32,
-    /// `defaultDeadline`.
+    /// `defaultDeadline`; the default if absent or -1.
     pub call_timeout: Duration,
-    /// `connectionName`.
+    /// `connectionName`; `None`: absent, and ditto names the connection.
     pub connection_name: Option<String>,
     /// What is taken and yet has no effect, or another one than written, for a warning.
     pub notes: Vec<String>,

@@ -36,7 +36,7 @@ impl MirrorSettings {
     }
 }
 
-/// `read_from`.
+/// Key `read_from`: which node of the source cluster a mirror reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadFrom {
     /// The node that takes the writes.

@@ -67,7 +67,7 @@ fn read(event: &Event) -> CheckpointPage {
     }
 }
 
-/// Writes one.
+/// Writes the checkpoint of a mirror, if the newest one is still the expected one; the answer has a time limit.
 pub(super) async fn write(
     client: &Client,
     mirror: &str,

@@ -15,7 +15,7 @@ pub(super) enum NoEnd {
     Deleted(String),
     /// No right to ask.
     Denied,
-    /// No answer.
+    /// No answer in time: it is asked again.
     Failed,
 }
 

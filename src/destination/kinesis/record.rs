@@ -107,7 +107,7 @@ fn ticks(time: SystemTime) -> i64 {
 /// RFC 3339 with all seven digits that the source keeps. Times that no calendar of four digits holds are cut to the
 /// first or last that it does.
 fn timestamp(ticks: i64) -> String {
-    /// 9999-12-31T23:59:59.9999999Z.
+    /// The last one that it does, 9999-12-31T23:59:59.9999999Z, in ticks since 1970.
     const LAST: i64 = 253_402_300_800 * TICKS_PER_SECOND - 1;
     let ticks = ticks.clamp(0, LAST);
     let (seconds, rest) = (ticks / TICKS_PER_SECOND, ticks % TICKS_PER_SECOND);

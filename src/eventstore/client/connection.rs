@@ -258,7 +258,7 @@ pub(crate) struct Node {
 pub(crate) struct Proven {
     /// The name that the server's certificate is verified against.
     pub(crate) host: String,
-    /// The address.
+    /// Address and port that answered.
     pub(crate) address: SocketAddr,
     /// `None`: without TLS.
     pub(crate) tls: Option<TlsMaterial>,

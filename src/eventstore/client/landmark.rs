@@ -14,9 +14,9 @@ use super::Client;
 /// An event, and where the log holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Landmark {
-    /// Where.
+    /// The event's position in the server's log.
     pub(super) position: LogPosition,
-    /// Its id.
+    /// The event's id: a restored log has another one at that position.
     pub(super) id: Uuid,
 }
 

@@ -101,7 +101,7 @@ impl Client {
         self.finder.side()
     }
 
-    /// As configured.
+    /// The settings that the client was made with.
     #[must_use]
     pub fn settings(&self) -> &ClusterSettings {
         self.finder.settings()

@@ -118,7 +118,7 @@ pub enum ProvenPage {
 /// What the newest metadata of a stream says of its deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deletion {
-    /// Nothing.
+    /// Nothing: the stream was not deleted, or written again since.
     None,
     /// It was soft-deleted.
     Soft,

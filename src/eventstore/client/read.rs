@@ -52,11 +52,11 @@ pub enum Direction {
 /// A read of one page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadStream {
-    /// Which stream.
+    /// Name of the stream, `$$S` included.
     pub stream: StreamName,
     /// Where to begin.
     pub start: StartAt,
-    /// Which way.
+    /// Towards newer events, or towards older ones.
     pub direction: Direction,
     /// At most this many events; 0 is read as 1 (the server refuses 0).
     pub count: u64,

@@ -54,7 +54,7 @@ pub enum LogFilter {
 pub struct ReadLog {
     /// Where to begin.
     pub start: LogStart,
-    /// Which records.
+    /// Which records the server leaves out.
     pub filter: LogFilter,
     /// At most this many.
     pub count: u64,
@@ -68,7 +68,7 @@ pub struct ReadLog {
 pub struct LogRecord {
     /// What stands there.
     pub event: Event,
-    /// Where.
+    /// The record's position in the log.
     pub position: LogPosition,
 }
 

@@ -25,7 +25,7 @@ const GRACE: std::time::Duration = std::time::Duration::from_secs(1);
 pub(super) trait Machine: Send {
     /// Takes an input and adds commands to `out`.
     fn handle(&mut self, now: Moment, input: Input, out: &mut Vec<Command>);
-    /// A reading.
+    /// What the core shows now; asked for after each input.
     fn status(&self) -> Status;
 }
 

@@ -35,7 +35,6 @@ pub(super) struct Finished<T> {
 }
 
 impl<T: Send + 'static> Operations<T> {
-    /// None yet.
     pub(super) fn new() -> Self {
         Self {
             running: FuturesUnordered::new(),

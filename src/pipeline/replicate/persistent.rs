@@ -20,12 +20,12 @@ pub(super) struct Group<S> {
 
 /// What answers a call about the group.
 pub(super) enum Answered<T> {
-    /// A join.
+    /// A join with this buffer size was answered.
     Joined {
         buffer_size: u32,
         result: Result<Joined<T>, Refusal>,
     },
-    /// A look.
+    /// A question how the group is set and how far it is was answered.
     Seen(Result<GroupSeen, Refusal>),
 }
 

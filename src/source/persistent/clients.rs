@@ -45,7 +45,7 @@ struct State {
 /// A client, and the runtime that its connection lives on.
 #[derive(Clone, Debug)]
 pub(super) struct Usable {
-    /// The client.
+    /// The crate's client, connected to the node that leads.
     pub(super) client: CrateClient,
     /// Its runtime: stays over it are spawned there.
     pub(super) runtime: Handle,

@@ -41,7 +41,7 @@ struct Inner {
 /// What the pipeline wants of the reader, since the reader last looked.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    /// To acknowledge.
+    /// Ids of deliveries to acknowledge, in order.
     pub(super) acks: Vec<Uuid>,
     /// To park, each with its reason.
     pub(super) parks: Vec<(Vec<Uuid>, String)>,
@@ -95,7 +95,7 @@ impl Handoff {
         self.for_pipeline.notify_one();
     }
 
-    /// Gives orders.
+    /// Adds requests for the reader, and wakes it.
     pub(super) fn order(&self, give: impl FnOnce(&mut Requests)) {
         let mut inner = self.lock();
         give(&mut inner.requests);

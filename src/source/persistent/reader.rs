@@ -36,10 +36,10 @@ pub(super) trait Call: Send {
     /// The next delivery. Loses nothing when dropped.
     fn next(&mut self) -> impl Future<Output = Result<Delivered, Self::Error>> + Send;
 
-    /// Acknowledges.
+    /// Acknowledges deliveries; an error means that the session is over.
     fn ack(&mut self, ids: Vec<Uuid>) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Parks.
+    /// Parks deliveries; an error means that the session is over.
     fn park(
         &mut self,
         ids: Vec<Uuid>,

@@ -31,9 +31,9 @@ const EVENT_BYTES: usize = 1024 * 1024;
 /// An event that is to be at the destination.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Choice {
-    /// Its stream.
+    /// The event's own stream, not that of a link.
     pub stream: StreamName,
-    /// Its revision.
+    /// The event's revision in that stream.
     pub revision: u64,
 }
 
@@ -48,7 +48,7 @@ pub enum Outcome {
     Refused(String),
 }
 
-/// The source.
+/// A source that delivers selected events alone, without a group: what `ditto parked` and `ditto verify` bring again.
 #[derive(Debug)]
 pub struct Selected {
     client: Client,

@@ -14,7 +14,6 @@ use ditto_protocol::shared::Empty;
 use crate::options::{Consumers, Options, Strategy};
 use crate::writing::CATEGORY;
 
-/// Its name.
 pub(crate) const GROUP: &str = "ditto";
 
 /// The stream that it is on.

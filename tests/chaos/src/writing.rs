@@ -41,7 +41,6 @@ pub(crate) struct Plan {
     pub(crate) linked: u64,
 }
 
-/// One append.
 #[derive(Clone, Debug)]
 pub(crate) struct Planned {
     stream: usize,

@@ -15,7 +15,6 @@ pub fn begin_at(time: SystemTime) {
     BEGAN.get_or_init(|| (time, Instant::now()));
 }
 
-/// Now.
 pub(crate) fn now() -> SystemTime {
     let (time, began) = BEGAN.get_or_init(|| (SystemTime::now(), Instant::now()));
     *time + began.elapsed()

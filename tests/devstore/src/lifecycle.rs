@@ -86,7 +86,6 @@ impl Lifecycle {
         Ok(lifecycle)
     }
 
-    /// The nodes.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
         self.slots.iter().map(|slot| &slot.node)
     }

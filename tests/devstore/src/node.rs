@@ -10,7 +10,6 @@ use crate::generation::Generation;
 use crate::limits::AppendLimit;
 use crate::store::Store;
 
-/// One node.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) index: usize,

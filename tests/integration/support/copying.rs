@@ -49,7 +49,6 @@ fn log() {
     }
 }
 
-/// One pipeline.
 pub(crate) struct Copying {
     task: JoinHandle<Outcome>,
     stop: watch::Sender<Option<Instant>>,
@@ -59,7 +58,6 @@ pub(crate) struct Copying {
 }
 
 impl Copying {
-    /// Starts it.
     pub(crate) fn start(servers: &Servers, settings: SubscriptionSettings) -> Self {
         Self::with_budget(servers, settings, BUDGET)
     }

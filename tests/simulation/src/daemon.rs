@@ -85,7 +85,6 @@ impl Frozen {
 /// An append that the core sent and has no answer to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InFlight {
-    /// Which.
     pub(crate) append: AppendId,
     /// Index of its stream.
     pub(crate) stream: usize,
@@ -93,7 +92,6 @@ pub(crate) struct InFlight {
     pub(crate) ended: bool,
 }
 
-/// One ditto.
 #[derive(Debug)]
 pub(crate) struct Daemon {
     /// Its core; `None` while it does not run.

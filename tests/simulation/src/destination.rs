@@ -52,7 +52,6 @@ pub(crate) struct Placed {
 /// What an append did.
 #[derive(Debug)]
 pub(crate) struct Effect {
-    /// The answer.
     pub(crate) outcome: AppendOutcome,
     /// It stored something: from this revision on.
     pub(crate) stored_from: Option<u64>,
@@ -70,7 +69,6 @@ impl Effect {
     }
 }
 
-/// The destination.
 #[derive(Debug)]
 pub(crate) struct Destination {
     /// Its streams, in the order of the source's.
@@ -84,7 +82,6 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
-    /// Empty streams.
     pub(crate) fn new(streams: usize, append_only: bool) -> Self {
         Self {
             streams: (0..streams).map(|_| DestinationStream::default()).collect(),
@@ -279,7 +276,6 @@ impl Destination {
         });
     }
 
-    /// A lookup.
     pub(crate) fn lookup(
         &self,
         stream: usize,

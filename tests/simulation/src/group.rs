@@ -72,7 +72,6 @@ pub(crate) struct TakenBack {
     pub(crate) parked: bool,
 }
 
-/// The group.
 #[derive(Debug)]
 pub(crate) struct Group {
     options: GroupOptions,

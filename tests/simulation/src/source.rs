@@ -42,7 +42,6 @@ pub(crate) enum Being {
 /// One stream of the source.
 #[derive(Debug)]
 pub(crate) struct SourceStream {
-    /// Its name.
     pub(crate) name: StreamName,
     /// Every event ever, readable or not.
     pub(crate) events: Vec<Event>,
@@ -73,10 +72,8 @@ pub(crate) enum Target {
     Never(SkipReason),
 }
 
-/// The source.
 #[derive(Debug)]
 pub(crate) struct Source {
-    /// Its streams.
     pub(crate) streams: Vec<SourceStream>,
     /// The subscription's stream.
     pub(crate) entries: Vec<Target>,
@@ -91,7 +88,6 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Empty streams.
     pub(crate) fn new(streams: usize, plain: bool) -> Self {
         let streams = (0..streams)
             .map(|index| SourceStream {

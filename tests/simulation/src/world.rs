@@ -26,7 +26,6 @@ const MAX_INPUTS: u64 = 200_000;
 /// The loop looks at the group so often, in seconds.
 const GROUP_SEEN_EVERY: u64 = 5;
 
-/// One schedule.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) options: Options,

@@ -50,7 +50,7 @@ const PATIENCE: Duration = Duration::from_millis(7_500);
 pub struct LogSettings {
     /// Which streams are copied.
     pub filter: StreamFilter,
-    /// This process.
+    /// What this process writes into the checkpoint as its holder.
     pub holder: Holder,
 }
 

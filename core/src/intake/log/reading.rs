@@ -39,7 +39,7 @@ pub(super) type Seen = Option<Record>;
 /// Where reading stands.
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
-    /// Not wanted.
+    /// No subscription is wanted for now.
     Closed,
     /// Begins at this time.
     Wait { at: Moment },
@@ -85,7 +85,7 @@ impl Phase {
     }
 }
 
-/// The subscription.
+/// The subscription to the source's log: what phase it is in, and which session brings records.
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
     pub(super) phase: Phase,
@@ -130,7 +130,7 @@ impl Reading {
         self.caught_up && self.is_open()
     }
 
-    /// Records come.
+    /// A subscription is open, and its records are taken.
     pub(super) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open { .. } | Phase::Unproven { .. })
     }

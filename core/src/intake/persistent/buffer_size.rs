@@ -65,7 +65,7 @@ pub(super) struct Reading {
     pub(super) quick: bool,
     /// To the destination and back.
     pub(super) round_trip: Duration,
-    /// The group's.
+    /// As the group is set: the server delivers again what is not answered for so long.
     pub(super) message_timeout: Duration,
 }
 

@@ -28,7 +28,7 @@ pub(super) enum Phase {
     Out { join_at: Option<Moment> },
     /// Asked to join.
     Joining { since: Moment },
-    /// Joined.
+    /// The server delivers over a session.
     In {
         session: SessionId,
         buffer_size: u32,

@@ -128,7 +128,6 @@ impl Scene {
     }
 }
 
-/// For comparing.
 pub(super) fn ids(appends: Vec<AppendId>) -> Vec<u64> {
     appends.into_iter().map(|append| append.0).collect()
 }

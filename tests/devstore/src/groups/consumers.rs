@@ -75,7 +75,6 @@ pub(crate) struct Consumers {
 }
 
 impl Consumers {
-    /// No consumers.
     pub(crate) fn new(strategy: Strategy) -> Consumers {
         Consumers {
             strategy,

@@ -16,7 +16,6 @@ use super::settings::Settings;
 use std::collections::VecDeque;
 use uuid::Uuid;
 
-/// A group.
 #[derive(Debug)]
 pub(crate) struct Group<E> {
     settings: Settings,

@@ -9,9 +9,7 @@ use super::settings::Settings;
 pub(crate) struct Info {
     /// The flags of its state, as text.
     pub(crate) status: String,
-    /// Its settings.
     pub(crate) settings: Settings,
-    /// Its consumers.
     pub(crate) consumers: Vec<Consumer>,
     /// Events pushed so far.
     pub(crate) total_items: i64,

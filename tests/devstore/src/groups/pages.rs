@@ -24,7 +24,6 @@ pub(crate) async fn list(groups: &Groups, source: Option<&str>) -> Page {
     }
 }
 
-/// One group.
 pub(crate) async fn info(groups: &Groups, source: &str, group: &str) -> Page {
     let key = Key {
         source: source.to_owned(),

@@ -25,11 +25,9 @@ const TICKS_PER_MS: i64 = 10_000;
 /// A group as a request describes it.
 #[derive(Debug)]
 pub(crate) struct Wanted {
-    /// Which group.
     pub(crate) key: Key,
     /// Where it reads.
     pub(crate) source: Source,
-    /// How.
     pub(crate) settings: Settings,
 }
 

@@ -17,7 +17,6 @@ const MOST_EXAMINED: usize = 1000;
 pub(crate) struct Payload {
     /// The event; absent if it cannot be read.
     pub(crate) event: Option<Arc<Record>>,
-    /// The link.
     pub(crate) link: Option<Arc<Record>>,
 }
 

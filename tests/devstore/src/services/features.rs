@@ -159,7 +159,6 @@ pub(crate) fn refusal(
     }))
 }
 
-/// The service.
 #[derive(Clone, Debug)]
 pub(crate) struct Features {
     node: Arc<Node>,

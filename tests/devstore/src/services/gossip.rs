@@ -15,7 +15,6 @@ use crate::clock;
 use crate::cluster::Phase;
 use crate::node::Node;
 
-/// The service.
 #[derive(Clone, Debug)]
 pub(crate) struct Gossip {
     node: Arc<Node>,

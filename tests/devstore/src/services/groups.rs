@@ -23,7 +23,6 @@ use crate::users::Access;
 
 const READ: &str = "PersistentSubscriptions/Read";
 
-/// The service.
 #[derive(Clone, Debug)]
 pub(crate) struct Groups {
     node: Arc<Node>,

@@ -16,7 +16,6 @@ use super::admission::{Caller, Entry, Kind, admit};
 use crate::generation::Generation;
 use crate::node::Node;
 
-/// The service.
 #[derive(Clone, Debug)]
 pub(crate) struct Projections {
     node: Arc<Node>,

@@ -14,7 +14,6 @@ use uuid::Uuid;
 
 use super::world::{Happening, World};
 
-/// A subscription.
 #[derive(Clone, Debug)]
 pub(super) struct Subscription {
     pub(super) id: SessionId,
@@ -31,7 +30,6 @@ pub(super) struct Subscription {
     pub(super) of: u32,
 }
 
-/// One daemon.
 #[derive(Debug)]
 pub(super) struct Daemon {
     pub(super) core: Option<Core>,

@@ -24,7 +24,6 @@ pub(super) struct Recorded {
     pub(super) change: HeldChange,
 }
 
-/// One destination.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Destination {
     pub(super) streams: BTreeMap<StreamName, Vec<Event>>,

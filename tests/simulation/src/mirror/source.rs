@@ -25,7 +25,6 @@ pub(super) struct Part {
     pub(super) found: usize,
 }
 
-/// One source.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
     pub(super) log: Vec<Logged>,

@@ -32,7 +32,6 @@ const ANSWERED: Duration = Duration::from_secs(30);
 /// Where a stream was held: long enough for it to be looked at again.
 const LOOKED_AT: Duration = Duration::from_secs(1_100);
 
-/// What happens.
 #[derive(Debug)]
 pub(super) enum Happening {
     /// A core gets an input.
@@ -63,7 +62,6 @@ pub(super) enum Happening {
     Heal,
 }
 
-/// One schedule.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) options: Options,

@@ -34,7 +34,6 @@ use crate::services::admission::Caller;
 /// A running answer of many messages.
 pub(crate) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// The service.
 #[derive(Clone, Debug)]
 pub(crate) struct Streams {
     node: Arc<Node>,
