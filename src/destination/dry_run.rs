@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_written_virtually_is_the_tail_of_later_appends_and_looks() {
+    async fn virtual_appends_are_the_tail_of_later_appends_and_lookups() {
         let dry_run = DryRun::new(Arc::new(Canned(LookupResult::NotFound)));
         for (expected, first) in [(Expected::NoStream, 0), (Expected::Exact(1), 2)] {
             let judged = judge(&*dry_run.real, &dry_run.tails, append(expected, first)).await;

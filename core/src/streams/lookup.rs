@@ -1,6 +1,6 @@
-//! Looks: what the destination holds of an unknown stream, in as few reads as decide it.
+//! Lookups: what the destination holds of an unknown stream, in as few reads as decide it.
 //!
-//! Carries the findings of `decide` into states. Never guesses: what was not answered is asked again.
+//! Carries the findings of `compare` into states. Never guesses: what was not answered is asked again.
 
 use crate::context::Context;
 use crate::event::{Event, StreamName};
@@ -15,10 +15,10 @@ use crate::streams::stream::{LookingUp, LookupStep, State};
 const PAGE: u64 = 200;
 pub(super) const PAGE_BYTES: usize = 64 * 1024;
 
-/// Looks under way at once, at most.
+/// Lookups under way at once, at most.
 const AT_ONCE: usize = 256;
 
-/// How many looks may be under way, by how large their pages were: a page holds one event at least, however large.
+/// How many lookups may be under way, by how large their pages were: a page holds one event at least, however large.
 #[derive(Clone, Debug)]
 pub(super) struct LookupRoom {
     /// The largest page of late; before the first, that of an event as large as older servers take.
@@ -334,7 +334,7 @@ mod tests {
     use crate::budget::LOOK_BYTES;
 
     #[test]
-    fn looks_under_way_hold_no_more_than_their_room() {
+    fn lookups_under_way_hold_no_more_than_their_room() {
         let mut room = LookupRoom::new();
         for _ in 0..100 {
             room.brought(300);

@@ -307,7 +307,7 @@ fn equal_id_with_other_content_is_told() {
 }
 
 #[test]
-fn a_wrong_expected_revision_leads_to_the_full_look() {
+fn wrong_expected_revision_leads_to_the_full_lookup() {
     let mut bench = Bench::joined(settings());
     bench.deliver("s-1", 0);
     bench.looked_up(LookupResult::NotDeleted);
@@ -319,7 +319,7 @@ fn a_wrong_expected_revision_leads_to_the_full_look() {
 }
 
 #[test]
-fn a_look_or_read_that_fails_is_asked_again() {
+fn failed_lookup_or_read_is_asked_again() {
     let mut bench = Bench::looking_up(settings());
     bench.looked_up(LookupResult::Failed);
     assert_eq!(bench.commands(), Vec::<String>::new());

@@ -64,7 +64,7 @@ fn a_stream_refused_after_an_outage_is_held_without_the_pauses_of_the_outage() {
 }
 
 #[test]
-fn looks_that_fail_in_turn_prove_nothing_of_each_other() {
+fn lookups_that_fail_in_turn_prove_nothing_of_each_other() {
     let mut bench = Bench::joined(settings());
     bench.deliver("s-1", 5);
     bench.deliver("s-2", 5);

@@ -19,7 +19,7 @@ fn times_out(bench: &mut Bench, number: u64) -> bool {
 }
 
 #[test]
-fn a_copy_that_comes_after_the_answer_means_less_credit() {
+fn redelivery_after_the_answer_lowers_the_buffer_size() {
     let mut bench = Bench::joined(settings());
     bench.begun("s-1");
     bench.deliver("s-1", 1);
@@ -57,7 +57,7 @@ fn what_waited_for_a_repair_is_answered_late_without_blame() {
 }
 
 #[test]
-fn a_frozen_process_is_not_blamed_on_the_credit() {
+fn frozen_process_leaves_the_buffer_size() {
     for (second_copy, frozen) in [(true, MINUTE * 3), (false, MINUTE * 3)] {
         let mut bench = Bench::joined(settings());
         bench.begun("s-1");
@@ -77,7 +77,7 @@ fn a_frozen_process_is_not_blamed_on_the_credit() {
 }
 
 #[test]
-fn a_slow_destination_still_means_less_credit() {
+fn slow_destination_lowers_the_buffer_size() {
     let mut bench = Bench::joined(settings());
     bench.begun("s-1");
     bench.deliver("s-1", 1);
@@ -102,7 +102,7 @@ fn a_slow_destination_still_means_less_credit() {
 }
 
 #[test]
-fn a_budget_for_one_at_a_time_means_less_credit_in_time() {
+fn budget_for_one_event_lowers_the_buffer_size_in_time() {
     let mut bench = Bench::joined(CoreSettings {
         buffer_size: Some(1000),
         ..settings()
@@ -145,7 +145,7 @@ fn a_page_that_never_comes_excuses_a_second_copy() {
 }
 
 #[test]
-fn a_delivery_of_an_earlier_stay_is_answered_late_without_blame() {
+fn delivery_of_an_earlier_session_answered_late_blames_nothing() {
     let mut bench = Bench::joined(settings());
     bench.begun("s-1");
     bench.deliver("s-1", 1);
@@ -165,7 +165,7 @@ fn a_delivery_of_an_earlier_stay_is_answered_late_without_blame() {
 }
 
 #[test]
-fn a_delivery_of_the_next_stay_is_no_second_copy() {
+fn delivery_of_the_next_session_is_no_second_copy() {
     let mut bench = Bench::joined(settings());
     bench.begun("s-1");
     bench.deliver("s-1", 1);
@@ -179,7 +179,7 @@ fn a_delivery_of_the_next_stay_is_no_second_copy() {
 }
 
 #[test]
-fn a_copy_that_crosses_a_late_answer_costs_no_credit() {
+fn redelivery_crossing_a_late_answer_leaves_the_buffer_size() {
     let mut bench = Bench::joined(settings());
     bench.begun("s-1");
     bench.deliver("s-1", 1);

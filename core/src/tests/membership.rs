@@ -104,12 +104,12 @@ fn a_standby_drops_what_waits_and_keeps_what_is_in_flight() {
     bench.written(1);
     assert!(
         !bench.commands().iter().any(|line| line.starts_with("ack")),
-        "the stay is over"
+        "the session is over"
     );
 }
 
 #[test]
-fn an_unacknowledged_event_is_acknowledged_when_it_comes_again_over_the_next_stay() {
+fn event_redelivered_over_the_next_session_is_acknowledged() {
     let mut bench = Bench::joined(settings());
     bench.begun("s-1");
     bench.deliver("s-1", 1);
@@ -212,7 +212,7 @@ fn a_pipeline_with_nothing_buffered_takes_a_delivery_whatever_the_budget() {
 }
 
 #[test]
-fn a_number_delivered_twice_over_one_stay_means_less_credit() {
+fn number_delivered_twice_over_a_session_lowers_the_buffer_size() {
     let mut bench = Bench::joined(settings());
     bench.begun("s-1");
     bench.deliver("s-1", 1);
@@ -228,7 +228,7 @@ fn a_number_delivered_twice_over_one_stay_means_less_credit() {
 }
 
 #[test]
-fn a_stream_in_a_look_may_be_slow_without_anybody_leaving() {
+fn stream_in_a_lookup_may_be_slow_without_anybody_leaving() {
     let mut bench = Bench::joined(settings());
     bench.deliver("s-1", 5);
     bench.commands();
@@ -257,7 +257,7 @@ fn a_throttle_that_cannot_work_stops_the_pipeline_with_the_reason() {
 }
 
 #[test]
-fn deliveries_of_an_ended_stay_are_ignored() {
+fn deliveries_of_an_ended_session_are_ignored() {
     let mut bench = Bench::joined(settings());
     bench.left(LeaveReason::Ended);
     bench.commands();
@@ -334,7 +334,7 @@ fn a_source_that_is_away_is_asked_ever_less_often() {
 }
 
 #[test]
-fn one_ended_stay_is_no_trouble_yet() {
+fn one_ended_session_is_no_trouble_yet() {
     let mut bench = Bench::joined(settings());
     for state in [
         PipelineState::Running,

@@ -70,7 +70,7 @@ fn a_copy_that_comes_after_the_parking_was_late_on_its_way() {
 }
 
 #[test]
-fn what_was_not_parked_when_a_stay_ended_is_read_in_time() {
+fn park_unanswered_at_the_end_of_a_session_is_read_in_time() {
     let mut bench = wants_to_park(OnConflict::Park);
     bench.pass(Duration::from_secs(10 * 60));
     bench.left(LeaveReason::Ended);
@@ -82,7 +82,7 @@ fn what_was_not_parked_when_a_stay_ended_is_read_in_time() {
         bench
             .commands()
             .contains(&"links from 1 count 1".to_owned()),
-        "after two message timeouts, however long the stay was"
+        "after two message timeouts, however long the session was"
     );
 }
 
@@ -204,7 +204,7 @@ fn a_queue_that_cannot_be_read_is_tried_ever_less_often() {
 }
 
 #[test]
-fn what_was_not_parked_when_the_stay_ended_comes_again() {
+fn park_unanswered_at_the_end_of_a_session_comes_again() {
     let mut bench = wants_to_park(OnConflict::Park);
     bench.left(LeaveReason::BufferSize);
     bench.commands();
@@ -260,7 +260,7 @@ fn a_queue_is_looked_at_where_its_unread_entries_begin() {
 }
 
 #[test]
-fn a_conflict_found_after_the_stay_parks_nothing() {
+fn conflict_found_after_the_session_parks_nothing() {
     let mut bench = Bench::joined(settings());
     bench.queue = None;
     bench.begun("s-1");

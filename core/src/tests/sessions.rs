@@ -49,7 +49,7 @@ fn leaves_within_a_minute(bench: &mut Bench, answered_after: u64) -> Option<u64>
 }
 
 #[test]
-fn credit_grows_by_how_soon_answers_come() {
+fn buffer_size_grows_by_how_soon_answers_come() {
     // As much as fits into half a quarter of the message timeout, and none once appends wait for a second.
     for (answered_after, buffer_size) in [(600, 25), (900, 16), (1_500, 1), (2_000, 1)] {
         let mut bench = with_buffer_size_of_one();
@@ -129,7 +129,7 @@ fn no_budget_pauses_a_pipeline_that_holds_nothing() {
 }
 
 #[test]
-fn short_pauses_far_apart_cost_no_credit() {
+fn short_pauses_far_apart_leave_the_buffer_size() {
     let mut bench = Bench::joined(settings());
     bench.begun("s-1");
     bench.input(Input::Budget { bytes: 1 });

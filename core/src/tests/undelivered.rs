@@ -323,7 +323,7 @@ fn a_standby_that_takes_over_gives_the_group_its_first_seconds_again() {
 }
 
 #[test]
-fn a_stay_with_deliveries_that_wait_is_not_quiet() {
+fn session_with_deliveries_that_wait_is_not_quiet() {
     let mut bench = Bench::joined(settings());
     bench.begun("s-1");
     bench.input(Input::GroupSeen(GroupSeen {

@@ -75,7 +75,7 @@ fn nothing_is_acknowledged_before_the_first_number_is_known() {
 }
 
 #[test]
-fn lost_numbers_end_the_stay_without_acknowledgements() {
+fn lost_numbers_end_the_session_without_acknowledgements() {
     let mut bench = Bench::joined(category());
     bench.deliver_as(5, Item::Event(event("s-1", 0)));
     bench.looked_up(LookupResult::NotDeleted);
@@ -266,7 +266,7 @@ fn a_page_that_ends_below_the_question_is_asked_again() {
 }
 
 #[test]
-fn an_unanswered_question_ends_the_stay_in_time() {
+fn unanswered_question_ends_the_session_in_time() {
     for fails in [true, false] {
         let mut bench = Bench::joined(category());
         bench.deliver("s-1", 0);

@@ -41,7 +41,7 @@ fn the_number_of_a_tombstone_is_no_number() {
 }
 
 #[test]
-fn words_of_another_stay_change_nothing() {
+fn words_of_another_session_change_nothing() {
     let mut bench = Bench::joined(settings());
     let others = |bench: &mut Bench| {
         bench.input(Input::Left {
@@ -125,7 +125,7 @@ fn a_checkpoint_at_a_tombstone_says_nothing_of_what_is_done() {
 }
 
 #[test]
-fn stays_that_brought_something_or_lasted_are_no_sign_of_a_deleted_stream() {
+fn sessions_that_last_are_no_sign_of_a_deleted_stream() {
     for (brings, lasts) in [(true, 0), (false, 10), (false, 0)] {
         let mut bench = Bench::joined(settings());
         for number in 0..3 {
@@ -159,7 +159,7 @@ fn a_source_that_is_away_is_told_while_joined() {
 }
 
 #[test]
-fn a_stay_that_lasts_shows_that_the_stream_is_there_again() {
+fn session_that_lasts_shows_that_the_stream_is_there_again() {
     let mut bench = Bench::joined(settings());
     for _ in 0..2 {
         bench.left(LeaveReason::Ended);

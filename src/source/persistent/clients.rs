@@ -47,7 +47,7 @@ struct State {
 pub(super) struct Usable {
     /// The crate's client, connected to the node that leads.
     pub(super) client: CrateClient,
-    /// Its runtime: stays over it are spawned there.
+    /// The runtime of its connection: sessions over it are spawned there.
     pub(super) runtime: Handle,
 }
 

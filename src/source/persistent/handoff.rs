@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_desk_has_no_room_until_the_pipeline_takes() {
+    async fn full_handoff_has_no_room_until_the_pipeline_takes() {
         let handoff = Handoff::default();
         let room = (0..MOST_DELIVERIES as u64)
             .take_while(|number| handoff.put(delivered(*number)).room)

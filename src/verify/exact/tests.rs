@@ -295,7 +295,7 @@ fn a_repair_brings_missing_tails_and_what_no_projection_links() {
 }
 
 #[test]
-fn a_copy_that_came_after_the_first_look_is_no_surplus() {
+fn copy_that_came_after_the_first_read_is_no_surplus() {
     let facts = Facts {
         source_last: Some(5),
         ..reached(u64::MAX)

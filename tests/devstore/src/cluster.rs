@@ -235,7 +235,7 @@ impl Cluster {
         }
     }
 
-    /// Ends the stay of every consumer of every group; the groups go on from their checkpoints.
+    /// Ends the session of every consumer of every group; the groups go on from their checkpoints.
     pub(crate) async fn drop_consumers(&self) {
         self.groups.restart().await;
     }

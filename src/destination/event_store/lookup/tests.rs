@@ -28,7 +28,7 @@ async fn only_metadata_makes_a_missing_stream_deleted() {
 }
 
 #[tokio::test]
-async fn a_look_never_joins_the_answers_of_two_nodes() {
+async fn lookup_never_joins_the_answers_of_two_nodes() {
     let (mut behind, mut leader) = (Fake::start(), Fake::start());
     let client = client(&format!("esdb://{}?tls=false", behind.endpoint));
     let says_who_leads = vec![Err(not_leader(&leader.endpoint))];

@@ -147,7 +147,7 @@ async fn what_is_all_that_was_delivered_goes_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn portions_are_a_quarter_of_the_credit_and_never_more_than_500() {
+async fn portions_are_a_quarter_of_the_buffer_size_and_at_most_500() {
     let rows = [
         (8, 8, vec![2, 2, 2, 2]),
         (1, 1, vec![1]),
@@ -167,7 +167,7 @@ async fn portions_are_a_quarter_of_the_credit_and_never_more_than_500() {
         assert_eq!(
             sent,
             portions.into_iter().map(Sent::Ack).collect::<Vec<_>>(),
-            "credit {buffer_size}"
+            "buffer size {buffer_size}"
         );
     }
 }
@@ -231,7 +231,7 @@ async fn nothing_is_taken_while_polling_is_off_and_acknowledgements_still_go_out
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_takes_nothing_ends_the_stay() {
+async fn connection_that_takes_nothing_ends_the_session() {
     let stage = Stage::with(1000, true);
     let ids = stage.deliver(1).await;
     stage.ack(&ids);

@@ -132,7 +132,7 @@ async fn calls_are_refused_with_the_real_servers_statuses() {
 }
 
 #[tokio::test]
-async fn a_large_credit_is_worked_off_with_portions_of_answers() {
+async fn large_buffer_size_is_worked_off_with_portions_of_answers() {
     let (server, mut client) = server().await;
     for _ in 0..20 {
         write(&server, "s", 1_000);

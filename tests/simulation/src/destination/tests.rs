@@ -92,7 +92,7 @@ fn sizes_and_rights_are_judged_before_revisions() {
 }
 
 #[test]
-fn a_look_tells_the_tail_beside_what_can_be_read() {
+fn lookup_returns_the_tail_beside_what_can_be_read() {
     let (_, mut destination) = holding(4);
     destination.streams[0].first = 2;
     for (range, readable) in [

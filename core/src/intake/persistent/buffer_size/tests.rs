@@ -5,7 +5,7 @@ use super::*;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[test]
-fn the_first_credit_is_the_operators_or_chosen_and_fits_the_throttle() {
+fn first_buffer_size_is_configured_or_chosen_and_fits_throttle() {
     for (fixed, throttle_ms, expected) in [
         (None, 0, START),
         (Some(50), 0, 50),
@@ -32,7 +32,7 @@ fn a_throttle_above_a_quarter_of_the_timeout_cannot_work() {
 }
 
 #[test]
-fn after_a_timeout_the_credit_is_what_got_done_in_a_quarter_of_it() {
+fn timeout_lowers_the_buffer_size_to_what_a_quarter_of_it_copied() {
     for (outcomes, expected) in [(0, 1), (7, 7), (100_000, START)] {
         let mut buffer_size = BufferSize::new(None, Duration::ZERO);
         (0..outcomes).for_each(|_| buffer_size.outcome(Duration::from_secs(100)));
@@ -241,7 +241,7 @@ fn only_the_last_five_whole_seconds_count() {
 }
 
 #[test]
-fn a_stay_is_full_by_what_is_here_and_on_its_way() {
+fn session_is_full_by_what_is_here_and_on_its_way() {
     for (now, here, done, round_trip, full) in [
         (2_000, &[1_800][..], 1, 0, true),
         (2_000, &[1_799], 1, 0, false),
@@ -303,7 +303,7 @@ fn a_timeout_counts_the_whole_quarter_before_it() {
 }
 
 #[test]
-fn a_small_credit_grows_four_times_as_often() {
+fn small_buffer_size_grows_four_times_as_often() {
     for (now, expected) in [(20, &[3, 18, 33][..]), (2_000, &[3, 63])] {
         let mut buffer_size = selected(None, now);
         let mut grew = Vec::new();
@@ -325,7 +325,7 @@ fn a_small_credit_grows_four_times_as_often() {
 }
 
 #[test]
-fn a_stay_that_was_not_full_once_begins_to_count_anew() {
+fn session_that_was_not_full_once_counts_again() {
     let mut buffer_size = selected(None, 2_000);
     let mut grew = Vec::new();
     for second in 0..12 {
