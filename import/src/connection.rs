@@ -209,7 +209,7 @@ fn gossip_seeds(list: &str, connection: &mut Connection) -> Result<bool, String>
         connection.add_seed(&host, port);
     }
     connection.remarks.push(
-        "the seeds' ports are those of HTTP, which ditto uses too: they stay. Check that they are the outer ones".to_owned(),
+        "ditto keeps the ports of the seeds, which are HTTP ports: check that they are the external ones".to_owned(),
     );
     Ok(over_tls)
 }
@@ -303,7 +303,7 @@ fn parameters<'a>(
             parameters.push(format!("{parameter}={number}"));
         } else {
             remarks.push(format!(
-                "{key}={number} is not taken over: {parameter} goes from {} to {}",
+                "{key}={number} is left out: {parameter} takes {} to {}",
                 range.start(),
                 range.end()
             ));

@@ -243,7 +243,7 @@ impl Flatten<'_> {
         match self.values.insert(self.path.to_lowercase(), (key, value)) {
             None => Ok(()),
             Some((first, _)) => Err(E::custom(format!(
-                "{first} stands there twice (upper and lower case are the same): remove one"
+                "{first} is set twice (upper and lower case are the same): remove one"
             ))),
         }
     }

@@ -11,7 +11,7 @@ use ditto_values::secret::Secret;
 
 const SERILOG: &str = "Serilog";
 /// At these levels the original had a line for each event.
-const EVERY_EVENT: &str = "\"info,ditto=debug\" gives one line an event, as before";
+const EVERY_EVENT: &str = "\"info,ditto=debug\" gives a line for each event, as before";
 /// The header in which Seq expects a key.
 const SEQ_HEADER: &str = "X-Seq-ApiKey";
 
@@ -70,7 +70,7 @@ fn level(tree: &mut Tree, log: &mut Section) {
             log.set("level", "info").remark(
                 &entry.key,
                 format!(
-                    "{} had a line for each event. ditto says once a minute how many it copied; {EVERY_EVENT}",
+                    "{} had a line for each event. ditto logs once a minute how many it copied; {EVERY_EVENT}",
                     entry.value
                 ),
             );
@@ -82,7 +82,7 @@ fn level(tree: &mut Tree, log: &mut Section) {
         _ => {
             log.set("level", "info").remark(
                 &entry.key,
-                format!("{:?} is no level of Serilog", entry.value),
+                format!("{:?} is not a level of Serilog", entry.value),
             );
             return;
         }
@@ -141,7 +141,7 @@ fn seq(
     let endpoint = format!("{}/ingest/otlp", url.trim().trim_end_matches('/'));
     section.set("endpoint", endpoint).remark(
         key,
-        "Seq takes lines by OTLP over HTTP, in newer versions. The journal has them as well",
+        "newer versions of Seq receive log lines by OTLP over HTTP. The journal has the lines as well",
     );
     if let Some(secret) = secret {
         let file: PathBuf = folder.join("seq.key");

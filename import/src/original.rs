@@ -162,7 +162,7 @@ fn kinesis(tree: &mut Tree, stream: &Entry, problems: &Collector) -> Option<Sect
         (None, Some(url)) => {
             section.set("region", "us-east-1").remark(
                 &url.key,
-                "no region was found beside it, and the original's library takes this one then: check it",
+                "found no region beside it, and the original's library then uses this one: check it",
             );
         }
         (None, None) => {

@@ -111,7 +111,7 @@ fn time_to_live(tree: &mut Tree, section: &mut Section, problems: &Collector) {
     if seconds > LONGEST_SECONDS {
         section.remark(
             &entry.key,
-            "longer than a hundred years, which is not taken over: events stay",
+            "longer than a hundred years, so ditto leaves it out: events never expire",
         );
         return;
     }

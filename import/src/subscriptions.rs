@@ -43,7 +43,7 @@ pub(super) fn read(tree: &mut Tree, partial: bool, problems: &Collector) -> Vec<
         none.set("group", "ditto-customer");
         none.remark(
             LIST,
-            "empty or missing: nothing is copied until there is one",
+            "empty or missing: ditto copies nothing until there is a subscription",
         );
         sections.push(none);
     }
@@ -102,7 +102,7 @@ fn subscription(
         section.is_active = false;
         section.remark(
             key,
-            "the same stream and group once more: one subscription is enough, it writes many streams at once",
+            "found the same stream and group twice: one subscription is enough, because it writes many streams at once",
         );
     }
     seen.push(pair);

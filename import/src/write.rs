@@ -26,7 +26,7 @@ pub(super) fn write(original: Original, unread: &[String]) -> Imported {
         text.line("");
         text.remark(&Remark {
             about: unread.join(", "),
-            text: "not known to the original and not taken over".to_owned(),
+            text: "unknown to the original, and left out".to_owned(),
         });
     }
     Imported {

@@ -278,7 +278,7 @@ fn no_line_of_a_file_of_variables_is_dropped_unsaid() {
         (
             "Ditto_Settings__RaedOnly=true",
             false,
-            Some("Settings:RaedOnly: not known"),
+            Some("Settings:RaedOnly: unknown"),
         ),
     ] {
         std::fs::write(at.join("variables"), variables).expect("written");

@@ -91,7 +91,7 @@ fn a_tail_that_is_refused_again_and_again_is_parked() {
     let state = bench.core.status().state;
     assert_eq!(state, PipelineState::Retrying(Side::Source));
     bench.source(refused());
-    let parked = "park 0 ditto: stream s-1: a link stands for this stream's tail, and the source does not let it be read: no";
+    let parked = "park 0 ditto: stream s-1: the source does not let this stream be read, which ditto needs to copy the event of a link: no";
     assert_eq!(bench.commands(), [parked]);
 
     bench.deliver_as(1, Item::Forward("s-1".into()));

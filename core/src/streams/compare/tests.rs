@@ -198,7 +198,7 @@ fn last_events_of_both_sides_decide_whose_stream_it_is() {
         let denied = tail_lookup(4, readable, &SourceTail::Denied, false);
         assert!(
             matches!(denied, TailFinding::Unverified(_)),
-            "no right to compare"
+            "no permission to compare"
         );
     }
     assert_eq!(unverified(true), TailFinding::Gone);
