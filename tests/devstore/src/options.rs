@@ -128,31 +128,66 @@ impl std::fmt::Debug for Certificate {
     }
 }
 
-/// What things take on a real server, measured on one of version 23.10.4.
+/// What things take on a real server, measured on one of version 23.10.4 (protocol §15.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Model {
     /// What an append takes; one after the other.
     pub append: Duration,
-    /// What it takes for each event.
+    /// What it takes for each of its first ten events.
     pub event: Duration,
+    /// What it takes for each further event.
+    pub further_event: Duration,
     /// After what further time an append is answered.
     pub answer: Duration,
     /// What a read takes.
     pub read: Duration,
     /// How many reads go on at once, beside the appends.
     pub readers: usize,
-    /// How many events a subscription pushes in a second.
+    /// How many events a group pushes in a second.
     pub pushes: u32,
+    /// How many events a subscription to a stream or to the log brings in a second.
+    pub brings: u32,
+    /// What a subscription to the log takes to look at a record, whether the filter matches it or not.
+    pub look: Duration,
 }
 
 impl Model {
-    /// A 23.10.4 on two cores.
+    /// A 23.10.4 on two cores: 6,900 events/s with one event an append, 25,600 with 4, 55,600 with 10, 78,600 with 50.
     pub const V23_10_4: Self = Self {
-        append: Duration::from_micros(160),
-        event: Duration::from_micros(35),
+        append: Duration::from_micros(140),
+        event: Duration::from_micros(4),
+        further_event: Duration::from_nanos(11_400),
         answer: Duration::from_micros(400),
         read: Duration::from_micros(60),
         readers: 2,
         pushes: 22_000,
+        brings: 60_000,
+        look: Duration::from_nanos(700),
     };
+
+    /// What an append of so many events takes.
+    #[must_use]
+    pub fn append_time(&self, events: usize) -> Duration {
+        const FIRST: u32 = 10;
+        let events = u32::try_from(events).unwrap_or(u32::MAX);
+        let first = events.min(FIRST);
+        self.append + self.event * first + self.further_event * (events - first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Events a second, as they were measured (protocol §15.7).
+    #[test]
+    fn appends_take_what_they_take_on_a_real_server() {
+        for (events, measured) in [(1, 7_000), (4, 24_400), (10, 55_600), (50, 78_400)] {
+            let time = Model::V23_10_4.append_time(events);
+            let micros = u64::try_from(time.as_micros()).unwrap();
+            let rate = events as u64 * 1_000_000 / micros;
+            let part = rate * 100 / measured;
+            assert!((94..=106).contains(&part), "{events}: {rate} events/s");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::options::Model;
-pub(crate) use paced::Paced;
+pub(crate) use paced::{Meter, Paced};
 use timer::Timer;
 
 /// The pace of one server.
@@ -48,7 +48,7 @@ impl Pace {
     /// Takes a write's turn at the one writer: when it is done, counted from now on.
     pub(crate) fn book_write(&self, events: usize) -> Option<Instant> {
         let model = self.model?;
-        let cost = model.append + model.event * u32::try_from(events).unwrap_or(u32::MAX);
+        let cost = model.append_time(events);
         let writer = &mut self.busy().writer;
         *writer = (*writer).max(Instant::now()) + cost;
         Some(*writer)
@@ -82,10 +82,19 @@ impl Pace {
         self.timer.until(done).await;
     }
 
-    /// The time between two events of one subscription.
+    /// The time between two events of one group.
     pub(crate) fn push_interval(&self) -> Option<Duration> {
-        let model = self.model?;
-        Duration::from_secs(1).checked_div(model.pushes)
+        Duration::from_secs(1).checked_div(self.model?.pushes)
+    }
+
+    /// The time between two events of a subscription to a stream or to the log.
+    pub(crate) fn bring_interval(&self) -> Option<Duration> {
+        Duration::from_secs(1).checked_div(self.model?.brings)
+    }
+
+    /// What a subscription to the log takes to look at a record.
+    pub(crate) fn look(&self) -> Duration {
+        self.model.map_or(Duration::ZERO, |model| model.look)
     }
 
     fn busy(&self) -> MutexGuard<'_, Busy> {

@@ -1,4 +1,4 @@
-//! The pace at which a subscription pushes events.
+//! The pace at which a subscription looks at records and pushes events.
 //!
 //! Never holds a message back that is no part of a series: what comes singly passes at once.
 
@@ -12,12 +12,33 @@ use tokio::time::{Instant, Sleep};
 /// How far ahead of its pace a subscription may be: the runtime's timers count milliseconds.
 const AHEAD: Duration = Duration::from_millis(2);
 
+/// Work that takes its time, on average.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    /// When all of it would be done if it was begun without a pause.
+    due: Instant,
+}
+
+impl Meter {
+    pub(crate) fn new() -> Self {
+        Self {
+            due: Instant::now(),
+        }
+    }
+
+    /// Adds work; until when to pause, if it is too far ahead.
+    pub(crate) fn add(&mut self, work: Duration) -> Option<Instant> {
+        let now = Instant::now();
+        self.due = self.due.max(now) + work;
+        (self.due > now + AHEAD).then_some(self.due)
+    }
+}
+
 /// A stream of which items pass at an interval, on average.
 pub(crate) struct Paced<S> {
     inner: S,
     interval: Option<Duration>,
-    /// When the next item would be due if all came at the interval.
-    due: Instant,
+    meter: Meter,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
@@ -27,7 +48,7 @@ impl<S> Paced<S> {
         Self {
             inner,
             interval,
-            due: Instant::now(),
+            meter: Meter::new(),
             pause: None,
         }
     }
@@ -44,12 +65,10 @@ impl<S: Stream + Unpin> Stream for Paced<S> {
             self.pause = None;
         }
         let item = Pin::new(&mut self.inner).poll_next(cx);
-        if let (Poll::Ready(Some(_)), Some(interval)) = (&item, self.interval) {
-            let now = Instant::now();
-            self.due = self.due.max(now) + interval;
-            if self.due > now + AHEAD {
-                self.pause = Some(Box::pin(tokio::time::sleep_until(self.due)));
-            }
+        if let (Poll::Ready(Some(_)), Some(interval)) = (&item, self.interval)
+            && let Some(until) = self.meter.add(interval)
+        {
+            self.pause = Some(Box::pin(tokio::time::sleep_until(until)));
         }
         item
     }

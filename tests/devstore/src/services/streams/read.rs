@@ -3,6 +3,7 @@
 //! Reads page by page, and a page only when the one before was taken; never holds more than one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ditto_protocol::ids::{IdForm, stream_identifier};
 use ditto_protocol::streams::read_resp::{Content, StreamNotFound};
@@ -68,9 +69,9 @@ pub(super) async fn read(
     };
     let pace = &node.cluster.pace;
     if query.count.is_none() {
-        let answers = begun(subscribe(view, look, query.target)?).await?;
+        let answers = begun(subscribe(view, look, pace.look(), query.target)?).await?;
         let answers = Interruptible::new(answers, &node.cluster.faults, CALL, stream, node.index);
-        return Ok(Box::pin(Paced::new(answers, pace.push_interval())));
+        return Ok(Box::pin(Paced::new(answers, pace.bring_interval())));
     }
     pace.read().await;
     let shown = stream.map_or(Shown::All, |stream| Shown::of(node, CALL, &stream));
@@ -86,14 +87,20 @@ async fn begun(mut answers: Answers<ReadResp>) -> Result<Answers<ReadResp>, Stat
     }
 }
 
-fn subscribe(view: View, look: Look, target: Target) -> Result<Answers<ReadResp>, Status> {
+/// `look_time`: what it takes to look at a record of the log.
+fn subscribe(
+    view: View,
+    look: Look,
+    look_time: Duration,
+    target: Target,
+) -> Result<Answers<ReadResp>, Status> {
     match target {
         Target::Stream { name, from } => Ok(subscribe_stream::subscribe(view, look, name, from)),
         Target::All {
             from,
             is_below,
             filter,
-        } => subscribe_all::subscribe(view, look, (from, is_below), filter),
+        } => subscribe_all::subscribe(view, look, look_time, (from, is_below), filter),
     }
 }
 

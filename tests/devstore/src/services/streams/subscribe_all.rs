@@ -3,6 +3,7 @@
 //! A checkpoint never lies behind an event that has not been sent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ditto_protocol::streams::ReadResp;
 use ditto_protocol::streams::read_resp::{Checkpoint, Content};
@@ -17,6 +18,7 @@ use super::subscription::{
 };
 use super::view::View;
 use crate::filter::shows_in_all;
+use crate::pace::Meter;
 use crate::services::status::{handler_exception, invalid};
 use crate::services::wire::{BareLinks, content};
 use crate::store::{AllPage, NotARecord, Record};
@@ -24,6 +26,7 @@ use crate::store::{AllPage, NotARecord, Record};
 pub(super) fn subscribe(
     view: View,
     look: Look,
+    look_time: Duration,
     (from, is_below): (From, bool),
     filter: Option<Windowed>,
 ) -> Result<Answers<ReadResp>, Status> {
@@ -69,6 +72,8 @@ pub(super) fn subscribe(
         skips,
         filter,
         examined: 0,
+        look_time,
+        meter: Meter::new(),
         was_held_back: false,
     }))
 }
@@ -94,6 +99,9 @@ struct AllSubscription {
     filter: Option<Windowed>,
     /// Records looked at since the last checkpoint.
     examined: u64,
+    /// What it takes to look at a record of history.
+    look_time: Duration,
+    meter: Meter,
     /// The node got its records late: that they are old does not show a slow consumer.
     was_held_back: bool,
 }
@@ -114,7 +122,11 @@ impl Subscription for AllSubscription {
             }
             self.written.borrow_and_update();
             let messages = match self.phase {
-                Phase::CatchingUp => self.catch_up(),
+                Phase::CatchingUp => {
+                    let (page, looked_at) = self.catch_up();
+                    self.take_time(looked_at).await;
+                    Some(page)
+                }
                 Phase::Live => self.live(),
             };
             match messages {
@@ -127,8 +139,8 @@ impl Subscription for AllSubscription {
 }
 
 impl AllSubscription {
-    /// The next page of history.
-    fn catch_up(&mut self) -> Option<Messages> {
+    /// The next page of history, and how many records were looked at for it.
+    fn catch_up(&mut self) -> (Messages, u32) {
         let window = self
             .filter
             .as_ref()
@@ -147,22 +159,28 @@ impl AllSubscription {
             } else {
                 handler_exception()
             }));
-            return Some(messages);
+            return (messages, 0);
         };
         let at_end = page.at_end;
-        self.history(page, &mut messages);
+        let looked_at = self.history(page, &mut messages);
         if at_end && self.phase == Phase::Live {
             messages.push(Ok(caught_up()));
         }
-        Some(messages)
+        (messages, looked_at)
+    }
+
+    async fn take_time(&mut self, looked_at: u32) {
+        if let Some(until) = self.meter.add(self.look_time * looked_at) {
+            tokio::time::sleep_until(until).await;
+        }
     }
 
     /// A page of at most as many matches as a page may hold; the rest of its window is looked at again.
-    fn history(&mut self, page: AllPage, messages: &mut Messages) {
+    fn history(&mut self, page: AllPage, messages: &mut Messages) -> u32 {
         let start = page.events.first().map(|record| record.position);
         let limit = usize::try_from(PAGE).unwrap_or(usize::MAX);
         let mut matches = Vec::new();
-        let mut examined = 0;
+        let mut examined = 0_u32;
         let mut next = page.next;
         for record in &page.events {
             if matches.len() == limit {
@@ -174,9 +192,9 @@ impl AllSubscription {
                 matches.push(Arc::clone(record));
             }
         }
-        let all_seen = examined == page.events.len();
+        let all_seen = examined as usize == page.events.len();
         self.next = next;
-        self.examined += examined as u64;
+        self.examined += u64::from(examined);
         messages.extend(
             self.look
                 .events(&matches, BareLinks::Events)
@@ -185,12 +203,8 @@ impl AllSubscription {
         );
         if page.at_end && all_seen {
             self.phase = Phase::Live;
-            return;
-        }
-        let Some(windowed) = &self.filter else {
-            return;
-        };
-        if self.examined >= windowed.interval()
+        } else if let Some(windowed) = &self.filter
+            && self.examined >= windowed.interval()
             && let Some(start) = start
         {
             self.examined = 0;
@@ -200,6 +214,7 @@ impl AllSubscription {
                 None => checkpoint(start, 0),
             }));
         }
+        examined
     }
 
     /// What was written since; `None` if nothing was.
