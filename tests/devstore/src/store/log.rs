@@ -3,12 +3,15 @@
 //! Knows how a record gets its place and what a name stands for. Never decides whether something may be written.
 
 mod cut;
+mod stretch;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::watch;
 use uuid::Uuid;
+
+use self::stretch::Stretch;
 
 use super::epochs::Epoch;
 use super::projections::Projections;
@@ -47,6 +50,8 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct Log {
     records: Vec<Arc<Record>>,
+    /// What lies between them.
+    stretches: Vec<Stretch>,
     end: u64,
     streams: Vec<Stream>,
     by_name: HashMap<Arc<str>, StreamId>,
@@ -66,6 +71,7 @@ impl Log {
     pub(super) fn new() -> Self {
         let mut log = Self {
             records: Vec::new(),
+            stretches: Vec::new(),
             end: 0,
             streams: Vec::new(),
             by_name: HashMap::new(),
@@ -113,11 +119,14 @@ impl Log {
     }
 
     pub(super) fn record_count(&self) -> usize {
-        self.records.len()
+        let made: u64 = self.stretches.iter().map(Stretch::count).sum();
+        self.records.len() + usize::try_from(made).unwrap_or(usize::MAX)
     }
 
     pub(super) fn last_position(&self) -> u64 {
-        self.records.last().map_or(0, |record| record.position)
+        let written = self.records.last().map_or(0, |record| record.position);
+        let made = self.stretches.last().map_or(0, Stretch::last_position);
+        written.max(made)
     }
 
     pub(super) fn find(&self, name: &str) -> Option<StreamId> {
@@ -259,8 +268,7 @@ impl Log {
     ) -> Arc<Record> {
         let name = Arc::clone(&self.stream(stream).name);
         let position = self.end;
-        // As the real log's: offsets of records that differ in size, so no position follows from another.
-        self.end += (128 + name.len() + event_type.len() + size) as u64;
+        self.end += record_size(&name, &event_type, size);
         let record = Arc::new(Record {
             id,
             stream: name,
@@ -354,6 +362,11 @@ impl Log {
             .get_or_insert_with(|| watch::channel(end).0);
         sender.subscribe()
     }
+}
+
+/// What a record takes in the log. As in the real one, records differ in size, so no position follows from another.
+fn record_size(stream: &str, event_type: &str, payload: usize) -> u64 {
+    (128 + stream.len() + event_type.len() + payload) as u64
 }
 
 impl Stream {

@@ -126,6 +126,12 @@ impl Store {
         self.write(|log| log.append(stream, expected, events))
     }
 
+    /// Writes that many events like this one into the log. Only readers of the log see them: a read of the stream, a link and
+    /// a projection know nothing of them. They take no memory.
+    pub fn append_stretch(&self, stream: &str, event: Proposed, count: u64) {
+        self.write(|log| log.push_stretch(stream, event, count));
+    }
+
     /// Deletes a stream softly: hides its events by a metadata event, whose position is returned (protocol §4.3).
     ///
     /// # Errors

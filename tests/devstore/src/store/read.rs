@@ -103,14 +103,16 @@ impl Log {
     }
 
     pub(super) fn read_all_forward(&self, from: u64, max: usize) -> Result<AllPage, NotARecord> {
-        let start = self.place(from)?;
-        let mut rest = self.records()[start..]
-            .iter()
+        self.must_begin_at(from)?;
+        let mut rest = self
+            .forward(from)
             .filter(|record| !self.is_scavenged(record));
-        let events: Vec<_> = rest.by_ref().take(max).cloned().collect();
+        let events: Vec<_> = rest.by_ref().take(max).collect();
         let rest = rest.next();
         Ok(AllPage {
-            next: rest.map_or(self.end().max(from), |record| record.position),
+            next: rest
+                .as_ref()
+                .map_or(self.end().max(from), |record| record.position),
             at_end: rest.is_none(),
             events,
         })
@@ -121,15 +123,12 @@ impl Log {
         before: Option<u64>,
         max: usize,
     ) -> Result<AllPage, NotARecord> {
-        let stop = match before {
-            Some(position) => self.place(position)?,
-            None => self.record_count(),
-        };
-        let mut rest = self.records()[..stop]
-            .iter()
-            .rev()
+        let before = before.unwrap_or(u64::MAX);
+        self.must_begin_at(before)?;
+        let mut rest = self
+            .backward(before)
             .filter(|record| !self.is_scavenged(record));
-        let events: Vec<_> = rest.by_ref().take(max).cloned().collect();
+        let events: Vec<_> = rest.by_ref().take(max).collect();
         Ok(AllPage {
             next: events.last().map_or(0, |record| record.position),
             at_end: rest.next().is_none(),
@@ -189,17 +188,10 @@ impl Log {
         }
     }
 
-    /// Index of the record at this position; the number of records for a position at or behind the end.
-    fn place(&self, position: u64) -> Result<usize, NotARecord> {
-        let place = self
-            .records()
-            .partition_point(|record| record.position < position);
-        match self.records().get(place) {
-            _ if self.is_epoch(position) => Ok(place),
-            Some(record) if record.position != position => Err(NotARecord),
-            None if position < self.end() => Err(NotARecord),
-            _ => Ok(place),
-        }
+    /// Whether a record, or an epoch, begins at this position, or the log has ended before it.
+    fn must_begin_at(&self, position: u64) -> Result<(), NotARecord> {
+        let is_one = position >= self.end() || self.is_epoch(position) || self.begins_at(position);
+        is_one.then_some(()).ok_or(NotARecord)
     }
 }
 

@@ -13,12 +13,13 @@ impl Log {
         let kept = self.records.partition_point(|record| record.position < end);
         let (epochs, gone): (Vec<Epoch>, Vec<Epoch>) =
             self.epochs.iter().partition(|epoch| epoch.is_before(end));
-        let next = self
-            .records
-            .get(kept)
-            .map_or(self.end, |record| record.position);
+        let stretches = self.stretches.iter();
+        let stretches = stretches.filter_map(|stretch| stretch.until(end)).collect();
+        let next = self.forward(end).next();
+        let next = next.map_or(self.end, |record| record.position);
         let mut log = Self {
             records: Vec::with_capacity(kept),
+            stretches,
             end: gone.first().map_or(next, |epoch| epoch.position.min(next)),
             streams: Vec::new(),
             by_name: HashMap::new(),

@@ -3,6 +3,7 @@
 mod cut;
 mod projections;
 mod streams;
+mod stretch;
 mod unreadable;
 
 use std::sync::Arc;
