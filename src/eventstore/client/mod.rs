@@ -59,9 +59,7 @@ pub use position::LogPlace;
 pub use read::{Direction, ReadStream, StartAt};
 pub use read_all::{LogFilter, LogRecord, LogRecords, LogStart, ReadLog};
 pub use stream_end::{NEVER_REACHED, StreamEnd};
-pub use subscribe_log::{
-    LogMessage, LogSubscription, RECEIVE_WINDOW, SubscribeLog, receive_window,
-};
+pub use subscribe_log::{LogMessage, LogSubscription, SubscribeLog};
 
 pub(crate) use addresses::{Resolver, dial};
 pub(crate) use connection::{Node, Proven};

@@ -33,12 +33,10 @@ const WINDOW: u32 = 1_000;
 /// 3 ms where nothing matches; more would be a message each for little else (350 a second there).
 const PAGES: u32 = 4;
 
-/// The smallest receive window: at a round trip of 200 ms it carries 80 MiB a second (protocol §15.7).
-pub const RECEIVE_WINDOW: u32 = 16 << 20;
-/// The largest one, whatever the memory.
-const LARGEST_WINDOW: u32 = 256 << 20;
-/// That of HTTP/2 itself.
-const LEAST_WINDOW: u32 = 64 << 10;
+/// Bytes of records that may wait unread in this process, of the call and of its connection: what is under way in one round
+/// trip has to fit, and 16 MiB carry 80 MiB a second at 200 ms. Over such a line a real server brought no more through
+/// 64 MiB (protocol §15.7). It does not grow with the line: the memory is the events'.
+const RECEIVE_WINDOW: u32 = 16 << 20;
 
 /// Pings of a subscription's connection if the settings have none.
 const PINGS: KeepAlive = KeepAlive {
@@ -48,22 +46,6 @@ const PINGS: KeepAlive = KeepAlive {
 /// The longest of both times, whatever the settings have.
 const LONGEST_PING: Duration = Duration::from_secs(30);
 
-/// Returns the receive window for a subscription over a line with this round trip, at so many bytes a second: what is under
-/// way in one round trip, at least [`RECEIVE_WINDOW`], at most `memory`, which all of it may come to occupy.
-///
-/// A window that is too small bounds the rate that is measured, so whoever finds the rate near window / round trip passes
-/// twice that rate. The window of a connection stays as it is: another one takes effect with the next subscription.
-#[must_use]
-pub fn receive_window(round_trip: Duration, bytes_per_second: u64, memory: usize) -> u32 {
-    let micros = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
-    let under_way = bytes_per_second.saturating_mul(micros) / 1_000_000;
-    let memory = u32::try_from(memory).unwrap_or(u32::MAX);
-    u32::try_from(under_way)
-        .unwrap_or(u32::MAX)
-        .max(RECEIVE_WINDOW)
-        .min(memory.clamp(LEAST_WINDOW, LARGEST_WINDOW))
-}
-
 /// What is subscribed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscribeLog {
@@ -71,8 +53,6 @@ pub struct SubscribeLog {
     pub after: Option<LogPosition>,
     /// A .NET regular expression that the wanted streams' names match. Links are matched as what they are.
     pub streams: String,
-    /// Bytes that may wait unread in this process.
-    pub receive_window: u32,
 }
 
 /// What a subscription brings.
@@ -136,7 +116,7 @@ impl Client {
         let failed = |status: tonic::Status| Error::from_status(self.side(), ACTION, &status);
         let node = chosen.node();
         let pings = pings(self.settings().keep_alive);
-        let mut streams = node.streams_with(subscribe.receive_window, pings)?;
+        let mut streams = node.streams_with(RECEIVE_WINDOW, pings)?;
         let answers = streams.read(node.request_of_any(request(subscribe))).await;
         let mut answers = answers.map_err(failed)?.into_inner();
         match answers.message().await.map_err(failed)? {
@@ -254,23 +234,6 @@ mod tests {
             (Some(seconds(3600, 3600)), seconds(30, 30)),
         ] {
             assert_eq!(pings(configured), expected, "{configured:?}");
-        }
-    }
-
-    #[test]
-    fn receive_window_fits_the_line_and_the_memory() {
-        const MIB: u64 = 1 << 20;
-        for (millis, rate, memory, expected) in [
-            (0, 0, 1 << 30, RECEIVE_WINDOW),
-            (200, 80 * MIB, 1 << 30, RECEIVE_WINDOW),
-            (200, 160 * MIB, 1 << 30, 32 << 20),
-            (200, 160 * MIB, 20 << 20, 20 << 20),
-            (1, 1, 4 << 20, 4 << 20),
-            (1, 1, 0, LEAST_WINDOW),
-            (10_000, u64::MAX, usize::MAX, LARGEST_WINDOW),
-        ] {
-            let window = receive_window(Duration::from_millis(millis), rate, memory);
-            assert_eq!(window, expected, "{millis} ms, {rate}, {memory}");
         }
     }
 }

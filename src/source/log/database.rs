@@ -10,7 +10,7 @@ use super::session::LogSession;
 use super::watch::watch;
 use super::{Log, Refusal};
 use crate::config::cluster::Endpoint;
-use crate::eventstore::client::{Client, LogNode, NodeRole, RECEIVE_WINDOW, SubscribeLog};
+use crate::eventstore::client::{Client, LogNode, NodeRole, SubscribeLog};
 use crate::eventstore::{Class, Error};
 use crate::source::{Opened, Source, history};
 use ditto_core::event::StreamName;
@@ -142,7 +142,6 @@ impl Database {
         let subscribe = SubscribeLog {
             after,
             streams: self.streams.clone(),
-            receive_window: RECEIVE_WINDOW,
         };
         let opening = async {
             let opened = self.client.subscribe_log(&node, &subscribe).await?;

@@ -5,7 +5,7 @@ use devstore::store::{Expected, Store};
 use devstore::{Generation, Options, Server};
 use ditto::config::cluster::{ClusterKeys, ClusterSettings, ConnectionString};
 use ditto::eventstore::client::{
-    Client, LogMessage, LogNode, LogSubscription, NodeRole, RECEIVE_WINDOW, StreamEnd, SubscribeLog,
+    Client, LogMessage, LogNode, LogSubscription, NodeRole, StreamEnd, SubscribeLog,
 };
 use ditto::eventstore::{Class, Side};
 use ditto_core::port::LogPosition;
@@ -61,7 +61,6 @@ async fn subscribe(
     let subscribe = SubscribeLog {
         after,
         streams: streams.to_owned(),
-        receive_window: RECEIVE_WINDOW,
     };
     soon(client.subscribe_log(node, &subscribe)).await.unwrap()
 }
@@ -172,7 +171,6 @@ async fn invalid_position_is_told_from_an_outage_and_a_bad_filter() {
             let subscribe = SubscribeLog {
                 after: Some(after),
                 streams: streams.to_owned(),
-                receive_window: RECEIVE_WINDOW,
             };
             let (client, node) = (&client, &node);
             async move {

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tonic::Status;
 
 use super::super::super::error::{Class, Side};
-use super::super::{Client, LogMessage, LogSubscription, RECEIVE_WINDOW, SubscribeLog};
+use super::super::{Client, LogMessage, LogSubscription, SubscribeLog};
 use super::calls::{answer, read_event};
 use super::fake::{Fake, ReadCall};
 use super::{client, event, settings, soon};
@@ -40,7 +40,6 @@ async fn subscribed(fake: &mut Fake, client: &Client) -> (LogSubscription, ReadC
     let subscribe = SubscribeLog {
         after: Some(AFTER),
         streams: r"\A(?:\$\$)?[^$]".to_owned(),
-        receive_window: RECEIVE_WINDOW,
     };
     let confirm = async {
         let call = fake.reads.recv().await.expect("a read");
@@ -186,7 +185,6 @@ async fn refusal_is_one_of_the_position_only_if_the_node_proves_it() {
         let subscribe = SubscribeLog {
             after: Some(AFTER),
             streams: "x".to_owned(),
-            receive_window: RECEIVE_WINDOW,
         };
         let play = async {
             while let Some(call) = fake.reads.recv().await {
