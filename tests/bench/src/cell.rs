@@ -14,6 +14,8 @@ pub(crate) struct Shape {
     pub(crate) size: u32,
     /// Every so many events one of 1 MiB; 0: none.
     pub(crate) large_every: u32,
+    /// Records of other streams in the log behind each event.
+    pub(crate) others: u32,
 }
 
 /// Round trips to the two servers.
@@ -39,6 +41,7 @@ impl Cell {
                 streams,
                 size: 200,
                 large_every: 0,
+                others: 0,
             },
             model,
             lines: Lines {
@@ -67,6 +70,17 @@ impl Cell {
         }
     }
 
+    /// Of the records in the log, one in so many is an event of the streams that are copied.
+    pub(crate) const fn one_in(self, records: u32) -> Self {
+        Self {
+            shape: Shape {
+                others: records - 1,
+                ..self.shape
+            },
+            ..self
+        }
+    }
+
     /// The longer of the two round trips.
     pub(crate) fn round_trip(&self) -> Duration {
         self.lines.source.max(self.lines.destination)
@@ -76,7 +90,7 @@ impl Cell {
     pub(crate) fn events(&self, window: Duration) -> u32 {
         let per_second: u32 = match (self.model, self.shape.large_every) {
             (_, 1..) => 20_000,
-            (true, _) => 26_000,
+            (true, _) => 60_000,
             (false, _) => 60_000,
         };
         let seconds = u32::try_from(window.as_secs()).unwrap_or(60) + 7;
@@ -90,12 +104,16 @@ impl fmt::Display for Cell {
             streams,
             size,
             large_every,
+            others,
         } = self.shape;
         let model = if self.model { "model" } else { "no model" };
         let plural = if streams == 1 { "" } else { "s" };
         write!(f, "{model}, {streams} stream{plural}, {size} bytes")?;
         if large_every > 0 {
             write!(f, " (every {large_every}th 1 MiB)")?;
+        }
+        if others > 0 {
+            write!(f, ", {others} records of others behind each event")?;
         }
         let (source, destination) = (
             self.lines.source.as_millis(),

@@ -33,6 +33,8 @@ pub(crate) struct Figure {
     pub(crate) rate: Spread,
     /// Microseconds of CPU time an event, of the ditto process.
     pub(crate) cpu_micros: Spread,
+    /// Events an append of the ditto process, on average.
+    pub(crate) append_events: Spread,
     pub(crate) runs: usize,
     /// Runs that ended early because everything was copied.
     pub(crate) drained: usize,
@@ -137,6 +139,19 @@ impl Figures {
         Ok(best.1)
     }
 
+    /// Appends of the size that a mirror reaches in this cell.
+    pub(crate) async fn sink_like_a_mirror(&mut self, cell: &Cell) -> Result<Competitor> {
+        let events = cell.events(TRIAL);
+        let source = Devstore::source(cell, events).await?;
+        let mirror = Competitor::Mirror;
+        let run = competitors::run(mirror, cell, &source, events, TRIAL, &self.ditto).await?;
+        // A small number, and not below 1.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let size = run.append_events.round().max(1.0) as u32;
+        report::progress(&format!("{cell}: {mirror}, tried: {size} events an append"));
+        Ok(Competitor::SinkCeiling(size))
+    }
+
     pub(crate) fn get(&self, cell: &Cell, competitor: Competitor) -> Option<&Figure> {
         self.kept.get(&(cell.to_string(), competitor.to_string()))
     }
@@ -145,6 +160,12 @@ impl Figures {
     pub(crate) fn rate(&self, cell: &Cell, competitor: Competitor) -> f64 {
         self.get(cell, competitor)
             .map_or(0.0, |figure| figure.rate.median)
+    }
+
+    /// Median events an append; 0 if it was not measured.
+    pub(crate) fn append_events(&self, cell: &Cell, competitor: Competitor) -> f64 {
+        self.get(cell, competitor)
+            .map_or(0.0, |figure| figure.append_events.median)
     }
 
     /// Median microseconds of CPU time an event; 0 if it was not measured.
@@ -161,6 +182,7 @@ fn figure(cell: &Cell, competitor: Competitor, runs: &[Run]) -> Figure {
         competitor: competitor.to_string(),
         rate: of(|run| run.rate),
         cpu_micros: of(|run| run.cpu_micros),
+        append_events: of(|run| run.append_events),
         runs: runs.len(),
         drained: runs.iter().filter(|run| run.drained).count(),
     }

@@ -51,20 +51,55 @@ pub(crate) async fn rows(settings: &Settings, figures: &mut Figures) -> Result<V
             40.0,
         ),
     ] {
-        let sorted = measure(settings, &cell, Duration::from_millis(every_ms)).await?;
+        let every = Duration::from_millis(every_ms);
+        let sorted = measure(settings, &cell, every, Reads::Subscription).await?;
         rows.push(row(&format!("live latency, {lines}"), &sorted, p50, p99));
         figures.keep(Latencies { name, sorted });
     }
     Ok(rows)
 }
 
+/// The row about a mirror, which takes turns with a subscription: 200 events/s.
+pub(crate) async fn of_a_mirror(settings: &Settings, figures: &mut Figures) -> Result<Row> {
+    let near = Cell::new(STREAMS, false);
+    let every = Duration::from_millis(5);
+    let (mut mirror, mut subscription) = (Vec::new(), Vec::new());
+    for _ in 0..settings.runs {
+        subscription.extend(measure(settings, &near, every, Reads::Subscription).await?);
+        mirror.extend(measure(settings, &near, every, Reads::Log).await?);
+    }
+    for latencies in [&mut mirror, &mut subscription] {
+        latencies.sort_by(f64::total_cmp);
+    }
+    let reached = [0.5, 0.99]
+        .iter()
+        .all(|part| at(&mirror, *part) <= at(&subscription, *part));
+    let row = Row {
+        what: "live latency of a mirror, no model, loopback".to_owned(),
+        wanted: "p50 and p99 <= the subscription's".to_owned(),
+        measured: format!("{}; subscription {}", text(&mirror), text(&subscription)),
+        reached: Some(reached),
+    };
+    figures.keep(Latencies {
+        name: "mirror, loopback",
+        sorted: mirror,
+    });
+    Ok(row)
+}
+
+fn text(sorted: &[f64]) -> String {
+    format!(
+        "p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms, most {:.1} ms",
+        at(sorted, 0.5),
+        at(sorted, 0.9),
+        at(sorted, 0.99),
+        at(sorted, 1.0)
+    )
+}
+
 fn row(what: &str, sorted: &[f64], p50: f64, p99: f64) -> Row {
     let (median, late) = (at(sorted, 0.5), at(sorted, 0.99));
-    let text = format!(
-        "p50 {median:.1} ms, p90 {:.1} ms, p99 {late:.1} ms, most {:.1} ms",
-        at(sorted, 0.9),
-        at(sorted, 1.0)
-    );
+    let text = text(sorted);
     progress(&format!("{what}: {text}"));
     Row {
         what: what.to_owned(),
@@ -76,14 +111,19 @@ fn row(what: &str, sorted: &[f64], p50: f64, p99: f64) -> Row {
 
 /// Latencies in milliseconds, sorted. Servers run in this process: their stores are written and watched directly, so
 /// that the lines delay what ditto does and not the measurement.
-async fn measure(settings: &Settings, cell: &Cell, every: Duration) -> Result<Vec<f64>> {
+async fn measure(
+    settings: &Settings,
+    cell: &Cell,
+    every: Duration,
+    reads: Reads,
+) -> Result<Vec<f64>> {
     let source = server(cell.lines.source).await?;
     let destination = server(cell.lines.destination).await?;
     let _ditto = Ditto::start(
         &settings.ditto,
         &source.connection_string(),
         &destination.connection_string(),
-        Reads::Subscription,
+        reads,
     )
     .await?;
     let count = u32::try_from(settings.window.as_millis() / every.as_millis()).unwrap_or(u32::MAX)

@@ -2,15 +2,18 @@
 //!
 //! Every figure that the project claims comes from here, printed with how to repeat it. Never asserts a time.
 
+mod behind;
 mod cell;
 mod chart;
 mod competitors;
 mod figures;
 mod latency;
 mod memory;
+mod mirror;
 mod plan;
 mod process;
 mod report;
+mod restart;
 mod serve;
 mod spread;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use tokio::time::{Instant, sleep_until};
 
-use crate::cell::{Cell, Shape};
+use crate::cell::Cell;
 use crate::plan::Settings;
 use crate::process::{Devstore, Ditto, Reads};
 use crate::report::{Row, progress};
@@ -23,8 +23,8 @@ const DONE_WITHIN: Duration = Duration::from_secs(600);
 
 /// The rows about memory.
 pub(crate) async fn rows(settings: &Settings) -> Result<Vec<Row>> {
-    let (peak, _) = copy(settings, BACKLOG).await?;
-    let (long_peak, samples) = copy(settings, LONG_RUN).await?;
+    let (peak, _) = copy(settings, BACKLOG, Reads::Subscription).await?;
+    let (long_peak, samples) = copy(settings, LONG_RUN, Reads::Subscription).await?;
     let (first, second) = samples.split_at(samples.len() / 2);
     let most = |samples: &[u64]| samples.iter().copied().max().unwrap_or(0);
     let (first, second) = (most(first), most(second));
@@ -53,23 +53,32 @@ pub(crate) async fn rows(settings: &Settings) -> Result<Vec<Row>> {
     ])
 }
 
+/// The row about a mirror that meets so many streams, and a fifth of them again.
+pub(crate) async fn of_a_mirror(settings: &Settings, streams: u32) -> Result<Row> {
+    let events = streams + streams / 5;
+    let (peak, _) = copy(settings, (events, streams), Reads::Log).await?;
+    Ok(Row {
+        what: format!("peak memory of a mirror, {events} events over {streams} streams"),
+        wanted: "<= 128 MiB".to_owned(),
+        measured: format!("{} MiB", peak / 1024),
+        reached: Some(peak <= 128 * 1024),
+    })
+}
+
 /// Copies everything; the peak and the samples on the way, in KiB.
-async fn copy(settings: &Settings, (events, streams): (u32, u32)) -> Result<(u64, Vec<u64>)> {
-    let cell = Cell {
-        shape: Shape {
-            streams,
-            size: 200,
-            large_every: 0,
-        },
-        ..Cell::new(streams, false)
-    };
+async fn copy(
+    settings: &Settings,
+    (events, streams): (u32, u32),
+    reads: Reads,
+) -> Result<(u64, Vec<u64>)> {
+    let cell = Cell::new(streams, false);
     let source = Devstore::source(&cell, events).await?;
     let destination = Devstore::destination(&cell).await?;
     let ditto = Ditto::start(
         &settings.ditto,
         &source.connection_string(),
         &destination.connection_string(),
-        Reads::Subscription,
+        reads,
     )
     .await?;
     let begun = Instant::now();

@@ -11,7 +11,7 @@ use crate::cell::Cell;
 use crate::competitors::Competitor;
 use crate::figures::Figures;
 use crate::report::{Row, progress};
-use crate::{chart, latency, memory, report};
+use crate::{behind, chart, latency, memory, mirror, report, restart};
 
 /// How the benchmark was called.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<()> {
 /// Everything once and briefly: shows that the benchmark works, and is no measurement. Runs only when named.
 const SMOKE: &str = "smoke";
 
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 15] = [
     SMOKE,
     "model-100-streams",
     "model-5000-streams",
@@ -67,6 +67,10 @@ const SECTIONS: [&str; 11] = [
     "round-trip-200",
     "no-model",
     "mirror",
+    "mirror-behind",
+    "mirror-latency",
+    "mirror-memory",
+    "mirror-restart",
     "latency",
     "memory",
     "binary",
@@ -83,14 +87,24 @@ async fn measure(section: &str, figures: &mut Figures, settings: &Settings) -> R
         "round-trip-50" => over_lines(figures, 50, 0.80).await,
         "round-trip-200" => over_lines(figures, 200, 0.70).await,
         "no-model" => without_model(figures).await,
-        "mirror" => mirrored(figures).await,
+        "mirror" => mirror::rows(figures).await,
+        "mirror-behind" => behind::row(settings, 10_000).await.map(|row| vec![row]),
+        "mirror-latency" => latency::of_a_mirror(settings, figures)
+            .await
+            .map(|row| vec![row]),
+        "mirror-memory" => memory::of_a_mirror(settings, 1_000_000)
+            .await
+            .map(|row| vec![row]),
+        "mirror-restart" => restart::row(settings, Duration::from_secs(8))
+            .await
+            .map(|row| vec![row]),
         "latency" => latency::rows(settings, figures).await,
         "memory" => memory::rows(settings).await,
         _ => binary(settings).map(|row| vec![row]),
     }
 }
 
-fn row(
+pub(crate) fn row(
     what: impl Into<String>,
     wanted: impl Into<String>,
     measured: String,
@@ -287,63 +301,6 @@ async fn without_model(figures: &mut Figures) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// A mirror beside a subscription that copies the same, and over long lines.
-async fn mirrored(figures: &mut Figures) -> Result<Vec<Row>> {
-    let near = Cell::new(1_000, true).sized(300, 0);
-    let many = Cell::new(50_000, true).sized(300, 0);
-    let mut rows = Vec::new();
-    for (cell, least) in [(near, 1.3), (many, 1.0)] {
-        let sink = figures.best_sink(&cell).await?;
-        figures
-            .measure(&cell, &[sink, Competitor::Ditto, Competitor::Mirror])
-            .await?;
-        let (mirror, ditto, ceiling) = (
-            figures.rate(&cell, Competitor::Mirror),
-            figures.rate(&cell, Competitor::Ditto),
-            figures.rate(&cell, sink),
-        );
-        rows.push(row(
-            format!("mirror: {cell}"),
-            format!(">= {least:.1} x a subscription"),
-            format!(
-                "{mirror:.0} events/s, {:.2} x {ditto:.0}; {:.0} % of the {sink} ({ceiling:.0})",
-                mirror / ditto.max(1.0),
-                100.0 * mirror / ceiling.max(1.0)
-            ),
-            Some(mirror >= least * ditto),
-        ));
-        let (own, other) = (
-            figures.cpu(&cell, Competitor::Mirror),
-            figures.cpu(&cell, Competitor::Ditto),
-        );
-        rows.push(row(
-            format!("CPU time of a mirror: {cell}"),
-            "<= 70 % of a subscription's",
-            format!(
-                "{own:.1} us an event, {:.0} % of {other:.1}",
-                100.0 * own / other.max(0.1)
-            ),
-            Some(own <= 0.7 * other),
-        ));
-    }
-    let base = figures.rate(&near, Competitor::Mirror);
-    for (source, destination) in [(200, 0), (0, 200)] {
-        let cell = near.over(source, destination);
-        figures.measure(&cell, &[Competitor::Mirror]).await?;
-        let mirror = figures.rate(&cell, Competitor::Mirror);
-        rows.push(row(
-            format!("mirror: {cell}"),
-            ">= 80 % of the same at 0 ms",
-            format!(
-                "{mirror:.0} events/s, {:.0} % of {base:.0}",
-                100.0 * mirror / base.max(1.0)
-            ),
-            Some(mirror >= 0.8 * base),
-        ));
-    }
-    Ok(rows)
-}
-
 /// Each competitor in a small cell, a line, and the binary's size. A competitor that copies nothing fails it.
 async fn smoke(figures: &mut Figures, settings: &Settings) -> Result<Vec<Row>> {
     let mut rows = against_all(figures, 10).await?;
@@ -353,6 +310,10 @@ async fn smoke(figures: &mut Figures, settings: &Settings) -> Result<Vec<Row>> {
         .await?;
     rows.extend(without_model(figures).await?);
     rows.extend(latency::rows(settings, figures).await?);
+    rows.push(behind::row(settings, 200).await?);
+    rows.push(latency::of_a_mirror(settings, figures).await?);
+    rows.push(memory::of_a_mirror(settings, 10_000).await?);
+    rows.push(restart::row(settings, Duration::from_secs(2)).await?);
     rows.push(binary(settings)?);
     Ok(rows)
 }

@@ -46,6 +46,7 @@ impl Devstore {
             .args(["--streams", &shape.streams.to_string()])
             .args(["--size", &shape.size.to_string()])
             .args(["--large-every", &shape.large_every.to_string()])
+            .args(["--others", &shape.others.to_string()])
             .args(["--latency-us", &one_way.as_micros().to_string()]);
         if model {
             command.arg("--model");
@@ -87,7 +88,12 @@ impl Devstore {
 }
 
 /// A small HTTP GET of JSON, over loopback.
-pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<serde_json::Value> {
+async fn get(address: SocketAddr, path: &str) -> Result<serde_json::Value> {
+    let body = get_text(address, path).await?;
+    serde_json::from_str(&body).with_context(|| format!("{path} is no JSON"))
+}
+
+async fn get_text(address: SocketAddr, path: &str) -> Result<String> {
     let asking = async {
         let mut socket = TcpStream::connect(address).await?;
         let request =
@@ -104,8 +110,11 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<serde_json::V
         .windows(4)
         .position(|four| four == b"\r\n\r\n")
         .context("no HTTP answer")?;
-    serde_json::from_slice(&answer[body + 4..]).with_context(|| format!("{path} is no JSON"))
+    String::from_utf8(answer[body + 4..].to_vec()).with_context(|| format!("{path} is no text"))
 }
+
+/// The streams that a mirror copies.
+pub(crate) const MIRRORED: &str = "bench-*";
 
 /// What the daemon under test reads of the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +132,7 @@ impl Reads {
                 "[[subscription]]\nstream = \"$ce-bench\"\ngroup = \"ditto-{}\"\n",
                 uuid::Uuid::new_v4()
             ),
-            Self::Log => "[[mirror]]\nname = \"bench\"\nstreams = [\"bench-*\"]\n".to_owned(),
+            Self::Log => format!("[[mirror]]\nname = \"bench\"\nstreams = [\"{MIRRORED}\"]\n"),
         }
     }
 }
@@ -132,6 +141,7 @@ impl Reads {
 #[derive(Debug)]
 pub(crate) struct Ditto {
     child: Child,
+    http: SocketAddr,
     _folder: tempfile::TempDir,
 }
 
@@ -149,11 +159,12 @@ impl Ditto {
                 program.display()
             );
         }
+        let http = free_address()?;
         let folder = tempfile::tempdir().context("failed to make a folder")?;
         let file = folder.path().join("ditto.toml");
         let text = format!(
             "[source]\nconnection_string = \"{}\"\n\n[destination]\ntype = \"eventstore\"\nconnection_string = \"{}\"\n\n\
-             {}\n[http]\nlisten = \"127.0.0.1:0\"\n\n[log]\nlevel = \"warn\"\n",
+             {}\n[http]\nlisten = \"{http}\"\n\n[log]\nlevel = \"warn\"\n",
             source,
             destination,
             reads.section()
@@ -172,8 +183,30 @@ impl Ditto {
             .context("failed to start ditto")?;
         Ok(Self {
             child,
+            http,
             _folder: folder,
         })
+    }
+
+    /// Ends it as a crash does, and waits until it is gone.
+    pub(crate) async fn kill(mut self) -> Result<()> {
+        self.child.kill().await.context("failed to kill ditto")
+    }
+
+    /// Up to where the mirror has copied the log, as its status says; `None`: not known yet.
+    pub(crate) async fn mark(&self) -> Result<Option<u64>> {
+        let status = get(self.http, "/status").await?;
+        Ok(status["subscriptions"][0]["mark"]["commit"].as_u64())
+    }
+
+    /// The sum of a series over all its labels.
+    pub(crate) async fn counted(&self, series: &str) -> Result<f64> {
+        let text = get_text(self.http, "/metrics").await?;
+        let lines = text.lines().filter_map(|line| line.strip_prefix(series));
+        Ok(lines
+            .filter(|rest| rest.starts_with(['{', ' ']))
+            .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum())
     }
 
     /// CPU time so far, user and system.
@@ -210,4 +243,11 @@ impl Ditto {
         let id = self.child.id().context("ditto has ended")?;
         std::fs::read_to_string(format!("/proc/{id}/{file}")).context("failed to read /proc")
     }
+}
+
+/// An address of the loopback interface that nobody listens on.
+fn free_address() -> Result<SocketAddr> {
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0));
+    let listener = listener.context("failed to find a free port")?;
+    listener.local_addr().context("failed to find a free port")
 }

@@ -31,6 +31,9 @@ pub(crate) struct Serve {
     /// Every so many events one of 1 MiB.
     #[arg(long, default_value_t = 0)]
     large_every: u32,
+    /// Records of other streams behind each.
+    #[arg(long, default_value_t = 0)]
+    others: u32,
     /// Answer as slowly as a real 23.10.4.
     #[arg(long)]
     model: bool,
@@ -53,6 +56,7 @@ impl Serve {
             streams: self.streams,
             size: self.size,
             large_every: self.large_every,
+            others: self.others,
         };
         fill(server.store(), shape, self.events)?;
         let mut out = std::io::stdout();
@@ -91,6 +95,8 @@ fn fill(store: &Store, shape: Shape, events: u32) -> Result<()> {
         store
             .append(&stream(place), Expected::Any, vec![proposed])
             .map_err(|refused| anyhow::anyhow!("failed to fill the server: {refused:?}"))?;
+        let (_, other) = event(shape, number);
+        store.append_stretch("other-1", other, shape.others.into());
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! Each says how many events are done so far; the rate is taken from that. Never decides how long it runs.
 
 mod baseline;
-mod link;
+pub(crate) mod link;
 mod sink;
 mod source;
 
@@ -63,6 +63,8 @@ pub(crate) struct Run {
     pub(crate) rate: f64,
     /// Microseconds of ditto's CPU time an event; 0 for others.
     pub(crate) cpu_micros: f64,
+    /// Events of ditto's appends, on average; 0 for others.
+    pub(crate) append_events: f64,
     /// The source was drained before the window ended: the rate is of what there was.
     pub(crate) drained: bool,
 }
@@ -138,6 +140,7 @@ async fn measure(
     while Instant::now() < warm && count().await? * 2 < all {
         sleep_until(warm.min(Instant::now() + SAMPLE)).await;
     }
+    let appends_first = appends(ditto).await?;
     let (start, first, cpu_first) = (Instant::now(), count().await?, cpu(ditto)?);
     let (mut last, mut at, mut drained) = (first, start, false);
     while at - start < window {
@@ -151,14 +154,28 @@ async fn measure(
     }
     let events = last.saturating_sub(first).max(1);
     let used = cpu(ditto)?.saturating_sub(cpu_first);
+    let appends_last = appends(ditto).await?;
     // Counts stay far below what a float holds exactly.
     #[allow(clippy::cast_precision_loss)]
     let events = events as f64;
     Ok(Run {
         rate: events / (at - start).as_secs_f64(),
         cpu_micros: used.as_secs_f64() * 1e6 / events,
+        append_events: (appends_last.0 - appends_first.0)
+            / (appends_last.1 - appends_first.1).max(1.0),
         drained,
     })
+}
+
+/// Events of all appends so far, and how many these were.
+async fn appends(ditto: Option<&Ditto>) -> Result<(f64, f64)> {
+    let Some(ditto) = ditto else {
+        return Ok((0.0, 0.0));
+    };
+    Ok((
+        ditto.counted("ditto_append_events_sum").await?,
+        ditto.counted("ditto_append_events_count").await?,
+    ))
 }
 
 fn cpu(ditto: Option<&Ditto>) -> Result<Duration> {
