@@ -54,10 +54,16 @@ impl Budget {
     }
 }
 
+/// A stream with something to do takes about this much memory beside its events: what is known of it, and its places in tables
+/// and queues. With one event each it is more than the events are.
+pub(crate) const STREAM_OVERHEAD: usize = 512;
+
 /// What is held in memory, against the share that is allowed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
     pub(crate) budget: Budget,
+    /// Streams with something to do.
+    pub(crate) streams: usize,
     entries: usize,
     bytes: usize,
     /// Bytes of entries that nobody delivered (repairs, holes, placeholders).
@@ -68,6 +74,7 @@ impl Default for Memory {
     fn default() -> Self {
         Self {
             budget: Budget::of(usize::MAX),
+            streams: 0,
             entries: 0,
             bytes: 0,
             reserve: 0,
@@ -102,14 +109,19 @@ impl Memory {
         self.bytes
     }
 
+    /// What they cost, and the streams that they are in.
+    fn all(&self) -> usize {
+        self.bytes + self.streams * STREAM_OVERHEAD
+    }
+
     /// No more is taken.
     pub(crate) fn is_full(&self) -> bool {
-        self.entries > 0 && self.bytes >= self.budget.events
+        self.entries > 0 && self.all() >= self.budget.events
     }
 
     /// So much is free again that it is worth to take more. A pipeline with nothing buffered may always take one delivery.
     pub(crate) fn has_room(&self) -> bool {
-        self.entries == 0 || self.bytes < self.budget.events / 4 * 3
+        self.entries == 0 || self.all() < self.budget.events / 4 * 3
     }
 
     /// Half of the reserve is for repairs alone, so that holes and searches cannot keep them from it. One event always fits.

@@ -194,6 +194,7 @@ impl Streams {
         self.pump_lookups(cx);
         self.pump_appends(cx);
         self.pump_repairs(cx);
+        cx.memory.streams = self.table.busy().len();
     }
 
     fn pump_resend(&mut self, cx: &mut Context) {

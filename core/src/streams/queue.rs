@@ -135,6 +135,10 @@ impl Queue {
 
     /// Puts the entry in its place; the caller has seen that its revision is not there.
     pub(super) fn insert(&mut self, entry: Entry) {
+        if self.entries.capacity() == 0 {
+            // In most of many streams one event waits: room for four would be most of the memory.
+            self.entries.reserve_exact(1);
+        }
         match self.position(entry.revision()) {
             Ok(at) => {
                 if let Some(place) = self.entries.get_mut(at) {

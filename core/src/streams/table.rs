@@ -144,7 +144,7 @@ impl Table {
     }
 
     /// All busy streams, in no particular order.
-    pub(super) fn busy(&self) -> impl Iterator<Item = (&StreamName, &Stream)> {
+    pub(super) fn busy(&self) -> impl ExactSizeIterator<Item = (&StreamName, &Stream)> {
         self.busy.iter()
     }
 

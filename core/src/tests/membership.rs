@@ -163,7 +163,7 @@ fn what_comes_while_the_destination_is_away_makes_ditto_leave_too() {
 /// Three events of a stream wait, more than the budget allows; the first of them is in flight.
 fn over_budget() -> Bench {
     let mut bench = Bench::joined(settings());
-    bench.input(Input::Budget { bytes: 1200 });
+    bench.input(Input::Budget { bytes: 2500 });
     bench.begun("s-1");
     bench.deliver("s-1", 1);
     bench.deliver("s-1", 2);
@@ -185,6 +185,19 @@ fn deliveries_pause_over_the_budget_and_resume_below_it() {
     bench.written(3);
     assert_eq!(bench.commands(), ["resume", "ack 2 3"]);
     assert_eq!(bench.core.status().bytes_buffered, 0);
+}
+
+#[test]
+fn streams_in_which_something_waits_count_against_the_budget() {
+    let mut bench = Bench::joined(settings());
+    bench.input(Input::Budget { bytes: 5600 });
+    let streams = ["s-1", "s-2", "s-3", "s-4"];
+    streams.iter().for_each(|stream| bench.begun(stream));
+    for (stream, pauses) in streams.into_iter().zip([false, false, false, true]) {
+        bench.deliver(stream, 1);
+        let commands = bench.commands();
+        assert_eq!(!commands.of("pause").is_empty(), pauses, "{stream}");
+    }
 }
 
 #[test]

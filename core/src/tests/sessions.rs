@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::{Bench, event, group, settings};
+use crate::budget::STREAM_OVERHEAD;
 use crate::event::Item;
 use crate::port::{CoreSettings, Input, LeaveReason, LookupResult, Side};
 
@@ -104,7 +105,7 @@ fn deliveries_resume_below_three_quarters_of_the_budget() {
         bench.begun(stream);
     }
     bench.deliver("s-1", 1);
-    let one = bench.core.status().bytes_buffered;
+    let one = bench.core.status().bytes_buffered + STREAM_OVERHEAD;
     let mut appends = vec![bench.newest_append()];
     bench.input(Input::Budget { bytes: 8 * one });
     for stream in ["s-2", "s-3", "s-4"] {
