@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::connect::Finding::{self, Fine, Warning};
 use crate::config::settings::{MirrorSettings, OnMissingHistory};
 use crate::eventstore::Error;
-use crate::eventstore::client::{Client, LogMessage, RECEIVE_WINDOW, SubscribeLog};
+use crate::eventstore::client::{Client, LogMessage, SubscribeLog};
 use ditto_core::event::{Event, StreamName, TOMBSTONE_REVISION};
 use ditto_core::filter::StreamFilter;
 use ditto_core::port::LogPosition;
@@ -111,7 +111,6 @@ async fn look(
     let subscribe = SubscribeLog {
         after,
         streams: count.filter.regex(),
-        receive_window: RECEIVE_WINDOW,
     };
     let mut subscription = source.subscribe_log(&node, &subscribe).await?;
     let mut reached = after;

@@ -28,9 +28,6 @@ const PART: Duration = Duration::from_secs(10);
 /// Events of a part.
 const MOST_EVENTS: usize = 500;
 
-/// Bytes that may wait unread: one stream's events are few beside those that the server looks at.
-const RECEIVE_WINDOW: u32 = 1 << 20;
-
 /// What is searched for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Search {
@@ -145,7 +142,6 @@ impl<'a> Reader<'a> {
         let subscribe = SubscribeLog {
             after: place.as_ref().map(|record| record.position),
             streams: regex(&search.stream),
-            receive_window: RECEIVE_WINDOW,
         };
         let subscription = client.subscribe_log(&node, &subscribe).await?;
         if let Some(known) = epochs
