@@ -101,7 +101,7 @@ impl Core {
     fn take(&mut self, input: Input) {
         if let Input::Budget { bytes } = input {
             self.cx.memory.budget = Budget::of(bytes);
-        } else if let Some(input) = self.streams.answered(&mut self.cx, input) {
+        } else if let Some(input) = self.streams.answered(&mut self.cx, self.intake.vet(input)) {
             self.intake.take(&mut self.cx, &mut self.streams, input);
         }
     }

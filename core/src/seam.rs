@@ -173,6 +173,8 @@ pub(crate) enum Outcome {
         older: Claim,
         excused: bool,
     },
+    /// The stream begins with placeholders below this revision, which its metadata does not hide: it had some before.
+    Hides { stream: StreamName, below: u64 },
     /// A policy stops the pipeline. Text for the operator.
     Stop(String),
     /// The source's stream no longer shows its revisions from this one on up to another: is there more of it in the log? To be

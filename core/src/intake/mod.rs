@@ -25,6 +25,11 @@ pub(crate) trait Intake: Debug + Send {
     /// Takes what the source says, the wish to stop, and the time.
     fn take(&mut self, cx: &mut Context, streams: &mut Streams, input: Input);
 
+    /// What an answer for the streams says of the source may be outdated: takes that out.
+    fn vet(&self, input: Input) -> Input {
+        input
+    }
+
     /// Time has passed: decides whether anything may still be written, before anything is.
     fn pass(&mut self, _cx: &mut Context) {}
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::log::LogCommand;
+use super::state::StateCommand;
 use super::{
     Append, LeaveReason, LogPosition, LookupId, Moment, ReadId, Report, SessionId, Side, WriteId,
 };
@@ -216,6 +217,8 @@ pub enum Command {
     },
     /// For a source that reads the log.
     Log(LogCommand),
+    /// For a mirror that copies metadata and deletions.
+    State(StateCommand),
     /// For logs and metrics only.
     Report(Report),
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::log::LogInput;
+use super::state::{ChangeId, StateInput};
 use super::{AppendId, AppendOutcome, LookupId, Moment, ReadId, SessionId, Side, WriteId};
 use crate::event::{Event, Item, StreamName};
 
@@ -68,6 +69,15 @@ pub enum LeaveReason {
     Stopping,
 }
 
+/// What a mirror's note in a stream's metadata says of the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// The change of the source that was copied.
+    pub of: ChangeId,
+    /// Up to this revision the stream is the source's, or hidden as it is there; `None`: it held no event.
+    pub to: Option<u64>,
+}
+
 /// What a lookup found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LookupResult {
@@ -80,11 +90,14 @@ pub enum LookupResult {
         events: Vec<Event>,
         /// `$tb` of the stream's metadata; `None`: none is set, or it was not asked for (searches).
         truncate_before: Option<u64>,
+        /// A mirror copied the stream's metadata; `None`: none did, or it was not asked for.
+        copied: Option<Copied>,
     },
     /// The stream does not exist (and is not soft-deleted, where metadata was asked for).
     NotFound,
-    /// `$tb` of its metadata says that it was soft-deleted.
-    SoftDeleted,
+    /// `$tb` of its metadata says that it was soft-deleted: by a mirror, as the source was, or by somebody else. A stream that
+    /// was empty then and holds events all the same counts as deleted by somebody else.
+    SoftDeleted(Option<Copied>),
     /// It was tombstoned.
     Tombstoned,
     /// The metadata says nothing of a deletion: the answer to [`LookupRange::Metadata`].
@@ -344,6 +357,8 @@ pub enum Input {
     },
     /// What a source that reads the log says.
     Log(LogInput),
+    /// What is learnt of metadata and deletions.
+    State(StateInput),
     /// The time of [`Command::WakeAt`] has come, or the loop's own second passed.
     Tick,
     /// Stop: take nothing more, finish what is in flight until `deadline`.

@@ -9,6 +9,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use super::state::Metadata;
 use super::{AppendOutcome, Expected, LogPosition, ReadId, SessionId, WriteId};
 use crate::event::{Event, StreamName};
 
@@ -223,6 +224,17 @@ pub enum LogInput {
         position: LogPosition,
         /// What it is.
         event: Box<Event>,
+    },
+    /// A record of a metadata stream `$$S` that the filter matches, for a mirror that copies metadata.
+    State {
+        /// The session that it came over.
+        session: SessionId,
+        /// Where it stands.
+        position: LogPosition,
+        /// The stream S.
+        stream: StreamName,
+        /// What it says of it.
+        metadata: Box<Metadata>,
     },
     /// The server has looked through everything up to this position.
     LookedThrough {

@@ -10,13 +10,14 @@ mod input;
 pub mod log;
 mod report;
 mod settings;
+pub mod state;
 
 pub use self::append::{Answer, Append, AppendOutcome, CallEnd, Expected};
 pub use self::command::{Command, LookupRange, OWN_REASON, ReadFrom, StopReason, own_reason};
 pub use self::ids::{AppendId, LookupId, Moment, ReadId, SessionId, Side, WriteId};
 pub use self::input::{
-    GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LogPage, LogPosition, LookupResult,
-    MetadataOutcome, ParkedEntry, ParkedPage, Rights, SourcePage,
+    Copied, GroupSeen, Input, JoinRefusal, LeaveReason, LinkPage, LogPage, LogPosition,
+    LookupResult, MetadataOutcome, ParkedEntry, ParkedPage, Rights, SourcePage,
 };
 pub use self::report::{
     CopiedEvent, DuplicateReason, HeldReason, LogStatus, PipelineState, Report, Status,

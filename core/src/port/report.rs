@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::state::{DeletionKind, OnMetadataConflict};
 use super::{LogPosition, Moment, Side};
 use crate::event::{SkipReason, StreamName};
 
@@ -297,6 +298,39 @@ pub enum Report {
     },
     /// The parked stream may not be read.
     ParkedUnreadable,
+    /// Metadata of a stream was copied.
+    MetadataWritten {
+        /// Stream that has it now.
+        stream: StreamName,
+    },
+    /// A deletion was copied.
+    Deleted {
+        /// Stream that was deleted.
+        stream: StreamName,
+        /// How.
+        kind: DeletionKind,
+    },
+    /// A deletion is not copied, by rule.
+    DeletionPassed {
+        /// Stream that was deleted at the source.
+        stream: StreamName,
+        /// How.
+        kind: DeletionKind,
+    },
+    /// Metadata at the destination is somebody else's.
+    MetadataConflict {
+        /// Stream whose metadata it is.
+        stream: StreamName,
+        /// What becomes of it.
+        policy: OnMetadataConflict,
+    },
+    /// Metadata of a stream could not be copied: why, for the operator.
+    MetadataRefused {
+        /// Stream whose metadata it is.
+        stream: StreamName,
+        /// The reason.
+        why: String,
+    },
     /// Metadata was not written because the stream has some already.
     MetadataKept {
         /// Stream that has metadata already.

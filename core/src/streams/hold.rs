@@ -160,6 +160,16 @@ impl Streams {
         }
     }
 
+    /// The stream is gone for good on both sides: it is not held any more, whatever it was held for.
+    pub(crate) fn give_up(&mut self, cx: &mut Context, name: &StreamName) {
+        self.release(cx, name);
+        if let Some(State::Held(held)) = self.table.state(name) {
+            let tail = held.tail;
+            self.table.wake(name).state = State::aligned(tail);
+            self.rest(cx, name);
+        }
+    }
+
     /// A process before this one held the stream: it is held until it is looked at.
     pub(crate) fn hold_as_before(&mut self, cx: &mut Context, held: &HeldStream) {
         let stream = self.table.wake(&held.stream);

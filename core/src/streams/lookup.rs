@@ -9,11 +9,14 @@ use crate::streams::Streams;
 use crate::streams::compare::{self, Finding};
 use crate::streams::queue::Queue;
 use crate::streams::rights::Denied;
-use crate::streams::stream::{LookingUp, LookupStep, State};
+use crate::streams::stream::{LookingUp, LookupStep, State, Stream};
 
 /// Events and bytes of a lookup's page.
 const PAGE: u64 = 200;
 pub(super) const PAGE_BYTES: usize = 64 * 1024;
+
+/// Appends that are refused where a deleted stream goes on, until that is a conflict.
+const REFUSED_BEHIND_DELETION: u32 = 2;
 
 /// Lookups under way at once, at most.
 const AT_ONCE: usize = 256;
@@ -179,7 +182,10 @@ impl Streams {
             return;
         }
         match (step, result) {
-            (_, LookupResult::SoftDeleted) => {
+            (_, LookupResult::SoftDeleted(Some(copied))) => {
+                self.deleted_before(cx, &name, copied.to);
+            }
+            (_, LookupResult::SoftDeleted(None)) => {
                 self.conflict(cx, &name, "the stream was deleted at the destination")
             }
             (_, LookupResult::Tombstoned) => {
@@ -204,9 +210,16 @@ impl Streams {
                     last,
                     events,
                     truncate_before,
+                    copied,
                 },
             ) => {
-                self.note_truncation(cx, &name, truncate_before);
+                let is_copied = copied.is_some();
+                if let Some(stream) = self.table.get_mut(&name) {
+                    stream.known.mirrored_to = copied.and_then(|copied| copied.to);
+                }
+                if !is_copied {
+                    self.note_truncation(cx, &name, truncate_before);
+                }
                 self.on_full_lookup(cx, &name, from, last, &events);
             }
             _ => self.aligned(cx, &name, None),
@@ -274,6 +287,25 @@ impl Streams {
             stream.failures = 0;
         }
         self.aligned(cx, name, tail);
+    }
+
+    /// A mirror deleted it there as the source did, behind this revision: what comes up to there is hidden, and what comes
+    /// after it revives the stream.
+    fn deleted_before(&mut self, cx: &mut Context, name: &StreamName, last: Option<u64>) {
+        // An append right behind it was refused, and again: events that are no copies are hidden with it.
+        let is_refused = |stream: &Stream| stream.failures >= REFUSED_BEHIND_DELETION;
+        if self.table.get(name).is_some_and(is_refused) {
+            let text = "the destination has other events behind those that the source deleted";
+            return self.conflict(cx, name, text);
+        }
+        self.release(cx, name);
+        if let Some(stream) = self.table.get_mut(name) {
+            stream.state = State::aligned(last);
+            stream.known.unverified = None;
+            stream.failing = None;
+            stream.beyond_since = None;
+        }
+        self.advance(cx, name);
     }
 
     /// The lookup decided that the stream can be written.

@@ -5,9 +5,10 @@
 use crate::context::Context;
 use crate::event::StreamName;
 use crate::port::{Command, MetadataOutcome, Report, WriteId};
+use crate::seam::Outcome;
 use crate::streams::Streams;
 use crate::streams::rights::Denied;
-use crate::streams::stream::State;
+use crate::streams::stream::{State, Stream};
 
 impl Streams {
     /// True if `$$S` has to be written before revision 0, which is now under way.
@@ -57,9 +58,16 @@ impl Streams {
         self.resend.lookup_answered();
         self.verdict(cx);
         match outcome {
-            MetadataOutcome::Exists => cx.report(Report::MetadataKept {
-                stream: name.clone(),
-            }),
+            MetadataOutcome::Exists => {
+                let filled = self.table.get(&name).and_then(Stream::fill_to);
+                self.told.extend(filled.map(|below| Outcome::Hides {
+                    stream: name.clone(),
+                    below,
+                }));
+                cx.report(Report::MetadataKept {
+                    stream: name.clone(),
+                });
+            }
             MetadataOutcome::Denied => return self.denied(cx, &name, Denied::WriteMetadata, sent),
             MetadataOutcome::Written | MetadataOutcome::NoAnswer => {}
         }

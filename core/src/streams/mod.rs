@@ -55,6 +55,7 @@ use crate::seam::Outcome;
 
 pub use self::advance::placeholder_id;
 pub use self::queue::ENTRY_OVERHEAD;
+pub(crate) use self::readings::Standing;
 
 /// What a read of the source was for.
 #[derive(Clone, Debug)]

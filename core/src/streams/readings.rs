@@ -7,10 +7,21 @@ use crate::event::StreamName;
 use crate::port::{HeldReason, Moment, Status};
 use crate::streams::Streams;
 use crate::streams::queue::Entry;
-use crate::streams::stream::Stream;
+use crate::streams::stream::{State, Stream};
 
 /// Held streams that a status names.
 const NAMED: usize = 100;
+
+/// What is known of a stream of the destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is not written to.
+    Held,
+    /// What it holds is the source's; the highest revision that is known to be there, if any is.
+    Ours(Option<u64>),
+    /// Nothing.
+    Unknown,
+}
 
 impl Streams {
     /// Events and lookups may be sent: the destination answers.
@@ -85,6 +96,20 @@ impl Streams {
     /// The stream has something to do.
     pub(crate) fn is_busy(&self, name: &StreamName) -> bool {
         self.table.get(name).is_some()
+    }
+
+    /// Nothing of the stream waits or is under way.
+    pub(crate) fn is_quiet(&self, name: &StreamName) -> bool {
+        self.table.get(name).is_none_or(Stream::is_idle)
+    }
+
+    /// What is known of the destination's stream.
+    pub(crate) fn standing(&self, name: &StreamName) -> Standing {
+        match self.table.state(name) {
+            Some(State::Held(_)) => Standing::Held,
+            Some(State::Aligned(aligned)) => Standing::Ours(aligned.tail),
+            _ => Standing::Unknown,
+        }
     }
 
     /// The stream rests, and is held or known to have this revision at the destination.

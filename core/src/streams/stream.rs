@@ -181,6 +181,9 @@ pub(super) struct Known {
     pub(super) unverified: Option<u64>,
     /// It was told that the destination no longer shows some of its events.
     pub(super) told_unreadable: bool,
+    /// A mirror has copied its metadata, and found the destination's stream to be the source's up to here, or hides it as the
+    /// source does.
+    pub(super) mirrored_to: Option<u64>,
     /// It was told that another writer truncated it.
     pub(super) told_truncated: bool,
     /// Highest source revision written, or with `skip_version_check` found at the destination.

@@ -95,6 +95,15 @@ impl Table {
         self.busy.get(name)
     }
 
+    /// What is known of the stream, busy or not; `None`: nothing.
+    pub(super) fn state(&self, name: &StreamName) -> Option<&State> {
+        let idle = || self.idle.peek(name).map(|idle| &idle.state);
+        self.busy
+            .get(name)
+            .map(|stream| &stream.state)
+            .or_else(idle)
+    }
+
     /// True for an idle stream that the destination is known to hold up to this revision, or that is held.
     pub(super) fn is_settled(&self, name: &StreamName, revision: u64) -> bool {
         let known = |idle: &Idle| match &idle.state {

@@ -258,7 +258,11 @@ impl Streams {
 
     /// Nothing tells whose the stream is.
     fn unverified(&mut self, cx: &mut Context, name: &StreamName, tail: Tail, why: &str) {
-        if cx.settings.on_unverified == OnUnverified::Pass {
+        let is_mirrored = self
+            .table
+            .get(name)
+            .is_some_and(|stream| stream.known.mirrored_to >= Some(tail.revision));
+        if is_mirrored || cx.settings.on_unverified == OnUnverified::Pass {
             self.tell_unverified(cx, name, tail.revision);
             self.tail_is_ours(cx, name, tail);
             return;

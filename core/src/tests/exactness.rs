@@ -226,6 +226,7 @@ fn stream_truncated_by_another_writer_is_told_once() {
             last: 5,
             events: events("s-1", [5]),
             truncate_before: Some(4),
+            copied: None,
         });
         bench.source(source([0], 9));
         bench.pass(Duration::from_secs(1));
@@ -250,6 +251,7 @@ fn stream_that_begins_with_its_first_event_is_not_truncated() {
             last: 5,
             events: events("s-1", [5]),
             truncate_before,
+            copied: None,
         });
         let asks = bench.commands().len() == 2;
         assert_eq!(asks, truncate_before > Some(0));

@@ -24,7 +24,7 @@ fn conflicts() -> Vec<Story> {
             bench.source_events(events("s-1", [4]), 9);
         }),
         ("soft-deleted", |bench| {
-            bench.looked_up(LookupResult::SoftDeleted)
+            bench.looked_up(LookupResult::SoftDeleted(None))
         }),
         ("tombstoned", |bench| {
             bench.looked_up(LookupResult::Tombstoned)
@@ -111,7 +111,7 @@ fn a_policy_stop_takes_no_more_while_it_finishes_what_is_in_flight() {
 #[test]
 fn a_held_stream_holds_up_no_other() {
     let mut bench = Bench::looking_up(settings());
-    bench.looked_up(LookupResult::SoftDeleted);
+    bench.looked_up(LookupResult::SoftDeleted(None));
     bench.commands();
     bench.deliver("s-2", 0);
     assert_eq!(bench.commands(), ["look s-2 metadata"]);

@@ -277,6 +277,7 @@ impl Bench {
             last,
             events,
             truncate_before: None,
+            copied: None,
         });
     }
 

@@ -194,6 +194,7 @@ fn what_ends_the_call_alone_while_the_server_answers_is_refused() {
             last: 0,
             events: events("s-1", [0]),
             truncate_before: None,
+            copied: None,
         },
     );
     bench.source_events(events("s-1", [0]), 10);

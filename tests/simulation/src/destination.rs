@@ -294,9 +294,11 @@ impl Destination {
         }
         let readable = || at.events.iter().skip(skip(at.first));
         let (backwards, events) = match range {
-            LookupRange::Metadata if at.soft_deleted => return LookupResult::SoftDeleted,
+            LookupRange::Metadata if at.soft_deleted => {
+                return LookupResult::SoftDeleted(None);
+            }
             LookupRange::Metadata => return LookupResult::NotDeleted,
-            _ if at.soft_deleted => return LookupResult::SoftDeleted,
+            _ if at.soft_deleted => return LookupResult::SoftDeleted(None),
             _ if at.events.is_empty() => return LookupResult::NotFound,
             LookupRange::Forwards { from, count } => (
                 false,
@@ -326,6 +328,7 @@ impl Destination {
             last: at.events.len() as u64 - 1,
             events,
             truncate_before: (!backwards && at.first > 0).then_some(at.first),
+            copied: None,
         }
     }
 

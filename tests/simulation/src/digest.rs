@@ -95,7 +95,9 @@ fn port(command: &Command) -> Option<(Port, u64)> {
         Command::SearchLog { .. } => (Port::Log, 15),
         Command::Probe { .. } => (Port::Probes, 16),
         Command::Finished { .. } => (Port::End, 17),
-        Command::WakeAt { .. } | Command::Report(_) | Command::Log(_) => return None,
+        Command::WakeAt { .. } | Command::Report(_) | Command::Log(_) | Command::State(_) => {
+            return None;
+        }
     })
 }
 

@@ -239,6 +239,7 @@ fn looked_up(mutation: Mutation, memory: &Memory, result: LookupResult) -> Looku
                 last,
                 events,
                 truncate_before,
+                copied: None,
             },
             None => LookupResult::NotFound,
         },
@@ -248,6 +249,7 @@ fn looked_up(mutation: Mutation, memory: &Memory, result: LookupResult) -> Looku
                 last,
                 mut events,
                 truncate_before,
+                copied: None,
             },
         ) => {
             for event in &mut events {
@@ -259,6 +261,7 @@ fn looked_up(mutation: Mutation, memory: &Memory, result: LookupResult) -> Looku
                 last,
                 events,
                 truncate_before,
+                copied: None,
             }
         }
         (_, result) => result,

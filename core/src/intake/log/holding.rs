@@ -226,6 +226,9 @@ impl Log {
         read: ReadId,
         page: EpochsPage,
     ) {
+        if self.on_epochs_for_states(cx, read, &page) {
+            return;
+        }
         match self.holding.stage.clone() {
             Stage::Judging {
                 read: Some(asked),

@@ -178,6 +178,7 @@ impl Log {
         read: ReadId,
         page: SourcePage,
     ) {
+        let copies_tombstones = self.copies_tombstones();
         let looks = &mut self.record.looks;
         let Some(look) = looks.under_way.get_mut(&read) else {
             return;
@@ -198,6 +199,11 @@ impl Log {
                 }
             }
             // What was passed before it was deleted belongs to its history: a later event of it stands after that.
+            SourcePage::Tombstoned if copies_tombstones => {
+                let stream = look.stream.clone();
+                self.in_log_alone(read);
+                self.bring_tombstone(cx, &stream);
+            }
             SourcePage::SoftDeleted | SourcePage::Tombstoned => self.in_log_alone(read),
             SourcePage::NotFound | SourcePage::Denied | SourcePage::Refused(_) => {
                 self.still_held(cx, read);
@@ -213,9 +219,12 @@ impl Log {
     }
 
     /// The log shows nothing of it after this revision.
-    pub(super) fn log_has_no_more(&mut self, cx: &Context, read: ReadId, last: Option<u64>) {
-        if let Some(look) = self.record.looks.under_way.get_mut(&read) {
-            look.last = last;
+    pub(super) fn log_has_no_more(&mut self, cx: &mut Context, read: ReadId, last: Option<u64>) {
+        let looks = &mut self.record.looks;
+        if let Some(look) = looks.under_way.get_mut(&read) {
+            // What was passed and is shown nowhere any more cannot be brought.
+            let passed = looks.streams.get(&look.stream).and_then(|seen| seen.passed);
+            look.last = last.max(passed);
             self.found_complete(cx, read);
         }
     }
@@ -228,7 +237,7 @@ impl Log {
     }
 
     /// The newest event was not written, or not that one.
-    pub(super) fn look_ended(&mut self, cx: &Context, read: ReadId, extent: Extent) {
+    pub(super) fn look_ended(&mut self, cx: &mut Context, read: ReadId, extent: Extent) {
         match extent {
             Extent::Stream => self.still_held(cx, read),
             // A placeholder stands in its place.
@@ -245,7 +254,7 @@ impl Log {
     }
 
     /// Everything up to the newest event is at the destination. What was passed since it was read is not, perhaps.
-    pub(super) fn found_complete(&mut self, cx: &Context, read: ReadId) {
+    pub(super) fn found_complete(&mut self, cx: &mut Context, read: ReadId) {
         let looks = &mut self.record.looks;
         let Some(look) = looks.under_way.remove(&read) else {
             return;
@@ -256,7 +265,8 @@ impl Log {
         } else if looks.passed_to(&look.stream) > look.last {
             looks.at(&look.stream, cx.now);
         } else {
-            self.record.is_complete(look.stream);
+            self.record.is_complete(look.stream.clone());
+            self.look_at_state(cx, &look.stream);
         }
     }
 }

@@ -7,6 +7,7 @@
 //! source is the same. `record` is which streams are on record at the destination as held, `recording` reads and writes it,
 //! `looks` looks at them again, `search` searches the log for what streams no longer show; `write` is how both are written.
 //! `reading` is the subscription, `opening` the reads around its start. `positions` is what is done. `ending` stops.
+//! `states` copies metadata and deletions.
 
 mod ending;
 mod epochs;
@@ -19,6 +20,7 @@ mod record;
 mod recording;
 mod saving;
 mod search;
+mod states;
 mod taking;
 mod write;
 
@@ -32,12 +34,15 @@ use self::reading::Reading;
 use self::record::HeldRecord;
 use self::recording::Recording;
 use self::search::Searches;
+use self::states::{Compared, States};
 use crate::context::Context;
 use crate::filter::StreamFilter;
 use crate::intake::Intake;
 use crate::port::log::{Holder, LogCommand, LogInput, Record};
+use crate::port::state::StateRules;
 use crate::port::{
-    AppendOutcome, Command, Input, LogPosition, LogStatus, Moment, PipelineState, Side, Status,
+    AppendOutcome, Command, Input, LogPosition, LogStatus, Moment, PipelineState, ReadId, Side,
+    Status,
 };
 use crate::seam::{Claim, Outcome};
 use crate::streams::Streams;
@@ -50,6 +55,8 @@ const PATIENCE: Duration = Duration::from_millis(7_500);
 pub struct LogSettings {
     /// Which streams are copied.
     pub filter: StreamFilter,
+    /// What becomes of metadata and deletions; `None`: they are not copied.
+    pub states: Option<StateRules>,
     /// What this process writes into the checkpoint as its holder.
     pub holder: Holder,
 }
@@ -78,6 +85,8 @@ pub(super) struct Log {
     record: HeldRecord,
     recording: Recording,
     searches: Searches,
+    /// Metadata and deletions.
+    states: States,
     trouble: Trouble,
     ending: Option<Ending>,
     /// The source's epochs when they were last read over a connection that was believed.
@@ -98,6 +107,7 @@ impl Log {
     /// Nothing is known yet; the first pump asks for the newest checkpoint.
     pub(super) fn new(settings: LogSettings) -> Self {
         Self {
+            states: States::new(settings.states),
             settings,
             holding: Holding::new(),
             reading: Reading::new(),
@@ -134,6 +144,15 @@ impl Log {
                 session,
                 reading::Message::Record(position, event),
             ),
+            LogInput::State {
+                session,
+                position,
+                stream,
+                metadata,
+            } => {
+                let message = reading::Message::State(position, stream, metadata);
+                self.on_message(cx, streams, session, message);
+            }
             LogInput::LookedThrough { session, position } => {
                 self.on_message(
                     cx,
@@ -169,10 +188,14 @@ impl Log {
         self.dropped(cx, dropped);
     }
 
-    fn dropped(&mut self, cx: &Context, claims: Vec<Claim>) {
+    fn dropped(&mut self, cx: &mut Context, claims: Vec<Claim>) {
         for claim in claims {
             if let Some(read) = claim.look() {
-                self.look_again(cx, read);
+                if self.states.asked_for(read) {
+                    self.states.note_compared(read, Compared::Dropped);
+                } else {
+                    self.look_again(cx, read);
+                }
             }
         }
     }
@@ -187,6 +210,7 @@ impl Log {
         self.record.begin_again();
         self.record.looks.forget_passed();
         self.give_up_searches(cx, streams);
+        self.begin_states_again(cx);
     }
 
     fn done(&mut self, cx: &mut Context, position: LogPosition) {
@@ -194,6 +218,16 @@ impl Log {
             self.holding.note_copied();
             cx.progress += 1;
         }
+    }
+}
+
+/// What became of an event that was handed over to be compared.
+fn compared(outcome: &Outcome) -> Option<(ReadId, Compared)> {
+    match outcome {
+        Outcome::Done { claim, .. } => Some((claim.look()?, Compared::There)),
+        Outcome::Held { claim, .. } => Some((claim.look()?, Compared::Held)),
+        Outcome::Dropped(claim) => Some((claim.look()?, Compared::Dropped)),
+        _ => None,
     }
 }
 
@@ -223,10 +257,21 @@ impl Intake for Log {
                 reachable,
             } => cx.source_failing = !reachable,
             Input::Stop { deadline } => self.on_stop(cx, streams, deadline),
+            Input::SourceRead { read, page } if self.states.asked_for(read) => {
+                self.on_proof_page(cx, streams, read, page);
+            }
             Input::SourceRead { read, page } => self.on_newest_read(cx, streams, read, page),
+            Input::State(input) => self.on_state(cx, streams, input),
             // Time alone, what is for the streams, and what only a group says.
             _ => {}
         }
+    }
+
+    fn vet(&self, mut input: Input) -> Input {
+        if let Input::LookedUp { result, .. } = &mut input {
+            self.vet_note(result);
+        }
+        input
     }
 
     fn pass(&mut self, cx: &mut Context) {
@@ -234,7 +279,13 @@ impl Intake for Log {
     }
 
     fn settle(&mut self, cx: &mut Context, outcome: Outcome) {
+        if let Some((read, compared)) = compared(&outcome)
+            && self.states.asked_for(read)
+        {
+            return self.states.note_compared(read, compared);
+        }
         match outcome {
+            Outcome::Hides { stream, below } => self.hide_placeholders(cx, &stream, below),
             Outcome::Done { claim, .. } => match (claim.look(), claim.position(self.log)) {
                 (Some(read), _) => self.found_complete(cx, read),
                 (None, Some(position)) => self.done(cx, position),
@@ -272,6 +323,7 @@ impl Intake for Log {
         self.pump_holding(cx);
         self.pump_record(cx, streams);
         self.pump_looks(cx);
+        self.pump_states(cx, streams);
         if self.ending.is_some() {
             self.pump_ending(cx, streams);
         } else {
@@ -293,7 +345,11 @@ impl Intake for Log {
 
     fn due(&self, cx: &Context) -> Option<Moment> {
         let ending = self.ending.as_ref().map(Ending::due);
-        let record = [self.recording.due(), self.record.looks.due()];
+        let record = [
+            self.recording.due(),
+            self.record.looks.due(),
+            self.states.due(),
+        ];
         [self.holding.due(), self.reading.due(), ending]
             .into_iter()
             .chain(record)

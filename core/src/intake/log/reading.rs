@@ -8,12 +8,14 @@
 use std::time::Duration;
 
 use super::positions::Handed;
+use super::states::described_by;
 use super::{Log, Trouble, send};
 use crate::context::Context;
-use crate::event::Event;
+use crate::event::{Event, StreamName};
 use crate::filter::never_copied;
 use crate::pause::back_off;
 use crate::port::log::{LogCommand, LogRefusal, Mark, Record, RecordPage};
+use crate::port::state::Metadata;
 use crate::port::{Command, LeaveReason, LogPosition, Moment, ReadId, Report, SessionId};
 use crate::seam::Claim;
 use crate::streams::Streams;
@@ -29,6 +31,8 @@ const SHED_EVERY: Duration = Duration::from_secs(1);
 pub(super) enum Message {
     /// A record that the filter matches.
     Record(LogPosition, Box<Event>),
+    /// One of a stream's metadata.
+    State(LogPosition, StreamName, Box<Metadata>),
     /// Everything up to here was looked through.
     LookedThrough(LogPosition),
 }
@@ -172,7 +176,7 @@ impl Log {
         match &mut self.reading.phase {
             Phase::Wait { at } if *at <= cx.now && may_begin => self.judge_source(cx),
             Phase::Open { session, paused } => {
-                let full = cx.memory.is_full() || self.record.is_full();
+                let full = cx.memory.is_full() || self.record.is_full() || self.states.is_full();
                 if *paused != full && (full || cx.memory.has_room()) {
                     *paused = full;
                     cx.out.push(Command::Poll {
@@ -191,6 +195,7 @@ impl Log {
         self.drop_waiting(cx, streams);
         self.positions.begin_again();
         self.record.begin_again();
+        self.states.clear(cx);
         self.reopen(cx, AGAIN);
     }
 
@@ -290,6 +295,10 @@ impl Log {
     fn hear(&mut self, cx: &mut Context, streams: &mut Streams, message: Message) {
         match message {
             Message::Record(position, event) => self.hand_in(cx, streams, position, *event),
+            Message::State(position, name, metadata) => {
+                let of = (position, &name);
+                self.hand_in_change(cx, of, &metadata.event, Some(&metadata));
+            }
             Message::LookedThrough(position) => self.positions.looked_through(position),
         }
     }
@@ -302,9 +311,14 @@ impl Log {
         position: LogPosition,
         event: Event,
     ) {
+        if let Some(name) = described_by(&event.stream) {
+            return self.hand_in_change(cx, (position, &name), &event, None);
+        }
         let record = Record::of(&event, position);
         if !self.settings.filter.wants(&event.stream) {
             self.positions.pass(record);
+        } else if self.hand_to_states(cx, position, &event) {
+            // It goes on from there.
         } else if let Some(reason) = never_copied(&event) {
             self.positions.pass(record);
             cx.report(Report::Skipped { reason });

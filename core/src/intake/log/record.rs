@@ -78,6 +78,12 @@ impl HeldRecord {
         !self.waiting.is_empty() && (streams > HELD_STREAMS || is_over())
     }
 
+    /// Events of it were passed that are not at the destination, as far as is known.
+    pub(super) fn lacks_events(&self, name: &StreamName) -> bool {
+        let is_complete = self.complete.contains(name) || self.leaving.contains(name);
+        self.waiting.contains_key(name) || self.held.contains_key(name) && !is_complete
+    }
+
     pub(super) fn holds(&self, name: &StreamName) -> bool {
         self.held.contains_key(name)
     }

@@ -18,6 +18,7 @@ impl Log {
     /// Says how far it is: sampled first, then proven by the leader, then written.
     pub(super) fn save(&mut self, cx: &mut Context) {
         self.note_witness();
+        self.states.note_sampled();
         let read = ReadId(cx.next_id());
         let before = self.holding.last().and_then(|last| last.highest);
         let highest = self
@@ -138,6 +139,7 @@ impl Log {
 
     fn accepted(&mut self, cx: &mut Context, revision: u64, write: Write<Box<Checkpoint>>) {
         self.holding.lease_until = write.first_sent + LEASE;
+        self.states.note_saved();
         let rules = self.settings.filter.to_string();
         if !write.what.taken_over && write.what.rules == rules {
             self.holding.done = write.what.mark.clone();

@@ -5,14 +5,15 @@
 //! part of the log is searched at a time, and each search goes to the end of the line after its part. Never decides what
 //! becomes of a revision that nothing shows.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{Log, send};
 use crate::context::Context;
 use crate::event::{Event, StreamName};
 use crate::filter::never_copied;
-use crate::port::log::{LogCommand, SearchPage};
-use crate::port::{LogPosition, ReadId};
+use crate::port::log::{LogCommand, RecordPage, SearchPage};
+use crate::port::state::StateCommand;
+use crate::port::{Command, LogPosition, ReadId};
 use crate::seam::Claim;
 use crate::streams::Streams;
 
@@ -61,6 +62,8 @@ pub(super) struct Searches {
     line: VecDeque<Search>,
     under_way: Option<(ReadId, Search)>,
     unfound: Vec<Unfound>,
+    /// Single events that are looked for backwards.
+    single: BTreeMap<u64, Unfound>,
 }
 
 impl Log {
@@ -97,7 +100,7 @@ impl Log {
     /// Answers for what is in no log, and begins the next search.
     pub(super) fn pump_searches(&mut self, cx: &mut Context, streams: &mut Streams) {
         for gap in std::mem::take(&mut self.searches.unfound) {
-            streams.not_in_log(cx, (gap.ask, &gap.stream), gap.from, gap.to);
+            self.look_back(cx, streams, gap);
         }
         if self.searches.under_way.is_some() || cx.ending {
             return;
@@ -112,6 +115,46 @@ impl Log {
         if let Some(search) = next.and_then(|next| self.searches.line.remove(next)) {
             self.begin_search(cx, search);
         }
+    }
+
+    /// Of a stream of which nothing was passed the log has no more than it handed out. But the destination may hide what it
+    /// was handed, by the metadata that ditto copied: the event that its last one is compared with is looked for.
+    fn look_back(&mut self, cx: &mut Context, streams: &mut Streams, gap: Unfound) {
+        if !self.states.are_copied() || gap.to != gap.from + 1 {
+            return streams.not_in_log(cx, (gap.ask, &gap.stream), gap.from, gap.to);
+        }
+        let read = ReadId(cx.next_id());
+        cx.out.push(Command::State(StateCommand::ReadLast {
+            read,
+            stream: gap.stream.clone(),
+            before: None,
+            revision: Some(gap.from),
+        }));
+        self.searches.single.insert(read.0, gap);
+    }
+
+    /// A single event was looked for. False if this read was for something else.
+    pub(super) fn on_looked_back(
+        &mut self,
+        cx: &mut Context,
+        streams: &mut Streams,
+        read: ReadId,
+        page: &RecordPage,
+    ) -> bool {
+        let Some(gap) = self.searches.single.remove(&read.0) else {
+            return false;
+        };
+        let asked = (gap.ask, &gap.stream);
+        match page {
+            RecordPage::Found(found) if found.1.revision == gap.from => {
+                streams.found_in_log(cx, asked, gap.from, vec![found.1.clone()]);
+            }
+            RecordPage::Found(_) | RecordPage::End => {
+                streams.not_in_log(cx, asked, gap.from, gap.to);
+            }
+            RecordPage::Refused(_) => streams.log_unsearched(cx, gap.ask, &gap.stream),
+        }
+        true
     }
 
     fn begin_search(&mut self, cx: &mut Context, mut search: Search) {
@@ -297,7 +340,8 @@ impl Log {
         for search in searches.line.into_iter().chain(under_way) {
             self.unsearched(cx, streams, search);
         }
-        for gap in searches.unfound {
+        let single = searches.single.into_values();
+        for gap in searches.unfound.into_iter().chain(single) {
             streams.log_unsearched(cx, gap.ask, &gap.stream);
         }
     }

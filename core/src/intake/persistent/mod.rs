@@ -200,6 +200,7 @@ impl Intake for Persistent {
             | Input::MetadataDone { .. }
             | Input::Reachable { .. }
             | Input::Log(_)
+            | Input::State(_)
             | Input::Budget { .. } => {}
         }
     }
@@ -226,6 +227,8 @@ impl Intake for Persistent {
                 older,
                 excused,
             } => self.note_second_delivery(cx, &claim, &older, excused),
+            // A group's streams keep the metadata that they have.
+            Outcome::Hides { .. } => {}
             Outcome::Stop(why) => self.end_by_policy(cx, why),
             // Asked only where the source has a log.
             Outcome::Missing { .. } => {}

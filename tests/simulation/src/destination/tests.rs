@@ -54,7 +54,7 @@ fn a_soft_deleted_stream_begins_again_behind_its_tail() {
     destination.soft_delete(0);
     assert_eq!(
         destination.lookup(0, LookupRange::Metadata, 1000),
-        LookupResult::SoftDeleted
+        LookupResult::SoftDeleted(None)
     );
     let events = source.streams[0].events[2..3].to_vec();
     let effect = destination.append(&source, Duration::ZERO, 0, Expected::NoStream, &events);

@@ -95,6 +95,7 @@ impl World {
         let filter = self.filter();
         let settings = LogSettings {
             filter: filter.clone(),
+            states: self.options.states,
             holder: Holder {
                 name: format!("ditto/{number}"),
                 instance,

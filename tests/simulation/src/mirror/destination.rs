@@ -3,12 +3,14 @@
 //!
 //! Never trusts what an append says about itself.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::log::{Checkpoint, CheckpointPage, HeldChange, HeldPage, HeldStream};
 use ditto_core::port::{AppendOutcome, Expected, LookupRange, LookupResult, WriteId};
 use uuid::Uuid;
+
+use super::state::StoredState;
 
 /// A checkpoint as it was stored: by which daemon, from which start, under which id.
 #[derive(Clone, Debug)]
@@ -27,6 +29,9 @@ pub(super) struct Recorded {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Destination {
     pub(super) streams: BTreeMap<StreamName, Vec<Event>>,
+    /// Each stream's `$$S`.
+    pub(super) states: BTreeMap<StreamName, Vec<StoredState>>,
+    pub(super) tombstoned: BTreeSet<StreamName>,
     pub(super) checkpoints: Vec<Stored>,
     pub(super) record: Vec<Recorded>,
     /// Streams that may not be written; true: nor read.
@@ -64,6 +69,10 @@ impl Destination {
         if self.refused.contains_key(stream) {
             return (AppendOutcome::Refused("not now".to_owned()), false);
         }
+        if self.tombstoned.contains(stream) {
+            return (AppendOutcome::Deleted, false);
+        }
+        let is_deleted = self.said(stream).is_deletion();
         let at = self.streams.entry(stream.clone()).or_default();
         let from = next(expected);
         let there = at.get(from..from.saturating_add(events.len()));
@@ -76,12 +85,16 @@ impl Destination {
         let last = (from + events.len()) as u64 - 1;
         if same {
             (AppendOutcome::Written(last), false)
-        } else if fits(expected, at.len()) {
-            let stored = events.iter().zip(from as u64..);
+        } else if fits(expected, at.len()) || is_deleted && expected == Expected::NoStream {
+            // Over a soft deletion *no stream* writes at the end.
+            let first = at.len() as u64;
+            let stored = events.iter().zip(first..);
             at.extend(stored.map(|(event, revision)| Event {
                 revision,
                 ..event.clone()
             }));
+            let last = at.len() as u64 - 1;
+            self.revive(stream, first);
             (AppendOutcome::Written(last), true)
         } else {
             (AppendOutcome::WrongRevision, false)
@@ -93,6 +106,13 @@ impl Destination {
         if self.refused.get(stream) == Some(&true) {
             return LookupResult::Refused("not now".to_owned());
         }
+        if self.tombstoned.contains(stream) {
+            return LookupResult::Tombstoned;
+        }
+        if self.said(stream).is_deletion() {
+            return LookupResult::SoftDeleted(self.copied(stream));
+        }
+        let first = self.shows_from(stream);
         let events = match self.streams.get(stream) {
             _ if range == LookupRange::Metadata => return LookupResult::NotDeleted,
             Some(events) if !events.is_empty() => events,
@@ -102,7 +122,7 @@ impl Destination {
             LookupRange::Metadata => Vec::new(),
             LookupRange::Forwards { from, count } => events
                 .iter()
-                .filter(|event| event.revision >= from)
+                .filter(|event| event.revision >= from.max(first))
                 .take(count as usize)
                 .cloned()
                 .collect(),
@@ -110,6 +130,7 @@ impl Destination {
                 let mut found: Vec<Event> = events
                     .iter()
                     .rev()
+                    .filter(|event| event.revision >= first)
                     .filter(|event| from.is_none_or(|from| event.revision <= from))
                     .take(count as usize)
                     .cloned()
@@ -121,7 +142,8 @@ impl Destination {
         LookupResult::Tail {
             last: events.len() as u64 - 1,
             events: found,
-            truncate_before: None,
+            truncate_before: self.said(stream).truncate_before,
+            copied: self.copied(stream),
         }
     }
 

@@ -97,6 +97,9 @@ impl World {
             return;
         };
         let first = self.dice.between(0, last + 1);
+        if self.options.states.is_some() {
+            return self.truncate_by_state(&name, first);
+        }
         let before = self.source.truncated.entry(name.clone()).or_default();
         *before = (*before).max(first);
         let first = *before;

@@ -13,6 +13,7 @@ mod reading;
 mod serve;
 mod silence;
 mod source;
+mod state;
 mod world;
 
 pub use self::mistake::Mistake;

@@ -5,6 +5,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use ditto_core::port::state::StateRules;
+
+use super::state::rules;
 use crate::dice::Dice;
 
 /// The options of one schedule.
@@ -40,6 +43,10 @@ pub struct Options {
     pub holds_gaps: bool,
     /// Streams that are truncated whole or soft-deleted at the source, in a hundred seconds.
     pub hidden: u64,
+    /// Metadata and deletions are copied, by these rules.
+    pub states: Option<StateRules>,
+    /// Changes of streams' states at the source.
+    pub changes: u64,
     /// How long things go wrong.
     pub faulty: Duration,
 }
@@ -67,6 +74,22 @@ impl Options {
             meddling: dice.pick(&[0, 0, 5, 20]),
             holds_gaps: dice.permille(200),
             hidden: dice.pick(&[0, 0, 5, 20]),
+            states: None,
+            changes: 0,
+        }
+        .with_states()
+    }
+
+    /// Thrown with dice of its own: the other options stay what they were.
+    fn with_states(self) -> Self {
+        let mut dice = Dice::new(self.seed, 95);
+        let states = rules(&mut dice);
+        Self {
+            states,
+            changes: states.map_or(0, |_| dice.between(1, 60)),
+            // Streams are hidden by their states.
+            hidden: states.map_or(self.hidden, |_| 0),
+            ..self
         }
     }
 }

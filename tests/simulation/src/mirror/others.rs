@@ -26,6 +26,7 @@ impl World {
         match self.others.below(4) {
             0 => self.write_foreign(&name),
             1 => self.remove_foreign(&name),
+            2 if self.options.states.is_some() => self.write_foreign_state(&name),
             _ => {
                 self.note(|| format!("{name} is refused"));
                 let reads = self.others.permille(300);
@@ -42,17 +43,26 @@ impl World {
         self.note(|| format!("somebody else writes to {name}"));
         self.foreign += 1;
         let id = Uuid::from_u128(FOREIGN | self.foreign);
+        if self.destination.tombstoned.contains(name) {
+            return;
+        }
         let at = self.destination.streams.entry(name.clone()).or_default();
+        let revision = at.len() as u64;
         at.push(Event {
             id,
             stream: name.clone(),
-            revision: at.len() as u64,
+            revision,
             event_type: "foreign".into(),
             is_json: false,
             data: bytes::Bytes::new(),
             metadata: bytes::Bytes::new(),
             created: 0,
         });
+        if self.destination.said(name).is_deletion() {
+            // The server's metadata takes the place of a mirror's.
+            self.promises.meddled.insert(name.clone());
+        }
+        self.destination.revive(name, revision);
     }
 
     /// The operator mends a stream: what is not the source's is gone, unless events of the source stand behind it.

@@ -11,7 +11,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use ditto_core::event::{Event, StreamName};
+use ditto_core::event::{Event, StreamName, TOMBSTONE_REVISION};
 use ditto_core::filter::StreamFilter;
 use ditto_core::port::log::Checkpoint;
 use ditto_core::port::{Moment, PipelineState, WriteId};
@@ -38,6 +38,10 @@ pub(super) struct Promises {
     /// When each checkpoint was first sent.
     first_sent: HashMap<(Uuid, WriteId), Moment>,
     pub(super) checkpoints: u64,
+    /// The newest state of each stream that was stored, by its revision at the source.
+    pub(super) states: HashMap<StreamName, u64>,
+    /// Streams whose metadata somebody else wrote.
+    pub(super) meddled: HashSet<StreamName>,
 }
 
 impl Promises {
@@ -64,6 +68,10 @@ impl Promises {
 
     pub(super) fn cut(&mut self, ids: impl Iterator<Item = Uuid>) {
         self.cut.extend(ids);
+    }
+
+    pub(super) fn has_cut(&self) -> bool {
+        !self.cut.is_empty()
     }
 
     pub(super) fn replace(&mut self) {
@@ -95,7 +103,7 @@ impl World {
         wrong.into_iter().for_each(|text| self.promises.broke(text));
     }
 
-    fn has_lease(&mut self, instance: Uuid, sent: Moment, what: &str) {
+    pub(super) fn has_lease(&mut self, instance: Uuid, sent: Moment, what: &str) {
         let lease = self.promises.sent.get(&instance).map(|at| *at + LEASE);
         if lease.is_none_or(|until| sent > until) {
             let text = format!("{instance} sent an append to {what} without a lease");
@@ -158,8 +166,10 @@ impl World {
             };
             logged.position <= mark.position
                 && !logged.scavenged
+                && event.revision != TOMBSTONE_REVISION
                 && filter.wants(&event.stream)
                 && !held.contains_key(&event.stream)
+                && !self.is_gone_for_good(&event.stream)
                 && !there()
         });
         if let Some(logged) = missing {
@@ -206,22 +216,41 @@ impl World {
 
     /// What is wrong with a stream at the end; `held`: it is on record as that.
     fn judge_stream(&self, name: &StreamName, held: bool) -> Option<String> {
+        if self.destination.tombstoned.contains(name) && self.is_cut() {
+            // The tombstone was cut off at the source, and is for ever here.
+            return None;
+        }
         let there = self.destination.streams.get(name);
         let there = there.map_or(&[][..], |all| &all[..]);
+        if self.is_gone_for_good(name) {
+            return held.then(|| "is gone on both sides, and on record as held".to_owned());
+        }
         let to_be_there = self.to_be_there(name);
-        let missing = to_be_there
-            .iter()
-            .find(|event| !there.iter().any(|other| other.id == event.id));
+        let is_stored = |event: &&&Event| there.iter().any(|other| other.id == event.id);
+        let first = self.destination.shows_from(name);
+        let hidden = self.source.shown(name).find(|event| event.revision < first);
+        let missing = to_be_there.iter().find(|event| !is_stored(event)).copied().or(hidden);
+        // Somebody else's metadata, or the server's, has taken the place of the note that tells whose the stream is.
+        let is_known = !self.promises.meddled.contains(name) && !self.destination.lost_note(name);
+        if missing.is_none()
+            && !held
+            && let Some(wrong) = self.judge_state_at_end(name)
+        {
+            return Some(wrong);
+        }
         if missing.is_none() {
             // Where nothing has to be there, nothing can be compared.
-            let is_complete = held && !to_be_there.is_empty();
+            let is_complete = held && is_known && !to_be_there.is_empty();
             return is_complete.then(|| "is complete, and on record as held".to_owned());
         }
         let event = missing?;
         let in_its_way = self.has_others(name, there) || self.ends_at_gap(name, there);
         match (in_its_way, held) {
             (true, true) => None,
+            // What is hidden on both sides is not told from the source's.
+            (true, false) if self.is_hidden(name, event.revision) => None,
             (true, false) => Some("is held, and not on record".to_owned()),
+            (false, true) if !is_known => None,
             (false, true) => Some("is on record as held, and nothing is in its way".to_owned()),
             (false, false) => Some(format!("#{} is not at the destination", event.revision)),
         }

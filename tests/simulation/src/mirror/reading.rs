@@ -4,10 +4,12 @@
 
 use std::time::Duration;
 
+use ditto_core::event::StreamName;
 use ditto_core::port::log::LogInput;
 use ditto_core::port::{Input, SessionId};
 
 use super::daemon::Subscription;
+use super::state::{described, metadata};
 use super::world::{Happening, World};
 
 impl World {
@@ -50,6 +52,7 @@ impl World {
         let generation = self.daemons[number].generation;
         let of = self.log;
         let filter = self.daemons[number].filter.clone();
+        let copies_states = self.options.states.is_some();
         if self.daemons[number].frozen_until > self.now {
             let later = self.daemons[number].frozen_until;
             self.agenda.plan(later, Happening::Read(number, id));
@@ -88,8 +91,16 @@ impl World {
             return;
         };
         session.next += 1;
-        let matches = !logged.scavenged && filter.wants(&logged.event.stream);
-        let message = if matches {
+        let of = described(&logged.event.stream);
+        let is_wanted = |name: &StreamName| !logged.scavenged && filter.wants(name);
+        let message = if let Some(name) = of.filter(|name| copies_states && is_wanted(name)) {
+            Some(LogInput::State {
+                session: id,
+                position: logged.position,
+                stream: name,
+                metadata: Box::new(metadata(&logged.event, None)),
+            })
+        } else if is_wanted(&logged.event.stream) {
             Some(LogInput::Record {
                 session: id,
                 position: logged.position,

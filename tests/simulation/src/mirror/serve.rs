@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::daemon::instance_of;
 use super::destination::Stored;
 use super::source::Part;
+use super::state::is_for_source;
 use super::world::{Happening, World};
 
 /// A call that nobody answers ends then.
@@ -105,16 +106,17 @@ impl World {
         sent: Moment,
     ) {
         // A process that was killed has sent it all the same: it arrives, and nobody hears the answer.
-        let to_source = matches!(
-            command,
-            Command::ReadSource { .. }
-                | Command::Log(
-                    LogCommand::Open { .. }
-                        | LogCommand::ReadRecord { .. }
-                        | LogCommand::SearchStream { .. }
-                        | LogCommand::ReadEpochs { .. }
-                )
-        );
+        let to_source = is_for_source(&command)
+            || matches!(
+                command,
+                Command::ReadSource { .. }
+                    | Command::Log(
+                        LogCommand::Open { .. }
+                            | LogCommand::ReadRecord { .. }
+                            | LogCommand::SearchStream { .. }
+                            | LogCommand::ReadEpochs { .. }
+                    )
+            );
         let away = if to_source {
             self.source_away
         } else {
@@ -200,11 +202,25 @@ impl World {
                 ask,
                 rights: Rights::Allowed,
             },
-            // `$tb` before the placeholders of a head that is gone; nothing here depends on it.
-            Command::WriteMetadata { write, .. } => Input::MetadataDone {
+            Command::WriteMetadata {
                 write,
-                outcome: MetadataOutcome::Written,
-            },
+                stream,
+                truncate_before,
+                ..
+            } => {
+                let is_new = self.destination.hide_placeholders(&stream, truncate_before);
+                Input::MetadataDone {
+                    write,
+                    outcome: if is_new {
+                        MetadataOutcome::Written
+                    } else {
+                        MetadataOutcome::Exists
+                    },
+                }
+            }
+            Command::State(command) => {
+                Input::State(self.carry_out_state((number, generation), command, sent))
+            }
             Command::Probe { side } => Input::Reachable {
                 side,
                 reachable: true,

@@ -35,6 +35,7 @@ impl World {
                 write,
                 outcome: MetadataOutcome::NoAnswer,
             },
+            Command::State(command) => Input::State(Self::silence_of_state(&command)),
             Command::Log(command) => Input::Log(match command {
                 LogCommand::ReadRecord { read, .. } => LogInput::RecordRead {
                     read,

@@ -4,11 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ditto_core::event::{Event, StreamName};
+use ditto_core::event::{Event, StreamName, TOMBSTONE_REVISION};
 use ditto_core::port::log::LogRefusal;
 use ditto_core::port::log::{Epoch, RecordPage, SearchPage};
 use ditto_core::port::{LogPosition, ReadFrom, SourcePage};
 use uuid::Uuid;
+
+use super::state::{Said, described};
 
 /// A record of the log.
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub(super) struct Source {
     pub(super) truncated: BTreeMap<StreamName, u64>,
     /// Streams that are soft-deleted.
     deleted: BTreeSet<StreamName>,
+    /// First revision that was never hidden.
+    pub(super) floors: BTreeMap<StreamName, u64>,
     /// A subscription from a scavenged position skips the first record that survived (23.10).
     pub(super) skips: bool,
     next_position: u64,
@@ -47,6 +51,7 @@ impl Source {
             epochs: Vec::new(),
             truncated: BTreeMap::new(),
             deleted: BTreeSet::new(),
+            floors: BTreeMap::new(),
             skips,
             next_position: 0,
             next_id: u128::from(salt) << 64,
@@ -71,20 +76,25 @@ impl Source {
     /// Somebody writes one event.
     pub(super) fn write(&mut self, stream: &StreamName) {
         let revision = self.last(stream).map_or(0, |last| last + 1);
+        self.append(stream.clone(), revision, vec![0; 40].into());
+    }
+
+    /// A record at the end of the log.
+    pub(super) fn append(&mut self, stream: StreamName, revision: u64, data: bytes::Bytes) {
         let id = self.id();
         let position = LogPosition {
             commit: self.next_position,
             prepare: self.next_position,
         };
         self.next_position += 10;
-        self.deleted.remove(stream);
+        self.deleted.remove(&stream);
         let event = Event {
             id,
-            stream: stream.clone(),
+            stream,
             revision,
             event_type: "t".into(),
             is_json: false,
-            data: vec![0; 40].into(),
+            data,
             metadata: bytes::Bytes::new(),
             created: 0,
         };
@@ -120,6 +130,7 @@ impl Source {
         self.log
             .iter()
             .filter(move |logged| logged.event.stream == *stream)
+            .filter(|logged| logged.event.revision != TOMBSTONE_REVISION)
     }
 
     /// Ids of everything that was written to the stream.
@@ -150,8 +161,10 @@ impl Source {
         for logged in &mut self.log {
             let first = self.truncated.get(&logged.event.stream).copied();
             let is_last = lasts.get(&logged.event.stream) == Some(&logged.event.revision);
-            logged.scavenged |=
-                first.is_some_and(|first| logged.event.revision < first) && !is_last;
+            // A metadata stream shows its newest event alone.
+            let is_old = described(&logged.event.stream).is_some();
+            let is_gone = is_old || first.is_some_and(|first| logged.event.revision < first);
+            logged.scavenged |= is_gone && !is_last;
         }
     }
 
@@ -168,6 +181,7 @@ impl Source {
         let end = self.next_position;
         self.epochs.retain(|epoch| epoch.position < end);
         self.begin_epoch();
+        self.say_again();
     }
 
     /// The last record's position.
@@ -265,6 +279,12 @@ impl Source {
 
     /// A page of a stream.
     pub(super) fn read(&self, stream: &StreamName, from: ReadFrom, count: u32) -> SourcePage {
+        if self.is_tombstoned(stream) {
+            return SourcePage::Tombstoned;
+        }
+        if self.said(stream).is_some_and(Said::is_deletion) {
+            return SourcePage::SoftDeleted;
+        }
         let Some(last) = self.last(stream) else {
             return SourcePage::NotFound;
         };

@@ -46,6 +46,8 @@ pub(super) enum Happening {
     Second,
     /// Somebody writes at the source.
     Write,
+    /// Somebody changes a stream's state at the source.
+    Change,
     /// Something goes wrong.
     Fault,
     /// Somebody else does something at the destination.
@@ -70,6 +72,8 @@ pub(super) struct World {
     pub(super) others: Dice,
     /// What streams of the source hide is thrown with these.
     pub(super) hiding: Dice,
+    /// Changes of states are thrown with these.
+    pub(super) changes: Dice,
     /// Foreign events so far.
     pub(super) foreign: u128,
     pub(super) agenda: Agenda<Happening>,
@@ -105,6 +109,7 @@ impl World {
             dice: Dice::new(options.seed, 91),
             others: Dice::new(options.seed, 92),
             hiding: Dice::new(options.seed, 93),
+            changes: Dice::new(options.seed, 94),
             foreign: 0,
             agenda: Agenda::new(),
             now: Moment::ZERO,
@@ -161,6 +166,10 @@ impl World {
         for _ in 0..self.options.writes {
             let at = self.dice.time(Duration::ZERO, faulty);
             self.agenda.plan(at, Happening::Write);
+        }
+        for _ in 0..self.options.changes {
+            let at = self.changes.time(Duration::ZERO, faulty);
+            self.agenda.plan(at, Happening::Change);
         }
         let faults = self.options.faults * faulty.as_secs() / 100;
         for _ in 0..faults + u64::from(self.options.replaced) {
@@ -252,6 +261,7 @@ impl World {
             Happening::Wake(daemon, generation) => self.input(daemon, generation, Input::Tick),
             Happening::Second => self.second(),
             Happening::Write => self.write(),
+            Happening::Change => self.change(),
             Happening::Fault => self.fault(),
             Happening::Meddle => self.meddle(),
             Happening::Hide => self.hide(),
@@ -280,11 +290,20 @@ impl World {
 
     fn write(&mut self) {
         let name = stream(self.dice.below(self.options.streams));
-        self.source.write(&name);
         self.written += 1;
+        self.write_to(&name);
+    }
+
+    /// Somebody writes one event, unless the stream was deleted for good.
+    fn write_to(&mut self, name: &StreamName) {
+        if self.source.is_tombstoned(name) {
+            return;
+        }
+        self.source.write(name);
         if let Some(logged) = self.source.log.last() {
-            self.promises.wrote(logged.event.clone());
             let event = logged.event.clone();
+            self.promises.wrote(event.clone());
+            self.source.revive(name, event.revision);
             self.note(|| format!("written {} #{}", event.stream, event.revision));
         }
     }
@@ -307,10 +326,10 @@ impl World {
                 // It stays as it is.
                 continue;
             }
-            self.source.write(&name);
-            if let Some(logged) = self.source.log.last() {
-                self.promises.wrote(logged.event.clone());
-            }
+            self.write_to(&name);
+        }
+        for _ in 0..self.options.changes.div_ceil(10) {
+            self.change();
         }
     }
 

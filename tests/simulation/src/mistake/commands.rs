@@ -45,6 +45,7 @@ pub(crate) fn command(
                     last: from,
                     events: Vec::new(),
                     truncate_before: None,
+                    copied: None,
                 },
                 LookupRange::Backwards { .. } => LookupResult::NotFound,
             };
