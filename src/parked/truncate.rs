@@ -1,15 +1,13 @@
 //! Forgetting the beginning of a parked queue: its `$tb`, as the server itself sets it (protocol §8.8).
 //!
-//! Everything else in the queue's metadata stays as it is, and `$tb` never goes back.
-
-use std::collections::BTreeMap;
+//! Everything else in the queue's metadata stays as it is, if the server takes it for metadata, and `$tb` never goes back.
 
 use bytes::Bytes;
-use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use crate::config::settings::SubscriptionKey;
-use crate::eventstore::client::{Client, ReadStream, notes};
+use crate::eventstore::client::{Client, ReadStream};
+use crate::eventstore::stream_state::{truncated_before, with_truncate_before};
 use crate::eventstore::{Class, Error};
 use crate::source::persistent::links::parked_stream;
 use ditto_core::event::{Event, StreamName};
@@ -45,23 +43,19 @@ pub async fn truncate(client: &Client, group: &SubscriptionKey, before: u64) -> 
 
 /// The metadata to write; `None` if the queue is truncated that far already.
 pub(super) fn truncated(stream: &StreamName, newest: Option<&Event>, before: u64) -> Option<Event> {
-    let metadata = newest.map(|event| notes(&event.data));
-    // As they stand there: read as numbers, large ones would change.
-    let mut metadata: BTreeMap<String, Box<RawValue>> = metadata.unwrap_or_default();
-    let present = metadata
-        .get("$tb")
-        .and_then(|present| present.get().parse::<u64>().ok());
+    let present = newest.and_then(truncated_before);
     if present.unwrap_or_default() >= before {
         return None;
     }
-    metadata.insert("$tb".to_owned(), to_raw_value(&before).ok()?);
+    let counts = newest.filter(|newest| newest.is_json);
+    let counts = counts.map_or(&b""[..], |newest| &newest.data);
     Some(Event {
         id: Uuid::new_v4(),
         stream: stream.clone(),
         revision: 0,
         event_type: "$metadata".into(),
         is_json: true,
-        data: serde_json::to_vec(&metadata).ok()?.into(),
+        data: with_truncate_before(counts, Some(before)),
         metadata: Bytes::new(),
         created: 0,
     })
@@ -90,8 +84,12 @@ mod tests {
                 Some(r#"{"$acl":{"$r":"$admins"},"$tb":7}"#),
             ),
             (
-                Some(r#"{"a":[1.0,1e999],"n":123456789012345678901234567890,"$tb":null}"#),
-                Some(r#"{"$tb":7,"a":[1.0,1e999],"n":123456789012345678901234567890}"#),
+                Some(r#"{"a":[1.0,1e999],"$tb":3,"n":123456789012345678901234567890}"#),
+                Some(r#"{"a":[1.0,1e999],"$tb":7,"n":123456789012345678901234567890}"#),
+            ),
+            (
+                Some(r#"{"$acl":{"$r":"$admins"},"$tb":null}"#),
+                Some(r#"{"$tb":7}"#),
             ),
             (Some(r#"{"$tb":7}"#), None),
             (Some(r#"{"$tb":8}"#), None),

@@ -34,7 +34,7 @@ pub async fn stream(
             last,
         },
         Ok(ProvenPage::NotFound) => SourcePage::NotFound,
-        Ok(ProvenPage::SoftDeleted) => SourcePage::SoftDeleted,
+        Ok(ProvenPage::SoftDeleted(_)) => SourcePage::SoftDeleted,
         Ok(ProvenPage::Tombstoned) => SourcePage::Tombstoned,
         Err(error) => match Unread::of(&error) {
             Unread::Denied => SourcePage::Denied,

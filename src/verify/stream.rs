@@ -177,7 +177,7 @@ pub(super) async fn deleted(
     let store = EventStore::new(reader.client().clone());
     let looked_up = patiently(|| look_up_metadata(&store, reader, stream)).await?;
     Ok(match looked_up {
-        LookupResult::SoftDeleted => Some("the stream was deleted at the destination"),
+        LookupResult::SoftDeleted(_) => Some("the stream was deleted at the destination"),
         LookupResult::Tombstoned => Some("the stream was tombstoned at the destination"),
         _ => None,
     })

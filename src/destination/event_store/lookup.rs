@@ -8,10 +8,11 @@ use crate::eventstore::Error;
 use crate::eventstore::client::NEVER_REACHED;
 use crate::eventstore::client::{
     self, Client, Deletion, Direction, ProvenPage, ReadStream, StartAt, Unread, of_metadata,
-    says_deleted, truncated_before,
+    says_deleted,
 };
-use ditto_core::event::StreamName;
-use ditto_core::port::{AppendOutcome, Expected, LookupRange, LookupResult};
+use crate::eventstore::stream_state::{note, truncated_before};
+use ditto_core::event::{Event, StreamName};
+use ditto_core::port::{AppendOutcome, DeletedBy, Expected, LookupRange, LookupResult};
 
 /// Reads what is asked for.
 pub(super) async fn lookup(
@@ -86,7 +87,7 @@ async fn events(
     let (records, last) = match client.read_proven(read).await? {
         ProvenPage::Found { records, last } => (records, last),
         ProvenPage::NotFound => return Ok(LookupResult::NotFound),
-        ProvenPage::SoftDeleted => return Ok(LookupResult::SoftDeleted),
+        ProvenPage::SoftDeleted(by) => return Ok(LookupResult::SoftDeleted(deleted_by(&by))),
         ProvenPage::Tombstoned => return Ok(LookupResult::Tombstoned),
     };
     let mut events = client::events(records);
@@ -122,11 +123,19 @@ async fn truncation(client: &Client, stream: &StreamName) -> Option<u64> {
 async fn deletion(client: &Client, stream: &StreamName) -> Result<LookupResult, Error> {
     let read = ReadStream::newest(stream.metadata_stream());
     let metadata = client.read_stream(read).await.map_err(of_metadata)?;
-    Ok(match metadata.deletion() {
-        Deletion::Soft => LookupResult::SoftDeleted,
+    Ok(match metadata.into_deletion() {
+        Deletion::Soft(by) => LookupResult::SoftDeleted(deleted_by(&by)),
         Deletion::Tombstone => LookupResult::Tombstoned,
         Deletion::None => LookupResult::NotDeleted,
     })
+}
+
+/// Who deleted the stream, as its newest metadata says.
+fn deleted_by(newest: &Event) -> DeletedBy {
+    match note(&newest.metadata) {
+        Some(note) if note.of.is_some() => DeletedBy::Mirror(note.last),
+        _ => DeletedBy::Other,
+    }
 }
 
 #[cfg(test)]

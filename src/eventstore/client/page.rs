@@ -2,16 +2,10 @@
 //!
 //! Never reads, and never decides what follows from it.
 
-use std::collections::BTreeMap;
-
-use serde_json::value::RawValue;
-
 use super::super::error::{Class, Error};
-use super::notes;
+use super::super::stream_state::truncated_before;
 use ditto_core::event::Event;
-
-/// `$tb` of a stream that was soft-deleted (protocol §5.2).
-const DELETED_BEFORE: u64 = i64::MAX as u64;
+use ditto_core::port::state::SOFT_DELETED;
 
 /// What a page holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,17 +53,13 @@ impl StreamPage {
 
     /// What it says of the deletion of `S`, if it is a read of the newest event of `$$S`.
     #[must_use]
-    pub fn deletion(&self) -> Deletion {
+    pub fn into_deletion(self) -> Deletion {
         match self {
             Self::Tombstoned => Deletion::Tombstone,
-            Self::Found { records, .. } => {
-                let newest = records.iter().find_map(|record| record.event.as_ref());
-                if newest.is_some_and(says_deleted) {
-                    Deletion::Soft
-                } else {
-                    Deletion::None
-                }
-            }
+            found @ Self::Found { .. } => found
+                .into_first_event()
+                .filter(says_deleted)
+                .map_or(Deletion::None, |newest| Deletion::Soft(Box::new(newest))),
             Self::NotFound => Deletion::None,
         }
     }
@@ -109,19 +99,19 @@ pub enum ProvenPage {
     },
     /// The node knows neither the stream nor a deletion of it: there is none, or the node is behind.
     NotFound,
-    /// The newest metadata on the same node says that the stream was soft-deleted.
-    SoftDeleted,
+    /// The newest metadata on the same node, this event, says that the stream was soft-deleted.
+    SoftDeleted(Box<Event>),
     /// It is tombstoned.
     Tombstoned,
 }
 
 /// What the newest metadata of a stream says of its deletion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deletion {
     /// Nothing: the stream was not deleted, or written again since.
     None,
-    /// It was soft-deleted.
-    Soft,
+    /// It was soft-deleted, by this event.
+    Soft(Box<Event>),
     /// It is tombstoned.
     Tombstone,
 }
@@ -176,15 +166,7 @@ pub(crate) fn of_metadata(error: Error) -> Error {
 /// at all (protocol §5.2).
 #[must_use]
 pub fn says_deleted(event: &Event) -> bool {
-    truncated_before(event) == Some(DELETED_BEFORE)
-}
-
-/// The `$tb` that this event of `$$S` sets; `None`: none, or no valid metadata (protocol §5.2).
-#[must_use]
-pub fn truncated_before(event: &Event) -> Option<u64> {
-    // What stands beside it may be a number that no type holds.
-    let metadata: BTreeMap<String, Box<RawValue>> = event.is_json.then(|| notes(&event.data))?;
-    metadata.get("$tb")?.get().parse().ok()
+    truncated_before(event) == Some(SOFT_DELETED)
 }
 
 #[cfg(test)]

@@ -35,8 +35,8 @@ impl Client {
             (StreamPage::NotFound, Some(node)) => {
                 let newest = ReadStream::newest(read.stream.metadata_stream());
                 let metadata = self.read_at(&node, &newest).await.map_err(of_metadata)?;
-                Ok(match metadata.deletion() {
-                    Deletion::Soft => ProvenPage::SoftDeleted,
+                Ok(match metadata.into_deletion() {
+                    Deletion::Soft(newest) => ProvenPage::SoftDeleted(newest),
                     Deletion::Tombstone => ProvenPage::Tombstoned,
                     Deletion::None => ProvenPage::NotFound,
                 })

@@ -44,7 +44,7 @@ async fn link_page(
             last,
         },
         Ok(ProvenPage::NotFound) => LinkPage::NotFound,
-        Ok(ProvenPage::SoftDeleted | ProvenPage::Tombstoned) => LinkPage::Deleted,
+        Ok(ProvenPage::SoftDeleted(_) | ProvenPage::Tombstoned) => LinkPage::Deleted,
         Err(error) => match Unread::of(&error) {
             Unread::Denied | Unread::MetadataDenied => LinkPage::Denied,
             Unread::ThisStream | Unread::AnyStream | Unread::Failed => LinkPage::Failed,
