@@ -28,3 +28,7 @@ pub const PARKED_DISCARDED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e0b";
 pub const NUMBERS_UNSEEN: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e0e";
 /// A subscription is stopped, and ditto checks every 30 s whether the cause is gone.
 pub const SUBSCRIPTION_BLOCKED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e0f";
+/// Stream metadata at the destination is another writer's.
+pub const METADATA_CONFLICT: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e10";
+/// Stream metadata could not be copied.
+pub const METADATA_REFUSED: &str = "5d7f0a3c0c0b4c0f9c8a1b8f4f6a2e11";

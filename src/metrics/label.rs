@@ -4,6 +4,7 @@
 
 use crate::status::Verdict;
 use ditto_core::event::SkipReason;
+use ditto_core::port::state::DeletionKind;
 use ditto_core::port::{DuplicateReason, HeldReason, PipelineState, Side};
 
 /// A label of a series. Each is one name with one kind of values.
@@ -17,6 +18,7 @@ pub(super) enum Label {
     /// By rule, or by the policy for held streams.
     SkipReason,
     DuplicateReason,
+    DeletionKind,
     ReloadResult,
     Version,
     ServerType,
@@ -33,6 +35,7 @@ impl Label {
             Self::Side => "side",
             Self::State => "state",
             Self::HeldReason | Self::SkipReason | Self::DuplicateReason => "reason",
+            Self::DeletionKind => "kind",
             Self::ReloadResult => "result",
             Self::Version => "version",
             Self::ServerType => "type",
@@ -55,6 +58,7 @@ impl Label {
                 by_rule.chain(Self::HeldReason.values()).collect()
             }
             Self::DuplicateReason => DuplicateReason::ALL.map(DuplicateReason::as_str).to_vec(),
+            Self::DeletionKind => DeletionKind::ALL.map(DeletionKind::as_str).to_vec(),
             Self::ReloadResult => Verdict::ALL.each_ref().map(Verdict::as_str).to_vec(),
             Self::Stream
             | Self::Group

@@ -105,6 +105,16 @@ series! {
             "Events written that were read from the source instead of being delivered.";
         placeholders: counter, "ditto_placeholders_total", [Stream, Group],
             "Empty events written in place of events that the source no longer has.";
+        metadata_written: counter, "ditto_metadata_written_total", [Stream, Group],
+            "Changes of stream metadata that a mirror wrote to the destination.";
+        metadata_conflicts: counter, "ditto_metadata_conflicts_total", [Stream, Group],
+            "Changes of stream metadata that met metadata of another writer at the destination.";
+        metadata_refused: counter, "ditto_metadata_refused_total", [Stream, Group],
+            "Changes of stream metadata that could not be copied.";
+        deletions: counter, "ditto_deletions_total", [Stream, Group, DeletionKind],
+            "Streams that a mirror deleted at the destination because the source deleted them.";
+        deletions_passed: counter, "ditto_deletions_passed_total", [Stream, Group, DeletionKind],
+            "Streams that the source deleted and that stay at the destination, as configured.";
         restarts: counter, "ditto_subscription_restarts_total", [Stream, Group],
             "Restarts of a subscription after a panic or a stall.";
         throttled: counter, "ditto_records_throttled_total", [Stream, Group],

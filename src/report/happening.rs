@@ -78,6 +78,7 @@ impl Reporter {
             Report::UnseenAccepted { from, to } => line!(self, warn, from, to, reason = "accept_unseen_below", "event numbers can no longer be read; continuing without their events"),
             Report::ServerParked { entry, reason, never } => self.server_parked(*entry, reason, *never),
             Report::ParkedUnreadable => line!(self, warn, reason = "the permission to read it is missing", "cannot read the parked queue; not copying what the server parks"),
+            Report::MetadataWritten { .. } | Report::Deleted { .. } | Report::DeletionPassed { .. } | Report::MetadataConflict { .. } | Report::MetadataRefused { .. } => self.state_report(report),
             Report::MetadataKept { stream } => line!(self, warn, ditto.event_stream = %stream, reason = "the stream has metadata of its own", "stream metadata is already present; leaving it unchanged"),
             Report::TimedOut { number } => line!(self, debug, number, "event redelivered; it was not acknowledged in time"),
             Report::BufferSize { buffer_size } => line!(self, info, buffer_size, "requesting another buffer size"),

@@ -14,6 +14,7 @@ mod happening;
 mod observer;
 mod reporter;
 mod sides;
+mod states;
 
 pub use observer::{Call, Listener, Observer};
 pub use reporter::Reporter;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tracing::{debug, error, info, warn};
 
 use super::sides::Sides;
+use super::states::Told;
 use super::{Call, Observer};
 use crate::config::settings::SubscriptionKey;
 use crate::log::message_id;
@@ -21,7 +22,7 @@ const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 const SOURCE: &str = "eventstore";
 
 /// Tells what one run of a pipeline does: in the log, and to its observer. Bounded: it remembers the warnings of the last session and
-/// a thousand streams.
+/// a thousand streams for each kind of trouble.
 #[derive(Debug)]
 pub struct Reporter {
     pub(super) key: SubscriptionKey,
@@ -42,6 +43,7 @@ pub struct Reporter {
     calls_ended: u64,
     warnings: HashSet<String>,
     pub(super) differs: HashSet<StreamName>,
+    pub(super) told: Told,
 }
 
 impl Reporter {
@@ -68,6 +70,7 @@ impl Reporter {
             calls_ended: 0,
             warnings: HashSet::new(),
             differs: HashSet::new(),
+            told: Told::default(),
         }
     }
 
