@@ -155,6 +155,7 @@ impl Launcher {
         Box::pin(async move {
             let log = LogSettings {
                 filter: mirror.filter.clone(),
+                states: mirror.states,
                 holder: Holder {
                     name: connection_name(&destination),
                     // Another run of this process is another holder: it knows nothing of what the one before sent.

@@ -19,6 +19,7 @@ fn mirror(rules: &str) -> MirrorSettings {
         name: "all".into(),
         filter: rules.parse::<StreamFilter>().unwrap(),
         read_from: None,
+        states: None,
         replication: Replication {
             on_missing_history: OnMissingHistory::Fill,
             ..Replication::default()

@@ -9,6 +9,7 @@ use ditto::config::load::{Environment, load};
 use ditto::config::settings::{
     MirrorSettings, OnConflict, OnMissingHistory, OnUnverified, ReadFrom, Replication,
 };
+use ditto_core::port::state::{Deletions, OnMetadataConflict, StateRules};
 
 use super::support::{Servers, ask};
 
@@ -55,6 +56,10 @@ fn every_key_of_mirrors_arrives_where_it_belongs() {
             name: "customers-2".into(),
             filter: filter("+customer-*\n+order-7\n-customer-test-*"),
             read_from: Some(ReadFrom::ReadOnlyReplica),
+            states: Some(StateRules {
+                deletions: Deletions::All,
+                on_conflict: OnMetadataConflict::Overwrite,
+            }),
             replication: Replication {
                 throttle_interval: Duration::from_secs(1),
                 on_conflict: OnConflict::Stop,
@@ -69,12 +74,17 @@ fn every_key_of_mirrors_arrives_where_it_belongs() {
             name: "rest".into(),
             filter: filter("+*\n-account-*\n-customer*\n-invoice-1\n-order-*"),
             read_from: None,
+            states: None,
             replication: shared.clone(),
         },
         MirrorSettings {
             name: "orders".into(),
             filter: filter("+order-8\n+order-9*"),
             read_from: None,
+            states: Some(StateRules {
+                deletions: Deletions::Soft,
+                on_conflict: OnMetadataConflict::Keep,
+            }),
             replication: shared,
         },
     ];

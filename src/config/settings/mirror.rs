@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{Replication, SubscriptionKey};
 use ditto_core::event::StreamName;
 use ditto_core::filter::StreamFilter;
+use ditto_core::port::state::StateRules;
 
 /// The source's log, as servers call it.
 pub(super) const LOG: &str = "$all";
@@ -20,6 +21,8 @@ pub struct MirrorSettings {
     pub filter: StreamFilter,
     /// The nodes that it reads the log from; `None`: ditto chooses.
     pub read_from: Option<ReadFrom>,
+    /// What becomes of metadata and deletions; `None`: they are not copied.
+    pub states: Option<StateRules>,
     /// How events are copied. The keys of subscriptions alone have no effect; a policy of a mirror that holds a stream is
     /// `Park`.
     pub replication: Replication,

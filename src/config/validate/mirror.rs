@@ -10,6 +10,7 @@ use crate::config::settings::{
 };
 use ditto_core::event::StreamName;
 use ditto_core::filter::{NoRule, Rule, StreamFilter};
+use ditto_core::port::state::{Deletions, OnMetadataConflict, StateRules};
 use ditto_values::problem::Origin;
 
 const LONGEST_NAME: usize = 64;
@@ -38,7 +39,10 @@ const SUBSCRIPTION_ONLY: [(&[&str], &str); 6] = [
         &["skip_version_check"],
         "a mirror always keeps the source's revisions",
     ),
-    (&["time_to_live"], "a mirror sets no $maxAge of its own"),
+    (
+        &["time_to_live"],
+        "a mirror sets no $maxAge of its own; with metadata = true it copies the source's",
+    ),
 ];
 
 /// A mirror and its place.
@@ -96,12 +100,14 @@ fn mirror(section: &mut Section<'_>, around: &Around<'_>) -> Option<MirrorSettin
             ("read_only_replica", ReadFrom::ReadOnlyReplica),
         ],
     );
+    let states = states(section);
     let replication = replication(section, around.defaults);
     subscription::judge_append_bytes(section, &replication, around.daemon);
     Some(MirrorSettings {
         name: name?.into(),
         filter: filter?,
         read_from: read_from.map(|found| found.value),
+        states,
         replication,
     })
 }
@@ -159,6 +165,41 @@ fn rule(text: &str) -> Result<Rule, String> {
         NoRule::Empty if text.is_empty() => EXPECTED.to_owned(),
         why => format!("{EXPECTED}: {why}"),
     })
+}
+
+/// What becomes of metadata and deletions.
+fn states(section: &mut Section<'_>) -> Option<StateRules> {
+    let metadata = section.boolean("metadata").unwrap_or(true);
+    let deletions = section.word(
+        "deletions",
+        &[
+            ("none", Deletions::None),
+            ("soft", Deletions::Soft),
+            ("all", Deletions::All),
+        ],
+    );
+    let on_conflict = section.word(
+        "on_metadata_conflict",
+        &[
+            ("keep", OnMetadataConflict::Keep),
+            ("overwrite", OnMetadataConflict::Overwrite),
+        ],
+    );
+    if metadata {
+        return Some(StateRules {
+            deletions: deletions.map_or(Deletions::Soft, |found| found.value),
+            on_conflict: on_conflict.map_or(OnMetadataConflict::Keep, |found| found.value),
+        });
+    }
+    if let Some(found) = deletions.filter(|found| found.value != Deletions::None) {
+        let text = "copies deletions, which are metadata, beside metadata = false: set deletions = \"none\", or metadata = true";
+        section.problem(&found.origin, "deletions", text);
+    }
+    if let Some(found) = on_conflict {
+        let text = "has no meaning with metadata = false";
+        section.problem(&found.origin, "on_metadata_conflict", text);
+    }
+    None
 }
 
 /// `[replication]` as far as it holds for mirrors, and a mirror's own keys over it.
