@@ -4,7 +4,7 @@
 
 mod streams;
 
-pub use self::streams::{NoFilter, NoRule, Rule, StreamFilter};
+pub use self::streams::{NoFilter, NoRule, Rule, StreamFilter, name_regex};
 
 use crate::event::{Event, SkipReason, TOMBSTONE_REVISION};
 

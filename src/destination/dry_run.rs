@@ -1,6 +1,8 @@
 //! `read_only`: what a destination would hold if it were written to.
 //!
-//! Reads the real destination, and keeps the tails that streams would have. Never writes.
+//! Reads the real destination, and keeps the tails and the metadata that streams would have. Never writes.
+
+mod states;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,9 +13,11 @@ use futures_util::stream::FuturesUnordered;
 use lru::LruCache;
 use uuid::Uuid;
 
+use self::states::States;
 use super::{Abort, Appends, Destination, Keeper};
-use ditto_core::event::{Event, StreamName};
-use ditto_core::port::log::{Checkpoint, CheckpointPage, HeldChange, HeldPage};
+use ditto_core::event::{Event, StreamName, TOMBSTONE_REVISION};
+use ditto_core::port::log::{Checkpoint, CheckpointPage, EpochsPage, HeldChange, HeldPage};
+use ditto_core::port::state::StateFound;
 use ditto_core::port::{
     Answer, Append, AppendOutcome, Expected, LookupRange, LookupResult, MetadataOutcome, Rights,
 };
@@ -28,6 +32,7 @@ const PAGE_BYTES: usize = 1024 * 1024;
 pub struct DryRun<D> {
     real: Arc<D>,
     tails: Arc<Tails>,
+    states: Arc<States>,
 }
 
 impl<D: Destination> DryRun<D> {
@@ -37,6 +42,7 @@ impl<D: Destination> DryRun<D> {
         Self {
             real,
             tails: Arc::new(Tails::new()),
+            states: Arc::new(States::new()),
         }
     }
 }
@@ -50,6 +56,7 @@ impl<D: Destination> Destination for DryRun<D> {
         DryRunAppends {
             real: self.real.clone(),
             tails: self.tails.clone(),
+            states: self.states.clone(),
             under_way: FuturesUnordered::new(),
         }
     }
@@ -153,6 +160,24 @@ impl<D: Keeper> Keeper for DryRun<D> {
     ) -> AppendOutcome {
         would_be_written(expected, changes.len())
     }
+
+    fn state_appends(&self) -> DryRunAppends<D> {
+        self.appends()
+    }
+
+    async fn state(&self, stream: StreamName) -> StateFound {
+        let found = self.real.state(stream.clone()).await;
+        self.states.seen(&stream, self.tails.get(&stream), found)
+    }
+
+    async fn epochs(&self) -> EpochsPage {
+        self.real.epochs().await
+    }
+
+    async fn tombstone(&self, stream: StreamName, _expected: Expected) -> AppendOutcome {
+        self.states.tombstoned(stream);
+        AppendOutcome::Written(TOMBSTONE_REVISION)
+    }
 }
 
 /// Where a stream that was as expected would end.
@@ -194,6 +219,7 @@ impl Tails {
 pub struct DryRunAppends<D> {
     real: Arc<D>,
     tails: Arc<Tails>,
+    states: Arc<States>,
     under_way: FuturesUnordered<BoxFuture<'static, Answer>>,
 }
 
@@ -213,10 +239,16 @@ impl<D> Abort for DryRunAppends<D> {
 impl<D: Destination> Appends for DryRunAppends<D> {
     fn send(&mut self, append: Append) {
         let (real, tails) = (self.real.clone(), self.tails.clone());
+        let states = self.states.clone();
         self.under_way.push(Box::pin(async move {
+            let (id, stream, events) = (append.id, append.stream.clone(), append.events.clone());
+            let outcome = judge(&*real, &tails, append).await;
+            if let AppendOutcome::Written(last) = outcome {
+                states.written(&stream, &events, last);
+            }
             Answer::Appended {
-                append: append.id,
-                outcome: judge(&*real, &tails, append).await,
+                append: id,
+                outcome,
             }
         }));
     }

@@ -11,7 +11,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::log::{Checkpoint, CheckpointPage, HeldChange, HeldPage};
+use ditto_core::port::log::{Checkpoint, CheckpointPage, EpochsPage, HeldChange, HeldPage};
+use ditto_core::port::state::StateFound;
 use ditto_core::port::{
     Answer, Append, AppendOutcome, Expected, LookupRange, LookupResult, MetadataOutcome, Rights,
 };
@@ -100,6 +101,22 @@ pub trait Keeper: Destination<Appends: Abort> {
         id: Uuid,
         expected: Expected,
         changes: &[HeldChange],
+    ) -> impl Future<Output = AppendOutcome> + Send;
+
+    /// Opens a way of sending metadata, apart from the events': a state that ends its call blames none of them.
+    fn state_appends(&self) -> Self::Appends;
+
+    /// Reads how a stream ends, whatever can be read of it, and its metadata.
+    fn state(&self, stream: StreamName) -> impl Future<Output = StateFound> + Send;
+
+    /// Reads the destination's own epochs.
+    fn epochs(&self) -> impl Future<Output = EpochsPage> + Send;
+
+    /// Deletes a stream for good. Dropped, it leaves nothing under way.
+    fn tombstone(
+        &self,
+        stream: StreamName,
+        expected: Expected,
     ) -> impl Future<Output = AppendOutcome> + Send;
 }
 

@@ -15,6 +15,7 @@ mod holes;
 mod measuring;
 mod memory;
 mod merging;
+mod mirrored_states;
 mod mirrors;
 mod names;
 mod ordering;

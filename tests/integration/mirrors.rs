@@ -7,12 +7,19 @@ use ditto::config::settings::{MirrorSettings, OnMissingHistory, Replication};
 use ditto::pipeline::replicate::Outcome;
 use ditto_core::filter::{Rule, StreamFilter};
 use ditto_core::port::PipelineState;
+use ditto_core::port::state::{Deletions, OnMetadataConflict, StateRules};
 
 use crate::support::copying::BUDGET;
 use crate::support::servers::cluster;
 use crate::support::{Copying, Servers, seed, until, write};
 
 const CHECKPOINTS: &str = "$ditto-mirror-all";
+
+/// As configured if nothing is said.
+const STATES: StateRules = StateRules {
+    deletions: Deletions::Soft,
+    on_conflict: OnMetadataConflict::Keep,
+};
 
 fn mirror(filter: StreamFilter) -> MirrorSettings {
     mirror_that(OnMissingHistory::Fill, filter)
@@ -23,6 +30,7 @@ fn mirror_that(on_missing_history: OnMissingHistory, filter: StreamFilter) -> Mi
         name: "all".into(),
         filter,
         read_from: None,
+        states: Some(STATES),
         replication: Replication {
             on_missing_history,
             ..Replication::default()

@@ -244,6 +244,12 @@ impl FromStr for StreamFilter {
     }
 }
 
+/// A regular expression for the server's filter that matches this stream's name and no other.
+#[must_use]
+pub fn name_regex(stream: &StreamName) -> String {
+    format!(r"\A{}\z", escaped(stream.as_str()))
+}
+
 fn lines(f: &mut fmt::Formatter<'_>, sign: char, rules: &[Rule]) -> fmt::Result {
     for (at, rule) in rules.iter().enumerate() {
         let end = if at == 0 { "" } else { "\n" };

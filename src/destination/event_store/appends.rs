@@ -23,8 +23,17 @@ pub struct EventStoreAppends {
 
 impl EventStoreAppends {
     pub(super) fn new(client: &Client) -> Self {
+        Self::with_calls(client, CALLS)
+    }
+
+    /// For metadata, which is small and seldom: one call, and another for what goes alone.
+    pub(super) fn of_states(client: &Client) -> Self {
+        Self::with_calls(client, 1)
+    }
+
+    fn with_calls(client: &Client, lanes: u32) -> Self {
         let options = BatchOptions {
-            lanes: CALLS,
+            lanes,
             ..BatchOptions::default()
         };
         Self {

@@ -9,7 +9,9 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::eventstore::client::Client;
+use crate::eventstore::stream_state::noted;
 use ditto_core::event::{Event, StreamName};
+use ditto_core::port::state::Note;
 use ditto_core::port::{AppendOutcome, Expected, MetadataOutcome};
 
 /// Writes `$$S`, if there is none.
@@ -46,7 +48,17 @@ fn event(stream: &StreamName, max_age: Option<Duration>, truncate_before: Option
     if let Some(truncate_before) = truncate_before {
         metadata.insert("$tb".to_owned(), truncate_before.into());
     }
-    of(stream, Value::Object(metadata).to_string())
+    let written = of(stream, Value::Object(metadata).to_string());
+    Event {
+        // A mirror that copies metadata knows by it that the placeholders before it are to stay hidden.
+        metadata: truncate_before.map_or_else(Bytes::new, |below| {
+            noted(&Note {
+                filled_below: Some(below),
+                ..Note::default()
+            })
+        }),
+        ..written
+    }
 }
 
 /// The event to write. Its id follows from stream and content, so that one sent twice is recognised.
@@ -69,6 +81,7 @@ pub(super) fn of(stream: &StreamName, data: String) -> Event {
 #[cfg(test)]
 mod tests {
     use super::event;
+    use crate::eventstore::stream_state::note;
     use ditto_core::event::StreamName;
     use std::time::Duration;
 
@@ -87,6 +100,8 @@ mod tests {
             assert_eq!(event.data, expected.as_bytes());
             assert_eq!(event.stream.as_str(), "$$customer-1");
             assert!(event.is_json);
+            let note = note(&event.metadata);
+            assert_eq!(note.and_then(|note| note.filled_below), truncate_before);
         }
     }
 

@@ -9,6 +9,7 @@ mod lookup;
 mod metadata;
 mod own;
 mod recognise;
+mod states;
 
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ pub(crate) use held::stream as held_stream;
 use crate::destination::{Destination, Keeper};
 use crate::eventstore::client::{Client, outcome_of};
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::log::{Checkpoint, CheckpointPage, HeldChange, HeldPage};
+use ditto_core::port::log::{Checkpoint, CheckpointPage, EpochsPage, HeldChange, HeldPage};
+use ditto_core::port::state::StateFound;
 use ditto_core::port::{
     AppendOutcome, Expected, LookupRange, LookupResult, MetadataOutcome, Rights,
 };
@@ -119,5 +121,21 @@ impl Keeper for EventStore {
         changes: &[HeldChange],
     ) -> AppendOutcome {
         held::write(&self.client, mirror, id, expected, changes).await
+    }
+
+    fn state_appends(&self) -> EventStoreAppends {
+        EventStoreAppends::of_states(&self.client)
+    }
+
+    async fn state(&self, stream: StreamName) -> StateFound {
+        states::look_up(&self.client, &stream).await
+    }
+
+    async fn epochs(&self) -> EpochsPage {
+        states::epochs(&self.client).await
+    }
+
+    async fn tombstone(&self, stream: StreamName, expected: Expected) -> AppendOutcome {
+        states::tombstone(&self.client, &stream, expected).await
     }
 }

@@ -19,6 +19,7 @@ pub mod fuzzing;
 mod landmark;
 mod log_node;
 mod log_point;
+mod newest;
 mod notes;
 mod page;
 mod position;
@@ -29,8 +30,10 @@ mod read_all;
 #[cfg(feature = "simulated")]
 #[doc(hidden)]
 pub mod simulated;
+mod state;
 mod stream_end;
 mod subscribe_log;
+mod tombstone;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -51,13 +54,11 @@ pub use discovery::Clock;
 pub use features::Features;
 pub use log_node::{LogNode, LogStanding, NodeRole};
 pub use notes::notes;
-pub use page::{
-    Deletion, ProvenPage, ResolvedRecord, StreamPage, Unread, events, says_deleted,
-    truncated_before,
-};
+pub use page::{Deletion, ProvenPage, ResolvedRecord, StreamPage, Unread, events, says_deleted};
 pub use position::LogPlace;
 pub use read::{Direction, ReadStream, StartAt};
 pub use read_all::{LogFilter, LogRecord, LogRecords, LogStart, ReadLog};
+pub use state::StreamState;
 pub use stream_end::{NEVER_REACHED, StreamEnd};
 pub use subscribe_log::{LogMessage, LogSubscription, SubscribeLog};
 

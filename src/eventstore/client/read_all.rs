@@ -36,6 +36,8 @@ pub enum LogStart {
     At(LogPosition),
     /// The newest record, backwards.
     End,
+    /// The last record before this position, backwards.
+    Before(LogPosition),
 }
 
 /// Which records are wanted. Links are not followed: a link is matched as what it is.
@@ -171,6 +173,7 @@ fn request(read: &ReadLog) -> ReadReq {
         LogStart::Beginning => (AllOption::Start(Empty {}), ReadDirection::Forwards),
         LogStart::At(position) => (wire::at(position), ReadDirection::Forwards),
         LogStart::End => (AllOption::End(Empty {}), ReadDirection::Backwards),
+        LogStart::Before(position) => (wire::at(position), ReadDirection::Backwards),
     };
     let beginning = |prefix: &String| Expression {
         regex: String::new(),

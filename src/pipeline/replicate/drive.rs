@@ -78,6 +78,7 @@ pub(super) enum Done<T> {
 enum Woken<T> {
     Arrival(Arrival),
     Answers,
+    AnswersOfKind,
     Done(Finished<Done<T>>),
     Alarm,
     Budget { open: bool },
@@ -151,6 +152,7 @@ impl<M: Machine, K: Kind<D>, D: Destination> Loop<M, K, D> {
         tokio::select! {
             arrival = next_arrival(self.current.as_mut(), &mut self.arrived) => Woken::Arrival(arrival),
             () = self.appends.answers(&mut self.answers) => Woken::Answers,
+            () = self.kind.answers() => Woken::AnswersOfKind,
             finished = self.operations.next() => Woken::Done(finished),
             () = self.timers.alarm() => Woken::Alarm,
             changed = self.pipeline.budget.changed(), if self.budget_open => Woken::Budget { open: changed.is_ok() },
@@ -163,6 +165,7 @@ impl<M: Machine, K: Kind<D>, D: Destination> Loop<M, K, D> {
             Woken::Arrival(Arrival::Deliveries) => K::arrived(self),
             Woken::Arrival(Arrival::Over { why }) => self.over(why),
             Woken::Answers => self.answers(),
+            Woken::AnswersOfKind => K::answered(self),
             Woken::Done(first) => {
                 self.done(first);
                 while let Some(next) = self.operations.ready() {

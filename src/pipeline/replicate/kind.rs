@@ -18,6 +18,14 @@ pub(super) trait Kind<D: Destination>: Sized + Send {
     /// Carries out a command that is for this kind alone, or starts what does.
     fn carry_out<M: Machine>(running: &mut Loop<M, Self, D>, command: Command);
 
+    /// Waits for answers to what it alone sends; for ever while nothing is under way. Loses nothing when dropped.
+    fn answers(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
+    /// There are such answers: hands all of them to the core.
+    fn answered<M: Machine>(_running: &mut Loop<M, Self, D>) {}
+
     /// One of its calls was answered.
     fn done<M: Machine>(running: &mut Loop<M, Self, D>, done: Self::Done);
 

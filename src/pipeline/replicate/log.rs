@@ -1,28 +1,39 @@
 //! What the loop does for a source whose log is read: its subscription, its records, its epochs, and the checkpoint that the
-//! destination keeps.
+//! destination keeps. Metadata and deletions are in `states`.
 //!
 //! Never waits, and decides nothing.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use futures_util::future::AbortHandle;
 use uuid::Uuid;
 
 use super::drive::{Done, Loop, Machine};
 use super::kind::Kind;
-use crate::destination::{Abort, Keeper};
+use super::state_writes::StateWrites;
+use crate::destination::{Abort, Destination, Keeper};
+use crate::eventstore::stream_state::{described_by, metadata};
 use crate::report::Call;
 use crate::source::Opened;
 use crate::source::log::{Log, Message, Refusal, Search};
+use ditto_core::event::Event;
 use ditto_core::port::log::{EpochsPage, LogCommand, LogInput, LogRefusal};
-use ditto_core::port::{Command, Input, LeaveReason, LogPosition, ReadId, SessionId, WriteId};
+use ditto_core::port::{
+    AppendOutcome, Command, Input, LeaveReason, LogPosition, ReadId, SessionId, WriteId,
+};
 
 /// A log, copied under a name.
-pub(super) struct Mirrored<S: Log> {
+pub(super) struct Mirrored<S: Log, D: Destination> {
     source: PhantomData<S>,
     name: Arc<str>,
     /// This process: what the ids of its checkpoints are made of.
     instance: Uuid,
+    /// Metadata on its way.
+    pub(super) writes: StateWrites<D::Appends>,
+    /// Deletions on their way.
+    pub(super) deleting: BTreeMap<WriteId, AbortHandle>,
     /// The last reading of the epochs: what is believed if the core says so.
     judged: Option<(ReadId, S::Judged)>,
     /// Why the session is about to end, if that is more than an outage.
@@ -38,15 +49,19 @@ pub(super) enum Answered<T, J> {
     Epochs(ReadId, EpochsPage, Option<J>),
     /// Where the log ends.
     End(Option<LogPosition>),
+    /// A deletion for good.
+    Deleted(WriteId, AppendOutcome),
 }
 
-impl<S: Log> Mirrored<S> {
-    /// Nothing is known of it yet. `instance` names this process, and no other ever.
-    pub(super) fn new(name: Arc<str>, instance: Uuid) -> Self {
+impl<S: Log, D: Keeper> Mirrored<S, D> {
+    /// Nothing is known of it yet. `instance` names this process, and no other ever; metadata goes over `states`.
+    pub(super) fn new(name: Arc<str>, instance: Uuid, states: D::Appends) -> Self {
         Self {
             source: PhantomData,
             name,
             instance,
+            writes: StateWrites::new(states),
+            deleting: BTreeMap::new(),
             judged: None,
             refused: None,
             asking_end: false,
@@ -54,14 +69,24 @@ impl<S: Log> Mirrored<S> {
     }
 }
 
-impl<S: Log, D: Keeper> Kind<D> for Mirrored<S> {
+impl<S: Log, D: Keeper> Kind<D> for Mirrored<S, D> {
     type Source = S;
     type Done = Answered<S::Session, S::Judged>;
 
     fn carry_out<M: Machine>(running: &mut Loop<M, Self, D>, command: Command) {
-        if let Command::Log(command) = command {
-            running.start_log(command);
+        match command {
+            Command::Log(command) => running.start_log(command),
+            Command::State(command) => running.start_state(command),
+            _ => {}
         }
+    }
+
+    async fn answers(&mut self) {
+        self.writes.answers().await;
+    }
+
+    fn answered<M: Machine>(running: &mut Loop<M, Self, D>) {
+        running.states_written();
     }
 
     fn done<M: Machine>(running: &mut Loop<M, Self, D>, done: Self::Done) {
@@ -71,6 +96,7 @@ impl<S: Log, D: Keeper> Kind<D> for Mirrored<S> {
                 running.kind.asking_end = false;
                 running.reporter.log_end(end);
             }
+            Answered::Deleted(write, outcome) => running.tombstone_written(write, outcome),
             Answered::Epochs(read, page, judged) => {
                 running.kind.judged = judged.map(|judged| (read, judged));
                 running.feed(Input::Log(LogInput::EpochsRead { read, page }));
@@ -98,7 +124,7 @@ impl<S: Log, D: Keeper> Kind<D> for Mirrored<S> {
     }
 }
 
-impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S>, D> {
+impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S, D>, D> {
     fn start_log(&mut self, command: LogCommand) {
         let source = self.pipeline.source.clone();
         let answer = |input| Done::Input(Input::Log(input));
@@ -187,7 +213,10 @@ impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S>, D> {
                     answer(LogInput::HeldWritten { write, outcome })
                 });
             }
-            LogCommand::Abort => self.appends.abort(),
+            LogCommand::Abort => {
+                self.appends.abort();
+                self.abort_states();
+            }
             // The source's.
             LogCommand::Open { .. }
             | LogCommand::ReadRecord { .. }
@@ -229,11 +258,7 @@ impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S>, D> {
             let input = match message {
                 Message::Record(position, event) => {
                     records += 1;
-                    LogInput::Record {
-                        session,
-                        position,
-                        event,
-                    }
+                    record(session, position, event)
                 }
                 Message::LookedThrough(position) => LogInput::LookedThrough { session, position },
                 Message::CaughtUp(caught_up) => LogInput::CaughtUp { session, caught_up },
@@ -262,5 +287,22 @@ impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S>, D> {
         if self.pipeline.source.has_reconnected() {
             self.feed(Input::Log(LogInput::Reconnected));
         }
+    }
+}
+
+/// A record of `$$S` comes with what it says of S.
+fn record(session: SessionId, position: LogPosition, event: Box<Event>) -> LogInput {
+    match described_by(&event.stream) {
+        Some(stream) => LogInput::State {
+            session,
+            position,
+            stream,
+            metadata: Box::new(metadata(*event)),
+        },
+        None => LogInput::Record {
+            session,
+            position,
+            event,
+        },
     }
 }

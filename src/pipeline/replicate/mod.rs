@@ -10,6 +10,8 @@ mod log;
 mod operations;
 mod persistent;
 mod settings;
+mod state_writes;
+mod states;
 mod timers;
 
 #[cfg(test)]
@@ -80,7 +82,8 @@ pub async fn mirror<S: Log, D: Keeper>(
     log: LogSettings,
     pipeline: Pipeline<S, D>,
 ) -> Outcome {
-    let kind = log::Mirrored::new(name, log.holder.instance);
+    let states = pipeline.destination.state_appends();
+    let kind = log::Mirrored::new(name, log.holder.instance, states);
     let core = Core::mirror(pipeline.settings.clone(), log);
     drive::drive(core, kind, pipeline).await
 }

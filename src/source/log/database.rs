@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::search::{self, Search};
 use super::session::LogSession;
+use super::state;
 use super::watch::watch;
 use super::{Log, Refusal};
 use crate::config::cluster::Endpoint;
@@ -16,6 +17,7 @@ use crate::source::{Opened, Source, history};
 use ditto_core::event::StreamName;
 use ditto_core::filter::StreamFilter;
 use ditto_core::port::log::{Epoch, EpochsPage, LogRefusal, RecordPage, SearchPage};
+use ditto_core::port::state::StatePage;
 use ditto_core::port::{LogPosition, ReadFrom, SourcePage};
 
 /// While epochs are read connections may be opened, by the first read above all: then they are read again, so often.
@@ -285,6 +287,35 @@ impl Log for Database {
             page
         } else {
             SearchPage::Failed
+        }
+    }
+
+    async fn state(&self, stream: StreamName) -> StatePage {
+        if !self.is_believed() {
+            return StatePage::Failed;
+        }
+        let page = state::of_stream(&self.client, &stream).await;
+        if self.is_believed() {
+            page
+        } else {
+            StatePage::Failed
+        }
+    }
+
+    async fn last_before(&self, stream: StreamName, position: LogPosition) -> RecordPage {
+        let unavailable = RecordPage::Refused(LogRefusal::Unavailable);
+        if !self.is_believed() {
+            return unavailable;
+        }
+        let page = match self.client.last_record(&stream, Some(position)).await {
+            Ok(Some(record)) => RecordPage::Found(Box::new((record.position, record.event))),
+            Ok(None) => RecordPage::End,
+            Err(error) => RecordPage::Refused(self.fail(error).why),
+        };
+        if self.is_believed() {
+            page
+        } else {
+            unavailable
         }
     }
 }

@@ -1,12 +1,13 @@
 //! A source whose log is read: one subscription to `$all`, single records, epochs, and plain reads of streams for repairs.
 //!
 //! `database` is that source, `session` its subscription, `watch` the node that is subscribed to, `search` looks through the
-//! log for one stream. Believes nothing of a
+//! log for one stream, `state` reads what a stream is beside its events. Believes nothing of a
 //! connection before the log behind it was judged, and judges nothing itself. Never writes.
 
 mod database;
 mod search;
 mod session;
+mod state;
 mod watch;
 
 use std::future::Future;
@@ -16,9 +17,10 @@ pub use self::search::Search;
 pub use self::session::LogSession;
 use super::{Session, Source};
 use crate::eventstore::{Class, Error};
-use ditto_core::event::Event;
+use ditto_core::event::{Event, StreamName};
 use ditto_core::port::LogPosition;
 use ditto_core::port::log::{EpochsPage, LogRefusal, RecordPage, SearchPage};
+use ditto_core::port::state::StatePage;
 
 /// What a source can do whose log is read, beyond other sources. A session begins after a position, or at the beginning.
 pub trait Log:
@@ -50,6 +52,17 @@ pub trait Log:
 
     /// Searches a part of the leader's log for events of one stream.
     fn search(&self, search: Search) -> impl Future<Output = SearchPage> + Send;
+
+    /// Reads a stream's metadata from the leader.
+    fn state(&self, stream: StreamName) -> impl Future<Output = StatePage> + Send;
+
+    /// Reads the last record of a stream that stands before this position in the leader's log, also if the stream does not
+    /// show it.
+    fn last_before(
+        &self,
+        stream: StreamName,
+        position: LogPosition,
+    ) -> impl Future<Output = RecordPage> + Send;
 }
 
 /// Why the log cannot be read.

@@ -9,6 +9,7 @@ use ditto::source::log::{Database, Log, LogSession, Message, Refusal, Search, Se
 use ditto::source::{Arrival, Opened, Session, Source};
 use ditto_core::event::StreamName;
 use ditto_core::port::log::{Epoch, EpochsPage, RecordPage, SearchPage};
+use ditto_core::port::state::StatePage;
 use ditto_core::port::{LogPosition, ReadFrom, SourcePage};
 
 /// What is done wrongly.
@@ -133,6 +134,14 @@ impl Log for Mistaken {
 
     async fn search(&self, search: Search) -> SearchPage {
         self.source.search(search).await
+    }
+
+    async fn state(&self, stream: StreamName) -> StatePage {
+        self.source.state(stream).await
+    }
+
+    async fn last_before(&self, stream: StreamName, position: LogPosition) -> RecordPage {
+        self.source.last_before(stream, position).await
     }
 }
 

@@ -179,6 +179,7 @@ async fn supervise(
         let destination = client(&setup, machine, Side::Destination, &setup.destination);
         let log = LogSettings {
             filter: filter.clone(),
+            states: None,
             holder: Holder {
                 name: format!("virtual/{instance}"),
                 instance,

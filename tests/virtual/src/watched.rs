@@ -10,7 +10,8 @@ use std::time::Duration;
 use ditto::destination::event_store::EventStore;
 use ditto::destination::{Abort, Appends, Destination, Keeper};
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::log::{Checkpoint, CheckpointPage, HeldChange, HeldPage};
+use ditto_core::port::log::{Checkpoint, CheckpointPage, EpochsPage, HeldChange, HeldPage};
+use ditto_core::port::state::StateFound;
 use ditto_core::port::{
     Answer, Append, AppendOutcome, Expected, LookupRange, LookupResult, MetadataOutcome, Rights,
 };
@@ -46,6 +47,16 @@ impl Processes {
         self.lock().wrong.clone()
     }
 
+    /// A process sends something other than a checkpoint.
+    fn sends(&self, instance: Uuid, stream: &StreamName) {
+        let mut known = self.lock();
+        let lease = known.leases.get(&instance);
+        if lease.is_none_or(|until| Instant::now() > *until) {
+            let text = format!("{instance} sends to {stream} without a lease");
+            known.wrong.get_or_insert(text);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -72,11 +83,7 @@ impl Destination for Watched<EventStore> {
     type Appends = WatchedAppends<<EventStore as Destination>::Appends>;
 
     fn appends(&self) -> Self::Appends {
-        WatchedAppends {
-            appends: self.destination.appends(),
-            instance: self.instance,
-            processes: self.processes.clone(),
-        }
+        self.watched(self.destination.appends())
     }
 
     async fn lookup(
@@ -175,6 +182,33 @@ impl Keeper for Watched<EventStore> {
             .write_held(mirror, id, expected, changes)
             .await
     }
+
+    fn state_appends(&self) -> Self::Appends {
+        self.watched(self.destination.state_appends())
+    }
+
+    async fn state(&self, stream: StreamName) -> StateFound {
+        self.destination.state(stream).await
+    }
+
+    async fn epochs(&self) -> EpochsPage {
+        self.destination.epochs().await
+    }
+
+    async fn tombstone(&self, stream: StreamName, expected: Expected) -> AppendOutcome {
+        self.processes.sends(self.instance, &stream);
+        self.destination.tombstone(stream, expected).await
+    }
+}
+
+impl<D> Watched<D> {
+    fn watched<A>(&self, appends: A) -> WatchedAppends<A> {
+        WatchedAppends {
+            appends,
+            instance: self.instance,
+            processes: self.processes.clone(),
+        }
+    }
 }
 
 impl<A: Abort> Abort for WatchedAppends<A> {
@@ -185,17 +219,7 @@ impl<A: Abort> Abort for WatchedAppends<A> {
 
 impl<A: Appends> Appends for WatchedAppends<A> {
     fn send(&mut self, append: Append) {
-        {
-            let mut known = self.processes.lock();
-            let lease = known.leases.get(&self.instance);
-            if lease.is_none_or(|until| Instant::now() > *until) {
-                let text = format!(
-                    "{} sends to {} without a lease",
-                    self.instance, append.stream
-                );
-                known.wrong.get_or_insert(text);
-            }
-        }
+        self.processes.sends(self.instance, &append.stream);
         self.appends.send(append);
     }
 

@@ -1,0 +1,89 @@
+//! The newest event of a stream with its place in the log, and the last one before a place in the log.
+//!
+//! Never makes up a position: where a read of the stream names none, the log is read.
+
+use std::time::Duration;
+
+use ditto_core::event::StreamName;
+use ditto_core::filter::name_regex;
+use ditto_core::port::LogPosition;
+use ditto_protocol::streams::ReadResp;
+use ditto_protocol::streams::read_resp::Content;
+use tokio::time::timeout;
+use tonic::Streaming;
+
+use super::super::error::{Class, Error};
+use super::{Client, LogFilter, LogRecord, LogStart, ReadLog, ReadStream};
+
+const ACTION: &str = "read the newest event of a stream";
+
+/// A server looks through the whole log for an event that stands at its beginning (protocol §15.7).
+const SEARCH: Duration = Duration::from_secs(600);
+
+impl Client {
+    /// Reads the newest event of a stream from the leader, and where the log holds it; `None`: the stream shows none.
+    ///
+    /// # Errors
+    /// As [`Client::read_stream`]; [`Class::Deleted`] if it is tombstoned.
+    pub async fn newest_record(&self, stream: &StreamName) -> Result<Option<LogRecord>, Error> {
+        let read = &ReadStream::newest(stream.clone());
+        let opened = self.on_leader(ACTION, |node| async move { self.begin(&node, read).await });
+        let (node, first, rest) = opened.await?;
+        let record = self.first_record(first, rest).await;
+        if let Err(error) = &record {
+            self.finder.report(&node, error);
+        }
+        match record? {
+            // Servers before 22.10 name no positions in reads of streams (protocol §3.3).
+            Some(record) if !is_known(record.position) => self.last_record(stream, None).await,
+            record => Ok(record),
+        }
+    }
+
+    /// Reads the last record of a stream that stands before this position in the leader's log, or in all of it, whether the
+    /// stream shows it or not; `None`: the log has none.
+    ///
+    /// # Errors
+    /// As [`Client::read_log`].
+    pub async fn last_record(
+        &self,
+        stream: &StreamName,
+        before: Option<LogPosition>,
+    ) -> Result<Option<LogRecord>, Error> {
+        let read = ReadLog {
+            start: before.map_or(LogStart::End, LogStart::Before),
+            filter: LogFilter::Matching(name_regex(stream)),
+            count: 1,
+            patience: SEARCH,
+        };
+        let page = self.read_log(&read, |record| record).await?;
+        Ok(page.records.into_iter().next())
+    }
+
+    async fn first_record(
+        &self,
+        mut next: Option<ReadResp>,
+        mut rest: Streaming<ReadResp>,
+    ) -> Result<Option<LogRecord>, Error> {
+        let limit = self.settings().call_timeout;
+        while let Some(answer) = next {
+            if let Some(Content::Event(event)) = answer.content {
+                return self.log_record(event);
+            }
+            next = timeout(limit, rest.message())
+                .await
+                .map_err(|_| {
+                    let text = format!("no answer within {limit:?}");
+                    Error::new(self.side(), Class::Timeout, ACTION, text)
+                })?
+                .map_err(|status| Error::from_status(self.side(), ACTION, &status))?;
+        }
+        Ok(None)
+    }
+}
+
+/// The first records of a log are the server's own.
+fn is_known(position: LogPosition) -> bool {
+    let is_one = |offset: u64| offset > 0 && offset < u64::MAX;
+    is_one(position.commit) && is_one(position.prepare)
+}

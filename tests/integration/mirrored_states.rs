@@ -1,0 +1,411 @@
+//! Metadata and deletions of mirrored streams between development servers over real sockets: they follow, a deleted stream
+//! stays deleted until the source revives it, and what somebody else wrote is left or replaced. Never asserts a duration.
+
+use devstore::store::{Expected, Store, StreamRead};
+use devstore::{Generation, Options};
+use ditto::config::settings::{MirrorSettings, OnMissingHistory, Replication};
+use ditto_core::filter::StreamFilter;
+use ditto_core::port::state::{Deletions, OnMetadataConflict, StateRules};
+
+use crate::support::copying::BUDGET;
+use crate::support::servers::{client, cluster};
+use crate::support::{Copying, Servers, seed, until, write, write_metadata};
+use ditto::eventstore::Side;
+
+const DELETED: &str = r#"{"$tb":9223372036854775807}"#;
+const STATES: StateRules = StateRules {
+    deletions: Deletions::Soft,
+    on_conflict: OnMetadataConflict::Keep,
+};
+
+fn start(servers: &Servers, states: StateRules) -> Copying {
+    let mirror = MirrorSettings {
+        name: "all".into(),
+        filter: StreamFilter::all(),
+        read_from: None,
+        states: Some(states),
+        replication: Replication {
+            on_missing_history: OnMissingHistory::Fill,
+            ..Replication::default()
+        },
+    };
+    let (source, destination) = (cluster(&servers.source), cluster(&servers.destination));
+    Copying::between(source, destination, mirror, BUDGET)
+}
+
+/// The data of a stream's metadata.
+fn metadata(store: &Store, stream: &str) -> Option<String> {
+    match store.read_backward(&format!("$${stream}"), None, 1) {
+        StreamRead::Page(page) => {
+            let newest = page.events.first()?;
+            Some(String::from_utf8(newest.data().to_vec()).unwrap())
+        }
+        _ => None,
+    }
+}
+
+/// What is readable of a stream.
+fn shown(store: &Store, stream: &str) -> Option<Vec<u64>> {
+    match store.read_forward(stream, 0, 100) {
+        StreamRead::Page(page) => Some(page.events.iter().map(|event| event.revision).collect()),
+        _ => None,
+    }
+}
+
+/// Waits until the destination shows the stream and its metadata as the source does.
+async fn until_same(servers: &Servers, stream: &str) {
+    let of = |store: &Store| (metadata(store, stream), shown(store, stream));
+    until(&format!("{stream} is the same"), || {
+        let (here, there) = (of(servers.source.store()), of(servers.destination.store()));
+        if here == there {
+            Ok(())
+        } else {
+            Err(format!(
+                "{here:?} at the source, {there:?} at the destination"
+            ))
+        }
+    })
+    .await;
+}
+
+/// Waits until everything that the source's log holds now is done.
+async fn until_done(mirroring: &Copying, servers: &Servers) {
+    let end = servers.source.store().last_position();
+    until("the mirror has done everything", || {
+        let log = mirroring.seen.reading().and_then(|reading| reading.log);
+        match log {
+            Some(log) if log.open == 0 && log.mark.is_some_and(|mark| mark.commit >= end) => Ok(()),
+            log => Err(format!("{log:?}")),
+        }
+    })
+    .await;
+}
+
+async fn playing(generation: Generation) -> Servers {
+    Servers::exactly(Options::playing(generation), Options::playing(generation)).await
+}
+
+fn soft_delete(store: &Store, stream: &str) {
+    store.delete(stream, Expected::Any).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_is_copied_and_followed() {
+    for generation in Generation::ALL {
+        let servers = playing(generation).await;
+        let source = servers.source.store();
+        seed(source, "aged", 3);
+        write_metadata(source, "aged", r#"{"$maxCount":2, "mine": 1.50}"#);
+        write_metadata(source, "before", r#"{"$maxCount":7}"#);
+        seed(source, "plain", 2);
+        let mirroring = start(&servers, STATES);
+        for stream in ["aged", "before", "plain"] {
+            until_same(&servers, stream).await;
+        }
+        write_metadata(source, "aged", r#"{"$maxCount":5}"#);
+        write_metadata(source, "plain", r#"{"$tb":1}"#);
+        seed(source, "before", 1);
+        // No metadata at all to the server: it says nothing.
+        write(
+            source,
+            "$$plain-2",
+            "$metadata",
+            false,
+            r#"{"$maxCount":1}"#,
+        );
+        seed(source, "plain-2", 2);
+        for stream in ["aged", "before", "plain", "plain-2"] {
+            until_same(&servers, stream).await;
+        }
+        until_done(&mirroring, &servers).await;
+        assert_eq!(
+            mirroring.seen.total("ditto_metadata_written_total"),
+            5,
+            "{generation:?}"
+        );
+        assert_eq!(mirroring.seen.total("ditto_metadata_conflicts_total"), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_stream_stays_deleted_until_the_source_revives_it() {
+    for generation in Generation::ALL {
+        let servers = playing(generation).await;
+        let (source, there) = (servers.source.store(), servers.destination.store());
+        seed(source, "before", 3);
+        soft_delete(source, "before");
+        write_metadata(source, "never", DELETED);
+        seed(source, "live", 3);
+        let mirroring = start(&servers, STATES);
+        until_done(&mirroring, &servers).await;
+        assert_eq!(shown(there, "before"), None, "{generation:?}");
+        assert_eq!(metadata(there, "before").as_deref(), Some(DELETED));
+        assert_eq!(metadata(there, "never").as_deref(), Some(DELETED));
+        soft_delete(source, "live");
+        until_same(&servers, "live").await;
+        until_done(&mirroring, &servers).await;
+        assert_eq!(shown(there, "live"), None);
+        for stream in ["before", "live", "never"] {
+            seed(source, stream, 2);
+        }
+        for stream in ["before", "live", "never"] {
+            until_same(&servers, stream).await;
+        }
+        until_done(&mirroring, &servers).await;
+        assert_eq!(shown(there, "live"), Some(vec![3, 4]));
+        assert_eq!(shown(there, "never"), Some(vec![0, 1]));
+        assert_eq!(mirroring.seen.metric("ditto_deletions_total", "soft"), 3);
+        assert_eq!(mirroring.seen.total("ditto_metadata_conflicts_total"), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stream_that_was_deleted_and_revived_before_the_start_is_whole() {
+    let servers = Servers::start().await;
+    let (source, there) = (servers.source.store(), servers.destination.store());
+    for stream in ["s-1", "s-2"] {
+        seed(source, stream, 3);
+        soft_delete(source, stream);
+        seed(source, stream, 2);
+    }
+    soft_delete(source, "s-2");
+    let mirroring = start(&servers, STATES);
+    until_same(&servers, "s-1").await;
+    until_same(&servers, "s-2").await;
+    until_done(&mirroring, &servers).await;
+    assert_eq!(shown(there, "s-1"), Some(vec![3, 4]));
+    assert_eq!(there.stream_info("s-2").last, Some(4));
+    assert_eq!(shown(there, "s-2"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tombstones_are_copied_by_choice() {
+    for (deletions, copied) in [(Deletions::All, true), (Deletions::Soft, false)] {
+        let servers = Servers::start().await;
+        let (source, there) = (servers.source.store(), servers.destination.store());
+        for stream in ["before", "live", "soft", "größe"] {
+            seed(source, stream, 3);
+        }
+        soft_delete(source, "soft");
+        source.tombstone("before", Expected::Exact(2)).unwrap();
+        let states = StateRules {
+            deletions,
+            ..STATES
+        };
+        let mirroring = start(&servers, states);
+        until_done(&mirroring, &servers).await;
+        for stream in ["live", "soft", "größe"] {
+            source.tombstone(stream, Expected::Exact(2)).unwrap();
+        }
+        until_done(&mirroring, &servers).await;
+        for stream in ["before", "live", "soft", "größe"] {
+            assert_eq!(there.tombstone_of(stream).is_some(), copied, "{stream}");
+            let last = there.stream_info(stream).last;
+            assert!(copied || last == Some(2), "{stream}: {last:?}");
+        }
+        let (done, passed) = if copied { (4, 0) } else { (0, 4) };
+        let count = |name| mirroring.seen.metric(name, "tombstone");
+        assert_eq!(count("ditto_deletions_total"), done);
+        assert_eq!(count("ditto_deletions_passed_total"), passed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_of_another_writer_is_kept_or_replaced() {
+    for (on_conflict, replaced) in [
+        (OnMetadataConflict::Keep, false),
+        (OnMetadataConflict::Overwrite, true),
+    ] {
+        let servers = Servers::start().await;
+        let (source, there) = (servers.source.store(), servers.destination.store());
+        let states = StateRules {
+            on_conflict,
+            ..STATES
+        };
+        let mirroring = start(&servers, states);
+        seed(source, "s", 3);
+        seed(source, "t", 3);
+        write_metadata(source, "t", r#"{"$maxCount":9}"#);
+        until_same(&servers, "s").await;
+        until_same(&servers, "t").await;
+        let (own, ours) = (r#"{"$maxAge":77}"#, r#"{"$maxCount":5}"#);
+        for stream in ["s", "t"] {
+            write_metadata(there, stream, own);
+            write_metadata(source, stream, ours);
+        }
+        until_done(&mirroring, &servers).await;
+        let expected = if replaced { ours } else { own };
+        for stream in ["s", "t"] {
+            assert_eq!(
+                metadata(there, stream).as_deref(),
+                Some(expected),
+                "{stream}"
+            );
+        }
+        assert_eq!(mirroring.seen.total("ditto_metadata_conflicts_total"), 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stream_that_another_writer_fills_is_neither_deleted_nor_changed() {
+    let servers = Servers::start().await;
+    let (source, there) = (servers.source.store(), servers.destination.store());
+    seed(there, "s", 5);
+    seed(source, "s", 3);
+    soft_delete(source, "s");
+    seed(there, "t", 5);
+    write_metadata(source, "t", r#"{"$maxCount":1}"#);
+    let mirroring = start(&servers, STATES);
+    until_done(&mirroring, &servers).await;
+    assert_eq!(shown(there, "s"), Some(vec![0, 1, 2, 3, 4]));
+    assert_eq!(shown(there, "t"), Some(vec![0, 1, 2, 3, 4]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_mirror_goes_on_with_what_it_had_not_done() {
+    let servers = Servers::start().await;
+    let source = servers.source.store();
+    let streams: Vec<String> = (0..40).map(|number| format!("s-{number}")).collect();
+    for (number, stream) in streams.iter().enumerate() {
+        seed(source, stream, 4);
+        match number % 4 {
+            0 => soft_delete(source, stream),
+            1 => write_metadata(source, stream, r#"{"$maxCount":2}"#),
+            2 => {
+                soft_delete(source, stream);
+                seed(source, stream, 2);
+            }
+            _ => {}
+        }
+    }
+    for round in 0..4 {
+        let mirroring = start(&servers, STATES);
+        until("something is written", || {
+            let written = mirroring.seen.total("ditto_metadata_written_total")
+                + mirroring.seen.total("ditto_deletions_total")
+                + mirroring.seen.copied();
+            if written > 0 || round > 0 {
+                Ok(())
+            } else {
+                Err("nothing")
+            }
+        })
+        .await;
+        // As a process that is killed.
+        drop(mirroring);
+    }
+    let mirroring = start(&servers, STATES);
+    for stream in &streams {
+        until_same(&servers, stream).await;
+    }
+    until_done(&mirroring, &servers).await;
+    assert_eq!(mirroring.seen.total("ditto_metadata_conflicts_total"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_by_a_dry_run() {
+    let servers = Servers::start().await;
+    let (source, there) = (servers.source.store(), servers.destination.store());
+    seed(source, "s", 3);
+    soft_delete(source, "s");
+    seed(source, "t", 3);
+    write_metadata(source, "t", r#"{"$maxCount":1}"#);
+    seed(there, "other", 1);
+    soft_delete(there, "other");
+    seed(source, "other", 1);
+    write_metadata(source, "other", r#"{"$maxCount":1}"#);
+    let before = there.record_count();
+    let mirror = MirrorSettings {
+        name: "all".into(),
+        filter: StreamFilter::all(),
+        read_from: None,
+        states: Some(STATES),
+        replication: Replication {
+            read_only: true,
+            ..Replication::default()
+        },
+    };
+    let (from, to) = (cluster(&servers.source), cluster(&servers.destination));
+    let mirroring = Copying::between(from, to, mirror, BUDGET);
+    until_done(&mirroring, &servers).await;
+    assert_eq!(there.record_count(), before);
+    assert_eq!(mirroring.seen.metric("ditto_deletions_total", "soft"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_of_a_stream_is_read_whatever_it_shows() {
+    use ditto::eventstore::client::StreamState;
+
+    let servers = Servers::start().await;
+    let there = servers.destination.store();
+    seed(there, "live", 3);
+    seed(there, "cut", 3);
+    write_metadata(there, "cut", r#"{"$tb":3}"#);
+    seed(there, "deleted", 3);
+    soft_delete(there, "deleted");
+    write_metadata(there, "never", DELETED);
+    write_metadata(there, "told", r#"{"$maxCount":1}"#);
+    for stream in ["gone", "größe"] {
+        seed(there, stream, 1);
+        there.tombstone(stream, Expected::Exact(0)).unwrap();
+    }
+    let client = client(Side::Destination, &servers.destination);
+    for (stream, expected) in [
+        ("live", (Some(2), false)),
+        ("cut", (Some(2), false)),
+        ("deleted", (Some(2), true)),
+        ("never", (None, true)),
+        ("told", (None, false)),
+        ("nothing", (None, false)),
+    ] {
+        let told = match client.stream_state(&stream.into()).await.unwrap() {
+            StreamState::Shown { last, .. } => (last, false),
+            StreamState::SoftDeleted { last, .. } => (last, true),
+            StreamState::Tombstoned => panic!("{stream}"),
+        };
+        assert_eq!(told, expected, "{stream}");
+    }
+    for stream in ["gone", "größe"] {
+        let state = client.stream_state(&stream.into()).await;
+        assert_eq!(state, Ok(StreamState::Tombstoned), "{stream}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn last_record_before_a_place_is_found_whatever_the_stream_shows() {
+    let servers = Servers::start().await;
+    let source = servers.source.store();
+    for stream in ["a.b", "a-b", "axb", "a.b\n"] {
+        seed(source, stream, 3);
+        soft_delete(source, stream);
+        seed(source, stream, 1);
+    }
+    let client = client(Side::Source, &servers.source);
+    for stream in ["a.b", "a-b", "axb", "a.b\n"] {
+        let deletion = source.appended(&format!("$${stream}"), 0, 1);
+        let before = ditto_core::port::LogPosition {
+            commit: deletion[0].position,
+            prepare: deletion[0].position,
+        };
+        let found = client
+            .last_record(&stream.into(), Some(before))
+            .await
+            .unwrap();
+        let found = found.map(|found| (found.event.stream, found.event.revision));
+        assert_eq!(found, Some((stream.into(), 2)), "{stream:?}");
+        let newest = client
+            .newest_record(&format!("$${stream}").as_str().into())
+            .await;
+        let newest = newest.unwrap().map(|found| found.event.revision);
+        assert_eq!(newest, Some(1), "{stream:?}");
+        let first = source.appended(stream, 0, 1)[0].position;
+        let before = ditto_core::port::LogPosition {
+            commit: first,
+            prepare: first,
+        };
+        assert_eq!(
+            client.last_record(&stream.into(), Some(before)).await,
+            Ok(None)
+        );
+    }
+}
