@@ -76,15 +76,18 @@ impl<D: Destination> Destination for DryRun<D> {
                 last,
                 events,
                 truncate_before,
+                is_mirrored,
             } if last < tail => LookupResult::Tail {
                 last: tail,
                 events,
                 truncate_before,
+                is_mirrored,
             },
             LookupResult::NotFound => LookupResult::Tail {
                 last: tail,
                 events: Vec::new(),
                 truncate_before: None,
+                is_mirrored: false,
             },
             found => found,
         }
@@ -385,6 +388,7 @@ mod tests {
             last,
             events,
             truncate_before: None,
+            is_mirrored: false,
         }
     }
 

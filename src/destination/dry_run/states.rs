@@ -68,6 +68,7 @@ impl States {
             End::At(last) | End::SoftDeleted(Some(last)) => tail.max(Some(last)),
         };
         let living = last.map_or(End::Empty, End::At);
+        let mut is_revived = false;
         let (end, metadata) = match self.lock().get(stream).cloned() {
             Some(State::Tombstone) => (End::Tombstoned, None),
             Some(State::Metadata(metadata)) if metadata.is_deletion() => {
@@ -77,9 +78,16 @@ impl States {
             None if matches!(there.end, End::SoftDeleted(_)) => {
                 (End::SoftDeleted(last), there.metadata)
             }
-            None => (living, there.metadata),
+            None => {
+                is_revived = there.is_revived;
+                (living, there.metadata)
+            }
         };
-        StateFound::There(Box::new(There { end, metadata }))
+        StateFound::There(Box::new(There {
+            end,
+            metadata,
+            is_revived,
+        }))
     }
 
     fn put(&self, stream: StreamName, state: State) {
@@ -118,6 +126,7 @@ mod tests {
         let there = There {
             end,
             metadata: None,
+            is_revived: false,
         };
         let found = StateFound::There(Box::new(there));
         match states.seen(&"s".into(), tail, found) {

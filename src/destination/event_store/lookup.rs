@@ -29,10 +29,10 @@ pub(super) async fn lookup(
             // Both at once: what the metadata says is worth no round trip of its own.
             let (found, truncated) = join(
                 events(client, &stream, start, direction, count, max_bytes),
-                truncation(client, &stream),
+                newest_metadata(client, &stream),
             )
             .await;
-            found.map(|found| with_truncation(found, truncated))
+            found.map(|found| with_metadata(found, truncated))
         }
         LookupRange::Backwards { from, count } => {
             let start = from.map_or(StartAt::End, StartAt::Revision);
@@ -98,25 +98,36 @@ async fn events(
         last,
         events,
         truncate_before: None,
+        is_mirrored: false,
     })
 }
 
-fn with_truncation(found: LookupResult, truncated: Option<u64>) -> LookupResult {
+/// A tail with what the stream's newest metadata says.
+fn with_metadata(found: LookupResult, newest: Option<Event>) -> LookupResult {
     match found {
         LookupResult::Tail { last, events, .. } => LookupResult::Tail {
             last,
             events,
-            truncate_before: truncated,
+            truncate_before: newest
+                .as_ref()
+                .filter(|newest| !says_deleted(newest))
+                .and_then(truncated_before),
+            is_mirrored: newest.is_some_and(|newest| is_mirrored(&newest)),
         },
         other => other,
     }
 }
 
-/// `$tb` of a stream that was truncated. Nothing is decided by it, so what cannot be read counts as none.
-async fn truncation(client: &Client, stream: &StreamName) -> Option<u64> {
+/// The newest event of a stream's metadata. Nothing is decided by it but what to tell and what to doubt, so what cannot be read
+/// counts as none.
+async fn newest_metadata(client: &Client, stream: &StreamName) -> Option<Event> {
     let read = ReadStream::newest(stream.metadata_stream());
-    let newest = client.read_stream(read).await.ok()?.into_first_event()?;
-    truncated_before(&newest).filter(|_| !says_deleted(&newest))
+    client.read_stream(read).await.ok()?.into_first_event()
+}
+
+/// A mirror copied it.
+fn is_mirrored(newest: &Event) -> bool {
+    note(&newest.metadata).is_some_and(|note| note.of.is_some())
 }
 
 /// Whether the metadata of a stream says that it was soft-deleted.

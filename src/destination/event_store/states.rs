@@ -4,7 +4,7 @@
 
 use ditto_core::event::StreamName;
 use ditto_core::port::log::EpochsPage;
-use ditto_core::port::state::{End, StateFound, There};
+use ditto_core::port::state::{End, Metadata, StateFound, There};
 use ditto_core::port::{AppendOutcome, Expected};
 
 use super::own::is_denied;
@@ -15,23 +15,56 @@ use ditto_core::event::TOMBSTONE_REVISION;
 
 /// Reads how a stream ends, and its metadata.
 pub(super) async fn look_up(client: &Client, stream: &StreamName) -> StateFound {
-    match client.stream_state(stream).await {
-        Ok(state) => StateFound::There(Box::new(there(state))),
+    match there(client, stream).await {
+        Ok(there) => StateFound::There(Box::new(there)),
         Err(error) if is_denied(&error) => StateFound::Denied,
         Err(_) => StateFound::Failed,
     }
 }
 
-fn there(state: StreamState) -> There {
+async fn there(client: &Client, stream: &StreamName) -> Result<There, Error> {
+    let state = client.stream_state(stream).await?;
     let (end, newest) = match state {
         StreamState::Tombstoned => (End::Tombstoned, None),
         StreamState::SoftDeleted { last, metadata } => (End::SoftDeleted(last), metadata),
         StreamState::Shown { last, metadata } => (last.map_or(End::Empty, End::At), metadata),
     };
-    There {
+    let metadata = newest.map(metadata);
+    let is_revived = match (end, &metadata) {
+        (End::At(last), Some(metadata)) if may_be_the_servers(metadata, last) => {
+            is_behind_events(client, stream, metadata).await?
+        }
+        _ => false,
+    };
+    Ok(There {
         end,
-        metadata: newest.map(metadata),
-    }
+        metadata,
+        is_revived,
+    })
+}
+
+/// Nobody noted anything in it, and it shows some of the stream's events.
+fn may_be_the_servers(metadata: &Metadata, last: u64) -> bool {
+    let shows = metadata.truncate_before.is_some_and(|first| first <= last);
+    shows && metadata.event.metadata.is_empty()
+}
+
+/// Whether the log holds it directly behind the stream's events that it shows: where a server writes its own when an append
+/// revives a stream (protocol §15.4).
+async fn is_behind_events(
+    client: &Client,
+    stream: &StreamName,
+    metadata: &Metadata,
+) -> Result<bool, Error> {
+    let newest = client.newest_record(&metadata.event.stream).await?;
+    let Some(newest) = newest.filter(|newest| newest.event.id == metadata.event.id) else {
+        // Another came meanwhile, and a write that expects this one is refused.
+        return Ok(false);
+    };
+    let before = client.record_before(newest.position).await?;
+    Ok(before.is_some_and(|before| {
+        before.event.stream == *stream && Some(before.event.revision) >= metadata.truncate_before
+    }))
 }
 
 /// Reads the epochs.

@@ -1,4 +1,4 @@
-//! Single records of the log: the one at a position, and the last one. Unfiltered, so each answer is quick.
+//! Single records of the log: the one at a position, the one before it, and the last one. Unfiltered, so each answer is quick.
 //!
 //! Never takes an outage for a position at which no record begins: the node that says so must answer another read.
 
@@ -23,6 +23,7 @@ const ACTION: &str = "read a record of the log";
 #[derive(Clone, Copy, Debug)]
 enum Point {
     At(LogPosition),
+    Before(LogPosition),
     Last,
 }
 
@@ -49,7 +50,19 @@ impl Client {
         .await
     }
 
-    /// The same of the node that the log is read from: nodes are scavenged one by one.
+    /// Reads the leader's last record before this position; `None`: there is none.
+    ///
+    /// # Errors
+    /// As [`Client::record_at`].
+    pub async fn record_before(&self, position: LogPosition) -> Result<Option<LogRecord>, Error> {
+        self.on_leader(ACTION, |node| async move {
+            self.read_point(&node, Point::Before(position), Asked::Leader)
+                .await
+        })
+        .await
+    }
+
+    /// As [`Client::record_at`], of the node that the log is read from: nodes are scavenged one by one.
     ///
     /// # Errors
     /// As [`Client::record_at`].
@@ -102,7 +115,9 @@ impl Client {
         asked: Asked,
     ) -> Result<Option<LogRecord>, Error> {
         match (self.first_record_of(node, point, asked).await, point) {
-            (Err(error), Point::At(position)) if *error.class() == Class::Refused => {
+            (Err(error), Point::At(position) | Point::Before(position))
+                if *error.class() == Class::Refused =>
+            {
                 self.first_record_of(node, Point::Last, asked).await?;
                 let text = format!(
                     "no record begins at {}/{}: {}",
@@ -141,6 +156,7 @@ impl Client {
 fn request(point: Point) -> ReadReq {
     let (start, direction) = match point {
         Point::At(position) => (wire::at(position), ReadDirection::Forwards),
+        Point::Before(position) => (wire::at(position), ReadDirection::Backwards),
         Point::Last => (AllOption::End(Empty {}), ReadDirection::Backwards),
     };
     let unfiltered = FilterOption::NoFilter(Empty {});
