@@ -283,6 +283,10 @@ async fn check_connect_looks_at_the_log_and_the_checkpoint_of_a_mirror() {
     judge("reader", "admin", 1, no_log);
     judge("reader", "admin", 1, no_epochs);
     judge("admin", "reader", 1, no_checkpoint);
+    let no_metadata = "problem: mirror all: the destination does not let the user write the metadata of every stream (add the user to $admins, or set metadata = false)\n";
+    judge("admin", "reader", 1, no_metadata);
+    let (_, said, _) = check("admin", "admin");
+    assert!(!said.contains("metadata"), "{said}");
 
     let destination = servers.destination.store();
     let written = |data: &str| {

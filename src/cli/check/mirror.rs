@@ -1,19 +1,19 @@
 //! What a mirror needs of both sides: the source's log and its epochs, and its own checkpoint at the destination; and what it
 //! will find to be missing (`forecast`).
 //!
-//! Only reads. What only a write shows is not known.
+//! Never writes: the one append is of no events, and refused.
 
 use super::connect::Finding::{self, Fine, Problem, Warning};
 use super::forecast::forecast;
 use crate::config::settings::MirrorSettings;
-use crate::destination::Keeper;
 use crate::destination::event_store::{EventStore, checkpoint_stream};
+use crate::destination::{Destination, Keeper};
 use crate::escape;
 use crate::eventstore::client::Client;
 use crate::eventstore::{Class, Error};
 use ditto_core::filter::StreamFilter;
-use ditto_core::port::LogPosition;
 use ditto_core::port::log::CheckpointPage;
+use ditto_core::port::{LogPosition, Rights};
 use indicatif::HumanBytes;
 
 /// Looks at one mirror; without a destination at its source alone.
@@ -40,6 +40,9 @@ pub(super) async fn mirror(
         let page = destination.newest_checkpoint(&settings.name).await;
         let begins = begins(&page, settings);
         findings.push(checkpoint(page, settings, &name, end));
+        if settings.states.is_some() && !settings.replication.read_only {
+            findings.extend(metadata(&destination, settings, &name).await);
+        }
         if let (Some(after), Some(end)) = (begins, end) {
             findings.push(forecast(source, settings, after, end).await);
         }
@@ -69,6 +72,23 @@ async fn epochs(source: &Client, name: &str) -> Option<Finding> {
         ))),
         // What else fails is told of the log.
         _ => None,
+    }
+}
+
+/// Asked of metadata that only `$admins` may write unless an operator said otherwise, by an append that is never written.
+async fn metadata(
+    destination: &EventStore,
+    settings: &MirrorSettings,
+    name: &str,
+) -> Option<Finding> {
+    let stream = checkpoint_stream(&settings.name).metadata_stream();
+    match destination.rights(stream).await {
+        Rights::Denied => Some(Problem(format!(
+            "{name}: the destination does not let the user write the metadata of every stream (add the user to $admins, or set \
+             metadata = false)"
+        ))),
+        // What is not known shows when it is written.
+        Rights::Allowed | Rights::Unknown => None,
     }
 }
 
