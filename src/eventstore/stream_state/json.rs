@@ -12,6 +12,9 @@ use serde_json::value::RawValue;
 
 const TRUNCATE_BEFORE: &str = "$tb";
 
+/// What an access control list can allow; another key breaks the metadata.
+const ACTIONS: [&str; 5] = ["$r", "$w", "$d", "$mr", "$mw"];
+
 /// Values inside of more values than this are taken as they are written: no metadata that means anything is so deep.
 const DEEPEST: usize = 32;
 
@@ -68,28 +71,15 @@ fn counts(key: &str, value: &str) -> bool {
     match key {
         "$maxAge" | "$maxCount" | TRUNCATE_BEFORE | "$cacheControl" => value.parse::<i64>().is_ok(),
         "$tmp" => matches!(value, "true" | "false"),
-        "$acl" => serde_json::from_str::<Acl>(value).is_ok(),
+        "$acl" => {
+            let acl = serde_json::from_str::<BTreeMap<String, Roles>>(value);
+            acl.is_ok_and(|acl| acl.keys().all(|action| ACTIONS.contains(&action.as_str())))
+        }
         _ => true,
     }
 }
 
-/// Who may do what. Another key breaks the metadata.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "only whether it can be read is asked")]
-struct Acl {
-    #[serde(rename = "$r", default)]
-    read: Option<Roles>,
-    #[serde(rename = "$w", default)]
-    write: Option<Roles>,
-    #[serde(rename = "$d", default)]
-    delete: Option<Roles>,
-    #[serde(rename = "$mr", default)]
-    read_metadata: Option<Roles>,
-    #[serde(rename = "$mw", default)]
-    write_metadata: Option<Roles>,
-}
-
+/// Who may do one thing.
 #[derive(Deserialize)]
 #[serde(untagged)]
 #[allow(dead_code, reason = "only whether it can be read is asked")]

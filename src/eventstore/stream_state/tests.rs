@@ -57,6 +57,7 @@ fn metadata_says_what_the_server_takes_it_for() {
         (r#"{"$tb":1,"$acl":[]}"#, None, "{}"),
         (r#"{"$tb":1,"$acl":{"$x":"a"}}"#, None, "{}"),
         (r#"{"$tb":1,"$acl":{"$r":[1]}}"#, None, "{}"),
+        (r#"{"$tb":1,"$acl":{"$r":null}}"#, None, "{}"),
         (r#"{"$tb":1"#, None, "{}"),
         (r#"[{"$tb":1}]"#, None, "{}"),
         ("", None, "{}"),
