@@ -10,9 +10,10 @@ pub mod kinesis;
 use std::future::Future;
 use std::time::Duration;
 
+use crate::eventstore::stream_state;
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::log::{Checkpoint, CheckpointPage, EpochsPage, HeldChange, HeldPage};
-use ditto_core::port::state::StateFound;
+use ditto_core::port::state::{Change, StateFound};
 use ditto_core::port::{
     Answer, Append, AppendOutcome, Expected, LookupRange, LookupResult, MetadataOutcome, Rights,
 };
@@ -102,6 +103,11 @@ pub trait Keeper: Destination<Appends: Abort> {
         expected: Expected,
         changes: &[HeldChange],
     ) -> impl Future<Output = AppendOutcome> + Send;
+
+    /// Makes the event of `$$S` that copies a change of a stream's state.
+    fn state_event(stream: &StreamName, change: Change) -> Event {
+        stream_state::changed(stream, change)
+    }
 
     /// Opens a way of sending metadata, apart from the events': a state that ends its call blames none of them.
     fn state_appends(&self) -> Self::Appends;

@@ -52,7 +52,7 @@ impl Reporter {
         self.observer
             .count_one(|series| &series.deletions_passed, kind.as_str());
         if self.told.passed.insert(kind) {
-            line!(self, warn, ditto.event_stream = %stream, kind = kind.as_str(), reason = "deletions leaves it out", "the source deleted a stream; keeping it at the destination, and all others like it");
+            line!(self, warn, ditto.event_stream = %stream, kind = kind.as_str(), reason = "deletions leaves it out", "the source deleted a stream; keeping such streams at the destination");
         } else {
             line!(self, debug, ditto.event_stream = %stream, kind = kind.as_str(), "the source deleted a stream; keeping it at the destination");
         }

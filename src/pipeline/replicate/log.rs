@@ -14,11 +14,9 @@ use super::drive::{Done, Loop, Machine};
 use super::kind::Kind;
 use super::state_writes::StateWrites;
 use crate::destination::{Abort, Destination, Keeper};
-use crate::eventstore::stream_state::{described_by, metadata};
 use crate::report::Call;
 use crate::source::Opened;
 use crate::source::log::{Log, Message, Refusal, Search};
-use ditto_core::event::Event;
 use ditto_core::port::log::{EpochsPage, LogCommand, LogInput, LogRefusal};
 use ditto_core::port::{
     AppendOutcome, Command, Input, LeaveReason, LogPosition, ReadId, SessionId, WriteId,
@@ -258,8 +256,18 @@ impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S, D>, D> {
             let input = match message {
                 Message::Record(position, event) => {
                     records += 1;
-                    record(session, position, event)
+                    LogInput::Record {
+                        session,
+                        position,
+                        event,
+                    }
                 }
+                Message::State(position, stream, metadata) => LogInput::State {
+                    session,
+                    position,
+                    stream,
+                    metadata,
+                },
                 Message::LookedThrough(position) => LogInput::LookedThrough { session, position },
                 Message::CaughtUp(caught_up) => LogInput::CaughtUp { session, caught_up },
                 Message::Refused(why) => {
@@ -287,22 +295,5 @@ impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S, D>, D> {
         if self.pipeline.source.has_reconnected() {
             self.feed(Input::Log(LogInput::Reconnected));
         }
-    }
-}
-
-/// A record of `$$S` comes with what it says of S.
-fn record(session: SessionId, position: LogPosition, event: Box<Event>) -> LogInput {
-    match described_by(&event.stream) {
-        Some(stream) => LogInput::State {
-            session,
-            position,
-            stream,
-            metadata: Box::new(metadata(*event)),
-        },
-        None => LogInput::Record {
-            session,
-            position,
-            event,
-        },
     }
 }

@@ -9,7 +9,6 @@ use super::drive::{Done, Loop, Machine};
 use super::log::{Answered, Mirrored};
 use super::state_writes::Became;
 use crate::destination::Keeper;
-use crate::eventstore::stream_state::changed;
 use crate::report::Call;
 use crate::source::log::Log;
 use ditto_core::event::StreamName;
@@ -52,7 +51,7 @@ impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S, D>, D> {
                 expected,
                 change,
             } => {
-                let event = changed(&stream, *change);
+                let event = D::state_event(&stream, *change);
                 let stream = event.stream.clone();
                 self.kind.writes.send(write, stream, expected, event);
             }

@@ -20,7 +20,7 @@ use crate::eventstore::{Class, Error};
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::LogPosition;
 use ditto_core::port::log::{EpochsPage, LogRefusal, RecordPage, SearchPage};
-use ditto_core::port::state::StatePage;
+use ditto_core::port::state::{Metadata, StatePage};
 
 /// What a source can do whose log is read, beyond other sources. A session begins after a position, or at the beginning.
 pub trait Log:
@@ -93,6 +93,8 @@ impl From<Error> for Refusal {
 pub enum Message {
     /// A record that the filter matches.
     Record(LogPosition, Box<Event>),
+    /// The same of a metadata stream `$$S`: S, and what it says of it.
+    State(LogPosition, StreamName, Box<Metadata>),
     /// The server has looked through everything up to this position.
     LookedThrough(LogPosition),
     /// Everything that the node has was handed over, or, if false, it has fallen behind again.

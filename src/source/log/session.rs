@@ -11,7 +11,8 @@ use futures_util::FutureExt;
 use super::watch::Watch;
 use super::{Message, Refusal};
 use crate::eventstore::Error;
-use crate::eventstore::client::{LogMessage, LogSubscription};
+use crate::eventstore::client::{LogMessage, LogRecord, LogSubscription};
+use crate::eventstore::stream_state::{described_by, metadata};
 use crate::source::{Arrival, Session};
 use ditto_core::port::log::LogRefusal;
 
@@ -61,7 +62,7 @@ impl LogSession {
         match message {
             Ok(Some(LogMessage::Record(record))) => {
                 let size = record.event.size();
-                into.push_back(Message::Record(record.position, Box::new(record.event)));
+                into.push_back(message_of(record));
                 size
             }
             Ok(Some(LogMessage::LookedThrough(position))) => {
@@ -96,6 +97,15 @@ impl LogSession {
             };
             bytes += self.take(message, into);
         }
+    }
+}
+
+/// A record of `$$S` comes with what it says of S.
+fn message_of(record: LogRecord) -> Message {
+    let LogRecord { event, position } = record;
+    match described_by(&event.stream) {
+        Some(stream) => Message::State(position, stream, Box::new(metadata(event))),
+        None => Message::Record(position, Box::new(event)),
     }
 }
 
