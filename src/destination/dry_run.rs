@@ -76,18 +76,18 @@ impl<D: Destination> Destination for DryRun<D> {
                 last,
                 events,
                 truncate_before,
-                is_mirrored,
+                copied,
             } if last < tail => LookupResult::Tail {
                 last: tail,
                 events,
                 truncate_before,
-                is_mirrored,
+                copied,
             },
             LookupResult::NotFound => LookupResult::Tail {
                 last: tail,
                 events: Vec::new(),
                 truncate_before: None,
-                is_mirrored: false,
+                copied: None,
             },
             found => found,
         }
@@ -388,7 +388,7 @@ mod tests {
             last,
             events,
             truncate_before: None,
-            is_mirrored: false,
+            copied: None,
         }
     }
 

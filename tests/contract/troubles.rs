@@ -5,9 +5,7 @@
 use bytes::Bytes;
 use ditto::destination::Destination;
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::{
-    Answer, AppendOutcome, DeletedBy, Expected, LookupRange, LookupResult, Rights,
-};
+use ditto_core::port::{Answer, AppendOutcome, Expected, LookupRange, LookupResult, Rights};
 
 use super::{append, event, send, soon};
 
@@ -54,7 +52,7 @@ pub(super) async fn is_told<D: Destination>(destination: &D, trouble: Trouble, s
 async fn is_shown<D: Destination>(destination: &D, trouble: Trouble, stream: StreamName) {
     let expected = match trouble {
         Trouble::Denied => LookupResult::Denied,
-        Trouble::SoftDeleted => LookupResult::SoftDeleted(DeletedBy::Other),
+        Trouble::SoftDeleted => LookupResult::SoftDeleted(None),
         Trouble::Tombstoned => LookupResult::Tombstoned,
         Trouble::Small => LookupResult::NotFound,
         Trouble::Unanswered | Trouble::Away => LookupResult::Failed,

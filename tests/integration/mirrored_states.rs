@@ -431,6 +431,11 @@ async fn last_record_before_a_place_is_found_whatever_the_stream_shows() {
             .await;
         let newest = newest.unwrap().map(|found| found.event.revision);
         assert_eq!(newest, Some(1), "{stream:?}");
+        for (revision, expected) in [(None, 3), (Some(3), 3), (Some(1), 1)] {
+            let found = client.last_event(&stream.into(), None, revision).await;
+            let found = found.unwrap().map(|found| found.event.revision);
+            assert_eq!(found, Some(expected), "{stream:?} {revision:?}");
+        }
         let first = source.appended(stream, 0, 1)[0].position;
         let before = ditto_core::port::LogPosition {
             commit: first,
@@ -440,5 +445,14 @@ async fn last_record_before_a_place_is_found_whatever_the_stream_shows() {
             client.last_record(&stream.into(), Some(before)).await,
             Ok(None)
         );
+        let none = client
+            .last_event(&stream.into(), Some(before), Some(1))
+            .await;
+        assert_eq!(none, Ok(None), "{stream:?}");
+        // A tombstone is no event.
+        source.tombstone(stream, Expected::Any).unwrap();
+        let found = client.last_event(&stream.into(), None, None).await;
+        let found = found.unwrap().map(|found| found.event.revision);
+        assert_eq!(found, Some(3), "{stream:?}");
     }
 }

@@ -85,6 +85,7 @@ impl States {
         };
         StateFound::There(Box::new(There {
             end,
+            last_id: there.last_id.filter(|_| there.end == end),
             metadata,
             is_revived,
         }))
@@ -125,6 +126,7 @@ mod tests {
     fn end(states: &States, tail: Option<u64>, end: End) -> (End, Option<(u64, Option<u64>)>) {
         let there = There {
             end,
+            last_id: None,
             metadata: None,
             is_revived: false,
         };

@@ -12,7 +12,7 @@ use crate::eventstore::client::{
 };
 use crate::eventstore::stream_state::{note, truncated_before};
 use ditto_core::event::{Event, StreamName};
-use ditto_core::port::{AppendOutcome, DeletedBy, Expected, LookupRange, LookupResult};
+use ditto_core::port::{AppendOutcome, Copied, Expected, LookupRange, LookupResult};
 
 /// Reads what is asked for.
 pub(super) async fn lookup(
@@ -87,7 +87,7 @@ async fn events(
     let (records, last) = match client.read_proven(read).await? {
         ProvenPage::Found { records, last } => (records, last),
         ProvenPage::NotFound => return Ok(LookupResult::NotFound),
-        ProvenPage::SoftDeleted(by) => return Ok(LookupResult::SoftDeleted(deleted_by(&by))),
+        ProvenPage::SoftDeleted(by) => return Ok(LookupResult::SoftDeleted(copied(&by))),
         ProvenPage::Tombstoned => return Ok(LookupResult::Tombstoned),
     };
     let mut events = client::events(records);
@@ -98,7 +98,7 @@ async fn events(
         last,
         events,
         truncate_before: None,
-        is_mirrored: false,
+        copied: None,
     })
 }
 
@@ -112,7 +112,7 @@ fn with_metadata(found: LookupResult, newest: Option<Event>) -> LookupResult {
                 .as_ref()
                 .filter(|newest| !says_deleted(newest))
                 .and_then(truncated_before),
-            is_mirrored: newest.is_some_and(|newest| is_mirrored(&newest)),
+            copied: newest.as_ref().and_then(copied),
         },
         other => other,
     }
@@ -125,9 +125,13 @@ async fn newest_metadata(client: &Client, stream: &StreamName) -> Option<Event> 
     client.read_stream(read).await.ok()?.into_first_event()
 }
 
-/// A mirror copied it.
-fn is_mirrored(newest: &Event) -> bool {
-    note(&newest.metadata).is_some_and(|note| note.of.is_some())
+/// What a mirror noted in a stream's metadata when it copied it.
+fn copied(newest: &Event) -> Option<Copied> {
+    let note = note(&newest.metadata)?;
+    Some(Copied {
+        of: note.of?,
+        to: note.last,
+    })
 }
 
 /// Whether the metadata of a stream says that it was soft-deleted.
@@ -135,18 +139,10 @@ async fn deletion(client: &Client, stream: &StreamName) -> Result<LookupResult, 
     let read = ReadStream::newest(stream.metadata_stream());
     let metadata = client.read_stream(read).await.map_err(of_metadata)?;
     Ok(match metadata.into_deletion() {
-        Deletion::Soft(by) => LookupResult::SoftDeleted(deleted_by(&by)),
+        Deletion::Soft(by) => LookupResult::SoftDeleted(copied(&by)),
         Deletion::Tombstone => LookupResult::Tombstoned,
         Deletion::None => LookupResult::NotDeleted,
     })
-}
-
-/// Who deleted the stream, as its newest metadata says.
-fn deleted_by(newest: &Event) -> DeletedBy {
-    match note(&newest.metadata) {
-        Some(note) if note.of.is_some() => DeletedBy::Mirror(note.last),
-        _ => DeletedBy::Other,
-    }
 }
 
 #[cfg(test)]

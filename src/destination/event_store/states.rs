@@ -24,10 +24,14 @@ pub(super) async fn look_up(client: &Client, stream: &StreamName) -> StateFound 
 
 async fn there(client: &Client, stream: &StreamName) -> Result<There, Error> {
     let state = client.stream_state(stream).await?;
-    let (end, newest) = match state {
-        StreamState::Tombstoned => (End::Tombstoned, None),
-        StreamState::SoftDeleted { last, metadata } => (End::SoftDeleted(last), metadata),
-        StreamState::Shown { last, metadata } => (last.map_or(End::Empty, End::At), metadata),
+    let (end, last_id, newest) = match state {
+        StreamState::Tombstoned => (End::Tombstoned, None, None),
+        StreamState::SoftDeleted { last, metadata } => (End::SoftDeleted(last), None, metadata),
+        StreamState::Shown {
+            last,
+            last_id,
+            metadata,
+        } => (last.map_or(End::Empty, End::At), last_id, metadata),
     };
     let metadata = newest.map(metadata);
     let is_revived = match (end, &metadata) {
@@ -38,6 +42,7 @@ async fn there(client: &Client, stream: &StreamName) -> Result<There, Error> {
     };
     Ok(There {
         end,
+        last_id,
         metadata,
         is_revived,
     })

@@ -4,18 +4,21 @@
 
 use std::time::Duration;
 
-use ditto_core::event::StreamName;
+use ditto_core::event::{StreamName, TOMBSTONE_REVISION};
 use ditto_core::filter::name_regex;
 use ditto_core::port::LogPosition;
 use ditto_protocol::streams::ReadResp;
 use ditto_protocol::streams::read_resp::Content;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tonic::Streaming;
 
 use super::super::error::{Class, Error};
 use super::{Client, LogFilter, LogRecord, LogStart, ReadLog, ReadStream};
 
 const ACTION: &str = "read the newest event of a stream";
+
+/// Records of a page after the first one: mostly the first one is the one.
+const PAGE: u64 = 200;
 
 /// A server looks through the whole log for an event that stands at its beginning (protocol §15.7).
 const SEARCH: Duration = Duration::from_secs(600);
@@ -58,6 +61,46 @@ impl Client {
         };
         let page = self.read_log(&read, |record| record).await?;
         Ok(page.records.into_iter().next())
+    }
+
+    /// Reads the last event of a stream that stands before this position in the leader's log, or in all of it, and whose
+    /// revision is not above this one; `None`: the log has none. A tombstone is no event.
+    ///
+    /// # Errors
+    /// As [`Client::read_log`]; also if all of it takes too long.
+    pub async fn last_event(
+        &self,
+        stream: &StreamName,
+        before: Option<LogPosition>,
+        revision: Option<u64>,
+    ) -> Result<Option<LogRecord>, Error> {
+        let highest = revision.map_or(TOMBSTONE_REVISION - 1, |revision| {
+            revision.min(TOMBSTONE_REVISION - 1)
+        });
+        let deadline = Instant::now() + SEARCH;
+        let mut read = ReadLog {
+            start: before.map_or(LogStart::End, LogStart::Before),
+            filter: LogFilter::Matching(name_regex(stream)),
+            count: 1,
+            patience: SEARCH,
+        };
+        loop {
+            let wanted = |record: LogRecord| Some(record).filter(|it| it.event.revision <= highest);
+            let page = self.read_log(&read, wanted).await?;
+            if let Some(found) = page.records.into_iter().flatten().next() {
+                return Ok(Some(found));
+            }
+            let Some(last) = page.last.filter(|_| !page.ended) else {
+                return Ok(None);
+            };
+            read.patience = deadline.saturating_duration_since(Instant::now());
+            if read.patience.is_zero() {
+                let text = format!("not found within {SEARCH:?}");
+                return Err(Error::new(self.side(), Class::Timeout, ACTION, text));
+            }
+            read.start = LogStart::Before(last);
+            read.count = PAGE;
+        }
     }
 
     async fn first_record(

@@ -3,6 +3,7 @@
 //! Never joins the answers of two nodes, nor two that do not go together.
 
 use ditto_core::event::{Event, StreamName};
+use uuid::Uuid;
 
 use super::super::error::{Class, Error};
 use super::page::{Unread, of_metadata, says_deleted};
@@ -20,6 +21,8 @@ pub enum StreamState {
     Shown {
         /// Its last revision, readable or not; `None`: it never had an event.
         last: Option<u64>,
+        /// The id of that event; `None`: it cannot be read.
+        last_id: Option<Uuid>,
         /// The newest event of its metadata.
         metadata: Option<Event>,
     },
@@ -40,6 +43,7 @@ struct Shown {
     /// The server finds it.
     is_found: bool,
     last: Option<u64>,
+    last_id: Option<Uuid>,
     metadata: Option<Event>,
 }
 
@@ -85,7 +89,9 @@ impl Client {
             return Ok(None);
         }
         let is_found = page != StreamPage::NotFound;
-        let last = match page.last() {
+        let told = page.last();
+        let newest = page.into_first_event();
+        let last = match told {
             Some(last) => Some(last),
             None => match self.stream_end(stream).await? {
                 StreamEnd::Tombstoned => return Ok(None),
@@ -96,6 +102,9 @@ impl Client {
         Ok(Some(Shown {
             is_found,
             last,
+            last_id: newest
+                .filter(|newest| Some(newest.revision) == last)
+                .map(|newest| newest.id),
             metadata: metadata.into_first_event(),
         }))
     }
@@ -117,12 +126,17 @@ impl From<Shown> for StreamState {
         let Shown {
             is_found,
             last,
+            last_id,
             metadata,
         } = shown;
         let is_deleted = metadata.as_ref().is_some_and(says_deleted);
         // One that never had an event is not found either.
         if is_found || (last.is_none() && !is_deleted) {
-            Self::Shown { last, metadata }
+            Self::Shown {
+                last,
+                last_id,
+                metadata,
+            }
         } else {
             Self::SoftDeleted { last, metadata }
         }

@@ -31,8 +31,9 @@ impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S, D>, D> {
                 read,
                 stream,
                 before,
+                revision,
             } => self.operations.start(Call::SourceRead, async move {
-                let page = source.last_before(stream, before).await;
+                let page = source.last_before(stream, before, revision).await;
                 answer(StateInput::LastRead { read, page })
             }),
             StateCommand::ReadEpochs { read } => self.operations.start(Call::Lookup, async move {

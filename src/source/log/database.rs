@@ -302,12 +302,18 @@ impl Log for Database {
         }
     }
 
-    async fn last_before(&self, stream: StreamName, position: LogPosition) -> RecordPage {
+    async fn last_before(
+        &self,
+        stream: StreamName,
+        position: Option<LogPosition>,
+        revision: Option<u64>,
+    ) -> RecordPage {
         let unavailable = RecordPage::Refused(LogRefusal::Unavailable);
         if !self.is_believed() {
             return unavailable;
         }
-        let page = match self.client.last_record(&stream, Some(position)).await {
+        let last = self.client.last_event(&stream, position, revision).await;
+        let page = match last {
             Ok(Some(record)) => RecordPage::Found(Box::new((record.position, record.event))),
             Ok(None) => RecordPage::End,
             Err(error) => RecordPage::Refused(self.fail(error).why),

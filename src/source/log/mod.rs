@@ -56,12 +56,13 @@ pub trait Log:
     /// Reads a stream's metadata from the leader.
     fn state(&self, stream: StreamName) -> impl Future<Output = StatePage> + Send;
 
-    /// Reads the last record of a stream that stands before this position in the leader's log, also if the stream does not
-    /// show it.
+    /// Reads the last event of a stream that stands before this position in the leader's log (`None`: in all of it) and whose
+    /// revision is not above this one, also if the stream does not show it; a tombstone is none.
     fn last_before(
         &self,
         stream: StreamName,
-        position: LogPosition,
+        position: Option<LogPosition>,
+        revision: Option<u64>,
     ) -> impl Future<Output = RecordPage> + Send;
 }
 

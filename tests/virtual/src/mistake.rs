@@ -140,8 +140,13 @@ impl Log for Mistaken {
         self.source.state(stream).await
     }
 
-    async fn last_before(&self, stream: StreamName, position: LogPosition) -> RecordPage {
-        self.source.last_before(stream, position).await
+    async fn last_before(
+        &self,
+        stream: StreamName,
+        position: Option<LogPosition>,
+        revision: Option<u64>,
+    ) -> RecordPage {
+        self.source.last_before(stream, position, revision).await
     }
 }
 

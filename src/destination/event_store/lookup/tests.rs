@@ -7,7 +7,7 @@ use crate::eventstore::client::tests::script::{
     metadata, missing, not_leader, play, play_one, played,
 };
 use crate::eventstore::client::tests::{client, soon};
-use ditto_core::port::{DeletedBy, LookupRange, LookupResult};
+use ditto_core::port::{LookupRange, LookupResult};
 
 const DELETED: &str = r#"{"$tb":9223372036854775807}"#;
 const FORWARDS: LookupRange = LookupRange::Forwards { from: 0, count: 10 };
@@ -17,10 +17,7 @@ async fn only_metadata_makes_a_missing_stream_deleted() {
     for (of_metadata, expected) in [
         (missing(), LookupResult::NotFound),
         (metadata(r#"{"$tb":7}"#), LookupResult::NotFound),
-        (
-            metadata(DELETED),
-            LookupResult::SoftDeleted(DeletedBy::Other),
-        ),
+        (metadata(DELETED), LookupResult::SoftDeleted(None)),
     ] {
         let mut fake = Fake::start();
         let client = client(&format!("esdb://{}?tls=false", fake.endpoint));

@@ -94,7 +94,7 @@ impl Destination for PlayedDestination {
             last: last as u64,
             events,
             truncate_before: None,
-            is_mirrored: false,
+            copied: None,
         }
     }
 
