@@ -21,6 +21,9 @@ struct Noted {
 struct Written {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     epoch: Option<Uuid>,
+    /// The first epoch of the source's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    log: Option<Uuid>,
     /// Commit and prepare position of the source's change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     position: Option<(u64, u64)>,
@@ -42,6 +45,7 @@ pub fn note(custom_metadata: &[u8]) -> Option<Note> {
         .zip(written.revision)
         .map(|((commit, prepare), revision)| ChangeId {
             epoch: written.epoch,
+            log: written.log,
             position: LogPosition { commit, prepare },
             revision,
         });
@@ -59,6 +63,7 @@ pub fn noted(note: &Note) -> Bytes {
     let of = note.of.as_ref();
     let written = Written {
         epoch: of.and_then(|of| of.epoch),
+        log: of.and_then(|of| of.log),
         position: of.map(|of| (of.position.commit, of.position.prepare)),
         revision: of.map(|of| of.revision),
         last: note.last,

@@ -131,8 +131,9 @@ fn another_truncation_leaves_everything_else_as_it_is() {
 }
 
 fn notes() -> [Note; 4] {
-    let of = |epoch| ChangeId {
+    let of = |epoch: Option<Uuid>| ChangeId {
         epoch,
+        log: epoch.map(|_| Uuid::from_u128(8)),
         position: LogPosition {
             commit: u64::MAX,
             prepare: 7,
