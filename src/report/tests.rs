@@ -1,4 +1,4 @@
-//! What an operator reads of many gaps, and of appends that are answered undone. Never asserts a duration.
+//! What an operator reads of many gaps, of appends that are answered undone, and of metadata and deletions. Never asserts a duration.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -8,6 +8,7 @@ use tracing::Level;
 
 use super::{Listener, Observer, Reporter};
 use crate::config::settings::SubscriptionKey;
+use ditto_core::port::state::{DeletionKind, OnMetadataConflict};
 use ditto_core::port::{AppendOutcome, PipelineState, Report, Side, Status};
 
 #[derive(Clone, Default)]
@@ -111,4 +112,52 @@ fn append_that_is_answered_undone_is_no_missing_answer() {
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert!(lines[0].contains(why), "{lines:?}");
     }
+}
+
+#[test]
+fn metadata_that_is_not_the_sources_is_told_once_a_stream() {
+    let conflict = |stream: &str| Report::MetadataConflict {
+        stream: stream.into(),
+        policy: OnMetadataConflict::Keep,
+    };
+    let refused = |stream: &str| Report::MetadataRefused {
+        stream: stream.into(),
+        why: "too large".to_owned(),
+    };
+    let passed = |stream: &str, kind| Report::DeletionPassed {
+        stream: stream.into(),
+        kind,
+    };
+    let written = |stream: &str| Report::MetadataWritten {
+        stream: stream.into(),
+    };
+    let lines = logged(Level::INFO, || {
+        let mut reporter = reporter();
+        for report in [
+            conflict("a"),
+            conflict("a"),
+            conflict("b"),
+            refused("a"),
+            refused("a"),
+            passed("a", DeletionKind::Tombstone),
+            passed("b", DeletionKind::Tombstone),
+            passed("a", DeletionKind::Soft),
+            written("a"),
+        ] {
+            reporter.report(&report);
+        }
+    });
+    let told: Vec<bool> = [
+        "leaving it unchanged",
+        "leaving it unchanged",
+        "too large",
+        "kind=\"tombstone\"",
+        "kind=\"soft\"",
+    ]
+    .iter()
+    .zip(&lines)
+    .map(|(text, line)| line.contains(text))
+    .collect();
+    assert_eq!(told, [true; 5], "{lines:?}");
+    assert_eq!(lines.len(), 5, "{lines:?}");
 }

@@ -66,7 +66,11 @@ async fn is_behind_events(
         // Another came meanwhile, and a write that expects this one is refused.
         return Ok(false);
     };
-    let before = client.record_before(newest.position).await?;
+    let before = match client.record_before(newest.position).await {
+        // Without the right to read the log nothing shows that it is the server's.
+        Err(error) if is_denied(&error) => return Ok(false),
+        before => before?,
+    };
     Ok(before.is_some_and(|before| {
         before.event.stream == *stream && Some(before.event.revision) >= metadata.truncate_before
     }))

@@ -69,9 +69,15 @@ impl<A: Appends + Abort> StateWrites<A> {
         }
     }
 
-    /// Ends all calls.
+    /// Ends all calls; what waits is not sent.
     pub(super) fn abort(&mut self) {
         self.appends.abort();
+        // They come with the answer of the one that they waited for.
+        let unsent = self.waiting.drain(..).map(|append| Answer::Appended {
+            append: append.id,
+            outcome: AppendOutcome::NotReady,
+        });
+        self.answers.extend(unsent);
     }
 
     /// Waits for answers. Loses nothing when dropped.
@@ -251,7 +257,27 @@ mod tests {
     }
 
     #[test]
-    fn silence_and_an_abort_blame_no_write() {
+    fn what_waits_is_not_sent_once_the_calls_were_called_back() {
+        let mut playing = playing();
+        playing.send(&[1, 2]);
+        playing.ends(&[1, 2], false);
+        playing.send(&[1, 2]);
+        assert_eq!(playing.sent(), [(1, false), (2, false), (1, true)]);
+        playing.0.abort();
+        let ended = playing.ends(&[1], true);
+        let of = |outcome| Became::Answered(outcome);
+        assert_eq!(
+            ended,
+            [
+                (2, of(AppendOutcome::NotReady)),
+                (1, of(AppendOutcome::NoAnswer))
+            ]
+        );
+        assert_eq!(playing.sent(), []);
+    }
+
+    #[test]
+    fn silence_blames_no_write() {
         let mut playing = playing();
         playing.send(&[1]);
         for _ in 0..=ENDS {
