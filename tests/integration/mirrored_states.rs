@@ -18,8 +18,8 @@ const STATES: StateRules = StateRules {
     on_conflict: OnMetadataConflict::Keep,
 };
 
-fn start(servers: &Servers, states: StateRules) -> Copying {
-    let mirror = MirrorSettings {
+fn mirror(states: StateRules) -> MirrorSettings {
+    MirrorSettings {
         name: "all".into(),
         filter: StreamFilter::all(),
         read_from: None,
@@ -28,9 +28,12 @@ fn start(servers: &Servers, states: StateRules) -> Copying {
             on_missing_history: OnMissingHistory::Fill,
             ..Replication::default()
         },
-    };
+    }
+}
+
+fn start(servers: &Servers, states: StateRules) -> Copying {
     let (source, destination) = (cluster(&servers.source), cluster(&servers.destination));
-    Copying::between(source, destination, mirror, BUDGET)
+    Copying::between(source, destination, mirror(states), BUDGET)
 }
 
 /// The data of a stream's metadata.
@@ -336,6 +339,87 @@ async fn killed_mirror_goes_on_with_what_it_had_not_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn placeholders_of_truncated_history_are_hidden_and_metadata_goes_on() {
+    let servers = Servers::start().await;
+    let (source, there) = (servers.source.store(), servers.destination.store());
+    for stream in ["cut", "counted"] {
+        seed(source, stream, 6);
+    }
+    write_metadata(source, "cut", r#"{"$tb":4}"#);
+    write_metadata(source, "counted", r#"{"$maxCount":2}"#);
+    source.scavenge();
+    let mirroring = start(&servers, STATES);
+    until_done(&mirroring, &servers).await;
+    for stream in ["cut", "counted"] {
+        let last = [4, 5].to_vec();
+        until("the placeholders are hidden", || {
+            match shown(there, stream) {
+                Some(shown) if shown == last => Ok(()),
+                other => Err(format!("{stream}: {other:?}")),
+            }
+        })
+        .await;
+    }
+    write_metadata(source, "cut", r#"{"$maxCount":9}"#);
+    until_done(&mirroring, &servers).await;
+    assert_eq!(
+        shown(there, "cut"),
+        Some(vec![4, 5]),
+        "the source has no more"
+    );
+    let told = metadata(there, "cut").unwrap();
+    assert!(told.contains(r#""$maxCount":9"#), "{told}");
+    assert_eq!(mirroring.seen.total("ditto_metadata_conflicts_total"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_mirrors_in_opposite_directions_bring_no_change_back() {
+    let servers = Servers::start().await;
+    let (here, there) = (servers.source.store(), servers.destination.store());
+    seed(here, "a", 3);
+    seed(there, "b", 3);
+    let forth = start(&servers, STATES);
+    let mirror = MirrorSettings {
+        name: "back".into(),
+        ..mirror(STATES)
+    };
+    let (from, to) = (cluster(&servers.destination), cluster(&servers.source));
+    let back = Copying::between(from, to, mirror, BUDGET);
+    for stream in ["a", "b"] {
+        until_same(&servers, stream).await;
+    }
+    write_metadata(here, "a", r#"{"$maxCount":5}"#);
+    write_metadata(there, "b", r#"{"$maxCount":6}"#);
+    seed(here, "c", 2);
+    soft_delete(here, "c");
+    until_same(&servers, "a").await;
+    until("the other way, too", || {
+        let (one, other) = (metadata(here, "b"), metadata(there, "c"));
+        let is_there = one.as_deref() == Some(r#"{"$maxCount":6}"#);
+        if is_there && other.as_deref() == Some(DELETED) {
+            Ok(())
+        } else {
+            Err(format!("{one:?} {other:?}"))
+        }
+    })
+    .await;
+    until_done(&forth, &servers).await;
+    let written = |copying: &Copying| {
+        copying.seen.total("ditto_metadata_written_total")
+            + copying.seen.total("ditto_deletions_total")
+    };
+    assert_eq!((written(&forth), written(&back)), (2, 1));
+    for copying in [&forth, &back] {
+        assert_eq!(copying.seen.total("ditto_metadata_conflicts_total"), 0);
+    }
+    // Each stream's metadata has one event on either side, whoever wrote it.
+    for (store, stream) in [(here, "a"), (there, "a"), (here, "b"), (there, "b")] {
+        let last = store.stream_info(&format!("$${stream}")).last;
+        assert_eq!(last, Some(0), "{stream}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_written_by_a_dry_run() {
     let servers = Servers::start().await;
     let (source, there) = (servers.source.store(), servers.destination.store());
@@ -349,14 +433,11 @@ async fn nothing_is_written_by_a_dry_run() {
     write_metadata(source, "other", r#"{"$maxCount":1}"#);
     let before = there.record_count();
     let mirror = MirrorSettings {
-        name: "all".into(),
-        filter: StreamFilter::all(),
-        read_from: None,
-        states: Some(STATES),
         replication: Replication {
             read_only: true,
             ..Replication::default()
         },
+        ..mirror(STATES)
     };
     let (from, to) = (cluster(&servers.source), cluster(&servers.destination));
     let mirroring = Copying::between(from, to, mirror, BUDGET);
