@@ -78,7 +78,10 @@ fn last_of_users(store: &Store) -> u64 {
     loop {
         let page = store.read_all_forward(from, 1_000).unwrap();
         let read = page.events.iter().filter(|record| is_read(&record.stream));
-        last = read.map(|record| record.position).last().unwrap_or(last);
+        last = read
+            .map(|record| record.position)
+            .next_back()
+            .unwrap_or(last);
         if page.at_end {
             return last;
         }

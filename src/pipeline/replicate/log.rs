@@ -167,11 +167,15 @@ impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S, D>, D> {
                     source.trust(judged);
                 }
             }
+            LogCommand::Abort => {
+                self.appends.abort();
+                self.abort_states();
+            }
             kept => self.start_kept(kept),
         }
     }
 
-    /// What the mirror keeps at the destination.
+    /// Starts reads and writes of what the destination keeps.
     fn start_kept(&mut self, command: LogCommand) {
         let destination = self.pipeline.destination.clone();
         let name = self.kind.name.clone();
@@ -211,16 +215,12 @@ impl<M: Machine, S: Log, D: Keeper> Loop<M, Mirrored<S, D>, D> {
                     answer(LogInput::HeldWritten { write, outcome })
                 });
             }
-            LogCommand::Abort => {
-                self.appends.abort();
-                self.abort_states();
-            }
-            // The source's.
             LogCommand::Open { .. }
             | LogCommand::ReadRecord { .. }
             | LogCommand::SearchStream { .. }
             | LogCommand::ReadEpochs { .. }
-            | LogCommand::Trust { .. } => {}
+            | LogCommand::Trust { .. }
+            | LogCommand::Abort => {}
         }
     }
 
