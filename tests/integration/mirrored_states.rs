@@ -1,7 +1,7 @@
 //! Metadata and deletions of mirrored streams between development servers over real sockets: they follow, a deleted stream
 //! stays deleted until the source revives it, and what somebody else wrote is left or replaced. Never asserts a duration.
 
-use devstore::store::{Expected, Store, StreamRead};
+use devstore::store::{Expected, Proposed, Store, StreamRead};
 use devstore::{Generation, Options};
 use ditto::config::settings::{MirrorSettings, OnMissingHistory, Replication};
 use ditto_core::filter::StreamFilter;
@@ -10,7 +10,10 @@ use ditto_core::port::state::{Deletions, OnMetadataConflict, StateRules};
 use crate::support::copying::BUDGET;
 use crate::support::servers::{client, cluster};
 use crate::support::{Copying, Servers, seed, until, write, write_metadata};
+use ditto::destination::Destination;
+use ditto::destination::event_store::EventStore;
 use ditto::eventstore::Side;
+use ditto_core::port::{LookupRange, LookupResult};
 
 const DELETED: &str = r#"{"$tb":9223372036854775807}"#;
 const STATES: StateRules = StateRules {
@@ -485,6 +488,47 @@ async fn state_of_a_stream_is_read_whatever_it_shows() {
     for stream in ["gone", "größe"] {
         let state = client.stream_state(&stream.into()).await;
         assert_eq!(state, Ok(StreamState::Tombstoned), "{stream}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lookup_tells_whose_a_deletion_is() {
+    let servers = Servers::start().await;
+    let there = servers.destination.store();
+    let deleted = |stream: &str, events, note: &'static str| {
+        seed(there, stream, events);
+        let deletion = Proposed {
+            metadata: note.into(),
+            ..Store::json_event("$metadata", DELETED)
+        };
+        let metadata = format!("$${stream}");
+        there
+            .append(&metadata, Expected::Any, vec![deletion])
+            .unwrap();
+    };
+    let note = r#"{"$ditto":{"position":[7,7],"revision":3,"last":1}}"#;
+    let empty = r#"{"$ditto":{"position":[7,7],"revision":3}}"#;
+    deleted("mirrored", 2, note);
+    deleted("never", 0, empty);
+    deleted("filled", 2, empty);
+    deleted("foreign", 2, r#"{"mine":1}"#);
+    deleted("hidden", 2, r#"{"$ditto":{"fill":1}}"#);
+    let destination = EventStore::new(client(Side::Destination, &servers.destination));
+    for (stream, to) in [
+        ("mirrored", Some(Some(1))),
+        ("never", Some(None)),
+        ("filled", None),
+        ("foreign", None),
+        ("hidden", None),
+    ] {
+        let forwards = LookupRange::Forwards { from: 0, count: 1 };
+        for range in [LookupRange::Metadata, forwards] {
+            let found = destination.lookup(stream.into(), range, 1_000).await;
+            let LookupResult::SoftDeleted(by) = found else {
+                panic!("{stream}: {found:?}");
+            };
+            assert_eq!(by.map(|by| by.to), to, "{stream}");
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use futures_util::future::join;
 use crate::eventstore::Error;
 use crate::eventstore::client::NEVER_REACHED;
 use crate::eventstore::client::{
-    self, Client, Deletion, Direction, ProvenPage, ReadStream, StartAt, Unread, of_metadata,
-    says_deleted,
+    self, Client, Deletion, Direction, ProvenPage, ReadStream, StartAt, StreamEnd, Unread,
+    of_metadata, says_deleted,
 };
 use crate::eventstore::stream_state::{note, truncated_before};
 use ditto_core::event::{Event, StreamName};
@@ -87,7 +87,7 @@ async fn events(
     let (records, last) = match client.read_proven(read).await? {
         ProvenPage::Found { records, last } => (records, last),
         ProvenPage::NotFound => return Ok(LookupResult::NotFound),
-        ProvenPage::SoftDeleted(by) => return Ok(LookupResult::SoftDeleted(copied(&by))),
+        ProvenPage::SoftDeleted(by) => return deleted(client, stream, &by).await,
         ProvenPage::Tombstoned => return Ok(LookupResult::Tombstoned),
     };
     let mut events = client::events(records);
@@ -125,6 +125,24 @@ async fn newest_metadata(client: &Client, stream: &StreamName) -> Option<Event> 
     client.read_stream(read).await.ok()?.into_first_event()
 }
 
+/// Who deleted the stream, as its newest metadata says. What a mirror found to be empty and holds events now was deleted by
+/// somebody else, or written by.
+async fn deleted(
+    client: &Client,
+    stream: &StreamName,
+    newest: &Event,
+) -> Result<LookupResult, Error> {
+    let mut by = copied(newest);
+    if by.as_ref().is_some_and(|by| by.to.is_none()) {
+        by = match client.stream_end(stream).await? {
+            StreamEnd::NoEvent => by,
+            StreamEnd::At(_) => None,
+            StreamEnd::Tombstoned => return Ok(LookupResult::Tombstoned),
+        };
+    }
+    Ok(LookupResult::SoftDeleted(by))
+}
+
 /// What a mirror noted in a stream's metadata when it copied it.
 fn copied(newest: &Event) -> Option<Copied> {
     let note = note(&newest.metadata)?;
@@ -139,7 +157,7 @@ async fn deletion(client: &Client, stream: &StreamName) -> Result<LookupResult, 
     let read = ReadStream::newest(stream.metadata_stream());
     let metadata = client.read_stream(read).await.map_err(of_metadata)?;
     Ok(match metadata.into_deletion() {
-        Deletion::Soft(by) => LookupResult::SoftDeleted(copied(&by)),
+        Deletion::Soft(by) => deleted(client, stream, &by).await?,
         Deletion::Tombstone => LookupResult::Tombstoned,
         Deletion::None => LookupResult::NotDeleted,
     })
