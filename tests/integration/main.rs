@@ -25,6 +25,7 @@ mod policies;
 mod several;
 mod stalling;
 mod standby;
+mod stream_states;
 mod surprises;
 mod timeouts;
 mod unseen;
