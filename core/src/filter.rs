@@ -1,9 +1,11 @@
 //! Which events are copied at all: the one place where a filter acts, before an event enters a stream's queue.
 //!
-//! `streams` is the operator's rules. Never looks at what an event holds.
+//! `streams` is the operator's rules, `rules` all that a mirror's checkpoint says of them. Never looks at what an event holds.
 
+mod rules;
 mod streams;
 
+pub use self::rules::Rules;
 pub use self::streams::{NoFilter, NoRule, Rule, StreamFilter, name_regex};
 
 use crate::event::{Event, SkipReason, TOMBSTONE_REVISION};

@@ -72,8 +72,8 @@ pub enum LeaveReason {
 /// What a mirror's note in a stream's metadata says of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copied {
-    /// The change of the source that was copied.
-    pub of: ChangeId,
+    /// The change of the source that was copied; `None`: ditto only hid placeholders.
+    pub of: Option<ChangeId>,
     /// Up to this revision the stream is the source's, or hidden as it is there; `None`: it held no event.
     pub to: Option<u64>,
 }

@@ -257,6 +257,21 @@ pub enum Deletions {
     All,
 }
 
+impl Deletions {
+    /// Each of them, from the fewest deletions to the most.
+    pub const ALL: [Self; 3] = [Self::None, Self::Soft, Self::All];
+
+    /// The word of the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Soft => "soft",
+            Self::All => "all",
+        }
+    }
+}
+
 /// What becomes of somebody else's metadata at the destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnMetadataConflict {

@@ -91,6 +91,7 @@ impl IntoIterator for Lines {
 
 pub(super) fn line_of(command: Command) -> String {
     match command {
+        Command::State(command) => format!("{command:?}"),
         Command::Join { buffer_size } => format!("join {buffer_size}"),
         Command::Leave { why, .. } => format!("leave {why:?}"),
         Command::Poll { on: true, .. } => "resume".to_owned(),

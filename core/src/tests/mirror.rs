@@ -60,6 +60,7 @@ impl Mirror {
     fn unfed(newest: Option<Checkpoint>) -> Self {
         let log = LogSettings {
             filter: StreamFilter::all(),
+            states: None,
             holder: Holder {
                 name: "test".to_owned(),
                 instance: uuid::Uuid::from_u128(1),

@@ -11,7 +11,7 @@ use crate::destination::{Destination, Keeper};
 use crate::escape;
 use crate::eventstore::client::Client;
 use crate::eventstore::{Class, Error};
-use ditto_core::filter::StreamFilter;
+use ditto_core::filter::Rules;
 use ditto_core::port::log::CheckpointPage;
 use ditto_core::port::{LogPosition, Rights};
 use indicatif::HumanBytes;
@@ -54,8 +54,12 @@ fn begins(page: &CheckpointPage, settings: &MirrorSettings) -> Option<Option<Log
     match page {
         CheckpointPage::None { .. } => Some(None),
         CheckpointPage::Newest { checkpoint, .. } => {
-            let rules: Result<StreamFilter, _> = checkpoint.rules.parse();
-            let is_within = rules.is_ok_and(|rules| settings.filter.is_within(&rules));
+            let own = Rules {
+                filter: settings.filter.clone(),
+                states: settings.states.map(|rules| rules.deletions),
+            };
+            let rules: Result<Rules, _> = checkpoint.rules.parse();
+            let is_within = rules.is_ok_and(|rules| own.are_within(&rules));
             let mark = checkpoint.mark.as_ref().filter(|_| is_within);
             Some(mark.map(|mark| mark.position))
         }

@@ -132,7 +132,7 @@ async fn deleted(
     stream: &StreamName,
     newest: &Event,
 ) -> Result<LookupResult, Error> {
-    let mut by = copied(newest);
+    let mut by = copied(newest).filter(|copied| copied.of.is_some());
     if by.as_ref().is_some_and(|by| by.to.is_none()) {
         by = match client.stream_end(stream).await? {
             StreamEnd::NoEvent => by,
@@ -146,9 +146,11 @@ async fn deleted(
 /// What a mirror noted in a stream's metadata when it copied it.
 fn copied(newest: &Event) -> Option<Copied> {
     let note = note(&newest.metadata)?;
+    let first = truncated_before(newest).filter(|_| !says_deleted(newest));
+    let hidden = first.and_then(|first| first.checked_sub(1));
     Some(Copied {
-        of: note.of?,
-        to: note.last,
+        of: note.of,
+        to: note.last.max(hidden),
     })
 }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use simulation::mirror;
+use simulation::mirror::{self, What};
 use simulation::mutation::Mutation;
 use simulation::options::Options;
 use simulation::runner::{Watch, run, run_many};
@@ -36,6 +36,9 @@ struct Arguments {
     /// Mirrors, which read a log, instead of subscriptions
     #[arg(long)]
     mirrors: bool,
+    /// With --mirrors: metadata and deletions, too
+    #[arg(long)]
+    states: bool,
     /// Threads; as many as there are processors if not given
     #[arg(long)]
     threads: Option<usize>,
@@ -45,7 +48,7 @@ fn main() -> io::Result<ExitCode> {
     let arguments = Arguments::parse();
     let mut out = io::stdout().lock();
     match arguments.seed {
-        Some(seed) if arguments.mirrors => one_mirror(&mut out, seed, arguments.verbose),
+        Some(seed) if arguments.mirrors => one_mirror(&mut out, seed, &arguments),
         None if arguments.mirrors => many_mirrors(&mut out, &arguments),
         _ if arguments.mistakes => mistakes(&mut out),
         Some(seed) => one(&mut out, seed, &arguments),
@@ -110,9 +113,10 @@ fn one(out: &mut impl Write, seed: u64, arguments: &Arguments) -> io::Result<Exi
     }
 }
 
-fn one_mirror(out: &mut impl Write, seed: u64, verbose: bool) -> io::Result<ExitCode> {
-    writeln!(out, "{}", mirror::Options::new(seed))?;
-    let report = mirror::run(seed, None, verbose);
+fn one_mirror(out: &mut impl Write, seed: u64, arguments: &Arguments) -> io::Result<ExitCode> {
+    let what = what(arguments);
+    writeln!(out, "{}", mirror::Options::of(seed, what))?;
+    let report = mirror::run(seed, what, None, arguments.verbose);
     for line in &report.trace {
         writeln!(out, "{line}")?;
     }
@@ -135,7 +139,8 @@ fn one_mirror(out: &mut impl Write, seed: u64, verbose: bool) -> io::Result<Exit
 fn many_mirrors(out: &mut impl Write, arguments: &Arguments) -> io::Result<ExitCode> {
     let threads = threads(arguments)?;
     let begun = Instant::now();
-    let (inputs, found) = mirror::run_many(arguments.first, arguments.seeds, threads);
+    let (inputs, found) =
+        mirror::run_many(arguments.first, arguments.seeds, what(arguments), threads);
     writeln!(
         out,
         "{} schedules of mirrors, {inputs} inputs, {} violations, {:.1} s",
@@ -151,6 +156,14 @@ fn many_mirrors(out: &mut impl Write, arguments: &Arguments) -> io::Result<ExitC
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn what(arguments: &Arguments) -> What {
+    if arguments.states {
+        What::States
+    } else {
+        What::Events
+    }
 }
 
 fn threads(arguments: &Arguments) -> io::Result<usize> {

@@ -36,7 +36,7 @@ use self::recording::Recording;
 use self::search::Searches;
 use self::states::{Compared, States};
 use crate::context::Context;
-use crate::filter::StreamFilter;
+use crate::filter::{Rules, StreamFilter};
 use crate::intake::Intake;
 use crate::port::log::{Holder, LogCommand, LogInput, Record};
 use crate::port::state::StateRules;
@@ -59,6 +59,17 @@ pub struct LogSettings {
     pub states: Option<StateRules>,
     /// What this process writes into the checkpoint as its holder.
     pub holder: Holder,
+}
+
+impl LogSettings {
+    /// What the checkpoint says of these settings.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        Rules {
+            filter: self.filter.clone(),
+            states: self.states.map(|rules| rules.deletions),
+        }
+    }
 }
 
 /// Why the mirror is not simply running.

@@ -76,7 +76,7 @@ impl Log {
             origin: epochs.origin(),
             taken_over: false,
             released: self.ending.is_some(),
-            rules: self.settings.filter.to_string(),
+            rules: self.settings.rules().to_string(),
             holder: self.settings.holder.clone(),
         });
         self.holding.copied = false;
@@ -140,7 +140,7 @@ impl Log {
     fn accepted(&mut self, cx: &mut Context, revision: u64, write: Write<Box<Checkpoint>>) {
         self.holding.lease_until = write.first_sent + LEASE;
         self.states.note_saved();
-        let rules = self.settings.filter.to_string();
+        let rules = self.settings.rules().to_string();
         if !write.what.taken_over && write.what.rules == rules {
             self.holding.done = write.what.mark.clone();
         }

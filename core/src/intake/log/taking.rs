@@ -13,7 +13,7 @@ use super::recording::Recording;
 use super::write::Write;
 use super::{Log, Trouble};
 use crate::context::Context;
-use crate::filter::StreamFilter;
+use crate::filter::Rules;
 use crate::port::log::{Checkpoint, CheckpointPage, EpochsPage, Proof};
 use crate::port::{Expected, LogPosition, Moment, ReadId, Report};
 use crate::streams::Streams;
@@ -124,7 +124,7 @@ impl Log {
                 origin,
                 taken_over: true,
                 released: false,
-                rules: self.settings.filter.to_string(),
+                rules: self.settings.rules().to_string(),
                 holder: self.settings.holder.clone(),
             })
         });
@@ -139,8 +139,8 @@ impl Log {
     pub(super) fn begin(&mut self, cx: &mut Context, streams: &mut Streams) {
         self.holding.done = None;
         if let Some(last) = self.holding.last() {
-            let rules: Result<StreamFilter, _> = last.rules.parse();
-            if rules.is_ok_and(|rules| self.settings.filter.is_within(&rules)) {
+            let rules: Result<Rules, _> = last.rules.parse();
+            if rules.is_ok_and(|rules| self.settings.rules().are_within(&rules)) {
                 self.holding.done = last.mark.clone();
             } else if last.mark.is_some() {
                 cx.report(Report::BeginsAgain);

@@ -39,10 +39,19 @@ pub struct Report {
     pub trace: Vec<String>,
 }
 
+/// What a schedule may contain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Events alone: metadata and deletions are not copied.
+    Events,
+    /// In half of the schedules metadata and deletions, too.
+    States,
+}
+
 /// Runs one seed.
 #[must_use]
-pub fn run(seed: u64, mistake: Option<Mistake>, trace: bool) -> Report {
-    let mut world = World::new(Options::new(seed), mistake, trace);
+pub fn run(seed: u64, what: What, mistake: Option<Mistake>, trace: bool) -> Report {
+    let mut world = World::new(Options::of(seed, what), mistake, trace);
     world.run();
     Report {
         violation: world.promises.broken().map(str::to_owned),
@@ -55,9 +64,9 @@ pub fn run(seed: u64, mistake: Option<Mistake>, trace: bool) -> Report {
 
 /// Runs `count` seeds from `first` on, over so many threads: the inputs of all, and the seeds that found something.
 #[must_use]
-pub fn run_many(first: u64, count: u64, threads: usize) -> Found {
+pub fn run_many(first: u64, count: u64, what: What, threads: usize) -> Found {
     let parts = over_threads(first..first + count, threads, |seed, own: &mut Found| {
-        let report = run(seed, None, false);
+        let report = run(seed, what, None, false);
         own.0 += report.inputs;
         own.1
             .extend(report.violation.map(|violation| (seed, violation)));

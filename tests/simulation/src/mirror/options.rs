@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ditto_core::port::state::StateRules;
 
+use super::What;
 use super::state::rules;
 use crate::dice::Dice;
 
@@ -52,9 +53,16 @@ pub struct Options {
 }
 
 impl Options {
-    /// What this seed decides.
+    /// What this seed decides of such a schedule.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub fn of(seed: u64, what: What) -> Self {
+        match what {
+            What::Events => Self::new(seed),
+            What::States => Self::new(seed).with_states(),
+        }
+    }
+
+    fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed, 90);
         let streams = dice.between(1, 8);
         Self {
@@ -77,10 +85,10 @@ impl Options {
             states: None,
             changes: 0,
         }
-        .with_states()
     }
 
-    /// Thrown with dice of its own: the other options stay what they were.
+    /// The same with metadata and deletions, in half of the schedules. Thrown with dice of its own: the other options stay what
+    /// they were.
     fn with_states(self) -> Self {
         let mut dice = Dice::new(self.seed, 95);
         let states = rules(&mut dice);

@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use ditto_core::event::{Event, StreamName, TOMBSTONE_REVISION};
-use ditto_core::filter::StreamFilter;
+use ditto_core::filter::Rules;
 use ditto_core::port::log::Checkpoint;
 use ditto_core::port::{Moment, PipelineState, WriteId};
 use uuid::Uuid;
@@ -147,7 +147,7 @@ impl World {
 
     /// Everything up to the mark is at the destination, or in a stream that is on record as held.
     fn judge_mark(&mut self, checkpoint: &Checkpoint) {
-        let Ok(filter) = checkpoint.rules.parse::<StreamFilter>() else {
+        let Ok(Rules { filter, .. }) = checkpoint.rules.parse::<Rules>() else {
             return self.promises.broke(format!("rules {:?}", checkpoint.rules));
         };
         let Some(mark) = &checkpoint.mark else { return };
@@ -170,6 +170,7 @@ impl World {
                 && filter.wants(&event.stream)
                 && !held.contains_key(&event.stream)
                 && !self.is_gone_for_good(&event.stream)
+                && !(self.options.states.is_some() && self.is_hidden(&event.stream, event.revision))
                 && !there()
         });
         if let Some(logged) = missing {
@@ -228,8 +229,15 @@ impl World {
         let to_be_there = self.to_be_there(name);
         let is_stored = |event: &&&Event| there.iter().any(|other| other.id == event.id);
         let first = self.destination.shows_from(name);
-        let hidden = self.source.shown(name).find(|event| event.revision < first);
-        let missing = to_be_there.iter().find(|event| !is_stored(event)).copied().or(hidden);
+        // Without epochs nothing tells that a change was cut off with its leader.
+        let is_told = self.options.epochs || !self.is_cut();
+        let mut shown = self.source.shown(name).filter(|_| is_told);
+        let hidden = shown.find(|event| event.revision < first);
+        let missing = to_be_there
+            .iter()
+            .find(|event| !is_stored(event))
+            .copied()
+            .or(hidden);
         // Somebody else's metadata, or the server's, has taken the place of the note that tells whose the stream is.
         let is_known = !self.promises.meddled.contains(name) && !self.destination.lost_note(name);
         if missing.is_none()

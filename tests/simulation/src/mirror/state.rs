@@ -234,7 +234,7 @@ impl Destination {
             .filter(|first| *first < SOFT_DELETED);
         let hidden = first.and_then(|first| first.checked_sub(1));
         Some(Copied {
-            of: note.of.clone()?,
+            of: note.of.clone(),
             to: note.last.max(hidden),
         })
     }

@@ -247,7 +247,7 @@ impl Log {
     /// A note of what is no longer in the source's log says nothing of the stream.
     pub(super) fn vet_note(&self, result: &mut LookupResult) {
         if let LookupResult::SoftDeleted(copied) | LookupResult::Tail { copied, .. } = result {
-            copied.take_if(|copied| !self.is_of_log(&copied.of));
+            copied.take_if(|copied| copied.of.as_ref().is_some_and(|of| !self.is_of_log(of)));
         }
     }
 

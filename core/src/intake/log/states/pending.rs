@@ -78,6 +78,8 @@ pub(super) struct Pending {
     pub(super) proven: Option<u64>,
     /// The destination's stream was found to be the source's.
     pub(super) is_ours: bool,
+    /// The source knows no event of the stream.
+    pub(super) was_never_written: bool,
     /// The revision of the event that is being compared.
     pub(super) compared: Option<u64>,
     pub(super) sent: Option<(WriteId, Sent)>,
@@ -95,6 +97,7 @@ impl Pending {
             there: None,
             proven: None,
             is_ours: false,
+            was_never_written: false,
             compared: None,
             sent: None,
             seen: VecDeque::new(),
@@ -124,6 +127,7 @@ impl Pending {
         self.there = None;
         self.proven = None;
         self.is_ours = false;
+        self.was_never_written = false;
         self.compared = None;
         self.sent = None;
         self.attempts = 0;

@@ -445,7 +445,14 @@ impl Log {
             }
             SourcePage::SoftDeleted | SourcePage::Tombstoned => self.read_last(cx, &name),
             SourcePage::Denied | SourcePage::Refused(_) => self.read_last(cx, &name),
-            SourcePage::NotFound | SourcePage::Failed => self.states.wait(cx.now, &name),
+            SourcePage::NotFound => {
+                // The leader's log decides whether it never held an event.
+                if let Some(pending) = self.states.streams.get_mut(&name) {
+                    pending.was_never_written = true;
+                }
+                self.read_last(cx, &name);
+            }
+            SourcePage::Failed => self.states.wait(cx.now, &name),
         }
     }
 
@@ -457,16 +464,7 @@ impl Log {
         page: RecordPage,
     ) {
         match page {
-            RecordPage::Found(found) => {
-                let pending = self.states.streams.get(name);
-                let wanted = pending.and_then(|pending| pending.compared);
-                let deletes = pending.is_some_and(|pending| pending.deletes());
-                if deletes || Some(found.1.revision) == wanted {
-                    self.compare(cx, streams, name, found.1);
-                } else {
-                    self.found_no_event(cx, streams, name);
-                }
-            }
+            RecordPage::Found(found) => self.compare(cx, streams, name, found.1),
             RecordPage::End => self.found_no_event(cx, streams, name),
             RecordPage::Refused(_) => self.states.wait(cx.now, name),
         }
@@ -482,7 +480,7 @@ impl Log {
             .there
             .as_ref()
             .is_some_and(|there| there.last_id.is_some());
-        if is_shown && !pending.deletes() {
+        if is_shown && !pending.deletes() && !pending.was_never_written {
             pending.is_ours = true;
             return self.decide_change(cx, streams, name);
         }
