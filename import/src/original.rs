@@ -15,7 +15,7 @@ const SOURCE: &str = "Settings:SourceEventStoreConnectionString";
 const DESTINATION: &str = "Settings:DestinationEventStoreConnectionString";
 const KINESIS_STREAM: &str = "Kinesis:StreamName";
 
-const OF_MIRROR: &str = "a [[mirror]] would copy these streams with their metadata and soft deletions from the source's log, without \
+const OF_MIRROR: &str = "a [[mirror]] would copy these streams, with metadata = true also their metadata and soft deletions, from the source's log, without \
                          groups; the groups are kept, since they know what was copied";
 
 /// The whole of it.

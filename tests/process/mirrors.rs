@@ -81,10 +81,7 @@ fn every_key_of_mirrors_arrives_where_it_belongs() {
             name: "orders".into(),
             filter: filter("+order-8\n+order-9*"),
             read_from: None,
-            states: Some(StateRules {
-                deletions: Deletions::Soft,
-                on_conflict: OnMetadataConflict::Keep,
-            }),
+            states: None,
             replication: shared,
         },
     ];
@@ -257,7 +254,7 @@ async fn check_connect_forecasts_the_placeholders_of_a_mirror() {
 async fn check_connect_looks_at_the_log_and_the_checkpoint_of_a_mirror() {
     let servers = with_users().await;
     let check = |source: &str, destination: &str| {
-        let mut text = servers.configuration(&[]) + "[[mirror]]\nname = \"all\"\n";
+        let mut text = servers.configuration(&[]) + "[[mirror]]\nname = \"all\"\nmetadata = true\n";
         for (server, user) in [
             (&servers.source, source),
             (&servers.destination, destination),

@@ -167,9 +167,10 @@ fn rule(text: &str) -> Result<Rule, String> {
     })
 }
 
-/// What becomes of metadata and deletions.
+/// What becomes of metadata and deletions. They are copied where that is asked for: what a copy hides, or deletes, is seen by
+/// whoever reads the destination.
 fn states(section: &mut Section<'_>) -> Option<StateRules> {
-    let metadata = section.boolean("metadata").unwrap_or(true);
+    let metadata = section.boolean("metadata").unwrap_or(false);
     let deletions = section.word(
         "deletions",
         &[

@@ -104,7 +104,8 @@ impl Log {
                 .stretches_from(position)
                 .first()
                 .is_some_and(|stretch| {
-                    stretch.start <= position && (position - stretch.start) % stretch.size == 0
+                    stretch.start <= position
+                        && (position - stretch.start).is_multiple_of(stretch.size)
                 })
     }
 
