@@ -78,7 +78,7 @@ impl Streams {
             self.forget(cx, name);
             self.advance(cx, name);
         } else if first == next {
-            self.line_up(name);
+            self.line_up(cx, name);
             self.read_ahead(name);
         } else if stream.fill_to().is_some_and(|end| end > next) {
             self.make_placeholders(cx, name, next, first);
@@ -97,13 +97,12 @@ impl Streams {
         }
     }
 
-    /// The stream may append when its turn comes.
-    pub(super) fn line_up(&mut self, name: &StreamName) {
-        if let Some(stream) = self.table.get_mut(name)
-            && !stream.in_line
-        {
-            stream.in_line = true;
-            self.line.push_back(name.clone());
+    /// The stream may append when its turn comes, which comes the sooner the more waits: up to what an append holds.
+    pub(super) fn line_up(&mut self, cx: &Context, name: &StreamName) {
+        let most = self.most_merged(cx);
+        if let Some(stream) = self.table.get_mut(name) {
+            let waiting = stream.queue.len().min(most);
+            stream.in_line = Some(self.line.join(name, waiting, stream.in_line));
         }
     }
 
@@ -127,7 +126,7 @@ impl Streams {
                 stream.queue.insert(entry);
             }
         }
-        self.line_up(name);
+        self.line_up(cx, name);
     }
 }
 

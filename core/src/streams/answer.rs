@@ -12,6 +12,7 @@ use crate::streams::Streams;
 use crate::streams::append::Flight;
 use crate::streams::queue::{Entry, Origin};
 use crate::streams::stream::{State, Stream};
+use crate::streams::window::{Answered, LEAST};
 
 /// Looks between wrong revisions are quick; a stream that goes on failing is tried less and less often.
 const QUICK_FAILURES: u32 = 3;
@@ -61,15 +62,19 @@ impl Streams {
             }
             _ => {}
         }
-        let full = self.flights.len() >= self.window.limit() as usize && !self.line.is_empty();
+        let beside = self.beside(cx);
         let Some(flight) = self.flights.remove(&append) else {
             return;
         };
+        let answered = Answered {
+            took: cx.now.saturating_sub(flight.last_sent),
+            events: flight.revisions.len(),
+            ..beside
+        };
+        self.window.answered(cx.now, answered);
         self.events_in_flight = self.events_in_flight.saturating_sub(flight.revisions.len());
         self.resend.answered(append);
         self.verdict(cx);
-        self.window
-            .answered(cx.now, cx.now.saturating_sub(flight.last_sent), full);
         if let Some(stream) = self.table.get_mut(&flight.stream) {
             stream.flight = None;
         }
@@ -87,6 +92,19 @@ impl Streams {
             AppendOutcome::Refused(text) => self.on_refused_append(cx, &flight, &text),
             AppendOutcome::Denied => self.on_denied_append(cx, &flight),
             _ => self.look_up_again(cx, &flight),
+        }
+    }
+
+    /// What there is beside an append that is being answered.
+    fn beside(&self, cx: &Context) -> Answered {
+        let waiting = cx.memory.entries().saturating_sub(self.events_in_flight);
+        Answered {
+            took: Duration::ZERO,
+            events: 0,
+            flights: self.flights.len(),
+            line: !self.line.is_empty(),
+            merges: self.most_merged(cx) > 1,
+            behind: waiting * 4 >= self.events_in_flight && self.flights.len() >= LEAST as usize,
         }
     }
 

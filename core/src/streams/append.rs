@@ -41,9 +41,22 @@ impl Streams {
             if self.throttled_until(cx).is_some_and(|until| until > cx.now) {
                 return;
             }
-            if let Some(name) = self.line.pop_front() {
+            let table = &self.table;
+            let next = self
+                .line
+                .leave(|name| table.get(name).and_then(|stream| stream.in_line));
+            if let Some(name) = next {
                 self.send(cx, &name);
             }
+        }
+    }
+
+    /// Events that an append may hold.
+    pub(super) fn most_merged(&self, cx: &Context) -> usize {
+        if self.mode.merges() && cx.settings.throttle_interval.is_zero() {
+            cx.settings.max_append_events.max(1) as usize
+        } else {
+            1
         }
     }
 
@@ -59,7 +72,7 @@ impl Streams {
         let Some(stream) = self.table.get_mut(name) else {
             return;
         };
-        stream.in_line = false;
+        stream.in_line = None;
         if stream.flight.is_some() {
             return;
         }
@@ -104,13 +117,9 @@ impl Streams {
         let Some(stream) = self.table.get(name) else {
             return Vec::new();
         };
-        let alone = !cx.settings.throttle_interval.is_zero()
-            || !self.mode.merges()
-            || stream.single_until.is_some_and(|until| start <= until);
-        let most = if alone {
-            1
-        } else {
-            cx.settings.max_append_events.max(1) as usize
+        let most = match stream.single_until {
+            Some(until) if start <= until => 1,
+            _ => self.most_merged(cx),
         };
         let (mut revisions, mut bytes) = (Vec::new(), 0);
         for entry in stream.queue.iter() {

@@ -6,9 +6,9 @@
 //!
 //! Inside, each file adds one concern. `take` (what comes in), `advance` (what a stream does next), `modes` (exact,
 //! unversioned, append only), `lookup`, `tail` and `compare` (what the destination holds), `append`, `answer`,
-//! `refuse` and `metadata` (what is written), `settle` (what leaves), `repair` and `missing` (gaps), `hold` and `failing` (streams that
-//! stop), `rights`, `liveness` and `resend` (is the destination there), `slow` and `timers`. `stream`, `queue`, `table` and
-//! `window` are parts without a view of the rest.
+//! `refuse` and `metadata` (what is written), `settle` (what leaves), `repair` and `missing` (gaps), `hold` and `failing`
+//! (streams that stop), `rights`, `liveness` and `resend` (is the destination there), `slow` and `timers`. `stream`, `queue`, `table`, `line`
+//! and `window` are parts without a view of the rest.
 
 mod advance;
 mod answer;
@@ -16,6 +16,7 @@ mod append;
 mod compare;
 mod failing;
 mod hold;
+mod line;
 mod liveness;
 mod lookup;
 mod metadata;
@@ -39,6 +40,7 @@ mod window;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use self::append::Flight;
+use self::line::Line;
 use self::lookup::LookupRoom;
 use self::modes::Mode;
 use self::resend::{Next, Resend, Verdict};
@@ -81,8 +83,8 @@ enum Purpose {
 pub(crate) struct Streams {
     mode: &'static dyn Mode,
     table: Table,
-    /// Streams that may append, in turn.
-    line: VecDeque<StreamName>,
+    /// Streams that may append.
+    line: Line,
     /// Streams that want a lookup, in turn.
     lookup_line: VecDeque<StreamName>,
     /// Streams in back-off, by the time it ends.
@@ -128,7 +130,7 @@ impl Streams {
         Self {
             mode: modes::of(settings.mode),
             table: Table::new(settings.known_streams),
-            line: VecDeque::new(),
+            line: Line::new(),
             lookup_line: VecDeque::new(),
             timers: BTreeSet::new(),
             lookups: HashMap::new(),

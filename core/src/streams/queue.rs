@@ -100,6 +100,10 @@ impl Queue {
         self.entries.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(super) fn first(&self) -> Option<u64> {
         self.entries.front().map(Entry::revision)
     }

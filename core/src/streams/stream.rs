@@ -5,6 +5,7 @@
 use crate::event::Event;
 use crate::port::{AppendId, HeldReason, LookupId, Moment, ReadId};
 use crate::streams::compare::SourceTail;
+use crate::streams::line::Place;
 use crate::streams::queue::Queue;
 use crate::streams::table::Idle;
 
@@ -203,8 +204,8 @@ pub(super) struct Stream {
     pub(super) known: Known,
     pub(super) queue: Queue,
     pub(super) flight: Option<AppendId>,
-    /// In the line of streams that may append.
-    pub(super) in_line: bool,
+    /// Where it stands in the line of streams that may append.
+    pub(super) in_line: Option<Place>,
     /// Up to this revision events are sent one by one, to find the one that is refused: also after the lookup that follows
     /// the refusal, until it is written or the stream is held.
     pub(super) single_until: Option<u64>,
@@ -242,7 +243,7 @@ impl Stream {
             known: idle.known,
             queue: Queue::default(),
             flight: None,
-            in_line: false,
+            in_line: None,
             single_until: None,
             refused: None,
             failures: 0,

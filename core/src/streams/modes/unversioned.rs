@@ -88,7 +88,7 @@ impl Streams {
                 searched: true,
                 ..end
             });
-            self.line_up(name);
+            self.line_up(cx, name);
         } else {
             stream.state = State::LookingUp(Box::new(LookingUp {
                 step: LookupStep::Wanted,
