@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use tokio::time::{Instant, sleep_until};
 
 use crate::cell::Cell;
@@ -13,6 +13,9 @@ use crate::process::{Devstore, Ditto, Reads};
 use crate::report::{Row, progress};
 
 const SAMPLE: Duration = Duration::from_millis(20);
+
+/// More than is copied: something is left when it is killed.
+const MOST_A_SECOND: u32 = 50_000;
 
 const GOES_ON_WITHIN: Duration = Duration::from_secs(2);
 
@@ -28,7 +31,8 @@ const DONE_WITHIN: Duration = Duration::from_secs(120);
 /// The row about a kill after this time of copying.
 pub(crate) async fn row(settings: &Settings, copies_for: Duration) -> Result<Row> {
     let cell = Cell::new(1_000, true).sized(300, 0);
-    let events = cell.events(copies_for);
+    let seconds = u32::try_from(copies_for.as_secs()).context("a long time")? + 2;
+    let events = MOST_A_SECOND * seconds;
     let source = Devstore::source(&cell, events).await?;
     let destination = Devstore::destination(&cell).await?;
     let (from, to) = (source.connection_string(), destination.connection_string());
