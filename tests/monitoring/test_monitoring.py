@@ -51,6 +51,7 @@ group = "ditto-customer"
 [[mirror]]
 name = "orders"
 streams = ["order-*"]
+metadata = true
 [http]
 listen = "127.0.0.1:{port}"
 [log.otlp]
@@ -72,6 +73,13 @@ endpoint = "http://127.0.0.1:{self.log_port}"
     def write(self, server, stream, count=1, ids=None):
         ids = ids or [str(uuid.uuid4()) for _ in range(count)]
         events = [{"eventId": one, "eventType": "written", "data": {"at": server, "n": n}} for n, one in enumerate(ids)]
+        self.append(server, stream, events)
+
+    def write_metadata(self, server, stream, metadata):
+        event = {"eventId": str(uuid.uuid4()), "eventType": "$metadata", "data": metadata}
+        self.append(server, f"$${stream}", [event])
+
+    def append(self, server, stream, events):
         self.post(server, f"/streams/{stream}", events,
                   **{"content-type": "application/vnd.eventstore.events+json"})
 
@@ -187,6 +195,7 @@ class Monitoring(unittest.TestCase):
             self.destination_goes_away()
             self.events_are_parked()
             self.events_differ()
+            self.metadata_differs()
             self.nothing_is_delivered()
             self.a_configuration_is_refused(daemon)
             self.lines_are_lost(daemon)
@@ -231,6 +240,13 @@ class Monitoring(unittest.TestCase):
                 stream, ids = f"customer-differs-{number}", [str(uuid.uuid4()) for _ in range(50)]
                 world.write(world.destination, stream, ids=ids[:-1])
                 world.write(world.source, stream, ids=ids)
+
+    def metadata_differs(self):
+        world = self.world
+        with self.trouble("DittoMetadataConflict"):
+            world.write_metadata(world.destination, "order-limited", {"$maxCount": 3})
+            world.write(world.source, "order-limited")
+            world.write_metadata(world.source, "order-limited", {"$maxCount": 5})
 
     def nothing_is_delivered(self):
         with self.trouble("DittoStandsStill"):
