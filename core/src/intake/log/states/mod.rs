@@ -5,10 +5,11 @@
 //! it is still the present state; events behind it wait. Never writes for a stream that is held, or whose events at the
 //! destination were not found to be the source's. Each write expects the exact revision that a lookup found.
 //!
-//! `pending` is what one stream has to do, `steps` does it, `writing` is how it ends, `judge` compares both sides.
+//! `pending` is what one stream has to do, `steps` does it, `proof` shows whose the destination's stream is, `writing` is how it ends, `judge` compares both sides.
 
 mod judge;
 mod pending;
+mod proof;
 mod steps;
 mod writing;
 
