@@ -97,6 +97,14 @@ pub struct There {
     pub is_revived: bool,
 }
 
+impl There {
+    /// What ditto noted in its metadata, if it wrote it.
+    #[must_use]
+    pub fn note(&self) -> Option<&Note> {
+        self.metadata.as_ref()?.note.as_ref()
+    }
+}
+
 /// How a stream of the destination ends. A truncated stream ends as if it were not (protocol §15.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -108,6 +116,17 @@ pub enum End {
     SoftDeleted(Option<u64>),
     /// It was deleted for good.
     Tombstoned,
+}
+
+impl End {
+    /// The last revision; `None`: it never held an event, or it was deleted for good.
+    #[must_use]
+    pub fn last(self) -> Option<u64> {
+        match self {
+            Self::At(last) | Self::SoftDeleted(Some(last)) => Some(last),
+            Self::Empty | Self::SoftDeleted(None) | Self::Tombstoned => None,
+        }
+    }
 }
 
 /// A change as ditto writes it.

@@ -76,14 +76,13 @@ pub(super) fn judge(
 
 /// The `$tb` that the destination is to have.
 fn wanted(here: &Here<'_>, there: &There) -> Option<u64> {
-    let metadata = there.metadata.as_ref();
     if here.deletions == Deletions::None {
-        return metadata?.truncate_before;
+        return there.metadata.as_ref()?.truncate_before;
     }
     if here.metadata.is_deletion() {
         return Some(SOFT_DELETED);
     }
-    let noted = metadata.and_then(|metadata| metadata.note.as_ref()?.filled_below);
+    let noted = there.note().and_then(|note| note.filled_below);
     here.metadata
         .truncate_before
         .max(here.filled_below)

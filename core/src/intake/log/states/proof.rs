@@ -23,12 +23,12 @@ impl Log {
         let (End::At(last) | End::SoftDeleted(Some(last))) = there.end else {
             return true;
         };
-        let metadata = there.metadata.as_ref();
-        let note = metadata.and_then(|metadata| metadata.note.as_ref());
         let is_of_log = |note: &Note| note.of.as_ref().is_some_and(|of| self.is_of_log(of));
         let is_known = |note: &Note| note.last >= Some(last) && is_of_log(note);
         // What ends with a placeholder is ditto's own.
-        note.is_some_and(|note| is_known(note) || note.filled_below > Some(last))
+        there
+            .note()
+            .is_some_and(|note| is_known(note) || note.filled_below > Some(last))
     }
 
     /// Whether a change was made in the source's log.
@@ -42,6 +42,12 @@ impl Log {
     /// Whether it was made in the source's log, and cut off with its leader.
     pub(super) fn is_cut_off(&self, of: &ChangeId) -> bool {
         of.log.is_some() && of.log == self.epochs.origin() && !self.is_of_log(of)
+    }
+
+    /// Whether the destination's metadata was copied of such a change.
+    pub(super) fn is_of_cut_off(&self, there: &There) -> bool {
+        let of = there.note().and_then(|note| note.of.as_ref());
+        of.is_some_and(|of| self.is_cut_off(of))
     }
 
     /// Whose is the destination's stream, which ends with this revision? One event of the source's is compared.
@@ -171,7 +177,7 @@ impl Log {
         let there = pending.there.as_ref();
         let end = there.map(|there| there.end);
         let last_id = there.and_then(|there| there.last_id);
-        let is_last = matches!(end, Some(End::At(last) | End::SoftDeleted(Some(last))) if last == event.revision);
+        let is_last = end.and_then(End::last) == Some(event.revision);
         if is_last && last_id.is_some_and(|id| id != event.id) {
             let text = format!(
                 "revision {} is another event at the destination",

@@ -256,12 +256,7 @@ impl Log {
 
     /// ditto soft-deleted it for a change that was cut off: whatever it is held for, it has to be shown again.
     fn is_deleted_in_vain(&self, there: &There) -> bool {
-        let metadata = there.metadata.as_ref();
-        let note = metadata.and_then(|metadata| metadata.note.as_ref());
-        let is_cut_off = note
-            .and_then(|note| note.of.as_ref())
-            .is_some_and(|of| self.is_cut_off(of));
-        is_cut_off && matches!(there.end, End::SoftDeleted(_))
+        self.is_of_cut_off(there) && matches!(there.end, End::SoftDeleted(_))
     }
 
     /// It is not written to, or events of it were passed: its state is looked at once it is complete.
@@ -292,13 +287,10 @@ impl Log {
         let Some(pending) = self.states.streams.get_mut(name) else {
             return;
         };
-        let last = match there.end {
-            End::Empty | End::SoftDeleted(None) => None,
-            End::At(last) | End::SoftDeleted(Some(last)) => Some(last),
-            End::Tombstoned => {
-                return self.found_tombstoned(cx, streams, name);
-            }
-        };
+        if there.end == End::Tombstoned {
+            return self.found_tombstoned(cx, streams, name);
+        }
+        let last = there.end.last();
         if let Standing::Ours(tail) = streams.standing(name) {
             pending.proven = pending.proven.max(tail);
         }
@@ -309,7 +301,7 @@ impl Log {
         {
             return self.finish_change(cx, streams, name);
         }
-        let (proven, is_known) = (pending.proven, pending.there.is_some());
+        let proven = pending.proven;
         pending.is_ours |= is_noted || is_in_vain || proven.is_some();
         let is_ours = pending.is_ours;
         pending.there = Some(there);
@@ -328,8 +320,6 @@ impl Log {
             Some(_) if !deletes && is_ours => {
                 self.decide_change(cx, streams, name);
             }
-            // What was to be compared was not there at all.
-            Some(_) if is_known && proven.is_some() => self.states.wait(cx.now, name),
             Some(last) => self.prove(cx, name, last),
         }
     }

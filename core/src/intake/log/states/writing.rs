@@ -60,15 +60,6 @@ impl Log {
     }
 
     /// ditto copied its metadata from what was cut off since.
-    fn is_of_cut_off(&self, there: &There) -> bool {
-        let note = there
-            .metadata
-            .as_ref()
-            .and_then(|metadata| metadata.note.as_ref());
-        note.and_then(|note| note.of.as_ref())
-            .is_some_and(|of| self.is_cut_off(of))
-    }
-
     fn whose(&self, of: &ChangeId) -> Whose {
         if self.is_of_log(of) {
             Whose::Ours
@@ -180,14 +171,6 @@ impl Log {
         there: &There,
         filled: Option<u64>,
     ) -> Note {
-        let noted = there
-            .metadata
-            .as_ref()
-            .and_then(|metadata| metadata.note.as_ref());
-        let last = match there.end {
-            End::At(last) | End::SoftDeleted(Some(last)) => Some(last),
-            End::Empty | End::SoftDeleted(None) | End::Tombstoned => None,
-        };
         Note {
             of: Some(ChangeId {
                 epoch: self.epochs.prove(position).map(|proof| proof.epoch),
@@ -195,8 +178,8 @@ impl Log {
                 position,
                 revision,
             }),
-            last,
-            filled_below: filled.max(noted.and_then(|note| note.filled_below)),
+            last: there.end.last(),
+            filled_below: filled.max(there.note().and_then(|note| note.filled_below)),
         }
     }
 
@@ -206,10 +189,8 @@ impl Log {
             .streams
             .get(name)
             .and_then(|pending| pending.there.as_ref());
-        let expected = match there.map(|there| there.end) {
-            Some(End::At(last) | End::SoftDeleted(Some(last))) => Expected::Exact(last),
-            _ => Expected::NoStream,
-        };
+        let last = there.and_then(|there| there.end.last());
+        let expected = last.map_or(Expected::NoStream, Expected::Exact);
         self.send_first(cx, name, Sent::Tombstone { expected });
     }
 
