@@ -52,6 +52,13 @@ impl StreamName {
     pub fn metadata_stream(&self) -> Self {
         Self(format!("$${}", self.0).into())
     }
+
+    /// The stream whose metadata this one holds; `None`: it is no metadata stream (protocol §5.2).
+    #[must_use]
+    pub fn described(&self) -> Option<Self> {
+        let described = self.0.strip_prefix("$$")?;
+        (!described.is_empty()).then(|| Self(described.into()))
+    }
 }
 
 impl fmt::Display for StreamName {

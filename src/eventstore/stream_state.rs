@@ -21,13 +21,6 @@ const LONGEST_REST: usize = 4096;
 /// What metadata says that no server takes for metadata.
 const NOTHING: &str = "{}";
 
-/// The stream S that is described by `$$S`; `None`: it is no metadata stream.
-#[must_use]
-pub fn described_by(stream: &StreamName) -> Option<StreamName> {
-    let described = stream.as_str().strip_prefix("$$")?;
-    (!described.is_empty()).then(|| StreamName::new(described))
-}
-
 /// Reads an event of `$$S`.
 #[must_use]
 pub fn metadata(event: Event) -> Metadata {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
-use crate::eventstore::stream_state::{described_by, metadata};
+use crate::eventstore::stream_state::metadata;
 use ditto_core::event::{Event, StreamName};
 use ditto_core::port::state::{End, Metadata, StateFound, There};
 
@@ -31,7 +31,7 @@ impl States {
 
     /// These events would have been written, the last one with this revision.
     pub(super) fn written(&self, stream: &StreamName, events: &[Event], last: u64) {
-        let (Some(described), Some(newest)) = (described_by(stream), events.last()) else {
+        let (Some(described), Some(newest)) = (stream.described(), events.last()) else {
             return;
         };
         let read = metadata(newest.clone());
@@ -62,11 +62,10 @@ impl States {
         let StateFound::There(there) = found else {
             return found;
         };
-        let last = match there.end {
-            End::Tombstoned => return StateFound::There(there),
-            End::Empty | End::SoftDeleted(None) => tail,
-            End::At(last) | End::SoftDeleted(Some(last)) => tail.max(Some(last)),
-        };
+        if there.end == End::Tombstoned {
+            return StateFound::There(there);
+        }
+        let last = tail.max(there.end.last());
         let living = last.map_or(End::Empty, End::At);
         let mut is_revived = false;
         let (end, metadata) = match self.lock().get(stream).cloned() {

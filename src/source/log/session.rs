@@ -12,7 +12,7 @@ use super::watch::Watch;
 use super::{Message, Refusal};
 use crate::eventstore::Error;
 use crate::eventstore::client::{LogMessage, LogRecord, LogSubscription};
-use crate::eventstore::stream_state::{described_by, metadata};
+use crate::eventstore::stream_state::metadata;
 use crate::source::{Arrival, Session};
 use ditto_core::port::log::LogRefusal;
 
@@ -103,7 +103,7 @@ impl LogSession {
 /// A record of `$$S` comes with what it says of S.
 fn message_of(record: LogRecord) -> Message {
     let LogRecord { event, position } = record;
-    match described_by(&event.stream) {
+    match event.stream.described() {
         Some(stream) => Message::State(position, stream, Box::new(metadata(event))),
         None => Message::Record(position, Box::new(event)),
     }

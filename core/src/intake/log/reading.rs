@@ -8,7 +8,6 @@
 use std::time::Duration;
 
 use super::positions::Handed;
-use super::states::described_by;
 use super::{Log, Trouble, send};
 use crate::context::Context;
 use crate::event::{Event, StreamName};
@@ -311,7 +310,7 @@ impl Log {
         position: LogPosition,
         event: Event,
     ) {
-        if let Some(name) = described_by(&event.stream) {
+        if let Some(name) = event.stream.described() {
             return self.hand_in_change(cx, (position, &name), &event, None);
         }
         let record = Record::of(&event, position);

@@ -9,7 +9,7 @@ use ditto_core::port::log::LogInput;
 use ditto_core::port::{Input, SessionId};
 
 use super::daemon::Subscription;
-use super::state::{described, metadata};
+use super::state::metadata;
 use super::world::{Happening, World};
 
 impl World {
@@ -91,7 +91,7 @@ impl World {
             return;
         };
         session.next += 1;
-        let of = described(&logged.event.stream);
+        let of = logged.event.stream.described();
         let is_wanted = |name: &StreamName| !logged.scavenged && filter.wants(name);
         let message = if let Some(name) = of.filter(|name| copies_states && is_wanted(name)) {
             Some(LogInput::State {

@@ -10,7 +10,7 @@ use ditto_core::port::log::{Epoch, RecordPage, SearchPage};
 use ditto_core::port::{LogPosition, ReadFrom, SourcePage};
 use uuid::Uuid;
 
-use super::state::{Said, described};
+use super::state::Said;
 
 /// A record of the log.
 #[derive(Clone, Debug)]
@@ -162,7 +162,7 @@ impl Source {
             let first = self.truncated.get(&logged.event.stream).copied();
             let is_last = lasts.get(&logged.event.stream) == Some(&logged.event.revision);
             // A metadata stream shows its newest event alone.
-            let is_old = described(&logged.event.stream).is_some();
+            let is_old = logged.event.stream.described().is_some();
             let is_gone = is_old || first.is_some_and(|first| logged.event.revision < first);
             logged.scavenged |= is_gone && !is_last;
         }

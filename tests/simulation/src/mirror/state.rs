@@ -48,11 +48,6 @@ impl Said {
     }
 }
 
-/// The stream whose metadata this one holds.
-pub(super) fn described(name: &StreamName) -> Option<StreamName> {
-    name.as_str().strip_prefix("$$").map(StreamName::new)
-}
-
 /// A record of `$$S` as ditto reads it.
 pub(super) fn metadata(event: &Event, note: Option<Note>) -> Metadata {
     let said = Said::of(event);

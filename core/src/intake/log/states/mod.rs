@@ -5,7 +5,8 @@
 //! it is still the present state; events behind it wait. Never writes for a stream that is held, or whose events at the
 //! destination were not found to be the source's. Each write expects the exact revision that a lookup found.
 //!
-//! `pending` is what one stream has to do, `steps` does it, `proof` shows whose the destination's stream is, `writing` is how it ends, `judge` compares both sides.
+//! `pending` is what one stream has to do, `steps` does it, `proof` shows whose the destination's stream is, `writing` is how
+//! it ends, `judge` compares both sides.
 
 mod judge;
 mod pending;
@@ -178,12 +179,6 @@ fn bytes(item: &Item) -> usize {
         Item::Event(_, event) => event.size() + ENTRY_OVERHEAD,
         Item::Change { .. } | Item::Tombstone { .. } => CHANGE_BYTES,
     }
-}
-
-/// The stream whose metadata this one holds, if it does.
-pub(super) fn described_by(name: &StreamName) -> Option<StreamName> {
-    let described = name.as_str().strip_prefix("$$")?;
-    (!described.is_empty()).then(|| StreamName::new(described))
 }
 
 impl Log {
