@@ -7,10 +7,7 @@ use std::time::Duration;
 use ditto_core::event::{StreamName, TOMBSTONE_REVISION};
 use ditto_core::filter::name_regex;
 use ditto_core::port::LogPosition;
-use ditto_protocol::streams::ReadResp;
-use ditto_protocol::streams::read_resp::Content;
-use tokio::time::{Instant, timeout};
-use tonic::Streaming;
+use tokio::time::Instant;
 
 use super::super::error::{Class, Error};
 use super::{Client, LogFilter, LogRecord, LogStart, ReadLog, ReadStream};
@@ -32,7 +29,8 @@ impl Client {
         let read = &ReadStream::newest(stream.clone());
         let opened = self.on_leader(ACTION, |node| async move { self.begin(&node, read).await });
         let (node, first, rest) = opened.await?;
-        let record = self.first_record(first, rest).await;
+        let event = self.first_event(ACTION, first, rest).await;
+        let record = event.and_then(|event| event.map_or(Ok(None), |event| self.log_record(event)));
         if let Err(error) = &record {
             self.finder.report(&node, error);
         }
@@ -101,27 +99,6 @@ impl Client {
             read.start = LogStart::Before(last);
             read.count = PAGE;
         }
-    }
-
-    async fn first_record(
-        &self,
-        mut next: Option<ReadResp>,
-        mut rest: Streaming<ReadResp>,
-    ) -> Result<Option<LogRecord>, Error> {
-        let limit = self.settings().call_timeout;
-        while let Some(answer) = next {
-            if let Some(Content::Event(event)) = answer.content {
-                return self.log_record(event);
-            }
-            next = timeout(limit, rest.message())
-                .await
-                .map_err(|_| {
-                    let text = format!("no answer within {limit:?}");
-                    Error::new(self.side(), Class::Timeout, ACTION, text)
-                })?
-                .map_err(|status| Error::from_status(self.side(), ACTION, &status))?;
-        }
-        Ok(None)
     }
 }
 

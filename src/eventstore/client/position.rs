@@ -3,10 +3,8 @@
 //! Only reads, and only one event. Never guesses a position that the server does not give.
 
 use ditto_protocol::streams::ReadResp;
-use ditto_protocol::streams::read_resp::Content;
 use ditto_protocol::streams::read_resp::read_event::RecordedEvent;
 use serde::Deserialize;
-use tokio::time::timeout;
 use tonic::Streaming;
 
 use super::super::error::{Class, Error};
@@ -66,35 +64,25 @@ impl Client {
 
     pub(super) async fn first_place(
         &self,
-        mut next: Option<ReadResp>,
-        mut rest: Streaming<ReadResp>,
+        next: Option<ReadResp>,
+        rest: Streaming<ReadResp>,
     ) -> Result<Option<LogPlace>, Error> {
-        let limit = self.settings().call_timeout;
-        while let Some(answer) = next {
-            if let Some(Content::Event(event)) = answer.content {
-                let place = match (event.event, event.link) {
-                    (Some(target), link) => Some(LogPlace {
-                        revision: link.as_ref().unwrap_or(&target).stream_revision,
-                        ..of_record(&target)
-                    }),
-                    (None, Some(link)) => Some(of_link(&link)),
-                    (None, None) => None,
-                };
-                if place.is_some_and(|place| wire::number(place.revision).is_none()) {
-                    let text = "the server sent a revision that no event has";
-                    return Err(Error::new(self.side(), Class::Unreadable, ACTION, text));
-                }
-                return Ok(place);
-            }
-            next = timeout(limit, rest.message())
-                .await
-                .map_err(|_| {
-                    let text = format!("no answer within {limit:?}");
-                    Error::new(self.side(), Class::Timeout, ACTION, text)
-                })?
-                .map_err(|status| Error::from_status(self.side(), ACTION, &status))?;
+        let Some(event) = self.first_event(ACTION, next, rest).await? else {
+            return Ok(None);
+        };
+        let place = match (event.event, event.link) {
+            (Some(target), link) => Some(LogPlace {
+                revision: link.as_ref().unwrap_or(&target).stream_revision,
+                ..of_record(&target)
+            }),
+            (None, Some(link)) => Some(of_link(&link)),
+            (None, None) => None,
+        };
+        if place.is_some_and(|place| wire::number(place.revision).is_none()) {
+            let text = "the server sent a revision that no event has";
+            return Err(Error::new(self.side(), Class::Unreadable, ACTION, text));
         }
-        Ok(None)
+        Ok(place)
     }
 }
 

@@ -199,6 +199,29 @@ impl Client {
         Ok((node.clone(), first, rest))
     }
 
+    /// The first event among the answers of a read that was opened; `None`: there is none.
+    pub(super) async fn first_event(
+        &self,
+        action: &'static str,
+        mut next: Option<ReadResp>,
+        mut rest: Streaming<ReadResp>,
+    ) -> Result<Option<ReadEvent>, Error> {
+        let limit = self.settings().call_timeout;
+        while let Some(answer) = next {
+            if let Some(Content::Event(event)) = answer.content {
+                return Ok(Some(event));
+            }
+            next = timeout(limit, rest.message())
+                .await
+                .map_err(|_| {
+                    let text = format!("no answer within {limit:?}");
+                    Error::new(self.side(), Class::Timeout, action, text)
+                })?
+                .map_err(|status| Error::from_status(self.side(), action, &status))?;
+        }
+        Ok(None)
+    }
+
     /// Whose fault an error is that names none: the stream's, if the same node answers a read of another stream
     /// (protocol §9, last row: HTTP 500 instead of an error that would carry a name which is not ASCII).
     async fn judge(&self, node: &Arc<Node>, error: Error) -> Error {
