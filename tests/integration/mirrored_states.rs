@@ -54,6 +54,13 @@ fn shown(store: &Store, stream: &str) -> Option<Vec<u64>> {
     }
 }
 
+#[track_caller]
+fn assert_all_five_shown(store: &Store, streams: [&str; 2]) {
+    for stream in streams {
+        assert_eq!(shown(store, stream), Some(vec![0, 1, 2, 3, 4]), "{stream}");
+    }
+}
+
 /// Waits until the destination shows the stream and its metadata as the source does.
 async fn until_same(servers: &Servers, stream: &str) {
     let of = |store: &Store| (metadata(store, stream), shown(store, stream));
@@ -278,9 +285,7 @@ async fn stream_that_another_writer_fills_is_neither_deleted_nor_changed() {
     write_metadata(source, "changed", r#"{"$maxCount":1}"#);
     let mirroring = start(&servers, STATES);
     until_done(&mirroring, &servers).await;
-    for stream in ["deleted", "changed"] {
-        assert_eq!(shown(there, stream), Some(vec![0, 1, 2, 3, 4]), "{stream}");
-    }
+    assert_all_five_shown(there, ["deleted", "changed"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -294,9 +299,7 @@ async fn metadata_of_a_stream_without_events_is_not_for_another_writers_stream()
     write_metadata(source, "changed", r#"{"$maxCount":1}"#);
     let mirroring = start(&servers, STATES);
     until_done(&mirroring, &servers).await;
-    for stream in ["deleted", "changed"] {
-        assert_eq!(shown(there, stream), Some(vec![0, 1, 2, 3, 4]), "{stream}");
-    }
+    assert_all_five_shown(there, ["deleted", "changed"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
